@@ -1,0 +1,133 @@
+"""From named sources to a resolved configuration and its legacy view.
+
+Pure: no file is read, no global is touched, no device is asked. What a data file says comes
+in as `DatasetFacts`, read before by the caller.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ptycho_config.codec import from_mapping
+from ptycho_config.facts import DatasetFacts
+from ptycho_config.legacy import LegacyDelta, legacy_delta
+from ptycho_config.lens import at, fields
+from ptycho_config.profiles import profile as named_profile
+from ptycho_config.resolve import BASE, Resolved, resolve
+from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
+from ptycho_config.transform import Transform, diff, layer, put_all
+from ptycho_config.unconsumed import refuse_unconsumed
+
+LAYER_ORDER = (
+    BASE,
+    "profile",
+    "dataset facts",
+    "config file",
+    "execution",
+    "command line",
+    "explicit overrides",
+)
+OVERRIDES = LAYER_ORDER[-1]
+Overrides = Transform | Mapping[str, Any] | None
+
+
+@attrs.frozen(kw_only=True)
+class Sources:
+    """The layers that users provide, by their place in the declared order."""
+
+    config_file: Transform = Transform()
+    execution: PyTorchExecutionConfig | None = None
+    command_line: Transform = Transform()
+    overrides: Overrides = None
+
+    def layers(self, cls: type, arguments: Transform) -> tuple[Transform, ...]:
+        """Lowest first. An execution config counts where it differs from the defaults."""
+        execution = Transform()
+        if self.execution is not None:
+            changed = diff(PyTorchExecutionConfig(), self.execution).steps
+            execution = Transform(tuple(attrs.evolve(s, path=f"execution.{s.path}") for s in changed))
+        overrides = self.overrides or Transform()
+        if not isinstance(overrides, Transform):
+            overrides = from_mapping(cls, overrides, OVERRIDES)
+        return (
+            self.config_file,
+            layer("execution", execution),
+            self.command_line,
+            layer(OVERRIDES, arguments >> overrides),
+        )
+
+
+def create_training_payload(
+    train_data_file: Path | None = None,
+    output_dir: Path | None = None,
+    *,
+    profile: str | None = None,
+    facts: DatasetFacts | None = None,
+    sources: Sources = Sources(),
+) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
+    """Resolve a training run: `(configs, legacy_dict_delta)`. Pure.
+
+    Precedence is `LAYER_ORDER`, later over earlier; `train_data_file` and `output_dir` given
+    here are explicit overrides. Raises ConfigError with every problem and its layer.
+    """
+    c = fields(TrainingSetup)
+    arguments = Transform()
+    if train_data_file is not None:
+        arguments >>= at(c.training.train_data_file).put(train_data_file)
+    if output_dir is not None:
+        arguments >>= at(c.training.output_dir).put(output_dir)
+    resolved = resolve(
+        TrainingSetup(),
+        layer("pytorch backend", at(c.training.backend).put("pytorch"), fixed=True),
+        named_profile(profile),
+        facts.training_layer() if facts else Transform(),
+        *sources.layers(TrainingSetup, arguments),
+    )
+    refuse_unconsumed(resolved.config)
+    return resolved, legacy_delta(resolved.config.training)
+
+
+def create_inference_payload(
+    model_path: Path,
+    test_data_file: Path,
+    output_dir: Path | None = None,
+    *,
+    trained: TrainingSetup,
+    facts: DatasetFacts | None = None,
+    sources: Sources = Sources(),
+) -> tuple[Resolved[InferenceSetup], LegacyDelta]:
+    """Resolve an inference run: `(configs, legacy_dict_delta)`. Pure.
+
+    `trained` is the setup stored in the bundle. What decides the shape of the network is
+    fixed to it: a data file or an override that asks for something else is a conflict.
+    """
+    c = fields(InferenceSetup)
+    base = InferenceSetup(inference=InferenceConfig(model_path=model_path, test_data_file=test_data_file))
+    arguments = Transform() if output_dir is None else at(c.inference.output_dir).put(output_dir)
+    resolved = resolve(
+        base,
+        layer("pytorch backend", at(c.inference.backend).put("pytorch"), fixed=True),
+        bundle_layer(trained, model_path.name),
+        facts.inference_layer() if facts else Transform(),
+        *sources.layers(InferenceSetup, arguments),
+    )
+    refuse_unconsumed(resolved.config)
+    return resolved, legacy_delta(resolved.config.inference)
+
+
+def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
+    """What a bundle decides (fixed) and what it suggests for an inference run."""
+    c = fields(InferenceSetup)
+    network = put_all(trained.training.model, "inference.model", where) >> put_all(
+        trained.torch.primed, "torch.primed", where
+    )
+    suggested = (
+        at(c.inference.neighbor_count).put(trained.training.neighbor_count)
+        >> at(c.inference.subsample_seed).put(trained.training.subsample_seed)
+        >> at(c.execution.inference_batch_size).put(trained.training.batch_size)
+        >> at(c.torch.data).put(trained.torch.data)
+        >> at(c.torch.stitch).put(trained.torch.stitch)
+    )
+    return layer("bundle", layer("bundle", network, fixed=True) >> suggested)

@@ -1,0 +1,26 @@
+"""A resolved config as an HTML table: path, value, unit, layer; changed rows marked."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ptycho_config.resolve import Row
+
+_STYLE = (
+    "border-collapse:collapse;font:13px/1.5 system-ui,sans-serif",
+    "text-align:left;padding:2px 12px 2px 0;border-bottom:1px solid #8884",
+)
+
+
+def table_html(rows: "Sequence[Row]", base: str) -> str:
+    """Rows that a layer has set are bold; the doc of each field is its tooltip."""
+    table, cell = _STYLE
+    head = "".join(f'<th style="{cell}">{name}</th>' for name in ("option", "value", "unit", "layer", "where"))
+    lines = [f'<table style="{table}"><tr>{head}</tr>']
+    for row in rows:
+        weight = "" if row.layer == base else ";font-weight:600"
+        texts = (row.path, repr(row.value), row.spec.unit, row.layer, row.where)
+        cells = "".join(f'<td style="{cell}{weight}">{escape(str(text))}</td>' for text in texts)
+        lines.append(f'<tr title="{escape(row.spec.doc, quote=True)}">{cells}</tr>')
+    return "\n".join([*lines, "</table>"])

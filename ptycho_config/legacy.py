@@ -1,0 +1,94 @@
+"""The flat legacy dict: a pure projection of a config, and the one function that writes it.
+
+Set, keep and unset are three different things: a field that is None unsets its key, so no
+value of an earlier run leaks into the next. Execution settings have no projection here, by
+type: only training and inference configs are accepted.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from ptycho_config.schema import InferenceConfig, ModelConfig, TrainingConfig, specs
+
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {
+        "object_big": "object.big",
+        "probe_big": "probe.big",
+        "probe_mask": "probe.mask",
+        "probe_trainable": "probe.trainable",
+        "intensity_scale_trainable": "intensity_scale.trainable",
+        "positions_provided": "positions.provided",
+        "output_dir": "output_prefix",
+        "train_data_file": "train_data_file_path",
+        "test_data_file": "test_data_file_path",
+    }
+)
+
+
+def _frozen(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values))
+
+
+@attrs.frozen
+class LegacyDelta:
+    """A change of the legacy dict as a value: keys to set, keys to remove; the rest is kept."""
+
+    set: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen)
+    unset: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+
+    def __attrs_post_init__(self) -> None:
+        both = sorted(self.unset & self.set.keys())
+        if both:
+            raise ValueError(f"a legacy key is both set and unset: {', '.join(both)}")
+
+    def __rshift__(self, other: "LegacyDelta") -> "LegacyDelta":
+        """First self, then other."""
+        kept = {key: value for key, value in self.set.items() if key not in other.unset}
+        return LegacyDelta({**kept, **other.set}, (self.unset - other.set.keys()) | other.unset)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LegacyDelta, (dict(self.set), self.unset)
+
+
+def _flat(config: TrainingConfig | InferenceConfig | ModelConfig) -> Iterator[tuple[str, Any]]:
+    for name in specs(type(config)):
+        value = getattr(config, name)
+        if isinstance(value, ModelConfig):
+            yield from _flat(value)
+        else:
+            yield RENAMED.get(name, name), str(value) if isinstance(value, Path) else value
+
+
+def legacy_delta(config: TrainingConfig | InferenceConfig) -> LegacyDelta:
+    """The legacy view of a config: renamed keys, paths as text, None as unset. Pure."""
+    if not isinstance(config, (TrainingConfig, InferenceConfig)):
+        raise TypeError(
+            f"a {type(config).__name__} has no legacy form; only TrainingConfig and InferenceConfig do"
+        )
+    values = dict(_flat(config))
+    return LegacyDelta(
+        {key: value for key, value in values.items() if value is not None},
+        frozenset(key for key, value in values.items() if value is None),
+    )
+
+
+def update_legacy_dict(cfg: MutableMapping[str, Any], delta: LegacyDelta) -> LegacyDelta:
+    """Write the delta into `cfg` in place and return the delta that restores it.
+
+    The only effect of this package, called once at the boundary of a training or inference
+    run, before any data is loaded.
+    """
+    touched = delta.set.keys() | delta.unset
+    before = {key: cfg[key] for key in touched if key in cfg}
+    for key in delta.unset:
+        cfg.pop(key, None)
+    cfg.update(delta.set)
+    return LegacyDelta(before, frozenset(touched - before.keys()))
+
+
+legacy_cfg: dict[str, Any] = {}
+"""The legacy dict of this process, which the verbs write unless they are given another."""

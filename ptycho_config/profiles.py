@@ -1,0 +1,37 @@
+"""Named sets of recommended values: ordinary layers, visible in `explain`."""
+
+from ptycho_config.errors import ConfigError, Problem, near_miss
+from ptycho_config.lens import at, fields
+from ptycho_config.schema import TrainingSetup
+from ptycho_config.transform import Transform, layer
+
+_c = fields(TrainingSetup)
+
+PROFILES: dict[str, Transform] = {
+    "primed": (
+        at(_c.training.model.architecture).put("primed")
+        >> at(_c.training.neighbor_count).put(6)
+        >> at(_c.training.batch_size).put(32)
+        >> at(_c.training.nepochs).put(16)
+        >> at(_c.training.optimizer).put("adamw")
+        >> at(_c.training.weight_decay).put(1e-4)
+        >> at(_c.training.gradient_clip_val).put(1.0)
+        >> at(_c.training.scheduler).put("WarmupCosine")
+        >> at(_c.training.lr_warmup_epochs).put(1)
+        >> at(_c.training.lr_min_ratio).put(0.01)
+        >> at(_c.training.subsample_seed).put(0)
+        >> at(_c.execution.learning_rate).put(2e-3)
+        >> at(_c.torch.overlap.partners).put(1)
+        >> at(_c.torch.overlap.weight).put(1.0)
+    ),
+}
+
+
+def profile(name: str | None) -> Transform:
+    """The layer of a named profile; None is the empty layer."""
+    if name is None:
+        return Transform()
+    if name not in PROFILES:
+        hint = near_miss(name, PROFILES) or f"there is {', '.join(sorted(PROFILES))}"
+        raise ConfigError([Problem(name, "unknown profile", hint=hint)], "profiles")
+    return layer(f"profile {name}", PROFILES[name])

@@ -1,0 +1,111 @@
+"""From named layers to one config, with the reason for every value."""
+
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from ptycho_config.errors import ConfigError, Problem, near_miss
+from ptycho_config.lens import Lens
+from ptycho_config.schema.base import FieldSpec, get_path, leaves
+from ptycho_config.transform import Change, Step, Transform, apply
+
+C = TypeVar("C")
+BASE = "schema defaults"
+
+
+@attrs.frozen
+class Row:
+    """One line of the derivation table."""
+
+    path: str
+    value: Any
+    layer: str
+    where: str
+    spec: FieldSpec
+
+
+@attrs.frozen
+class Resolved(Generic[C]):
+    """A config, what it started from, the layers applied, and what each did."""
+
+    config: C
+    base: C
+    layers: tuple[Transform, ...]
+    trace: tuple[Change, ...]
+
+    def history(self, place: str | Lens[Any]) -> tuple[Change, ...]:
+        """Every change of one path, oldest first."""
+        path = place if isinstance(place, str) else place.path
+        known = [known for known, _ in leaves(type(self.config))]
+        if path not in known:
+            raise ConfigError([Problem(path, "unknown field", hint=near_miss(path, known))], "explain")
+        return tuple(change for change in self.trace if change.path == path)
+
+    def explain(self, place: str | Lens[Any]) -> str:
+        """Why a value is what it is: `training.model.N: 64 -> 128 [command line] argv[3]`."""
+        changes = self.history(place)
+        path = place if isinstance(place, str) else place.path
+        if not changes:
+            return f"{path}: {get_path(self.config, path)!r} [{BASE}]"
+        return "\n".join(f"{path}: {_line(change)}".rstrip() for change in changes)
+
+    def table(self) -> tuple[Row, ...]:
+        """Every leaf with its value and the layer that set it last."""
+        last = {change.path: change for change in self.trace}
+        rows = []
+        for path, spec in leaves(type(self.config)):
+            change = last.get(path)
+            layer, where = (change.layer, change.where) if change else (BASE, "")
+            rows.append(Row(path, get_path(self.config, path), layer, where, spec))
+        return tuple(rows)
+
+    def _repr_html_(self) -> str:
+        from ptycho_config.html import table_html
+
+        return table_html(self.table(), BASE)
+
+
+def _line(change: Change) -> str:
+    value = f"{change.new!r}" if change.old == change.new else f"{change.old!r} -> {change.new!r}"
+    return f"{value} [{change.layer or 'unnamed layer'}] {change.where}"
+
+
+def resolve(base: C, *layers: Transform) -> Resolved[C]:
+    """Apply the layers in order, later over earlier. Raises ConfigError when one layer sets a
+    path to two values, or a later layer changes a fixed one; the error names both sides."""
+    steps = [step for one in layers for step in one.steps]
+    problems = _conflicts(layers)
+    try:
+        config, trace = apply(base, steps)
+    except ConfigError as error:
+        raise ConfigError((*problems, *error.problems), error.subject) from None
+    problems += _broken_pins(trace)
+    if problems:
+        raise ConfigError(problems, getattr(type(base), "SCHEMA", type(base).__name__))
+    return Resolved(config, base, layers, trace)
+
+
+def _conflicts(layers: tuple[Transform, ...]) -> list[Problem]:
+    problems = []
+    for one in layers:
+        seen: dict[str, Step] = {}
+        for step in one.steps:
+            first = seen.setdefault(step.path, step)
+            if step.op == "put" and first.op == "put" and step.arg != first.arg:
+                message = f"set to {first.arg!r} {first.where} and to {step.arg!r} in the same layer"
+                problems.append(step.problem(message, "keep one of the two"))
+    return problems
+
+
+def _broken_pins(trace: tuple[Change, ...]) -> list[Problem]:
+    problems = []
+    pinned: dict[str, Change] = {}
+    for change in trace:
+        pin = pinned.get(change.path)
+        if pin is not None and change.new != pin.new:
+            source = f"'{pin.layer}'" + (f" ({pin.where})" if pin.where else "")
+            message = f"{source} fixes it to {pin.new!r}, '{change.layer}' asks for {change.new!r}"
+            problems.append(Problem(change.path, message, change.layer, change.where))
+        elif change.fixed:
+            pinned[change.path] = change
+    return problems

@@ -1,0 +1,169 @@
+"""`@config` and `field`: frozen classes whose fields check themselves and explain themselves."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, TypeVar, dataclass_transform, overload
+
+import attrs
+
+from ptycho_config.errors import ConfigError, Problem
+from ptycho_config.schema.scalars import Coerce, coercer, type_name
+
+C = TypeVar("C")
+Check = Callable[[Any], str | None]
+Constraint = Callable[[Any], Iterable[Problem]]
+
+_META = "ptycho_config"
+
+
+@attrs.frozen
+class FieldSpec:
+    """What is known of one field: the one source for checks, help, reference and reports."""
+
+    name: str
+    annotation: Any
+    default: Any
+    unit: str
+    doc: str
+    identity: bool
+    accept: Coerce
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the field holds another config."""
+        return is_config(self.annotation)
+
+    @property
+    def required(self) -> bool:
+        """Whether the field has no default."""
+        return self.default is attrs.NOTHING
+
+    @property
+    def type_name(self) -> str:
+        """The annotation as written in a config file's reference."""
+        return type_name(self.annotation)
+
+
+def field(
+    *, doc: str, default: Any = attrs.NOTHING, unit: str = "", check: Check | None = None, identity: bool = True
+) -> Any:
+    """Declare a field: its meaning, unit, default and check.
+
+    check returns the reason a value is refused, or None. identity=False keeps the field out
+    of the fingerprint: it says where results go, not what they are.
+    """
+    meta = {"doc": doc, "unit": unit, "check": check, "identity": identity}
+    return attrs.field(default=default, metadata={_META: meta})
+
+
+def is_config(cls: object) -> bool:
+    """Whether `cls` is a class made by `@config`."""
+    return isinstance(cls, type) and _META in cls.__dict__
+
+
+def _acceptor(annotation: Any, check: Check | None) -> Coerce:
+    coerce = _group_coercer(annotation) if is_config(annotation) else coercer(annotation)
+
+    def accept(value: object) -> Any:
+        coerced = coerce(value)
+        reason = check(coerced) if check is not None and coerced is not None else None
+        if reason:
+            raise ValueError(f"{reason}, got {value!r}")
+        return coerced
+
+    return accept
+
+
+def _group_coercer(cls: type) -> Coerce:
+    def coerce(value: object) -> Any:
+        if not isinstance(value, cls):
+            raise ValueError(f"must be a {cls.__name__}, got {value!r}")
+        return value
+
+    return coerce
+
+
+def _converter(name: str, accept: Coerce) -> Coerce:
+    def convert(value: object) -> Any:
+        try:
+            return accept(value)
+        except ValueError as error:
+            raise ConfigError([Problem(name, str(error))]) from None
+
+    return convert
+
+
+def _checked(_: type, attributes: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
+    built = []
+    for attribute in attributes:
+        if _META not in attribute.metadata:
+            raise TypeError(f"declare '{attribute.name}' with field(doc=...)")
+        accept = _acceptor(attribute.type, attribute.metadata[_META]["check"])
+        converter = _converter(attribute.name, accept)
+        default = attribute.default
+        if default is not attrs.NOTHING:
+            default = converter(default)
+        built.append(attribute.evolve(converter=converter, default=default))
+    return built
+
+
+@overload
+def config(cls: type[C], /) -> type[C]: ...
+@overload
+def config(*, constraints: tuple[Constraint, ...] = ()) -> Callable[[type[C]], type[C]]: ...
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> Any:
+    """Make a frozen, keyword-only config class of scalars, paths, tuples and other configs.
+
+    Constraints relate several fields: each is a function from the config to its problems.
+    They run once the whole node is built, so the order of changes never makes a false error.
+    """
+
+    def decorate(cls: type) -> type:
+        def __attrs_post_init__(self: Any) -> None:
+            problems = [problem for constraint in constraints for problem in constraint(self)]
+            if problems:
+                raise ConfigError(problems, type(self).__name__)
+
+        setattr(cls, _META, True)
+        if constraints:
+            cls.__attrs_post_init__ = __attrs_post_init__  # type: ignore[attr-defined]
+        return attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
+
+    return decorate if cls is None else decorate(cls)
+
+
+@cache
+def specs(cls: type) -> dict[str, FieldSpec]:
+    """The fields of a config class by name, in the order of declaration."""
+    if not is_config(cls):
+        raise TypeError(f"{cls!r} is not a config class; make it one with @config")
+    found = {}
+    for attribute in attrs.fields(cls):
+        meta = attribute.metadata[_META]
+        found[attribute.name] = FieldSpec(
+            name=attribute.name,
+            annotation=attribute.type,
+            default=attribute.default,
+            unit=meta["unit"],
+            doc=meta["doc"],
+            identity=meta["identity"],
+            accept=_acceptor(attribute.type, meta["check"]),
+        )
+    return found
+
+
+def leaves(cls: type, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldSpec]]:
+    """Every leaf field below `cls` as `(dotted path, spec)`, depth first."""
+    for name, spec in specs(cls).items():
+        if spec.is_group:
+            yield from leaves(spec.annotation, (*prefix, name))
+        else:
+            yield ".".join((*prefix, name)), spec
+
+
+def get_path(config: Any, path: str) -> Any:
+    """The value at a dotted path."""
+    for name in path.split("."):
+        config = getattr(config, name)
+    return config

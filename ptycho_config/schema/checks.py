@@ -1,0 +1,28 @@
+"""Range checks: each returns the reason a value is refused, or None."""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def positive(value: float) -> str | None:
+    """Greater than zero."""
+    return None if value > 0 else "must be greater than 0"
+
+
+def non_negative(value: float) -> str | None:
+    """Zero or greater."""
+    return None if value >= 0 else "must be 0 or greater"
+
+
+def power_of_two(value: int) -> str | None:
+    """1, 2, 4, 8, ..."""
+    return None if value > 0 and value & (value - 1) == 0 else "must be a power of two"
+
+
+def between(low: float, high: float) -> Callable[[Any], str | None]:
+    """In the closed interval."""
+
+    def check(value: float) -> str | None:
+        return None if low <= value <= high else f"must lie between {low} and {high}"
+
+    return check

@@ -1,0 +1,53 @@
+"""The network and the physics it is trained against."""
+
+from typing import Literal
+
+from ptycho_config.schema.base import config, field
+from ptycho_config.schema.checks import between, non_negative, positive
+
+
+@config
+class ModelConfig:
+    """What is reconstructed by what: pattern size, grouping, network, forward model."""
+
+    N: Literal[64, 128, 256] = field(default=64, unit="px", doc="side of a diffraction pattern")
+    gridsize: int = field(
+        default=1, check=between(1, 3), doc="patches per side of a group; a group has gridsize^2 patterns"
+    )
+    n_filters_scale: int = field(default=2, check=positive, doc="width factor of the cnn")
+    model_type: Literal["pinn", "supervised"] = field(
+        default="pinn", doc="pinn learns from the patterns alone, supervised from labels"
+    )
+    architecture: Literal["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno", "primed"] = field(
+        default="cnn", doc="network; 'primed' puts known-probe projection steps before the convolutions"
+    )
+    fno_modes: int = field(default=12, check=positive, doc="Fourier modes kept per axis")
+    fno_width: int = field(default=32, check=positive, doc="channels of the Fourier layers")
+    fno_blocks: int = field(default=4, check=positive, doc="number of Fourier blocks")
+    fno_cnn_blocks: int = field(default=2, check=non_negative, doc="convolutions after the Fourier blocks")
+    learned_input_channels: int = field(default=1, check=positive, doc="input channels per pattern")
+    max_hidden_channels: int | None = field(default=None, check=positive, doc="upper limit of channel growth")
+    resnet_width: int | None = field(default=None, check=positive, doc="channels of the residual bottleneck")
+    fno_input_transform: Literal["none", "sqrt", "log1p", "instancenorm"] = field(
+        default="none", doc="transform of the input before the Fourier layers"
+    )
+    generator_output_mode: Literal["real_imag", "amp_phase_logits", "amp_phase"] = field(
+        default="real_imag", doc="how a network states a complex object"
+    )
+    amp_activation: Literal["sigmoid", "swish", "softplus", "relu"] = field(
+        default="sigmoid", doc="activation of the amplitude head"
+    )
+    object_big: bool = field(
+        default=True, doc="merge the patches of a group into one region before the forward model"
+    )
+    probe_big: bool = field(default=True, doc="reconstruct outside the central half of the patch too")
+    probe_mask: bool = field(default=False, doc="multiply the probe with a soft disk")
+    probe_mask_sigma: float = field(default=1.0, unit="px", check=non_negative, doc="edge width of the soft disk")
+    probe_mask_diameter: float | None = field(
+        default=None, unit="px", check=positive, doc="diameter of the soft disk; null means N/2"
+    )
+    pad_object: bool = field(default=True, doc="zero-pad the object outside the centre")
+    probe_scale: float = field(default=4.0, check=positive, doc="probe amplitude normaliser")
+    gaussian_smoothing_sigma: float = field(
+        default=0.0, unit="px", check=non_negative, doc="Gaussian smoothing of the probe"
+    )

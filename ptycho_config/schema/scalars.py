@@ -1,0 +1,148 @@
+"""Strict values: what each annotation accepts, and nothing else.
+
+An int refuses `True` and `2.0`; a float takes an int and stores a float; `-0.0` becomes
+`0.0`; NaN and infinities are refused. Otherwise `1 == 1.0 == True` would be equal
+configurations with different JSON and different fingerprints.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+Coerce = Callable[[object], Any]
+
+
+def _bool(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, got {value!r}")
+
+
+def _int(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"must be an integer, got {value!r}")
+
+
+def _float(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value) + 0.0
+    raise ValueError(f"must be a finite number, got {value!r}")
+
+
+def _str(value: object) -> str:
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value
+    raise ValueError(f"must be a string, got {value!r}")
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, (str, os.PathLike)) and str(value):
+        return Path(value)
+    raise ValueError(f"must be a path, got {value!r}")
+
+
+def _none(value: object) -> None:
+    if value is not None:
+        raise ValueError(f"must be null, got {value!r}")
+
+
+_SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
+
+
+def _literal(choices: tuple[Any, ...]) -> Coerce:
+    listed = ", ".join(map(repr, choices))
+
+    def coerce(value: object) -> Any:
+        for choice in choices:
+            if type(choice) is type(value) and choice == value:
+                return choice
+        raise ValueError(f"must be one of {listed}, got {value!r}")
+
+    return coerce
+
+
+def _enum(cls: type[Enum]) -> Coerce:
+    def coerce(value: object) -> Enum:
+        if isinstance(value, cls):
+            return value
+        try:
+            return cls(value)
+        except ValueError:
+            listed = ", ".join(repr(member.value) for member in cls)
+            raise ValueError(f"must be one of {listed}, got {value!r}") from None
+
+    return coerce
+
+
+def _union(members: tuple[Any, ...]) -> Coerce:
+    coercers = [coercer(member) for member in members]
+
+    def coerce(value: object) -> Any:
+        reasons = []
+        for attempt in coercers:
+            try:
+                return attempt(value)
+            except ValueError as error:
+                reasons.append(str(error).removesuffix(f", got {value!r}").removeprefix("must be "))
+        raise ValueError(f"must be {' or '.join(reasons)}, got {value!r}")
+
+    return coerce
+
+
+def _tuple(items: tuple[Any, ...]) -> Coerce:
+    if len(items) == 2 and items[1] is Ellipsis:
+        each = coercer(items[0])
+        return lambda value: tuple(map(each, _sequence(value)))
+    coercers = tuple(map(coercer, items))
+
+    def coerce(value: object) -> Any:
+        sequence = _sequence(value)
+        if len(sequence) != len(coercers):
+            raise ValueError(f"must have {len(coercers)} items, got {value!r}")
+        return tuple(one(item) for one, item in zip(coercers, sequence, strict=True))
+
+    return coerce
+
+
+def _sequence(value: object) -> tuple[Any, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(value)
+    raise ValueError(f"must be a list, got {value!r}")
+
+
+def coercer(annotation: Any) -> Coerce:
+    """The function that accepts a value of `annotation` or raises ValueError with the reason."""
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return _literal(arguments)
+    if origin in (Union, UnionType):
+        return _union(arguments)
+    if origin is tuple:
+        return _tuple(arguments)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return _enum(annotation)
+    raise TypeError(
+        f"{annotation!r} cannot be a config field: use scalars, Path, Literal, Enum, unions and "
+        "tuples of them, or another @config class"
+    )
+
+
+def type_name(annotation: Any) -> str:
+    """An annotation for people: `int`, `'a' | 'b'`, `float | null`, `[int, ...]`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_name, arguments))
+    if origin is tuple:
+        return "[" + ", ".join("..." if a is Ellipsis else type_name(a) for a in arguments) + "]"
+    if annotation is NoneType:
+        return "null"
+    return str(annotation.__name__).lower() if annotation in _SCALARS else str(annotation.__name__)

@@ -1,0 +1,185 @@
+"""`load` and `reconstruct`: a bundle and a scan file to an object, with product and report."""
+
+import base64
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ptycho_config import (
+    InferenceSetup,
+    Resolved,
+    Sources,
+    TrainingSetup,
+    create_inference_payload,
+    dump_derivation,
+    update_legacy_dict,
+)
+from ptycho_config.legacy import legacy_cfg
+from ptycho_torch.api.boundary import choose_device, peak_memory_mib, seed_or_fresh
+from ptycho_torch.bundle import Bundle, library_versions, load_bundle
+from ptycho_torch.data.grouping import plan_groups
+from ptycho_torch.data.readers import inspect_dataset, read_scan
+from ptycho_torch.data.scan import normalise
+from ptycho_torch.errors import DataError
+from ptycho_torch.figures import draw_losses, draw_object
+from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.metrics import flat_canvas, r_factor
+from ptycho_torch.model import Reconstructor
+from ptycho_torch.nets import build_network
+from ptycho_torch.predict import reconstruct_scan
+from ptycho_torch.product import write_product, write_reconstruction
+from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.report import write_report
+
+
+@attrs.frozen(eq=False)
+class Trained:
+    """A loaded model with the configuration and the record of its training."""
+
+    model: Reconstructor
+    setup: TrainingSetup
+    bundle: Bundle
+
+
+@attrs.frozen(eq=False)
+class Reconstruction:
+    """A stitched object, its figures of merit, and the folder with all files."""
+
+    canvas: Canvas
+    metrics: dict[str, Any]
+    configs: Resolved[InferenceSetup]
+    folder: Path
+
+    def _repr_html_(self) -> str:
+        pictures = (self.folder / name for name in ("amplitude.png", "phase.png"))
+        encoded = (base64.b64encode(picture.read_bytes()).decode("ascii") for picture in pictures)
+        images = "".join(f'<img style="width:48%" src="data:image/png;base64,{data}">' for data in encoded)
+        return f"<div>{images}</div><p>R = {self.metrics['R']:.4f} (flat object {self.metrics['R_flat']:.4f})</p>"
+
+
+def load(model_path: Path | str) -> Trained:
+    """The model in a bundle, its weights checked name by name. Raises DataError."""
+    bundle = load_bundle(Path(model_path))
+    model = Reconstructor(build_network(bundle.setup.training.model, bundle.setup.torch))
+    try:
+        model.load_state_dict(bundle.weights)
+    except RuntimeError as error:
+        raise DataError(str(model_path), f"its weights do not fit its configuration: {error}") from None
+    return Trained(model, bundle.setup, bundle)
+
+
+def reconstruct(
+    model_path: Path | str,
+    test_data_file: Path | str,
+    output_dir: Path | str | None = None,
+    *,
+    sources: Sources = Sources(),
+    legacy: MutableMapping[str, Any] = legacy_cfg,
+) -> Reconstruction:
+    """Apply a trained model to a scan; write product, pictures, metrics and report.
+
+    Raises ConfigError or DataError before anything is written.
+    """
+    start = time.perf_counter()
+    model_path, test_data_file = Path(model_path), Path(test_data_file)
+    trained = load(model_path)
+    configs, delta = create_inference_payload(
+        model_path,
+        test_data_file,
+        output_dir and Path(output_dir),
+        trained=trained.setup,
+        facts=inspect_dataset(test_data_file),
+        sources=sources,
+    )
+    setup = configs.config
+    folder = writable_folder(setup.inference.output_dir)
+    update_legacy_dict(legacy, delta)
+    dataset = read_scan(test_data_file, setup.torch.data.measurement_domain)
+    scan = normalise(dataset)
+    seed = seed_or_fresh(setup.inference.subsample_seed)
+    rows = _rows(dataset, setup, seed)
+    loaded = time.perf_counter()
+    canvas = _stitched(trained.model, scan, rows, setup)
+    stitched = time.perf_counter()
+    metrics = {
+        "R": round(r_factor(dataset, canvas), 6),
+        "R_flat": round(r_factor(dataset, flat_canvas(canvas, scan.object_scale)), 6),
+        "patterns": len(rows),
+        "object_px": list(canvas.object.shape),
+        "origin_px": list(canvas.origin_yx),
+        "seed": seed,
+        "seconds": {"loading": round(loaded - start, 2), "predict_and_stitch": round(stitched - loaded, 2)},
+        "peak_memory_mib": round(peak_memory_mib()),
+        "versions": library_versions(),
+    }
+    _write(folder, dataset, canvas, metrics, configs, trained.bundle)
+    return Reconstruction(canvas, metrics, configs, folder)
+
+
+def _rows(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
+    """The patterns that the asked number of groups covers."""
+    inference = setup.inference
+    try:
+        groups = plan_groups(
+            dataset.position_yx,
+            gridsize=inference.model.gridsize,
+            neighbor_count=inference.neighbor_count,
+            n_groups=inference.n_groups,
+            n_subsample=inference.n_subsample,
+            sequential=False,
+            rng=np.random.default_rng(seed),
+        )
+    except ValueError as error:
+        raise DataError(dataset.name, str(error)) from None
+    return torch.from_numpy(np.unique(groups.members))
+
+
+def _stitched(model: Reconstructor, scan: Scan, rows: torch.Tensor, setup: InferenceSetup) -> Canvas:
+    execution = setup.execution
+    assert execution.inference_batch_size is not None
+    hidden = None if execution.enable_progress_bar else True
+    with tqdm(total=len(rows), unit="pattern", desc="inference", disable=hidden) as bar:
+        return reconstruct_scan(
+            model,
+            scan,
+            rows,
+            batch_size=execution.inference_batch_size,
+            illumination_floor=setup.torch.stitch.illumination_floor,
+            device=choose_device(execution.accelerator),
+            progress=lambda done, _: bool(bar.update(done - bar.n)),
+        )
+
+
+def _write(
+    folder: Path,
+    dataset: Dataset,
+    canvas: Canvas,
+    metrics: dict[str, Any],
+    configs: Resolved[InferenceSetup],
+    bundle: Bundle,
+) -> None:
+    derivations = {"training": bundle.derivation, "inference": dump_derivation(configs)}
+    write_product(folder / "product.h5", dataset, canvas, bundle.record["history"]["train_loss"])
+    write_reconstruction(folder / "reconstruction.npz", canvas)
+    write_json(folder / "config.json", derivations)
+    write_json(folder / "metrics.json", {"training": bundle.record, "inference": metrics})
+    draw_object(folder, canvas)
+    draw_losses(folder, bundle.record["history"])
+    summary = {key: value for key, value in bundle.record.items() if key not in ("history", "versions")}
+    write_report(
+        folder / "report.html",
+        f"Reconstruction of {dataset.name}",
+        [folder / name for name in ("amplitude.png", "phase.png", "loss.png")],
+        {
+            "Inference": {key: value for key, value in metrics.items() if key != "versions"},
+            "Training": summary,
+            "Versions": metrics["versions"],
+        },
+        {"Configuration of the training": derivations["training"], "Configuration of the inference": derivations["inference"]},
+    )

@@ -1,0 +1,160 @@
+"""`train`: a scan file to a bundle."""
+
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+
+from ptycho_config import (
+    ConfigError,
+    Problem,
+    Resolved,
+    Sources,
+    TrainingSetup,
+    create_training_payload,
+    dump_derivation,
+    update_legacy_dict,
+)
+from ptycho_config.legacy import legacy_cfg
+from ptycho_torch.api.boundary import peak_memory_mib, seed_or_fresh
+from ptycho_torch.bundle import Bundle, library_versions, save_bundle
+from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
+from ptycho_torch.data.grouping import plan_groups
+from ptycho_torch.data.readers import inspect_dataset, read_scan
+from ptycho_torch.data.scan import normalise
+from ptycho_torch.errors import DataError
+from ptycho_torch.figures import draw_losses
+from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.model import Reconstructor
+from ptycho_torch.nets import build_network
+from ptycho_torch.records import Dataset, Groups, Scan
+from ptycho_torch.trainer import Fit, fit
+
+DEFAULT_PROFILE = "primed"
+
+
+@attrs.frozen(eq=False)
+class TrainingRun:
+    """What a training left behind: the bundle, its configuration and its record."""
+
+    bundle: Path
+    configs: Resolved[TrainingSetup]
+    record: dict[str, Any]
+
+
+def train(
+    train_data_file: Path | str | None = None,
+    output_dir: Path | str | None = None,
+    *,
+    profile: str | None = DEFAULT_PROFILE,
+    sources: Sources = Sources(),
+    legacy: MutableMapping[str, Any] = legacy_cfg,
+) -> TrainingRun:
+    """Train on a scan and write `wts.h5.zip`, `config.json`, `metrics.json` and `loss.png`.
+
+    The named profile is a layer below everything else (`None` for none); `sources` carries
+    the other layers. Raises ConfigError or DataError before anything is written.
+    """
+    configs = _resolve(train_data_file, output_dir, profile, sources, legacy)
+    setup = configs.config
+    seed = seed_or_fresh(setup.training.subsample_seed)
+    start = time.perf_counter()
+    training, validation = _clusters(setup, seed)
+    model = _build(setup, seed)
+    prepared = time.perf_counter()
+    outcome = fit(model, setup, training, validation, seed=seed, folder=setup.training.output_dir)
+    record = {
+        "history": outcome.history,
+        "kept_epoch": outcome.kept_epoch,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "groups": len(training),
+        "seed": seed,
+        "seconds": {"data": round(prepared - start, 2), "training": round(outcome.seconds, 2)},
+        "peak_memory_mib": round(peak_memory_mib()),
+        "versions": library_versions(),
+    }
+    return _write(configs, model, outcome, record)
+
+
+def _resolve(
+    train_data_file: Path | str | None,
+    output_dir: Path | str | None,
+    profile: str | None,
+    sources: Sources,
+    legacy: MutableMapping[str, Any],
+) -> Resolved[TrainingSetup]:
+    """The configuration with the file's facts, and the one write to the legacy dict."""
+    given = (train_data_file and Path(train_data_file), output_dir and Path(output_dir))
+    asked, _ = create_training_payload(*given, profile=profile, sources=sources)
+    path = asked.config.training.train_data_file
+    if path is None:
+        hint = "give --train_data_file or the first argument of train()"
+        raise ConfigError([Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA)
+    facts = inspect_dataset(path)
+    configs, delta = create_training_payload(*given, profile=profile, sources=sources, facts=facts)
+    writable_folder(configs.config.training.output_dir)
+    update_legacy_dict(legacy, delta)
+    return configs
+
+
+def _clusters(setup: TrainingSetup, seed: int) -> tuple[ClusterDataset, ClusterDataset | None]:
+    """Training and validation clusters: from two scans, or from one scan split by groups."""
+    training, partners = setup.training, setup.torch.overlap.partners
+    assert training.train_data_file is not None
+    scan, groups = _grouped(training.train_data_file, setup, np.random.default_rng(seed))
+    everything = torch.arange(len(groups.members))
+    if training.test_data_file is not None:
+        other, other_groups = _grouped(training.test_data_file, setup, np.random.default_rng(seed))
+        rows = torch.arange(len(other_groups.members))
+        validation = cluster_dataset(other, other_groups, rows, partners)
+        return cluster_dataset(scan, groups, everything, partners), validation
+    kept, held_back = split_rows(len(everything), setup.torch.data.validation_fraction, seed)
+    return (
+        cluster_dataset(scan, groups, kept, partners),
+        cluster_dataset(scan, groups, held_back, partners) if len(held_back) else None,
+    )
+
+
+def _grouped(path: Path, setup: TrainingSetup, rng: np.random.Generator) -> tuple[Scan, Groups]:
+    training = setup.training
+    dataset = read_scan(path, setup.torch.data.measurement_domain)
+    _check_size(dataset, training.model.N)
+    try:
+        groups = plan_groups(
+            dataset.position_yx,
+            gridsize=training.model.gridsize,
+            neighbor_count=training.neighbor_count,
+            n_groups=training.n_groups,
+            n_subsample=training.n_subsample,
+            sequential=training.sequential_sampling,
+            rng=rng,
+        )
+    except ValueError as error:
+        raise DataError(dataset.name, str(error)) from None
+    return normalise(dataset), groups
+
+
+def _check_size(dataset: Dataset, side: int) -> None:
+    if dataset.intensity.shape[-1] != side:
+        raise DataError(dataset.name, f"has patterns of {dataset.intensity.shape[-1]} px, the model has N = {side}")
+
+
+def _build(setup: TrainingSetup, seed: int) -> Reconstructor:
+    """A fresh model; its weights depend on the seed alone and no global generator is left changed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Reconstructor(build_network(setup.training.model, setup.torch))
+
+
+def _write(configs: Resolved[TrainingSetup], model: Reconstructor, outcome: Fit, record: dict[str, Any]) -> TrainingRun:
+    folder = configs.config.training.output_dir
+    derivation = dump_derivation(configs)
+    path = save_bundle(folder, Bundle(configs.config, model.state_dict(), derivation, record))
+    write_json(folder / "config.json", {"training": derivation})
+    write_json(folder / "metrics.json", {"training": record})
+    draw_losses(folder, outcome.history)
+    return TrainingRun(path, configs, record)

@@ -1,0 +1,66 @@
+"""What both commands share. Nothing here imports torch, so that `--help` answers at once."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ptycho_config import ConfigError, Sources, Transform, config_file, parse
+from ptycho_config.codec import parse_texts
+from ptycho_config.schema import leaves
+from ptycho_torch.errors import DataError
+
+COMMAND_LINE = "command line"
+PROGRESS = "execution.enable_progress_bar"
+Flags = Mapping[str, tuple[str, ...]]
+
+
+def add_option_flags(parser: argparse.ArgumentParser, cls: type, flags: Flags) -> None:
+    """One flag per option path; its help is the option's own doc, type and unit."""
+    known = dict(leaves(cls))
+    for path, names in flags.items():
+        spec = known[path]
+        kind = f"{spec.type_name}, {spec.unit}" if spec.unit else spec.type_name
+        parser.add_argument(
+            *names, dest=path, metavar="VALUE", help=f"{spec.doc} [{kind}]".replace("%", "%%")
+        )
+
+
+def add_shared_flags(parser: argparse.ArgumentParser) -> None:
+    """Config file, single options, quiet and debug."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="set any option; may be repeated"
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def sources_from(arguments: argparse.Namespace, cls: type, flags: Flags) -> Sources:
+    """The config-file and command-line layers of parsed arguments. Progress is shown unless
+    `--quiet` or an option says otherwise."""
+    given = vars(arguments)
+    texts = [(path, given[path], names[0]) for path, names in flags.items() if given[path] is not None]
+    assigned = parse(cls, arguments.set, COMMAND_LINE)
+    from_file = config_file(cls, arguments.config) if arguments.config else Transform()
+    if arguments.quiet:
+        texts.append((PROGRESS, "false", "--quiet"))
+    elif PROGRESS not in {step.path for step in (*assigned.steps, *from_file.steps)}:
+        texts.append((PROGRESS, "true", "without --quiet"))
+    return Sources(config_file=from_file, command_line=parse_texts(cls, texts, COMMAND_LINE) >> assigned)
+
+
+def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+    """Exit status: 0 done, 2 for a mistake in usage or data (one message), 130 when interrupted."""
+    try:
+        work(arguments)
+    except (ConfigError, DataError) as error:
+        if arguments.debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,1 @@
+"""Scans: read, put into network units, grouped, batched."""

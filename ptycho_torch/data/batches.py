@@ -1,0 +1,88 @@
+"""Batches by index: a scan stays in memory as a few tensors and each batch is one gather."""
+
+import math
+from collections.abc import Iterator
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from ptycho_torch.records import Batch, Groups, Scan
+
+
+@attrs.frozen(eq=False)
+class ClusterDataset(TorchDataset[Batch]):
+    """Maps a list of `(group, draw)` to a Batch: the groups with `partners` neighbours each.
+
+    `draw` seeds the choice of partners, so a batch depends on its index alone and is the same
+    in whichever process it is made.
+    """
+
+    scan: Scan
+    members: Tensor
+    neighbours: Tensor
+    partners: int
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, key: tuple[list[int], int]) -> Batch:
+        rows, draw = key
+        members = self.members[rows]
+        if self.partners:
+            candidates = self.neighbours[rows]
+            generator = torch.Generator().manual_seed(draw)
+            pick = torch.rand(candidates.shape, generator=generator).argsort(dim=1)[:, : self.partners]
+            members = torch.cat([members, candidates.gather(1, pick)], dim=1)
+        scan = self.scan
+        return Batch(
+            amplitude=scan.amplitude[members],
+            probe=scan.probe,
+            centre_yx=scan.centre_yx[members],
+            fraction_yx=scan.fraction_yx[members],
+            merged=self.members.shape[1],
+        )
+
+
+def cluster_dataset(scan: Scan, groups: Groups, rows: Tensor, partners: int) -> ClusterDataset:
+    """The chosen rows of a plan as a dataset. Raises ValueError when partners are too few."""
+    available = groups.neighbours.shape[1]
+    if partners > available:
+        raise ValueError(
+            f"{partners} partners per group, but only {available} neighbours are left besides the members; "
+            "raise neighbor_count"
+        )
+    members = torch.from_numpy(groups.members)[rows]
+    return ClusterDataset(scan, members, torch.from_numpy(groups.neighbours)[rows], partners)
+
+
+class BatchSampler(Sampler[tuple[list[int], int]]):
+    """Yields `(rows, draw)`; the order of epoch `e` is a function of `(seed, e)` alone."""
+
+    def __init__(self, count: int, batch_size: int, seed: int, *, shuffle: bool) -> None:
+        self.count, self.batch_size, self.seed, self.shuffle = count, batch_size, seed, shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self.count / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[list[int], int]]:
+        source = np.random.SeedSequence((self.seed, self.epoch if self.shuffle else 0))
+        rng = np.random.default_rng(source)
+        order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
+        for start in range(0, self.count, self.batch_size):
+            yield order[start : start + self.batch_size].tolist(), int(rng.integers(2**62))
+
+
+def split_rows(count: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """`(training rows, validation rows)`: at least one validation row when `fraction` > 0."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    held_back = min(count - 1, max(1, round(count * fraction))) if fraction > 0 else 0
+    return order[held_back:].sort().values, order[:held_back].sort().values

@@ -1,0 +1,143 @@
+"""Scan files to datasets: the NPZ contract, checked before anything is computed."""
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_config import DatasetFacts
+from ptycho_torch.data.npz import Header, headers, read_arrays, read_metadata
+from ptycho_torch.errors import DataError
+from ptycho_torch.records import Dataset
+
+PATTERN_KEYS = ("diffraction", "diff3d")
+REQUIRED_KEYS = ("xcoords", "ycoords", "probeGuess")
+Domain = Literal["count_intensity", "normalized_amplitude"]
+
+
+def is_legacy_order(shape: tuple[int, ...], n_positions: int) -> bool:
+    """Whether a three-dimensional pattern array is (H, W, n) and not (n, H, W).
+
+    The square pair of axes decides; where both or neither is square, the axis that matches
+    the number of positions; then the axis shorter than it; then the larger last axis.
+    """
+    first, second, third = shape
+    for canonical, legacy in (
+        (second == third, first == second),
+        (first == n_positions, third == n_positions),
+        (first < n_positions, third < n_positions),
+    ):
+        if canonical != legacy:
+            return legacy
+    return third > max(first, second)
+
+
+def _layout(path: Path, found: dict[str, Header]) -> tuple[str, int, int, bool]:
+    """`(pattern key, patterns, side, legacy order)` from the headers alone, or a DataError."""
+    key = next((name for name in PATTERN_KEYS if name in found), None)
+    missing = [name for name in REQUIRED_KEYS if name not in found]
+    if key is None or missing:
+        wanted = [*missing, *(["diffraction (or diff3d)"] if key is None else [])]
+        raise DataError(str(path), f"has no {', '.join(wanted)}", f"it holds {', '.join(sorted(found)) or 'nothing'}")
+    for name in ("xcoords", "ycoords"):
+        if len(found[name].shape) != 1:
+            raise DataError(str(path), f"{name} must be one-dimensional, its shape is {found[name].shape}")
+    n_positions = found["xcoords"].shape[0]
+    if found["ycoords"].shape[0] != n_positions:
+        raise DataError(str(path), f"{n_positions} xcoords but {found['ycoords'].shape[0]} ycoords")
+    shape = found[key].shape
+    if len(shape) != 3:
+        raise DataError(str(path), f"{key} must be three-dimensional (n, N, N), its shape is {shape}")
+    legacy = is_legacy_order(shape, n_positions)
+    count, height, width = (shape[2], shape[0], shape[1]) if legacy else shape
+    if count == 0:
+        raise DataError(str(path), f"{key} holds no patterns, its shape is {shape}")
+    if height != width:
+        raise DataError(str(path), f"patterns must be square, {key} has {height} x {width} pixels")
+    if n_positions < count:
+        raise DataError(str(path), f"{n_positions} positions for {count} patterns", "each pattern needs one")
+    _check_probe(path, found["probeGuess"].shape, height)
+    return key, count, height, legacy
+
+
+def _check_probe(path: Path, shape: tuple[int, ...], side: int) -> None:
+    spatial = shape[:2] if len(shape) == 3 and shape[2] == 1 else shape[-2:]
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise DataError(str(path), f"probeGuess must be (N, N) or (modes, N, N), its shape is {shape}")
+    if spatial != (side, side):
+        raise DataError(str(path), f"probeGuess has {spatial[0]} x {spatial[1]} pixels, the patterns {side} x {side}")
+
+
+def inspect_dataset(path: Path) -> DatasetFacts:
+    """What a scan file says about itself, from headers and metadata only. Reads the file."""
+    found = headers(path)
+    _, count, side, _ = _layout(path, found)
+    shape = found["probeGuess"].shape
+    modes = shape[0] if len(shape) == 3 and shape[2] != 1 else 1
+    return DatasetFacts(
+        name=path.name,
+        n_patterns=count,
+        n_pixels=side,
+        probe_modes=modes,
+        nphotons=_photons(path, read_metadata(path, found)),
+    )
+
+
+def _photons(path: Path, metadata: dict[str, Any]) -> float | None:
+    physics = metadata.get("physics_parameters", {})
+    value = physics.get("nphotons") if isinstance(physics, dict) else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise DataError(str(path), f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}")
+    return float(value)
+
+
+def read_scan(path: Path, domain: Domain) -> Dataset:
+    """Read a scan; `domain` says whether its patterns are counts or amplitudes.
+
+    Amplitudes are squared. Raises DataError with the file, the array and the reason.
+    """
+    key, count, _, legacy = _layout(path, headers(path))
+    arrays = read_arrays(path, [key, *REQUIRED_KEYS])
+    patterns = _patterns(path, key, arrays[key], legacy)
+    position = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1).astype(np.float64)
+    if len(position) > count:
+        warnings.warn(
+            f"{path.name}: {len(position)} positions for {count} patterns; the last {len(position) - count} are unused",
+            stacklevel=2,
+        )
+        position = position[:count]
+    if not np.isfinite(position).all():
+        raise DataError(str(path), "xcoords or ycoords hold NaN or infinite values")
+    intensity = patterns if domain == "count_intensity" else np.square(patterns)
+    return Dataset(path.name, intensity, position, _probe(path, arrays["probeGuess"]))
+
+
+def _patterns(path: Path, key: str, stored: NDArray[Any], legacy: bool) -> NDArray[np.float32]:
+    if stored.dtype.kind not in "uif":
+        raise DataError(str(path), f"{key} must hold real numbers, its type is {stored.dtype}")
+    patterns = np.moveaxis(stored, 2, 0) if legacy else stored
+    patterns = np.ascontiguousarray(patterns, dtype=np.float32)
+    if not np.isfinite(patterns).all():
+        bad = int((~np.isfinite(patterns)).any(axis=(1, 2)).sum())
+        raise DataError(str(path), f"{key} holds NaN or infinite values in {bad} patterns", "mask or remove them")
+    if patterns.min() < 0:
+        bad = int((patterns < 0).any(axis=(1, 2)).sum())
+        raise DataError(str(path), f"{key} holds negative values in {bad} patterns", "subtract no more than the dark")
+    if not patterns.any():
+        raise DataError(str(path), f"{key} is zero everywhere")
+    return patterns
+
+
+def _probe(path: Path, stored: NDArray[Any]) -> NDArray[np.complex64]:
+    if stored.dtype.kind not in "fc":
+        raise DataError(str(path), f"probeGuess must be complex, its type is {stored.dtype}")
+    if stored.ndim == 3 and stored.shape[2] == 1:
+        stored = stored[..., 0]
+    probe = np.asarray(stored, np.complex64)
+    if not np.isfinite(probe).all() or not probe.any():
+        raise DataError(str(path), "probeGuess is zero or holds NaN or infinite values")
+    return probe if probe.ndim == 3 else probe[None]

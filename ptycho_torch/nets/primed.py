@@ -1,0 +1,39 @@
+"""The physics-primed network: known-probe projection steps with a learned correction."""
+
+import torch
+from torch import Tensor, nn
+
+from ptycho_torch.nets.unet import UNet
+from ptycho_torch.physics.diffraction import mode_sum_intensity
+from ptycho_torch.physics.projection import object_gradient
+
+FEATURES = 5
+
+
+class PrimedNet(nn.Module):
+    """`O_{k+1} = O_k + a_k g(O_k) + net_k([Re g, Im g, Re O_k - 1, Im O_k, |P| / max|P|])`, `O_0 = 1`.
+
+    A convolution is local but the map from a pattern to the object is not; the projection
+    step `g` (`physics.projection`) carries the measurement into real space first, and the
+    convolutions only correct what it leaves. Weights are not shared between stages.
+    """
+
+    def __init__(self, width: int, levels: int, stages: int, alpha: float) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.step = nn.Parameter(torch.ones(stages))
+        self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
+
+    def forward(self, amplitude: Tensor, probe: Tensor) -> Tensor:
+        """Measured amplitude `(B, N, N)` and probe `(B, P, N, N)` to patches `(B, N, N)` complex."""
+        illumination = mode_sum_intensity(probe).sqrt()
+        illumination = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
+        patch = torch.ones_like(probe[:, 0])
+        for step, correction in zip(self.step, self.corrections, strict=True):
+            gradient = object_gradient(patch, probe, amplitude, self.alpha)
+            features = torch.stack(
+                [gradient.real, gradient.imag, patch.real - 1.0, patch.imag, illumination], dim=1
+            )
+            change = correction(features.contiguous(memory_format=torch.channels_last))
+            patch = patch + step * gradient + torch.complex(change[:, 0], change[:, 1])
+        return patch

@@ -1,0 +1,1 @@
+"""Ptychography as pure functions: diffraction, patches, projections, simulation."""

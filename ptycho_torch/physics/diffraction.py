@@ -1,0 +1,54 @@
+"""Far-field diffraction of an illuminated object patch.
+
+Fields are `(..., N, N)`; probes carry a mode axis `(..., P, N, N)`. Detector arrays are in
+FFT order (zero frequency at `[0, 0]`): patterns are reordered once when they are read, so
+that no shift is paid per step.
+"""
+
+import torch
+from torch import Tensor
+
+
+def far_field(exit_wave: Tensor) -> Tensor:
+    """`F psi`, the unitary two-dimensional DFT over the last two axes (Parseval holds)."""
+    return torch.fft.fft2(exit_wave, norm="ortho")
+
+
+def near_field(detector_wave: Tensor) -> Tensor:
+    """`F^-1 Psi = F^H Psi`, the inverse (and adjoint) of `far_field`."""
+    return torch.fft.ifft2(detector_wave, norm="ortho")
+
+
+def exit_waves(patch: Tensor, probe: Tensor) -> Tensor:
+    """`psi_p = P_p O`: patch `(..., N, N)` times probe `(..., P, N, N)` (thin-object model)."""
+    return patch.unsqueeze(-3) * probe
+
+
+def power(field: Tensor) -> Tensor:
+    """`|z|^2`, real, without the square root that makes `abs()` singular at zero."""
+    return field.real.square() + field.imag.square()
+
+
+def mode_sum_intensity(detector_wave: Tensor) -> Tensor:
+    """`I = sum_p |Psi_p|^2`: incoherent sum over the mode axis, `(..., P, N, N)` to `(..., N, N)`."""
+    return power(detector_wave).sum(dim=-3)
+
+
+def diffraction_intensity(patch: Tensor, probe: Tensor) -> Tensor:
+    """`I = sum_p |F(P_p O)|^2` for patch `(..., N, N)` and probe `(..., P, N, N)`."""
+    return mode_sum_intensity(far_field(exit_waves(patch, probe)))
+
+
+def shift_probe(probe: Tensor, shift_yx: Tensor) -> Tensor:
+    """`P(r - s)` by a Fourier phase ramp: exact for the band-limited periodic probe.
+
+    probe `(P, N, N)` complex, shift `(B, 2)` in pixels as (y, x); returns `(B, P, N, N)`.
+    Moving the probe by the sub-pixel part of a scan position lets every object patch sit on
+    the integer pixel grid: no interpolation of the object is needed anywhere.
+    """
+    n = probe.shape[-1]
+    frequency = torch.fft.fftfreq(n, device=probe.device, dtype=shift_yx.dtype)
+    angle = -2.0 * torch.pi * shift_yx.unsqueeze(-1) * frequency
+    ramp = torch.polar(torch.ones_like(angle), angle)
+    ramp_yx = ramp[:, 0, :, None] * ramp[:, 1, None, :]
+    return torch.fft.ifft2(torch.fft.fft2(probe) * ramp_yx.unsqueeze(1))

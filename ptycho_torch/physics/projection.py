@@ -1,0 +1,31 @@
+"""The known-probe modulus projection and the object update it implies (one ePIE-like step)."""
+
+import torch
+from torch import Tensor
+
+from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, near_field
+
+
+def object_gradient(patch: Tensor, probe: Tensor, amplitude: Tensor, alpha: float) -> Tensor:
+    """`g = sum_p P_p^* (psi'_p - psi_p) / ((1-alpha) max|P|^2 + alpha |P|^2)`.
+
+    `psi_p = P_p O` and `psi'_p = F^-1(A F psi_p / sqrt(sum_q |F psi_q|^2))`: the exit waves
+    with the measured amplitude A `(..., N, N)` imposed, phases kept. patch `(..., N, N)`,
+    probe `(..., P, N, N)`, `|P|^2` summed over modes; the result has the shape of `patch`.
+
+    Source: rPIE regularisation, Maiden, Johnson & Li, Optica 4, 736 (2017), eq. 6, with the
+    multi-mode projection of Thibault & Menzel, Nature 494, 68 (2013).
+    """
+    waves = exit_waves(patch, probe)
+    spectrum = far_field(waves)
+    modelled = torch.sqrt(mode_sum_intensity(spectrum) + torch.finfo(amplitude.dtype).eps)
+    projected = near_field(spectrum * (amplitude / modelled).unsqueeze(-3))
+    back = (probe.conj() * (projected - waves)).sum(dim=-3)
+    return back / regularised_power(probe, alpha)
+
+
+def regularised_power(probe: Tensor, alpha: float) -> Tensor:
+    """`(1-alpha) max|P|^2 + alpha |P|^2`, with `|P|^2 = sum_p |P_p|^2`, shape `(..., N, N)`."""
+    illumination = mode_sum_intensity(probe)
+    peak = illumination.amax(dim=(-2, -1), keepdim=True)
+    return (1.0 - alpha) * peak + alpha * illumination

@@ -1,0 +1,82 @@
+"""The nouns of the pipeline, each a frozen record, in the order the data flows.
+
+Shapes: n patterns, B groups, C members of a group, S patterns of a cluster (members and
+partners), P probe modes, N side of a pattern. Positions are object pixels as (y, x).
+"""
+
+from typing import NamedTuple
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@attrs.frozen(eq=False)
+class Dataset:
+    """A scan as read from a file.
+
+    intensity `(n, N, N)` float32, zero frequency at `[N/2, N/2]`, in counts or in the square
+    of the file's amplitude unit; position_yx `(n, 2)` float64, patch centres; probe
+    `(P, N, N)` complex64 in the square root of the unit of intensity.
+    """
+
+    name: str
+    intensity: NDArray[np.float32]
+    position_yx: NDArray[np.float64]
+    probe: NDArray[np.complex64]
+
+
+@attrs.frozen(eq=False)
+class Scan:
+    """A dataset in the units of the network: unit mean intensity per pixel, `sum|P|^2 = N^2`.
+
+    amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is
+    an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
+    this scan times `object_scale` is the object of the dataset, whose probe it belongs to.
+    """
+
+    amplitude: Tensor
+    probe: Tensor
+    centre_yx: Tensor
+    fraction_yx: Tensor
+    object_scale: float
+
+
+@attrs.frozen(eq=False)
+class Groups:
+    """Which patterns go together: members `(B, C)` and candidate partners `(B, K)`, int64."""
+
+    members: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
+
+    amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
+    fraction_yx `(B, S, 2)` float32.
+    """
+
+    amplitude: Tensor
+    probe: Tensor
+    centre_yx: Tensor
+    fraction_yx: Tensor
+    merged: int
+
+
+class Prediction(NamedTuple):
+    """Patches `(B, S, N, N)` complex64 with the probes `(B, S, P, N, N)` that illuminate them."""
+
+    patches: Tensor
+    probes: Tensor
+
+
+@attrs.frozen(eq=False)
+class Canvas:
+    """A stitched object: values `(H, W)` complex64, summed illumination `(H, W)` float32, and
+    `origin_yx`, the object pixel of element `[0, 0]`."""
+
+    object: NDArray[np.complex64]
+    illumination: NDArray[np.float32]
+    origin_yx: tuple[int, int]

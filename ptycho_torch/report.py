@@ -1,0 +1,70 @@
+"""A self-contained HTML report: pictures, figures of merit, and where every option came from."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from ptycho_torch.files import replacing
+
+_TEMPLATE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}
+.row{display:flex;flex-wrap:wrap;gap:1rem}.row img{flex:1 1 420px;max-width:100%}
+table{border-collapse:collapse;font-size:13px}td,th{text-align:left;padding:2px 14px 2px 0;
+border-bottom:1px solid #8884;vertical-align:top}tr.set td{font-weight:600}
+</style>
+<h1>{{ title }}</h1>
+<div class="row">{% for name, data in pictures.items() -%}
+<img alt="{{ name }}" src="data:image/png;base64,{{ data }}">{% endfor %}</div>
+{% for heading, table in tables.items() %}<h2>{{ heading }}</h2>
+<table>{% for key, value in table.items() %}<tr><td>{{ key }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
+{% endfor %}
+{% for heading, rows in configurations.items() %}<h2>{{ heading }}</h2>
+<table><tr><th>option</th><th>value</th><th>layer</th><th>where</th></tr>
+{% for row in rows %}<tr{% if row.layer != base %} class="set"{% endif %}><td>{{ row.path }}</td>
+<td>{{ row.value }}</td><td>{{ row.layer }}</td><td>{{ row.where }}</td></tr>{% endfor %}</table>
+{% endfor %}</html>
+"""
+
+
+def derivation_rows(derivation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every leaf of a dumped derivation with its value and the layer that set it last."""
+    setters = {
+        step["path"]: {"layer": one["layer"], "where": step["where"]}
+        for one in derivation["layers"]
+        for step in one["steps"]
+    }
+    base = {"layer": "schema defaults", "where": ""}
+    return [
+        {"path": path, "value": value, **setters.get(path, base)}
+        for path, value in _leaves(derivation["config"], "")
+        if not path.startswith("$")
+    ]
+
+
+def _leaves(node: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        path = f"{prefix}.{key}" if prefix else key
+        found.extend(_leaves(value, path) if isinstance(value, dict) else [(path, value)])
+    return found
+
+
+def write_report(
+    path: Path, title: str, pictures: list[Path], tables: dict[str, dict[str, Any]], derivations: dict[str, Any]
+) -> None:
+    """One HTML file that needs no other: pictures embedded, everything escaped."""
+    encoded = {p.stem: base64.b64encode(p.read_bytes()).decode("ascii") for p in pictures}
+    configurations = {name: derivation_rows(derivation) for name, derivation in derivations.items()}
+    page = Environment(autoescape=True).from_string(_TEMPLATE)
+    with replacing(path) as temporary:
+        temporary.write_text(
+            page.render(
+                title=title, pictures=encoded, tables=tables, configurations=configurations, base="schema defaults"
+            ),
+            encoding="utf-8",
+        )

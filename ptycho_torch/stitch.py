@@ -1,0 +1,40 @@
+"""Stitching: overlapping patches become one object on the pixel grid of the scan."""
+
+import torch
+from torch import Tensor
+
+from ptycho_torch.physics.patches import place
+from ptycho_torch.records import Canvas
+
+
+class Stitcher:
+    """Accumulates `sum_j w_j O_j(r - c_j)` and `sum_j w_j(r - c_j)`; the canvas is their ratio.
+
+    Centres may be fractional: `place` spreads a patch over the four nearest pixels. The
+    canvas covers every patch of the scan and element `[0, 0]` is object pixel `origin_yx`.
+    """
+
+    def __init__(self, centre_yx: Tensor, side: int, device: torch.device) -> None:
+        low = torch.floor(centre_yx.amin(dim=0).double()) - side // 2
+        high = torch.ceil(centre_yx.amax(dim=0).double()) - side // 2 + side
+        self.side = side
+        self.origin = low.to(device)
+        self.height, self.width = (int(extent) for extent in (high - low))
+        self.weighted = torch.zeros(self.height, self.width, dtype=torch.complex64, device=device)
+        self.weights = torch.zeros(self.height, self.width, device=device)
+
+    def add(self, patches: Tensor, weights: Tensor, centre_yx: Tensor) -> None:
+        """Add patches `(B, N, N)` complex with real weights `(B, N, N)` at centres `(B, 2)`."""
+        corner = centre_yx.double() - self.side // 2 - self.origin
+        corner = corner.to(weights.dtype)
+        self.weighted += place(patches * weights, corner, self.height, self.width)
+        self.weights += place(weights, corner, self.height, self.width)
+
+    def canvas(self, illumination_floor: float, scale: float) -> Canvas:
+        """The stitched object times `scale`; 1 times `scale` where the summed illumination is
+        below `illumination_floor` of its peak: nothing was measured there."""
+        seen = self.weights > illumination_floor * self.weights.max()
+        mean = self.weighted / self.weights.masked_fill(~seen, 1.0)
+        filled = torch.where(seen, mean, torch.ones_like(mean)) * scale
+        origin_y, origin_x = self.origin.long().tolist()
+        return Canvas(filled.cpu().numpy(), self.weights.cpu().numpy(), (origin_y, origin_x))

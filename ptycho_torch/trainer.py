@@ -1,0 +1,161 @@
+"""Fitting a model to a scan with `lightning.pytorch.Trainer`."""
+
+import logging
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import attrs
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ptycho_config import PyTorchExecutionConfig, TrainingSetup
+from ptycho_torch.data.batches import BatchSampler, ClusterDataset
+from ptycho_torch.lightning_module import TrainingModule
+from ptycho_torch.model import Reconstructor
+from ptycho_torch.records import Batch
+
+
+@attrs.frozen(eq=False)
+class Fit:
+    """The outcome of a training: losses per epoch, the epoch kept (0-based) and seconds."""
+
+    history: dict[str, list[float]]
+    kept_epoch: int
+    seconds: float
+
+
+class EpochRecord(Callback):
+    """Collects the losses of each epoch and shows progress: a bar in a terminal, lines in a log."""
+
+    def __init__(self, *, visible: bool) -> None:
+        self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
+        self.visible = visible
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar over all steps, if standard error is a terminal."""
+        if self.visible and sys.stderr.isatty():
+            self.bar = tqdm(total=int(trainer.estimated_stepping_batches), unit="step", desc="training")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Advance the bar."""
+        if self.bar is not None:
+            self.bar.update(trainer.global_step - self.bar.n)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record the losses; validation has run before this hook."""
+        values = {name: float(trainer.callback_metrics[name]) for name in self.history if name in trainer.callback_metrics}
+        for name, value in values.items():
+            self.history[name].append(value)
+        text = "  ".join(f"{name} {value:.5f}" for name, value in values.items())
+        if self.bar is not None:
+            self.bar.set_postfix_str(text)
+        elif self.visible:
+            print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+def fit(
+    model: Reconstructor,
+    setup: TrainingSetup,
+    training: ClusterDataset,
+    validation: ClusterDataset | None,
+    *,
+    seed: int,
+    folder: Path,
+) -> Fit:
+    """Train `model` in place; afterwards it holds the weights of the best epoch.
+
+    Without validation data or with checkpointing switched off, the weights of the last epoch.
+    """
+    loader = _loader(training, setup, seed, shuffle=not setup.training.sequential_sampling)
+    validation_loader = None if validation is None else _loader(validation, setup, seed, shuffle=False)
+    steps = -(-len(loader) // setup.execution.accum_steps)
+    module = TrainingModule(model, setup, steps)
+    record = EpochRecord(visible=setup.execution.enable_progress_bar)
+    best = _checkpoint(setup.execution, folder, monitored=validation is not None)
+    trainer = _trainer(setup, folder, [record, *_stopping(setup.execution, validation), *([best] if best else [])])
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        # Batches are one gather from memory: loader processes would only add copies.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(module, loader, validation_loader)
+    seconds = time.perf_counter() - start
+    kept = len(record.history["train_loss"]) - 1
+    if best is not None and best.best_model_path:
+        stored = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+        module.load_state_dict(stored["state_dict"])
+        kept = int(stored["epoch"])
+    return Fit(record.history, kept, seconds)
+
+
+def _loader(dataset: ClusterDataset, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
+    execution = setup.execution
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=BatchSampler(len(dataset), setup.training.batch_size, seed, shuffle=shuffle),
+        num_workers=execution.num_workers,
+        pin_memory=execution.pin_memory,
+        persistent_workers=execution.persistent_workers,
+        prefetch_factor=execution.prefetch_factor,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def _checkpoint(execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool) -> ModelCheckpoint | None:
+    if not execution.enable_checkpointing:
+        return None
+    return ModelCheckpoint(
+        dirpath=folder / "checkpoints",
+        filename="epoch={epoch:03d}",
+        auto_insert_metric_name=False,
+        monitor=execution.checkpoint_monitor_metric if monitored else None,
+        mode=execution.checkpoint_mode,
+        save_top_k=execution.checkpoint_save_top_k if monitored else 1,
+        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+def _stopping(execution: PyTorchExecutionConfig, validation: ClusterDataset | None) -> list[Callback]:
+    if validation is None:
+        return []
+    return [
+        EarlyStopping(
+            execution.checkpoint_monitor_metric, patience=execution.early_stop_patience, mode=execution.checkpoint_mode
+        )
+    ]
+
+
+def _trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback]) -> pl.Trainer:
+    training, execution = setup.training, setup.execution
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    return pl.Trainer(
+        accelerator=execution.accelerator,
+        devices=execution.devices,
+        deterministic=execution.deterministic,
+        max_epochs=training.nepochs,
+        accumulate_grad_batches=execution.accum_steps,
+        gradient_clip_val=training.gradient_clip_val,
+        gradient_clip_algorithm=training.gradient_clip_algorithm,
+        logger=CSVLogger(folder, name="lightning_logs") if execution.logger_backend == "csv" else False,
+        callbacks=callbacks,
+        enable_checkpointing=execution.enable_checkpointing,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        default_root_dir=folder,
+    )
