@@ -2,8 +2,8 @@
 
 from ptycho_config.codec import config_file, dump, dump_derivation, fingerprint, from_mapping, load, parse
 from ptycho_config.errors import ConfigError, Problem
-from ptycho_config.facts import DatasetFacts
 from ptycho_config.factory import LAYER_ORDER, Sources, create_inference_payload, create_training_payload
+from ptycho_config.facts import DatasetFacts
 from ptycho_config.legacy import LegacyDelta, legacy_delta, update_legacy_dict
 from ptycho_config.lens import Lens, at, fields
 from ptycho_config.profiles import PROFILES, profile

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_origin
+from typing import Any, TypeVar
 
 import cattrs
 import yaml
@@ -29,7 +29,7 @@ def converter() -> cattrs.Converter:
     made.register_structure_hook_factory(is_config, lambda cls: _structure_group(made, cls))
     made.register_unstructure_hook_factory(is_config, lambda cls: make_dict_unstructure_fn(cls, made))
     made.register_unstructure_hook(Path, str)
-    made.register_unstructure_hook_func(lambda cls: cls is tuple or get_origin(cls) is tuple, list)
+    made.register_unstructure_hook_func(lambda cls: getattr(cls, "__origin__", None) is tuple, list)
     return made
 
 
@@ -61,7 +61,9 @@ def _structure_group(made: cattrs.Converter, cls: type) -> Callable[[Any, Any], 
     return structure
 
 
-def _structure_field(made: cattrs.Converter, annotation: Any, accept: Callable[[Any], Any], value: Any) -> Any:
+def _structure_field(
+    made: cattrs.Converter, annotation: Any, accept: Callable[[Any], Any], value: Any
+) -> Any:
     if is_config(annotation):
         return made.structure(value, annotation)
     try:
@@ -84,9 +86,11 @@ def load(cls: type[C], data: Mapping[str, Any]) -> C:
     found = data.get(SCHEMA_KEY, schema)
     subject = schema or cls.__name__
     if found != schema:
-        raise ConfigError([Problem(SCHEMA_KEY, f"this version reads {schema!r}, the document is {found!r}")], subject)
+        raise ConfigError(
+            [Problem(SCHEMA_KEY, f"this version reads {schema!r}, the document is {found!r}")], subject
+        )
     try:
-        return cast("C", converter().structure(body, cls))
+        return converter().structure(body, cls)
     except ConfigError as error:
         raise ConfigError(error.problems, subject) from None
 
@@ -112,7 +116,13 @@ def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
         {
             "layer": one.steps[0].layer,
             "steps": [
-                {"path": s.path, "op": s.op, "value": plain(_plain_arg(s)), "fixed": s.fixed, "where": s.where}
+                {
+                    "path": s.path,
+                    "op": s.op,
+                    "value": plain(_plain_arg(s)),
+                    "fixed": s.fixed,
+                    "where": s.where,
+                }
                 for s in one.steps
             ],
         }
@@ -132,7 +142,9 @@ def _plain_arg(step: Step) -> Any:
         return step.arg
     name = f"{step.arg.__module__}:{step.arg.__qualname__}"
     if "<" in name:
-        raise ConfigError([step.problem("a lambda or local function cannot be saved", "use a module-level function")])
+        raise ConfigError(
+            [step.problem("a lambda or local function cannot be saved", "use a module-level function")]
+        )
     return name
 
 
@@ -224,12 +236,20 @@ _Yaml12.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in rules if not tag.endswith((":bool", ":float", ":timestamp"))]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Yaml12.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Yaml12.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)$|^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)$"),
+    re.compile(
+        r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)$|^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)$"
+    ),
     list("-+.0123456789"),
 )
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, _Yaml12)  # noqa: S506 - _Yaml12 is a SafeLoader
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -237,13 +257,15 @@ def read_table(path: Path) -> dict[str, Any]:
     readers: dict[str, Callable[[str], Any]] = {
         ".json": json.loads,
         ".toml": tomllib.loads,
-        ".yaml": lambda text: yaml.load(text, _Yaml12),
-        ".yml": lambda text: yaml.load(text, _Yaml12),
+        ".yaml": _load_yaml,
+        ".yml": _load_yaml,
     }
     subject = f"config file {path}"
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise ConfigError([Problem("", f"cannot read '{path.suffix}' files", hint="use .json, .toml or .yaml")], subject)
+        raise ConfigError(
+            [Problem("", f"cannot read '{path.suffix}' files", hint="use .json, .toml or .yaml")], subject
+        )
     try:
         data = reader(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -16,7 +16,9 @@ _STYLE = (
 def table_html(rows: "Sequence[Row]", base: str) -> str:
     """Rows that a layer has set are bold; the doc of each field is its tooltip."""
     table, cell = _STYLE
-    head = "".join(f'<th style="{cell}">{name}</th>' for name in ("option", "value", "unit", "layer", "where"))
+    head = "".join(
+        f'<th style="{cell}">{name}</th>' for name in ("option", "value", "unit", "layer", "where")
+    )
     lines = [f'<table style="{table}"><tr>{head}</tr>']
     for row in rows:
         weight = "" if row.layer == base else ";font-weight:600"

@@ -5,7 +5,7 @@ value of an earlier run leaks into the next. Execution settings have no projecti
 type: only training and inference configs are accepted.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -33,12 +33,16 @@ def _frozen(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(values))
 
 
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
 @attrs.frozen
 class LegacyDelta:
     """A change of the legacy dict as a value: keys to set, keys to remove; the rest is kept."""
 
     set: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen)
-    unset: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    unset: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
 
     def __attrs_post_init__(self) -> None:
         both = sorted(self.unset & self.set.keys())

@@ -73,11 +73,14 @@ class Lens(Generic[T]):
 
 def at(place: T) -> Lens[T]:
     """The lens to a place named through `fields(...)`."""
-    if not isinstance(place, _Recorder) or not place._path:
-        raise TypeError("at() takes a field named through fields(ConfigClass), for instance fields(C).model.N")
-    return Lens(".".join(place._path))
+    path = object.__getattribute__(place, "_path") if isinstance(place, _Recorder) else ()
+    if not path:
+        raise TypeError(
+            "at() takes a field named through fields(ConfigClass), for instance fields(C).model.N"
+        )
+    return Lens(".".join(path))
 
 
 def _caller() -> str:
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # noqa: SLF001 - the only cheap way to a caller
     return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"

@@ -53,7 +53,7 @@ class Transform:
     def __rshift__(self, other: "Transform") -> "Transform":
         return Transform(self.steps + other.steps)
 
-    def __call__(self, config: C) -> C:
+    def __call__(self, config: C) -> C:  # noqa: D102 - the class says what it does
         return apply(config, self.steps)[0]
 
     def __bool__(self) -> bool:
@@ -72,8 +72,7 @@ def put_all(config: Any, prefix: str = "", where: str = "") -> Transform:
     lead = f"{prefix}." if prefix else ""
     return Transform(
         tuple(
-            Step(lead + path, "put", get_path(config, path), where=where)
-            for path, _ in leaves(type(config))
+            Step(lead + path, "put", get_path(config, path), where=where) for path, _ in leaves(type(config))
         )
     )
 
@@ -82,9 +81,7 @@ def diff(old: C, new: C) -> Transform:
     """The puts that turn `old` into `new`: `diff(a, b)(a) == b`, and `diff(a, a)` is empty."""
     if type(old) is not type(new):
         raise TypeError(f"cannot compare a {type(old).__name__} with a {type(new).__name__}")
-    return Transform(
-        tuple(step for step in put_all(new).steps if get_path(old, step.path) != step.arg)
-    )
+    return Transform(tuple(step for step in put_all(new).steps if get_path(old, step.path) != step.arg))
 
 
 class _Draft:
@@ -174,7 +171,9 @@ def _run(root: _Draft, step: Step) -> list[Change]:
     if not is_config(spec.annotation):
         return [Change(step.path, old, new, step.layer, step.where, step.fixed)]
     return [
-        Change(f"{step.path}.{put.path}", get_path(old, put.path), put.arg, step.layer, step.where, step.fixed)
+        Change(
+            f"{step.path}.{put.path}", get_path(old, put.path), put.arg, step.layer, step.where, step.fixed
+        )
         for put in diff(old, new).steps
     ]
 

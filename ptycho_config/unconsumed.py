@@ -39,7 +39,13 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
                 _NETWORK,
             ),
             **dict.fromkeys(
-                ("probe_mask", "probe_mask_sigma", "probe_mask_diameter", "probe_scale", "gaussian_smoothing_sigma"),
+                (
+                    "probe_mask",
+                    "probe_mask_sigma",
+                    "probe_mask_diameter",
+                    "probe_scale",
+                    "gaussian_smoothing_sigma",
+                ),
                 _PROBE,
             ),
         },
@@ -51,7 +57,7 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
             "neighbor_pool_size": _OVERSAMPLING,
             "positions_provided": "scans without positions cannot be reconstructed",
             "probe_trainable": _PROBE,
-            "intensity_scale_trainable": "the intensity scale is exact in these units; there is nothing to train",
+            "intensity_scale_trainable": "the intensity scale follows from the units; nothing is trained",
             "torch_mae_pred_l2_match_target": _TRAINING_ONLY,
         },
         InferenceConfig: {
@@ -76,7 +82,11 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
                 ),
                 _RECON_LOG,
             ),
-            **{name: _NETWORK for name in specs(PyTorchExecutionConfig) if name.startswith(("ffno_", "spectral_"))},
+            **{
+                name: _NETWORK
+                for name in specs(PyTorchExecutionConfig)
+                if name.startswith(("ffno_", "spectral_"))
+            },
             "middle_trim": "whole patches are stitched, weighted by their illumination",
             "pad_eval": "whole patches are stitched, weighted by their illumination",
         },

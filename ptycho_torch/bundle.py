@@ -21,7 +21,12 @@ from ptycho_torch.files import replacing
 
 BUNDLE_NAME = "wts.h5.zip"
 SCHEMA = "ptycho.bundle/1"
-_MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = "manifest.json", "config.json", "training.json", "weights.safetensors"
+_MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = (
+    "manifest.json",
+    "config.json",
+    "training.json",
+    "weights.safetensors",
+)
 _LIBRARIES = ("torch", "lightning", "numpy")
 
 
@@ -52,7 +57,9 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
         archive.writestr(_CONFIG, json.dumps(dump(bundle.setup), indent=2))
-        archive.writestr(_TRAINING, json.dumps({"derivation": bundle.derivation, "record": bundle.record}, indent=2))
+        archive.writestr(
+            _TRAINING, json.dumps({"derivation": bundle.derivation, "record": bundle.record}, indent=2)
+        )
         archive.writestr(_WEIGHTS, save_tensors(weights))
     return path
 
@@ -75,7 +82,9 @@ def load_bundle(path: Path) -> Bundle:
                 raise DataError(str(source), _foreign(names))
             manifest = json.loads(archive.read(_MANIFEST))
             if manifest.get("schema") != SCHEMA:
-                raise DataError(str(source), f"has schema {manifest.get('schema')!r}, this version reads {SCHEMA!r}")
+                raise DataError(
+                    str(source), f"has schema {manifest.get('schema')!r}, this version reads {SCHEMA!r}"
+                )
             setup = load(TrainingSetup, json.loads(archive.read(_CONFIG)))
             training = json.loads(archive.read(_TRAINING))
             weights = load_tensors(archive.read(_WEIGHTS))
@@ -92,5 +101,7 @@ def load_bundle(path: Path) -> Bundle:
 
 def _foreign(names: set[str]) -> str:
     if any(name.endswith(".dill") for name in names):
-        return "is a PtychoPINN bundle of pickled objects, which would run code when opened; train again instead"
+        return (
+            "is a PtychoPINN bundle of pickled objects, which would run code when opened; train again instead"
+        )
     return f"is not a bundle of this project; it holds {', '.join(sorted(names)[:5]) or 'nothing'}"

@@ -44,4 +44,6 @@ def writable_folder(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as error:
-        raise DataError(str(path), f"cannot write here: {error.strerror}", "choose another output_dir") from None
+        raise DataError(
+            str(path), f"cannot write here: {error.strerror}", "choose another output_dir"
+        ) from None

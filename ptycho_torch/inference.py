@@ -19,7 +19,9 @@ FLAGS = {
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho_inference`."""
     made = argparse.ArgumentParser(prog="ptycho_inference", description=__doc__)
-    made.add_argument("--model_path", type=Path, required=True, help="folder of a training run, or its wts.h5.zip")
+    made.add_argument(
+        "--model_path", type=Path, required=True, help="folder of a training run, or its wts.h5.zip"
+    )
     made.add_argument("--test_data", type=Path, required=True, help="scan to reconstruct")
     add_option_flags(made, InferenceSetup, FLAGS)
     add_shared_flags(made)

@@ -1,10 +1,10 @@
 """Lightning's view of training: steps, logged losses, optimiser, schedule. No physics here."""
 
 import math
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
@@ -23,7 +23,7 @@ class TrainingModule(pl.LightningModule):
     def __init__(self, model: Reconstructor, setup: TrainingSetup, steps_per_epoch: int) -> None:
         super().__init__()
         self.model = model
-        self.setup = setup
+        self.configuration = setup
         self.steps_per_epoch = steps_per_epoch
         self.pattern_loss = pattern_loss(setup.training.torch_loss_mode)
 
@@ -33,8 +33,8 @@ class TrainingModule(pl.LightningModule):
             self.model(batch),
             batch,
             self.pattern_loss,
-            self.setup.torch.overlap,
-            merge=self.setup.training.model.object_big,
+            self.configuration.torch.overlap,
+            merge=self.configuration.training.model.object_big,
         )
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -47,14 +47,18 @@ class TrainingModule(pl.LightningModule):
 
     def _logged(self, batch: Batch, stage: str) -> Tensor:
         terms = self.terms(batch)
-        values = {f"{stage}_loss": terms.total, f"{stage}_data": terms.data, f"{stage}_overlap": terms.overlap}
+        values = {
+            f"{stage}_loss": terms.total,
+            f"{stage}_data": terms.data,
+            f"{stage}_overlap": terms.overlap,
+        }
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(batch.amplitude))
         return terms.total
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser and schedule; schedules without feedback advance every step."""
-        training = self.setup.training
-        optimizer = build_optimizer(self.model, training, self.setup.execution.learning_rate)
+        training = self.configuration.training
+        optimizer = build_optimizer(self.model, training, self.configuration.execution.learning_rate)
         if training.scheduler == "ReduceLROnPlateau":
             plateau = ReduceLROnPlateau(
                 optimizer,
@@ -64,7 +68,9 @@ class TrainingModule(pl.LightningModule):
                 threshold=training.plateau_threshold,
             )
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
-        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(training, step, self.steps_per_epoch))
+        schedule = LambdaLR(
+            optimizer, lambda step: learning_rate_factor(training, step, self.steps_per_epoch)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -53,7 +53,9 @@ def cluster_loss(
     """The loss of a batch of clusters; `merge` lets the members of a group form one object."""
     patches, probes = prediction
     if merge:
-        group = merge_group(patches[:, : batch.merged], probes[:, : batch.merged], batch.centre_yx[:, : batch.merged])
+        group = merge_group(
+            patches[:, : batch.merged], probes[:, : batch.merged], batch.centre_yx[:, : batch.merged]
+        )
         members = torch.cat([group, patches[:, batch.merged :]], dim=1)
     else:
         members = patches

@@ -33,8 +33,9 @@ def remove_ramp(image: Complex, reference: Complex) -> Complex:
         phase = np.angle(left * np.exp(-1j * offset)).ravel()
         normal = design.T @ (design * weight[:, None])
         slope = slope + np.linalg.solve(normal, design.T @ (weight * phase))[1:]
-    straight = image * np.exp(1j * np.tensordot(slope, grid, axes=1))
-    return straight * (np.vdot(straight, reference) / np.vdot(straight, straight))
+    straight: Complex = image * np.exp(1j * np.tensordot(slope, grid, axes=1))
+    straight *= np.vdot(straight, reference) / np.vdot(straight, straight)
+    return straight
 
 
 def _correlation(a: Complex, b: Complex) -> float:
@@ -45,7 +46,8 @@ def _correlation(a: Complex, b: Complex) -> float:
 
 def _high_pass(image: Complex) -> Complex:
     low = gaussian_filter(image.real, DETAIL_SIGMA_PX) + 1j * gaussian_filter(image.imag, DETAIL_SIGMA_PX)
-    return image - low
+    high: Complex = image - low
+    return high
 
 
 def contrast_and_detail(image: Complex, truth: Complex) -> tuple[float, float]:
@@ -69,7 +71,9 @@ def scanned_region(dataset: Dataset, canvas: Canvas) -> tuple[slice, slice]:
     return slice(start[0], stop[0]), slice(start[1], stop[1])
 
 
-def _modelled(dataset: Dataset, object_: NDArray[np.complex64], origin: tuple[int, int]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def _modelled(
+    dataset: Dataset, object_: NDArray[np.complex64], origin: tuple[int, int]
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     for start in range(0, len(dataset.position_yx), _CHUNK):
         rows = slice(start, start + _CHUNK)
         yield rows, expected_counts(object_, dataset.probe, dataset.position_yx[rows], origin)

@@ -10,7 +10,7 @@ from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
 from ptycho_torch.stitch import Stitcher
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int], object]
 
 
 def predict(
@@ -41,11 +41,9 @@ def reconstruct_scan(
     progress: Progress,
 ) -> Canvas:
     """Patches of the chosen patterns, weighted by their illumination and added where they
-    belong; in the units of the dataset."""
+    belong; in the units of the dataset. `progress` is told the size of each finished batch."""
     stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], device)
-    done = 0
     for chunk, (patches, probes) in predict(model, scan, rows, batch_size, device):
         stitcher.add(patches[:, 0], mode_sum_intensity(probes[:, 0]), scan.centre_yx[chunk].to(device))
-        done += len(chunk)
-        progress(done, len(rows))
+        progress(len(chunk))
     return stitcher.canvas(illumination_floor, scan.object_scale)

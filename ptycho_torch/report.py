@@ -21,7 +21,8 @@ border-bottom:1px solid #8884;vertical-align:top}tr.set td{font-weight:600}
 <div class="row">{% for name, data in pictures.items() -%}
 <img alt="{{ name }}" src="data:image/png;base64,{{ data }}">{% endfor %}</div>
 {% for heading, table in tables.items() %}<h2>{{ heading }}</h2>
-<table>{% for key, value in table.items() %}<tr><td>{{ key }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
+<table>{% for key, value in table.items() -%}
+<tr><td>{{ key }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
 {% endfor %}
 {% for heading, rows in configurations.items() %}<h2>{{ heading }}</h2>
 <table><tr><th>option</th><th>value</th><th>layer</th><th>where</th></tr>
@@ -55,7 +56,11 @@ def _leaves(node: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
 
 
 def write_report(
-    path: Path, title: str, pictures: list[Path], tables: dict[str, dict[str, Any]], derivations: dict[str, Any]
+    path: Path,
+    title: str,
+    pictures: list[Path],
+    tables: dict[str, dict[str, Any]],
+    derivations: dict[str, Any],
 ) -> None:
     """One HTML file that needs no other: pictures embedded, everything escaped."""
     encoded = {p.stem: base64.b64encode(p.read_bytes()).decode("ascii") for p in pictures}
@@ -64,7 +69,11 @@ def write_report(
     with replacing(path) as temporary:
         temporary.write_text(
             page.render(
-                title=title, pictures=encoded, tables=tables, configurations=configurations, base="schema defaults"
+                title=title,
+                pictures=encoded,
+                tables=tables,
+                configurations=configurations,
+                base="schema defaults",
             ),
             encoding="utf-8",
         )

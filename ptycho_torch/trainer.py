@@ -39,7 +39,7 @@ class EpochRecord(Callback):
         self.visible = visible
         self.bar: tqdm[Any] | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Open the bar over all steps, if standard error is a terminal."""
         if self.visible and sys.stderr.isatty():
             self.bar = tqdm(total=int(trainer.estimated_stepping_batches), unit="step", desc="training")
@@ -49,18 +49,24 @@ class EpochRecord(Callback):
         if self.bar is not None:
             self.bar.update(trainer.global_step - self.bar.n)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Record the losses; validation has run before this hook."""
-        values = {name: float(trainer.callback_metrics[name]) for name in self.history if name in trainer.callback_metrics}
+        values = {
+            name: float(trainer.callback_metrics[name])
+            for name in self.history
+            if name in trainer.callback_metrics
+        }
         for name, value in values.items():
             self.history[name].append(value)
         text = "  ".join(f"{name} {value:.5f}" for name, value in values.items())
         if self.bar is not None:
             self.bar.set_postfix_str(text)
         elif self.visible:
-            print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True)
+            print(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True
+            )
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, *_: Any) -> None:
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
@@ -85,7 +91,9 @@ def fit(
     module = TrainingModule(model, setup, steps)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
     best = _checkpoint(setup.execution, folder, monitored=validation is not None)
-    trainer = _trainer(setup, folder, [record, *_stopping(setup.execution, validation), *([best] if best else [])])
+    trainer = _trainer(
+        setup, folder, [record, *_stopping(setup.execution, validation), *([best] if best else [])]
+    )
     start = time.perf_counter()
     with warnings.catch_warnings():
         # Batches are one gather from memory: loader processes would only add copies.
@@ -114,7 +122,9 @@ def _loader(dataset: ClusterDataset, setup: TrainingSetup, seed: int, *, shuffle
     )
 
 
-def _checkpoint(execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool) -> ModelCheckpoint | None:
+def _checkpoint(
+    execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool
+) -> ModelCheckpoint | None:
     if not execution.enable_checkpointing:
         return None
     return ModelCheckpoint(
@@ -134,7 +144,9 @@ def _stopping(execution: PyTorchExecutionConfig, validation: ClusterDataset | No
         return []
     return [
         EarlyStopping(
-            execution.checkpoint_monitor_metric, patience=execution.early_stop_patience, mode=execution.checkpoint_mode
+            execution.checkpoint_monitor_metric,
+            patience=execution.early_stop_patience,
+            mode=execution.checkpoint_mode,
         )
     ]
 

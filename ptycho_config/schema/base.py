@@ -1,7 +1,7 @@
 """`@config` and `field`: frozen classes whose fields check themselves and explain themselves."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar, dataclass_transform, overload
 
 import attrs
@@ -14,6 +14,7 @@ Check = Callable[[Any], str | None]
 Constraint = Callable[[Any], Iterable[Problem]]
 
 _META = "ptycho_config"
+_SPECS = "__config_specs__"
 
 
 @attrs.frozen
@@ -45,7 +46,12 @@ class FieldSpec:
 
 
 def field(
-    *, doc: str, default: Any = attrs.NOTHING, unit: str = "", check: Check | None = None, identity: bool = True
+    *,
+    doc: str,
+    default: Any = attrs.NOTHING,
+    unit: str = "",
+    check: Check | None = None,
+    identity: bool = True,
 ) -> Any:
     """Declare a field: its meaning, unit, default and check.
 
@@ -58,7 +64,7 @@ def field(
 
 def is_config(cls: object) -> bool:
     """Whether `cls` is a class made by `@config`."""
-    return isinstance(cls, type) and _META in cls.__dict__
+    return isinstance(cls, type) and _SPECS in cls.__dict__
 
 
 def _acceptor(annotation: Any, check: Check | None) -> Coerce:
@@ -77,7 +83,7 @@ def _acceptor(annotation: Any, check: Check | None) -> Coerce:
 def _group_coercer(cls: type) -> Coerce:
     def coerce(value: object) -> Any:
         if not isinstance(value, cls):
-            raise ValueError(f"must be a {cls.__name__}, got {value!r}")
+            raise ValueError(f"must be a {cls.__name__}, got {value!r}")  # noqa: TRY004 - reported as a Problem
         return value
 
     return coerce
@@ -119,37 +125,41 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
     They run once the whole node is built, so the order of changes never makes a false error.
     """
 
-    def decorate(cls: type) -> type:
-        def __attrs_post_init__(self: Any) -> None:
-            problems = [problem for constraint in constraints for problem in constraint(self)]
-            if problems:
-                raise ConfigError(problems, type(self).__name__)
+    def check_together(self: Any) -> None:
+        problems = [problem for constraint in constraints for problem in constraint(self)]
+        if problems:
+            raise ConfigError(problems, type(self).__name__)
 
-        setattr(cls, _META, True)
+    def decorate(cls: Any) -> Any:
         if constraints:
-            cls.__attrs_post_init__ = __attrs_post_init__  # type: ignore[attr-defined]
-        return attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
+            cls.__attrs_post_init__ = check_together
+        built = attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
+        setattr(
+            built, _SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))})
+        )
+        return built
 
     return decorate if cls is None else decorate(cls)
 
 
-@cache
-def specs(cls: type) -> dict[str, FieldSpec]:
+def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
+    meta = attribute.metadata[_META]
+    return FieldSpec(
+        name=attribute.name,
+        annotation=attribute.type,
+        default=attribute.default,
+        unit=meta["unit"],
+        doc=meta["doc"],
+        identity=meta["identity"],
+        accept=_acceptor(attribute.type, meta["check"]),
+    )
+
+
+def specs(cls: type) -> Mapping[str, FieldSpec]:
     """The fields of a config class by name, in the order of declaration."""
     if not is_config(cls):
         raise TypeError(f"{cls!r} is not a config class; make it one with @config")
-    found = {}
-    for attribute in attrs.fields(cls):
-        meta = attribute.metadata[_META]
-        found[attribute.name] = FieldSpec(
-            name=attribute.name,
-            annotation=attribute.type,
-            default=attribute.default,
-            unit=meta["unit"],
-            doc=meta["doc"],
-            identity=meta["identity"],
-            accept=_acceptor(attribute.type, meta["check"]),
-        )
+    found: Mapping[str, FieldSpec] = getattr(cls, _SPECS)
     return found
 
 

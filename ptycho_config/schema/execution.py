@@ -29,7 +29,9 @@ class PyTorchExecutionConfig:
     strategy: str = field(default="auto", doc="how several devices share the work")
     deterministic: bool | Literal["warn"] = field(default=True, doc="use deterministic kernels only")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = field(default="32-true", doc="number format")
-    gradient_clip_val: float | None = field(default=None, check=positive, doc="see training.gradient_clip_val")
+    gradient_clip_val: float | None = field(
+        default=None, check=positive, doc="see training.gradient_clip_val"
+    )
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = field(
         default="norm", doc="see training.gradient_clip_algorithm"
     )
@@ -37,7 +39,9 @@ class PyTorchExecutionConfig:
     num_workers: int = field(default=0, unit="processes", check=non_negative, doc="loader processes")
     pin_memory: bool = field(default=False, doc="page-locked batches, for copies to a GPU")
     persistent_workers: bool = field(default=False, doc="keep loader processes between epochs")
-    prefetch_factor: int | None = field(default=None, unit="batches", check=positive, doc="batches loaded ahead")
+    prefetch_factor: int | None = field(
+        default=None, unit="batches", check=positive, doc="batches loaded ahead"
+    )
     learning_rate: float = field(default=1e-3, unit="1/step", check=positive, doc="first learning rate")
     scheduler: str = field(default="Default", doc="see training.scheduler")
     enable_progress_bar: bool = field(default=False, doc="show progress")
@@ -57,7 +61,9 @@ class PyTorchExecutionConfig:
     recon_log_num_patches: int = field(default=4, check=positive, doc="patches logged")
     recon_log_fixed_indices: tuple[int, ...] | None = field(default=None, doc="patterns logged")
     recon_log_stitch: bool = field(default=False, doc="log the stitched object too")
-    recon_log_max_stitch_samples: int | None = field(default=None, check=positive, doc="patterns stitched for a log")
+    recon_log_max_stitch_samples: int | None = field(
+        default=None, check=positive, doc="patterns stitched for a log"
+    )
     ffno_encoder_blocks: int = field(default=24, check=positive, doc="blocks of the ffno encoder")
     ffno_encoder_modes: int = field(default=12, check=positive, doc="modes of the ffno encoder")
     ffno_encoder_share_weights: bool = field(default=True, doc="one spectral operator for all blocks")
@@ -72,7 +78,12 @@ class PyTorchExecutionConfig:
         default="shared", doc="one gate or one per block"
     )
     inference_batch_size: int | None = field(
-        default=None, unit="groups", check=positive, doc="groups per inference step; null takes the batch size"
+        default=None,
+        unit="groups",
+        check=positive,
+        doc="groups per inference step; null takes the batch size",
     )
-    middle_trim: int = field(default=0, unit="px", check=non_negative, doc="centre of a patch that is stitched")
+    middle_trim: int = field(
+        default=0, unit="px", check=non_negative, doc="centre of a patch that is stitched"
+    )
     pad_eval: bool = field(default=False, doc="pad for evaluation")

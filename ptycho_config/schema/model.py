@@ -42,7 +42,9 @@ class ModelConfig:
     )
     probe_big: bool = field(default=True, doc="reconstruct outside the central half of the patch too")
     probe_mask: bool = field(default=False, doc="multiply the probe with a soft disk")
-    probe_mask_sigma: float = field(default=1.0, unit="px", check=non_negative, doc="edge width of the soft disk")
+    probe_mask_sigma: float = field(
+        default=1.0, unit="px", check=non_negative, doc="edge width of the soft disk"
+    )
     probe_mask_diameter: float | None = field(
         default=None, unit="px", check=positive, doc="diameter of the soft disk; null means N/2"
     )

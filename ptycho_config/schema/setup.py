@@ -23,7 +23,7 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
     if overlap.weight == 0 and overlap.partners > 0:
         yield Problem(
             "torch.overlap.partners",
-            f"{overlap.partners} neighbours would be loaded and not compared, because torch.overlap.weight is 0",
+            f"{overlap.partners} neighbours would be loaded and never compared: torch.overlap.weight is 0",
             hint="set torch.overlap.weight above 0",
         )
 

@@ -27,7 +27,9 @@ class PrimedOptions:
     width: int = field(default=16, unit="channels", check=positive, doc="channels at the finest level")
     levels: int = field(default=2, check=between(1, 4), doc="halvings of the U-Net")
     alpha: float = field(
-        default=0.1, check=between(0.0, 1.0), doc="regularisation of the projection step: 0 ePIE-like, 1 PIE-like"
+        default=0.1,
+        check=between(0.0, 1.0),
+        doc="regularisation of the projection step: 0 ePIE-like, 1 PIE-like",
     )
 
 
@@ -36,7 +38,10 @@ class OverlapOptions:
     """The loss that makes neighbouring patches agree."""
 
     partners: int = field(
-        default=0, unit="patterns", check=non_negative, doc="neighbours that travel with each group while training"
+        default=0,
+        unit="patterns",
+        check=non_negative,
+        doc="neighbours that travel with each group while training",
     )
     weight: float = field(
         default=0.0,

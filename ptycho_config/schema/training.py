@@ -86,7 +86,9 @@ class TrainingConfig:
         default="Default", doc="learning-rate schedule; Default is constant"
     )
     lr_warmup_epochs: int = field(default=0, unit="epochs", check=non_negative, doc="linear warm-up")
-    lr_min_ratio: float = field(default=0.1, check=between(0, 1), doc="last over first learning rate of the cosine")
+    lr_min_ratio: float = field(
+        default=0.1, check=between(0, 1), doc="last over first learning rate of the cosine"
+    )
     plateau_factor: float = field(default=0.5, check=between(0, 1), doc="factor at a plateau")
     plateau_patience: int = field(default=2, unit="epochs", check=non_negative, doc="epochs without progress")
     plateau_min_lr: float = field(default=5e-5, check=non_negative, doc="lowest learning rate of the plateau")

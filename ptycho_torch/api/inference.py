@@ -60,7 +60,8 @@ class Reconstruction:
         pictures = (self.folder / name for name in ("amplitude.png", "phase.png"))
         encoded = (base64.b64encode(picture.read_bytes()).decode("ascii") for picture in pictures)
         images = "".join(f'<img style="width:48%" src="data:image/png;base64,{data}">' for data in encoded)
-        return f"<div>{images}</div><p>R = {self.metrics['R']:.4f} (flat object {self.metrics['R_flat']:.4f})</p>"
+        fit = f"R = {self.metrics['R']:.4f} (flat object {self.metrics['R_flat']:.4f})"
+        return f"<div>{images}</div><p>{fit}</p>"
 
 
 def load(model_path: Path | str) -> Trained:
@@ -92,7 +93,7 @@ def reconstruct(
     configs, delta = create_inference_payload(
         model_path,
         test_data_file,
-        output_dir and Path(output_dir),
+        None if output_dir is None else Path(output_dir),
         trained=trained.setup,
         facts=inspect_dataset(test_data_file),
         sources=sources,
@@ -152,7 +153,7 @@ def _stitched(model: Reconstructor, scan: Scan, rows: torch.Tensor, setup: Infer
             batch_size=execution.inference_batch_size,
             illumination_floor=setup.torch.stitch.illumination_floor,
             device=choose_device(execution.accelerator),
-            progress=lambda done, _: bool(bar.update(done - bar.n)),
+            progress=bar.update,
         )
 
 
@@ -181,5 +182,8 @@ def _write(
             "Training": summary,
             "Versions": metrics["versions"],
         },
-        {"Configuration of the training": derivations["training"], "Configuration of the inference": derivations["inference"]},
+        {
+            "Configuration of the training": derivations["training"],
+            "Configuration of the inference": derivations["inference"],
+        },
     )

@@ -88,14 +88,17 @@ def _resolve(
     legacy: MutableMapping[str, Any],
 ) -> Resolved[TrainingSetup]:
     """The configuration with the file's facts, and the one write to the legacy dict."""
-    given = (train_data_file and Path(train_data_file), output_dir and Path(output_dir))
-    asked, _ = create_training_payload(*given, profile=profile, sources=sources)
+    scan = None if train_data_file is None else Path(train_data_file)
+    folder = None if output_dir is None else Path(output_dir)
+    asked, _ = create_training_payload(scan, folder, profile=profile, sources=sources)
     path = asked.config.training.train_data_file
     if path is None:
         hint = "give --train_data_file or the first argument of train()"
-        raise ConfigError([Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA)
+        raise ConfigError(
+            [Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA
+        )
     facts = inspect_dataset(path)
-    configs, delta = create_training_payload(*given, profile=profile, sources=sources, facts=facts)
+    configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     writable_folder(configs.config.training.output_dir)
     update_legacy_dict(legacy, delta)
     return configs
@@ -140,7 +143,9 @@ def _grouped(path: Path, setup: TrainingSetup, rng: np.random.Generator) -> tupl
 
 def _check_size(dataset: Dataset, side: int) -> None:
     if dataset.intensity.shape[-1] != side:
-        raise DataError(dataset.name, f"has patterns of {dataset.intensity.shape[-1]} px, the model has N = {side}")
+        raise DataError(
+            dataset.name, f"has patterns of {dataset.intensity.shape[-1]} px, the model has N = {side}"
+        )
 
 
 def _build(setup: TrainingSetup, seed: int) -> Reconstructor:
@@ -150,7 +155,9 @@ def _build(setup: TrainingSetup, seed: int) -> Reconstructor:
         return Reconstructor(build_network(setup.training.model, setup.torch))
 
 
-def _write(configs: Resolved[TrainingSetup], model: Reconstructor, outcome: Fit, record: dict[str, Any]) -> TrainingRun:
+def _write(
+    configs: Resolved[TrainingSetup], model: Reconstructor, outcome: Fit, record: dict[str, Any]
+) -> TrainingRun:
     folder = configs.config.training.output_dir
     derivation = dump_derivation(configs)
     path = save_bundle(folder, Bundle(configs.config, model.state_dict(), derivation, record))

@@ -29,7 +29,9 @@ def add_option_flags(parser: argparse.ArgumentParser, cls: type, flags: Flags) -
 
 def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     """Config file, single options, quiet and debug."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set any option; may be repeated"
     )

@@ -28,12 +28,16 @@ def plan_groups(
     others = gridsize**2 - 1
     wanted = count if n_groups is None else n_groups
     if wanted > count:
-        raise ValueError(f"n_groups is {wanted}, but there are {count} patterns; null takes one group per pattern")
+        raise ValueError(
+            f"n_groups is {wanted}, but there are {count} patterns; null takes one group per pattern"
+        )
     if neighbor_count < others:
-        raise ValueError(f"neighbor_count {neighbor_count} cannot fill groups of {others + 1} (gridsize {gridsize})")
+        raise ValueError(
+            f"neighbor_count {neighbor_count} cannot fill groups of {others + 1} (gridsize {gridsize})"
+        )
     if others >= count:
         raise ValueError(f"a group of gridsize {gridsize} needs {others + 1} patterns, the scan has {count}")
-    seeds = _seeds(count, wanted, sequential, rng)
+    seeds = _seeds(count, wanted, None if sequential else rng)
     nearest = _nearest(position_yx[keep], seeds, min(neighbor_count, count - 1))
     order = np.argsort(rng.random(nearest.shape), axis=1)
     drawn, left = order[:, :others], np.sort(order[:, others:], axis=1)
@@ -49,8 +53,8 @@ def _subsample(count: int, wanted: int | None, rng: np.random.Generator) -> NDAr
     return np.sort(rng.choice(count, wanted, replace=False))
 
 
-def _seeds(count: int, wanted: int, sequential: bool, rng: np.random.Generator) -> NDArray[np.int64]:
-    if sequential or wanted == count:
+def _seeds(count: int, wanted: int, rng: np.random.Generator | None) -> NDArray[np.int64]:
+    if rng is None or wanted == count:
         return np.arange(wanted)
     return np.sort(rng.choice(count, wanted, replace=False))
 
@@ -64,4 +68,5 @@ def _nearest(position_yx: NDArray[np.float64], seeds: NDArray[np.int64], k: int)
     # Coinciding positions may list the seed anywhere, or not at all: then the farthest goes.
     itself = found == seeds[:, None]
     itself[~itself.any(axis=1), -1] = True
-    return found[~itself].reshape(len(seeds), k)
+    others: NDArray[np.int64] = found[~itself].reshape(len(seeds), k)
+    return others

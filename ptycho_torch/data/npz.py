@@ -42,7 +42,9 @@ def headers(path: Path) -> dict[str, Header]:
             with archive.open(member) as stream:
                 try:
                     major, _ = npy_format.read_magic(stream)
-                    read = npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
+                    read = (
+                        npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
+                    )
                     shape, _, dtype = read(stream)
                 except (ValueError, zipfile.BadZipFile, EOFError) as error:
                     raise DataError(str(path), f"'{member}' is damaged: {error}") from None
@@ -74,7 +76,9 @@ def read_metadata(path: Path, known: Mapping[str, Header]) -> dict[str, Any]:
     with _open(path) as archive:
         payload = archive.read("_metadata.npy")
     if known["_metadata"].dtype.hasobject:
-        texts = [value for code, value, _ in pickletools.genops(_body(payload)) if "UNICODE" in code.name]
+        texts = [
+            str(value) for code, value, _ in pickletools.genops(_body(payload)) if "UNICODE" in code.name
+        ]
     else:
         texts = [str(read_arrays(path, ["_metadata"])["_metadata"])]
     for text in texts:

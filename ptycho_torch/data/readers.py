@@ -40,7 +40,9 @@ def _layout(path: Path, found: dict[str, Header]) -> tuple[str, int, int, bool]:
     missing = [name for name in REQUIRED_KEYS if name not in found]
     if key is None or missing:
         wanted = [*missing, *(["diffraction (or diff3d)"] if key is None else [])]
-        raise DataError(str(path), f"has no {', '.join(wanted)}", f"it holds {', '.join(sorted(found)) or 'nothing'}")
+        raise DataError(
+            str(path), f"has no {', '.join(wanted)}", f"it holds {', '.join(sorted(found)) or 'nothing'}"
+        )
     for name in ("xcoords", "ycoords"):
         if len(found[name].shape) != 1:
             raise DataError(str(path), f"{name} must be one-dimensional, its shape is {found[name].shape}")
@@ -67,7 +69,9 @@ def _check_probe(path: Path, shape: tuple[int, ...], side: int) -> None:
     if len(shape) not in (2, 3) or 0 in shape:
         raise DataError(str(path), f"probeGuess must be (N, N) or (modes, N, N), its shape is {shape}")
     if spatial != (side, side):
-        raise DataError(str(path), f"probeGuess has {spatial[0]} x {spatial[1]} pixels, the patterns {side} x {side}")
+        raise DataError(
+            str(path), f"probeGuess has {spatial[0]} x {spatial[1]} pixels, the patterns {side} x {side}"
+        )
 
 
 def inspect_dataset(path: Path) -> DatasetFacts:
@@ -91,7 +95,9 @@ def _photons(path: Path, metadata: dict[str, Any]) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise DataError(str(path), f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}")
+        raise DataError(
+            str(path), f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}"
+        )
     return float(value)
 
 
@@ -102,11 +108,12 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
     """
     key, count, _, legacy = _layout(path, headers(path))
     arrays = read_arrays(path, [key, *REQUIRED_KEYS])
-    patterns = _patterns(path, key, arrays[key], legacy)
+    stored = np.moveaxis(arrays[key], 2, 0) if legacy else arrays[key]
+    patterns = _patterns(path, key, stored)
     position = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1).astype(np.float64)
     if len(position) > count:
         warnings.warn(
-            f"{path.name}: {len(position)} positions for {count} patterns; the last {len(position) - count} are unused",
+            f"{path.name}: {len(position)} positions for {count} patterns; the trailing ones are not used",
             stacklevel=2,
         )
         position = position[:count]
@@ -116,17 +123,20 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
     return Dataset(path.name, intensity, position, _probe(path, arrays["probeGuess"]))
 
 
-def _patterns(path: Path, key: str, stored: NDArray[Any], legacy: bool) -> NDArray[np.float32]:
+def _patterns(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.float32]:
     if stored.dtype.kind not in "uif":
         raise DataError(str(path), f"{key} must hold real numbers, its type is {stored.dtype}")
-    patterns = np.moveaxis(stored, 2, 0) if legacy else stored
-    patterns = np.ascontiguousarray(patterns, dtype=np.float32)
+    patterns = np.ascontiguousarray(stored, dtype=np.float32)
     if not np.isfinite(patterns).all():
         bad = int((~np.isfinite(patterns)).any(axis=(1, 2)).sum())
-        raise DataError(str(path), f"{key} holds NaN or infinite values in {bad} patterns", "mask or remove them")
+        raise DataError(
+            str(path), f"{key} holds NaN or infinite values in {bad} patterns", "mask or remove them"
+        )
     if patterns.min() < 0:
         bad = int((patterns < 0).any(axis=(1, 2)).sum())
-        raise DataError(str(path), f"{key} holds negative values in {bad} patterns", "subtract no more than the dark")
+        raise DataError(
+            str(path), f"{key} holds negative values in {bad} patterns", "subtract no more than the dark"
+        )
     if not patterns.any():
         raise DataError(str(path), f"{key} is zero everywhere")
     return patterns

@@ -1,5 +1,7 @@
 """A small real-space U-Net with skip connections and a pixel-unshuffle stem."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,6 +16,7 @@ class ConvPair(nn.Module):
         self.residual = inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """`(B, inputs, H, W) -> (B, outputs, H, W)`."""
         y = functional.gelu(self.second(functional.gelu(self.first(x))))
         return x + y if self.residual else y
 
@@ -29,13 +32,9 @@ class UNet(nn.Module):
         widths = [width * 2**level if level < 2 else width * 3 for level in range(levels + 1)]
         self.stem = nn.Conv2d(4 * inputs, width, 3, padding=1)
         self.down = nn.ModuleList(ConvPair(w, w) for w in widths[:-1])
-        self.shrink = nn.ModuleList(
-            nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.bottom = ConvPair(widths[-1], widths[-1])
-        self.grow = nn.ModuleList(
-            nn.Conv2d(b, a, 1) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.grow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(ConvPair(w, w) for w in widths[:-1])
         self.head = nn.Conv2d(width, 4 * outputs, 3, padding=1)
         nn.init.zeros_(self.head.weight)
@@ -43,6 +42,7 @@ class UNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`(B, inputs, N, N) -> (B, outputs, N, N)`."""
         x = functional.gelu(self.stem(functional.pixel_unshuffle(x, 2)))
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
@@ -50,10 +50,6 @@ class UNet(nn.Module):
             skips.append(x)
             x = shrink(x)
         x = self.bottom(x)
-        for block, grow, skip in zip(
-            reversed(self.up), reversed(self.grow), reversed(skips), strict=True
-        ):
+        for block, grow, skip in zip(reversed(self.up), reversed(self.grow), reversed(skips), strict=True):
             x = block(functional.interpolate(grow(x), scale_factor=2.0) + skip)
         return functional.pixel_shuffle(self.head(x), 2)
-
-

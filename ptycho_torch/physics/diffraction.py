@@ -11,12 +11,14 @@ from torch import Tensor
 
 def far_field(exit_wave: Tensor) -> Tensor:
     """`F psi`, the unitary two-dimensional DFT over the last two axes (Parseval holds)."""
-    return torch.fft.fft2(exit_wave, norm="ortho")
+    spectrum: Tensor = torch.fft.fft2(exit_wave, norm="ortho")
+    return spectrum
 
 
 def near_field(detector_wave: Tensor) -> Tensor:
     """`F^-1 Psi = F^H Psi`, the inverse (and adjoint) of `far_field`."""
-    return torch.fft.ifft2(detector_wave, norm="ortho")
+    wave: Tensor = torch.fft.ifft2(detector_wave, norm="ortho")
+    return wave
 
 
 def exit_waves(patch: Tensor, probe: Tensor) -> Tensor:
@@ -51,4 +53,5 @@ def shift_probe(probe: Tensor, shift_yx: Tensor) -> Tensor:
     angle = -2.0 * torch.pi * shift_yx.unsqueeze(-1) * frequency
     ramp = torch.polar(torch.ones_like(angle), angle)
     ramp_yx = ramp[:, 0, :, None] * ramp[:, 1, None, :]
-    return torch.fft.ifft2(torch.fft.fft2(probe) * ramp_yx.unsqueeze(1))
+    shifted: Tensor = torch.fft.ifft2(torch.fft.fft2(probe) * ramp_yx.unsqueeze(1))
+    return shifted

@@ -58,7 +58,7 @@ def place(patches: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor
         index = _flat_index(corner, side, width).flatten(-2)
         values = (patches * weight[..., None, None]).flatten(-3)
         region = region.scatter_add(-1, index, values)
-    return region.unflatten(-1, (height, width))
+    return region.view(*batch, height, width)
 
 
 def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
@@ -68,14 +68,12 @@ def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
     """
     height, width = region.shape[-2:]
     flat = region.flatten(-2)
-    patches = None
+    patches = region.new_zeros(*corner_yx.shape[:-1], side, side)
     for corner, weight in _taps(corner_yx):
         _check_inside(corner, side, height, width)
         index = _flat_index(corner, side, width)
-        tap = flat.gather(-1, index.flatten(-2)).unflatten(-1, index.shape[-2:])
-        tap = tap.unflatten(-1, (side, side)) * weight[..., None, None]
-        patches = tap if patches is None else patches + tap
-    assert patches is not None
+        tap = flat.gather(-1, index.flatten(-2)).view_as(patches)
+        patches = patches + tap * weight[..., None, None]
     return patches
 
 

@@ -41,7 +41,7 @@ def jittered_raster(
 ) -> Real:
     """Scan positions `(rows*columns, 2)` as (y, x) pixels: a raster plus uniform jitter."""
     y, x = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
-    raster = first_px + step_px * np.stack([y.ravel(), x.ravel()], axis=1).astype(np.float64)
+    raster: Real = first_px + step_px * np.stack([y.ravel(), x.ravel()], axis=1).astype(np.float64)
     return raster + rng.uniform(-jitter_px, jitter_px, raster.shape)
 
 
@@ -54,11 +54,11 @@ def complex_object(
     """`O = A exp(i phi)`, both images mapped linearly onto their ranges."""
 
     def onto(image: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.float64]:
-        unit = (image - image.min()) / np.ptp(image)
+        unit: Real = (image - image.min()) / np.ptp(image)
         return bounds[0] + (bounds[1] - bounds[0]) * unit
 
-    phase = onto(phase_image, phase_range_rad)
-    return (onto(amplitude_image, amplitude_range) * np.exp(1j * phase)).astype(np.complex64)
+    amplitude, phase = onto(amplitude_image, amplitude_range), onto(phase_image, phase_range_rad)
+    return np.asarray(amplitude * np.exp(1j * phase), np.complex64)
 
 
 def shift_field(field: Complex, shift_yx: Real) -> Complex:
@@ -97,7 +97,9 @@ def natural_image(name: str, side: int) -> Real:
     image = getattr(data, name)()
     grey = color.rgb2gray(image[..., :3]) if image.ndim == 3 else image / 255.0
     shortest = min(grey.shape)
-    return np.asarray(transform.resize(grey[:shortest, :shortest], (side, side), anti_aliasing=True), np.float64)
+    return np.asarray(
+        transform.resize(grey[:shortest, :shortest], (side, side), anti_aliasing=True), np.float64
+    )
 
 
 def natural_object(amplitude: str, phase: str, side: int) -> Complex:

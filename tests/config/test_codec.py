@@ -1,0 +1,145 @@
+"""Configs as plain data: round trips, files, and errors that come all at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from ptycho_config import (
+    ConfigError,
+    Resolved,
+    TrainingSetup,
+    Transform,
+    at,
+    config_file,
+    dump,
+    dump_derivation,
+    fields,
+    fingerprint,
+    from_mapping,
+    layer,
+    load,
+    parse,
+    resolve,
+)
+from tests.strategies.configs import puts
+
+BASE = TrainingSetup()
+
+
+@given(puts())
+def test_what_is_dumped_loads_back(change: Transform) -> None:
+    """Through real JSON text, nothing is lost."""
+    config = change(BASE)
+    assert load(TrainingSetup, json.loads(json.dumps(dump(config)))) == config
+
+
+@given(puts(), puts())
+def test_equal_configs_and_only_they_share_a_fingerprint(a: Transform, b: Transform) -> None:
+    """The fingerprint sees every field but the paths of files."""
+    forget = at(fields(TrainingSetup).training.train_data_file).put(None)
+    x, y = (a >> forget)(BASE), (b >> forget)(BASE)
+    assert (fingerprint(x) == fingerprint(y)) == (x == y)
+
+
+def test_where_results_go_is_not_what_they_are() -> None:
+    """Paths are outside the fingerprint."""
+    moved = at(fields(TrainingSetup).training.output_dir).put(Path("elsewhere"))(BASE)
+    assert fingerprint(moved) == fingerprint(BASE)
+
+
+@given(puts())
+def test_the_text_of_a_put_parses_back(change: Transform) -> None:
+    """What a config prints as can be given on a command line."""
+    data = json.loads(json.dumps(dump(change(BASE))))
+    texts = []
+    for step in change.steps:
+        node = data
+        for name in step.path.split("."):
+            node = node[name]
+        texts.append(f"{step.path}={json.dumps(node)}")
+    assert parse(TrainingSetup, texts)(BASE) == change(BASE)
+
+
+def test_bare_words_are_strings_where_strings_belong() -> None:
+    """`scheduler=WarmupCosine` needs no quotes."""
+    change = parse(TrainingSetup, ["training.scheduler=WarmupCosine", "training.output_dir=a/b"])
+    config = change(BASE)
+    assert (config.training.scheduler, config.training.output_dir) == ("WarmupCosine", Path("a/b"))
+
+
+def test_a_wrong_document_lists_everything_that_is_wrong() -> None:
+    """Unknown keys, wrong types and wrong ranges in one error."""
+    document = {"training": {"nepochs": 1.5, "model": {"N": 63, "gridsze": 2}}, "torc": {}, "execution": 3}
+    with pytest.raises(ConfigError) as caught:
+        load(TrainingSetup, document)
+    problems = {problem.path: problem for problem in caught.value.problems}
+    assert set(problems) == {"training.nepochs", "training.model.N", "training.model.gridsze", "torc", "execution"}
+    assert problems["training.model.gridsze"].hint == "did you mean 'gridsize'?"
+
+
+def test_a_document_of_another_schema_is_refused_by_name() -> None:
+    """Newer files are not half-read."""
+    with pytest.raises(ConfigError, match=r"ptycho\.training/9"):
+        load(TrainingSetup, {"$schema": "ptycho.training/9"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "training:\n  nphotons: 1e9\n  scheduler: no\n"),
+        ("a.json", '{"training": {"nphotons": 1e9, "scheduler": "no"}}'),
+        ("a.toml", 'training.nphotons = 1e9\ntraining.scheduler = "no"\n'),
+    ],
+)
+def test_config_files_read_alike(tmp_path: Path, name: str, text: str) -> None:
+    """`1e9` is a number and `no` is a word in every format."""
+    (tmp_path / name).write_text(text)
+    steps = {step.path: step.arg for step in config_file(TrainingSetup, tmp_path / name).steps}
+    assert steps == {"training.nphotons": 1e9, "training.scheduler": "no"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.yaml", "training: [", "is not valid yaml"),
+        ("a.json", "{", "is not valid json"),
+        ("a.toml", "=", "is not valid toml"),
+        ("a.ini", "", "cannot read '.ini' files"),
+        ("a.yaml", "- 1", "must hold a table"),
+        ("a.yaml", "training: {nepoch: 3}", "did you mean 'training.nepochs'"),
+    ],
+)
+def test_a_broken_config_file_is_named(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    """The message holds the file and the reason."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        config_file(TrainingSetup, tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_nested_and_dotted_keys_mean_the_same() -> None:
+    """Overrides may be written flat or deep."""
+    flat = from_mapping(TrainingSetup, {"training.nepochs": 3}, "x")
+    assert flat == from_mapping(TrainingSetup, {"training": {"nepochs": 3}}, "x")
+
+
+def _derived() -> Resolved[TrainingSetup]:
+    return resolve(BASE, layer("user", at(fields(TrainingSetup).training.nepochs).put(3)))
+
+
+def test_a_derivation_can_be_saved_and_replayed() -> None:
+    """Base and named layers are enough to get the config back."""
+    saved = json.loads(json.dumps(dump_derivation(_derived())))
+    config = load(TrainingSetup, saved["base"])
+    for one in saved["layers"]:
+        config = from_mapping(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(config)
+    assert config == load(TrainingSetup, saved["config"]) == _derived().config
+
+
+def test_a_lambda_is_refused_when_it_is_saved() -> None:
+    """Only changes with a name can be written down."""
+    change = at(fields(TrainingSetup).training.nepochs).over(lambda n: n + 1)
+    with pytest.raises(ConfigError, match="module-level function"):
+        dump_derivation(resolve(BASE, layer("user", change)))
