@@ -85,7 +85,7 @@ def create_training_payload(
         facts.training_layer() if facts else Transform(),
         *sources.layers(TrainingSetup, arguments),
     )
-    refuse_unconsumed(resolved.config)
+    refuse_unconsumed(resolved)
     return resolved, legacy_delta(resolved.config.training)
 
 
@@ -113,7 +113,7 @@ def create_inference_payload(
         facts.inference_layer() if facts else Transform(),
         *sources.layers(InferenceSetup, arguments),
     )
-    refuse_unconsumed(resolved.config)
+    refuse_unconsumed(resolved)
     return resolved, legacy_delta(resolved.config.inference)
 
 

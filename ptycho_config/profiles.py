@@ -11,8 +11,8 @@ PROFILES: dict[str, Transform] = {
     "primed": (
         at(_c.training.model.architecture).put("primed")
         >> at(_c.training.neighbor_count).put(6)
-        >> at(_c.training.batch_size).put(32)
-        >> at(_c.training.nepochs).put(16)
+        >> at(_c.training.batch_size).put(16)
+        >> at(_c.training.nepochs).put(8)
         >> at(_c.training.optimizer).put("adamw")
         >> at(_c.training.weight_decay).put(1e-4)
         >> at(_c.training.gradient_clip_val).put(1.0)

@@ -6,22 +6,12 @@ import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import Lens
-from ptycho_config.schema.base import FieldSpec, get_path, leaves
+from ptycho_config.schema.base import get_path, leaves
+from ptycho_config.table import Row, table_html
 from ptycho_config.transform import Change, Step, Transform, apply
 
 C = TypeVar("C")
 BASE = "schema defaults"
-
-
-@attrs.frozen
-class Row:
-    """One line of the derivation table."""
-
-    path: str
-    value: Any
-    layer: str
-    where: str
-    spec: FieldSpec
 
 
 @attrs.frozen
@@ -60,8 +50,6 @@ class Resolved(Generic[C]):
         return tuple(rows)
 
     def _repr_html_(self) -> str:
-        from ptycho_config.html import table_html
-
         return table_html(self.table(), BASE)
 
 

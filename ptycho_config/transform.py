@@ -155,7 +155,7 @@ def apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...]]:
     result = root.finish("", problems)
     if problems:
         subject = getattr(type(config), "SCHEMA", type(config).__name__)
-        raise ConfigError(_blame(problems, trace), subject)
+        raise ConfigError(blame(problems, trace), subject)
     return result, tuple(trace)
 
 
@@ -178,7 +178,7 @@ def _run(root: _Draft, step: Step) -> list[Change]:
     ]
 
 
-def _blame(problems: list[Problem], trace: list[Change]) -> list[Problem]:
+def blame(problems: Iterable[Problem], trace: Iterable[Change]) -> list[Problem]:
     """Constraint problems know a path but no layer: name the last layer that set that path."""
     last = {change.path: change for change in trace}
     return [

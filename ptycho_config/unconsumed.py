@@ -5,7 +5,9 @@ from types import MappingProxyType
 from typing import Any
 
 from ptycho_config.errors import ConfigError, Problem
+from ptycho_config.resolve import Resolved
 from ptycho_config.schema import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig, specs
+from ptycho_config.transform import blame
 
 _NETWORK = "belongs to a network that is not available yet; this version has architecture 'primed'"
 _PROBE = "needs the probe options, which are not available yet; the probe of the file is used as it is"
@@ -119,8 +121,9 @@ def _refusals(config: Any, prefix: str) -> Iterator[Problem]:
             yield Problem(path, f"{value!r}: {_PARTLY[name][value]}")
 
 
-def refuse_unconsumed(config: Any) -> None:
+def refuse_unconsumed(resolved: Resolved[Any]) -> None:
     """Raise ConfigError for every option that is set but that nothing would read."""
-    problems = list(_refusals(config, ""))
+    config = resolved.config
+    problems = blame(_refusals(config, ""), resolved.trace)
     if problems:
         raise ConfigError(problems, getattr(type(config), "SCHEMA", type(config).__name__))

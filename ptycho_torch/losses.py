@@ -30,8 +30,9 @@ def poisson_deviance(rate: Tensor, amplitude: Tensor) -> Tensor:
 
 
 def amplitude_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
-    """`mean | sqrt(L) - A |`, with `L` raised by `RATE_FLOOR`: the root has no slope at 0."""
-    return (torch.sqrt(rate + RATE_FLOOR) - amplitude).abs().mean()
+    """`mean | sqrt(L) - A |`, with `L` and `A^2` raised by `RATE_FLOOR`: a root has no slope at 0."""
+    measured = torch.sqrt(amplitude.square() + RATE_FLOOR)
+    return (torch.sqrt(rate + RATE_FLOOR) - measured).abs().mean()
 
 
 def pattern_loss(mode: Literal["poisson", "mae"]) -> PatternLoss:

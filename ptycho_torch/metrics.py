@@ -39,9 +39,16 @@ def remove_ramp(image: Complex, reference: Complex) -> Complex:
 
 
 def _correlation(a: Complex, b: Complex) -> float:
+    if _is_flat(a) or _is_flat(b):
+        return 0.0
     a, b = a - a.mean(), b - b.mean()
-    norm = np.sqrt(np.vdot(a, a).real * np.vdot(b, b).real)
-    return float(np.abs(np.vdot(a, b)) / norm) if norm > 0 else 0.0
+    return float(np.abs(np.vdot(a, b)) / np.sqrt(np.vdot(a, a).real * np.vdot(b, b).real))
+
+
+def _is_flat(image: Complex) -> bool:
+    """Whether all that varies is rounding."""
+    rounding = 100 * np.finfo(image.real.dtype).eps
+    return bool(np.abs(image - image.mean()).max() <= rounding * np.abs(image).max())
 
 
 def _high_pass(image: Complex) -> Complex:
@@ -53,12 +60,15 @@ def _high_pass(image: Complex) -> Complex:
 def contrast_and_detail(image: Complex, truth: Complex) -> tuple[float, float]:
     """`(contrast, detail)` in [0, 1] after removing the global factor and phase ramp.
 
-    contrast `|<r, t>| / (|r| |t|)` with both means subtracted: 0 for a flat image, dominated by
-    coarse structure. detail: the same after subtracting each image's own Gaussian blur of
-    3 px: about 0.1 for a blurred picture.
+    contrast `|<r, t>| / (|r| |t|)` with both means subtracted, dominated by coarse structure.
+    detail: the same after subtracting each image's own Gaussian blur of 3 px: about 0.1 for a
+    blurred picture. Both are compared where the truth itself has no ramp, so that the ramp
+    fitted to a flat image earns it nothing: it scores 0.
     """
-    straight = remove_ramp(image, truth)
-    return _correlation(straight, truth), _correlation(_high_pass(straight), _high_pass(truth))
+    ramp = remove_ramp(np.ones_like(truth), truth)
+    level = np.conj(ramp) / np.abs(ramp)
+    r, t = remove_ramp(image, truth) * level, truth * level
+    return _correlation(r, t), _correlation(_high_pass(r), _high_pass(t))
 
 
 def scanned_region(dataset: Dataset, canvas: Canvas) -> tuple[slice, slice]:

@@ -1,7 +1,10 @@
 """The reconstruction model: one network applied to every pattern, with its own probe."""
 
+import torch
 from torch import Tensor, nn
 
+from ptycho_config import ModelConfig, TorchOptions
+from ptycho_torch.nets import build_network
 from ptycho_torch.physics.diffraction import shift_probe
 from ptycho_torch.records import Batch, Prediction
 
@@ -20,3 +23,12 @@ class Reconstructor(nn.Module):
         probes = shift_probe(batch.probe, batch.fraction_yx.flatten(0, 1))
         patches: Tensor = self.network(batch.amplitude.flatten(0, 1), probes)
         return Prediction(patches.unflatten(0, clusters), probes.unflatten(0, clusters))
+
+
+def build_model(model: ModelConfig, options: TorchOptions, seed: int) -> Reconstructor:
+    """A fresh model whose weights depend on `seed` alone; no global generator is changed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(model, options)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
+    return Reconstructor(network)

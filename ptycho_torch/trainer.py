@@ -95,9 +95,10 @@ def fit(
         setup, folder, [record, *_stopping(setup.execution, validation), *([best] if best else [])]
     )
     start = time.perf_counter()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         # Batches are one gather from memory: loader processes would only add copies.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
         trainer.fit(module, loader, validation_loader)
     seconds = time.perf_counter() - start
     kept = len(record.history["train_loss"]) - 1

@@ -28,7 +28,18 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
-@config(constraints=(_overlap_pair,))
+def _enough_neighbours(setup: "TrainingSetup") -> Iterator[Problem]:
+    others, partners = setup.training.model.gridsize**2 - 1, setup.torch.overlap.partners
+    if setup.training.neighbor_count < others + partners:
+        yield Problem(
+            "training.neighbor_count",
+            f"{setup.training.neighbor_count} neighbours cannot give a group {others} further members "
+            f"(gridsize {setup.training.model.gridsize}) and {partners} partners",
+            hint=f"raise neighbor_count to {others + partners}, or lower gridsize or torch.overlap.partners",
+        )
+
+
+@config(constraints=(_overlap_pair, _enough_neighbours))
 class TrainingSetup:
     """Configuration of a training run."""
 

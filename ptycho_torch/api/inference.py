@@ -30,8 +30,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.metrics import flat_canvas, r_factor
-from ptycho_torch.model import Reconstructor
-from ptycho_torch.nets import build_network
+from ptycho_torch.model import Reconstructor, build_model
 from ptycho_torch.predict import reconstruct_scan
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
@@ -67,7 +66,7 @@ class Reconstruction:
 def load(model_path: Path | str) -> Trained:
     """The model in a bundle, its weights checked name by name. Raises DataError."""
     bundle = load_bundle(Path(model_path))
-    model = Reconstructor(build_network(bundle.setup.training.model, bundle.setup.torch))
+    model = build_model(bundle.setup.training.model, bundle.setup.torch, seed=0)
     try:
         model.load_state_dict(bundle.weights)
     except RuntimeError as error:

@@ -29,8 +29,7 @@ from ptycho_torch.data.scan import normalise
 from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses
 from ptycho_torch.files import writable_folder, write_json
-from ptycho_torch.model import Reconstructor
-from ptycho_torch.nets import build_network
+from ptycho_torch.model import Reconstructor, build_model
 from ptycho_torch.records import Dataset, Groups, Scan
 from ptycho_torch.trainer import Fit, fit
 
@@ -64,7 +63,7 @@ def train(
     seed = seed_or_fresh(setup.training.subsample_seed)
     start = time.perf_counter()
     training, validation = _clusters(setup, seed)
-    model = _build(setup, seed)
+    model = build_model(setup.training.model, setup.torch, seed)
     prepared = time.perf_counter()
     outcome = fit(model, setup, training, validation, seed=seed, folder=setup.training.output_dir)
     record = {
@@ -106,23 +105,29 @@ def _resolve(
 
 def _clusters(setup: TrainingSetup, seed: int) -> tuple[ClusterDataset, ClusterDataset | None]:
     """Training and validation clusters: from two scans, or from one scan split by groups."""
-    training, partners = setup.training, setup.torch.overlap.partners
+    training = setup.training
     assert training.train_data_file is not None
-    scan, groups = _grouped(training.train_data_file, setup, np.random.default_rng(seed))
+    scan, groups = _grouped(training.train_data_file, setup, seed)
     everything = torch.arange(len(groups.members))
     if training.test_data_file is not None:
-        other, other_groups = _grouped(training.test_data_file, setup, np.random.default_rng(seed))
+        other, other_groups = _grouped(training.test_data_file, setup, seed)
         rows = torch.arange(len(other_groups.members))
-        validation = cluster_dataset(other, other_groups, rows, partners)
-        return cluster_dataset(scan, groups, everything, partners), validation
+        return _cut(scan, groups, everything, setup), _cut(other, other_groups, rows, setup)
     kept, held_back = split_rows(len(everything), setup.torch.data.validation_fraction, seed)
     return (
-        cluster_dataset(scan, groups, kept, partners),
-        cluster_dataset(scan, groups, held_back, partners) if len(held_back) else None,
+        _cut(scan, groups, kept, setup),
+        _cut(scan, groups, held_back, setup) if len(held_back) else None,
     )
 
 
-def _grouped(path: Path, setup: TrainingSetup, rng: np.random.Generator) -> tuple[Scan, Groups]:
+def _cut(scan: Scan, groups: Groups, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
+    try:
+        return cluster_dataset(scan, groups, rows, setup.torch.overlap.partners)
+    except ValueError as error:
+        raise DataError(str(setup.training.train_data_file), str(error)) from None
+
+
+def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups]:
     training = setup.training
     dataset = read_scan(path, setup.torch.data.measurement_domain)
     _check_size(dataset, training.model.N)
@@ -134,7 +139,7 @@ def _grouped(path: Path, setup: TrainingSetup, rng: np.random.Generator) -> tupl
             n_groups=training.n_groups,
             n_subsample=training.n_subsample,
             sequential=training.sequential_sampling,
-            rng=rng,
+            rng=np.random.default_rng(seed),
         )
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
@@ -146,13 +151,6 @@ def _check_size(dataset: Dataset, side: int) -> None:
         raise DataError(
             dataset.name, f"has patterns of {dataset.intensity.shape[-1]} px, the model has N = {side}"
         )
-
-
-def _build(setup: TrainingSetup, seed: int) -> Reconstructor:
-    """A fresh model; its weights depend on the seed alone and no global generator is left changed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Reconstructor(build_network(setup.training.model, setup.torch))
 
 
 def _write(

@@ -52,8 +52,7 @@ def cluster_dataset(scan: Scan, groups: Groups, rows: Tensor, partners: int) -> 
     available = groups.neighbours.shape[1]
     if partners > available:
         raise ValueError(
-            f"{partners} partners per group, but only {available} neighbours are left besides the members; "
-            "raise neighbor_count"
+            f"{partners} partners per group, but only {available} neighbours are left besides the members"
         )
     members = torch.from_numpy(groups.members)[rows]
     return ClusterDataset(scan, members, torch.from_numpy(groups.neighbours)[rows], partners)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 class ConvPair(nn.Module):
-    """`x -> gelu(conv3(gelu(conv3(x))))`, plus `x` when the widths agree."""
+    """`x -> relu(conv3(relu(conv3(x))))`, plus `x` when the widths agree."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class ConvPair(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, inputs, H, W) -> (B, outputs, H, W)`."""
-        y = functional.gelu(self.second(functional.gelu(self.first(x))))
+        y = functional.relu(self.second(functional.relu(self.first(x))))
         return x + y if self.residual else y
 
 
@@ -43,7 +43,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, inputs, N, N) -> (B, outputs, N, N)`."""
-        x = functional.gelu(self.stem(functional.pixel_unshuffle(x, 2)))
+        x = functional.relu(self.stem(functional.pixel_unshuffle(x, 2)))
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             x = block(x)

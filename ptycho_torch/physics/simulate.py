@@ -1,7 +1,5 @@
 """Simulated scans with a known truth: natural-image objects, a defocused probe, Poisson counts."""
 
-from pathlib import Path
-
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -131,15 +129,3 @@ def simulate_scan(
     scale = photons / expected.sum(axis=(1, 2), dtype=np.float64).mean()
     counts = rng.poisson(expected * scale).astype(np.float32)
     return SimulatedScan(counts, position, (modes * np.sqrt(scale)).astype(np.complex64), truth)
-
-
-def write_scan(path: Path, scan: SimulatedScan) -> None:
-    """The NPZ contract: `diff3d` counts, coordinates, `probeGuess`, and the truth as `objectGuess`."""
-    np.savez(
-        path,
-        diff3d=scan.counts,
-        xcoords=scan.position_yx[:, 1],
-        ycoords=scan.position_yx[:, 0],
-        probeGuess=scan.probe[0] if len(scan.probe) == 1 else scan.probe,
-        objectGuess=scan.truth,
-    )

@@ -75,7 +75,13 @@ def test_a_wrong_document_lists_everything_that_is_wrong() -> None:
     with pytest.raises(ConfigError) as caught:
         load(TrainingSetup, document)
     problems = {problem.path: problem for problem in caught.value.problems}
-    assert set(problems) == {"training.nepochs", "training.model.N", "training.model.gridsze", "torc", "execution"}
+    assert set(problems) == {
+        "training.nepochs",
+        "training.model.N",
+        "training.model.gridsze",
+        "torc",
+        "execution",
+    }
     assert problems["training.model.gridsze"].hint == "did you mean 'gridsize'?"
 
 
@@ -134,7 +140,9 @@ def test_a_derivation_can_be_saved_and_replayed() -> None:
     saved = json.loads(json.dumps(dump_derivation(_derived())))
     config = load(TrainingSetup, saved["base"])
     for one in saved["layers"]:
-        config = from_mapping(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(config)
+        config = from_mapping(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(
+            config
+        )
     assert config == load(TrainingSetup, saved["config"]) == _derived().config
 
 

@@ -1,10 +1,10 @@
 """The factories: pure, in the declared order, and honest about what is not available."""
 
-import builtins
 import copy
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -15,9 +15,11 @@ from ptycho_config import (
     DatasetFacts,
     InferenceSetup,
     LegacyDelta,
+    ModelConfig,
     PyTorchExecutionConfig,
     Resolved,
     Sources,
+    TrainingConfig,
     TrainingSetup,
     create_inference_payload,
     create_training_payload,
@@ -25,6 +27,7 @@ from ptycho_config import (
     from_mapping,
     parse,
 )
+from ptycho_config.schema import FieldSpec, specs
 from ptycho_config.unconsumed import UNCONSUMED
 
 FACTS = DatasetFacts(name="scan.npz", n_patterns=9, n_pixels=128, probe_modes=1, nphotons=2e5)
@@ -34,28 +37,46 @@ def _training(**more: Any) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
     return create_training_payload(Path("scan.npz"), Path("out"), profile="primed", facts=FACTS, **more)
 
 
-def test_factories_touch_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file is opened and no module is imported while a payload is made; equal inputs, equal outputs."""
-    _training()
+class _Forbidden:
+    """Refuses files, sockets, processes and imports while it is switched on."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.seen: list[str] = []
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, _: object) -> None:
+        if self.on and event.partition(".")[0] in {"open", "os", "socket", "subprocess", "import", "ctypes"}:
+            self.seen.append(event)
+
+
+def test_factories_touch_nothing() -> None:
+    """No file, process or module is opened while a payload is made; equal inputs, equal outputs."""
     sources = Sources(overrides={"training.nepochs": 3})
-    before = copy.deepcopy(sources)
-
-    def forbidden(*_: object, **__: object) -> None:
-        raise AssertionError("a factory opened a file")
-
-    monkeypatch.setattr(builtins, "open", forbidden)
-    modules = set(sys.modules)
+    _training(sources=sources)
+    before, watch = copy.deepcopy(sources), _Forbidden()
+    watch.on = True
     first, second = _training(sources=sources), _training(sources=sources)
-    assert set(sys.modules) == modules
+    watch.on = False
+    assert watch.seen == []
     assert (first[0].config, first[1]) == (second[0].config, second[1])
     assert sources == before
 
 
+def test_a_file_opened_in_between_would_be_seen() -> None:
+    """The watch of the test above works."""
+    watch = _Forbidden()
+    watch.on = True
+    Path(__file__).read_text()
+    watch.on = False
+    assert "open" in watch.seen
+
+
 def test_the_config_package_needs_no_torch_and_no_numpy() -> None:
     """Importing the algebra is cheap."""
-    import subprocess
-
-    code = "import sys, ptycho_config; print([m for m in ('torch', 'numpy', 'lightning') if m in sys.modules])"
+    code = (
+        "import sys, ptycho_config; print([m for m in ('torch', 'numpy', 'lightning') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
@@ -82,16 +103,48 @@ def test_what_the_file_says_is_explained_and_cannot_be_contradicted() -> None:
     assert resolved.explain("training.model.N") == (
         "training.model.N: 64 -> 128 [dataset facts] probeGuess of scan.npz"
     )
-    with pytest.raises(ConfigError, match="'dataset facts' .*fixes it to 128, 'explicit overrides' asks for 64"):
+    with pytest.raises(
+        ConfigError, match=r"'dataset facts' .*fixes it to 128, 'explicit overrides' asks for 64"
+    ):
         _training(sources=Sources(overrides={"training.model.N": 64}))
 
 
-@pytest.mark.parametrize("cls", UNCONSUMED, ids=lambda cls: cls.__name__)
-def test_an_option_that_nothing_reads_is_refused(cls: type) -> None:
-    """Every name in the table is a field, and setting one ends in its sentence."""
-    assert set(UNCONSUMED[cls]) <= {spec for spec in cls.__config_specs__}  # type: ignore[attr-defined]
-    with pytest.raises(ConfigError, match="would have no effect"):
-        _training(sources=Sources(overrides={"training.model.fno_modes": 13}))
+def _another(spec: FieldSpec) -> Any:
+    """An accepted value that is not the default."""
+    candidates = [True, False, 2, 3, 0.25, 0.5, "another", (1,)]
+    if get_origin(spec.annotation) is Literal:
+        candidates = [*get_args(spec.annotation)]
+    for value in candidates:
+        try:
+            accepted = spec.accept(value)
+        except ValueError:
+            continue
+        if accepted != spec.default:
+            return accepted
+    raise AssertionError(f"no other value for {spec.name}")
+
+
+PREFIXES = {ModelConfig: "training.model", TrainingConfig: "training", PyTorchExecutionConfig: "execution"}
+
+
+# Refused earlier: the first by its own test below, the second by a constraint of its class.
+ELSEWHERE = {"architecture", "realspace_mae_weight"}
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [(cls, name) for cls in PREFIXES for name in UNCONSUMED[cls] if name not in ELSEWHERE],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_an_option_that_nothing_reads_is_refused(cls: type, name: str) -> None:
+    """Setting it ends in the sentence of the table, with the layer that asked."""
+    path = f"{PREFIXES[cls]}.{name}"
+    with pytest.raises(ConfigError) as caught:
+        _training(sources=Sources(overrides={path: _another(specs(cls)[name])}))
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert UNCONSUMED[cls][name] in problem.message
+    assert problem.layer == "explicit overrides"
 
 
 def test_without_a_profile_the_default_network_is_refused_with_what_there_is() -> None:
@@ -103,11 +156,13 @@ def test_without_a_profile_the_default_network_is_refused_with_what_there_is() -
 def test_inference_takes_the_network_from_the_bundle() -> None:
     """What was trained is fixed; a contradiction names the bundle."""
     trained = _training()[0].config
-    resolved, delta = create_inference_payload(Path("m"), Path("t.npz"), Path("o"), trained=trained, facts=FACTS)
+    resolved, delta = create_inference_payload(
+        Path("m"), Path("t.npz"), Path("o"), trained=trained, facts=FACTS
+    )
     assert resolved.config.inference.model == trained.training.model
     assert resolved.config.torch.primed == trained.torch.primed
     assert delta.set["model_path"] == "m"
-    with pytest.raises(ConfigError, match="'bundle' .*fixes it"):
+    with pytest.raises(ConfigError, match=r"'bundle' .*fixes it"):
         create_inference_payload(
             Path("m"), Path("t.npz"), trained=trained, sources=Sources(overrides={"torch.primed.width": 8})
         )
@@ -126,7 +181,12 @@ def test_the_legacy_view_of_a_training(snapshot: SnapshotAssertion) -> None:
 
 def test_error_texts(snapshot: SnapshotAssertion) -> None:
     """What people read when several things are wrong."""
-    wrong = ["training.nepochs=0", "training.model.N=64", "torch.primed.alpha=2", "training.probe_trainable=true"]
+    wrong = [
+        "training.nepochs=0",
+        "training.model.N=64",
+        "torch.primed.alpha=2",
+        "training.probe_trainable=true",
+    ]
     with pytest.raises(ConfigError) as caught:
         _training(sources=Sources(command_line=parse(TrainingSetup, wrong)))
     assert str(caught.value) == snapshot

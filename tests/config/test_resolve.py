@@ -32,7 +32,7 @@ def test_an_untouched_value_comes_from_the_schema() -> None:
 
 def test_explain_knows_only_fields() -> None:
     """A typo in a question is an error with a suggestion."""
-    with pytest.raises(ConfigError, match="did you mean 'training.nepochs'"):
+    with pytest.raises(ConfigError, match=r"did you mean 'training\.nepochs'"):
         _resolved().explain("nepochs")
 
 
@@ -45,14 +45,16 @@ def test_one_layer_cannot_say_two_things() -> None:
 def test_a_fixed_value_names_both_sides_when_it_is_contradicted() -> None:
     """Whoever fixed a value and whoever changed it are both in the message."""
     pinned = layer("dataset facts", at(C.training.model.N).put(128), fixed=True)
-    with pytest.raises(ConfigError, match="'dataset facts' .*fixes it to 128, 'user' asks for 64"):
+    with pytest.raises(ConfigError, match=r"'dataset facts' .*fixes it to 128, 'user' asks for 64"):
         resolve(TrainingSetup(), pinned, layer("user", at(C.training.model.N).put(64)))
     assert resolve(TrainingSetup(), pinned, layer("user", at(C.training.model.N).put(128)))
 
 
 def test_all_problems_come_at_once_with_their_layers() -> None:
     """One run shows everything that is wrong."""
-    wrong = parse(TrainingSetup, ["training.nepochs=-1", "training.batch_size=12", "execution.prefetch_factor=2"])
+    wrong = parse(
+        TrainingSetup, ["training.nepochs=-1", "training.batch_size=12", "execution.prefetch_factor=2"]
+    )
     with pytest.raises(ConfigError) as caught:
         resolve(TrainingSetup(), wrong)
     assert [problem.path for problem in caught.value.problems] == [

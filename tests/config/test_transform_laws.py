@@ -11,7 +11,10 @@ from ptycho_config.transform import apply
 from tests.strategies.configs import VALUES, puts
 
 BASE = TrainingSetup()
-GROUPS = {"model": tuple(p for p in VALUES if ".model." in p), "rest": tuple(p for p in VALUES if ".model." not in p)}
+GROUPS = {
+    "model": tuple(p for p in VALUES if ".model." in p),
+    "rest": tuple(p for p in VALUES if ".model." not in p),
+}
 
 
 @given(puts(), puts(), puts())
@@ -94,7 +97,10 @@ def test_naming_a_layer_is_a_homomorphism(a: Transform, b: Transform) -> None:
 @given(puts(GROUPS["model"], max_size=1), puts(GROUPS["rest"], max_size=1))
 def test_resolve_is_free_of_order_where_no_two_layers_share_a_path(a: Transform, b: Transform) -> None:
     """Layers that do not meet can be given in any order."""
-    assert resolve(BASE, layer("a", a), layer("b", b)).config == resolve(BASE, layer("b", b), layer("a", a)).config
+    assert (
+        resolve(BASE, layer("a", a), layer("b", b)).config
+        == resolve(BASE, layer("b", b), layer("a", a)).config
+    )
 
 
 def test_over_sees_the_value_of_earlier_steps() -> None:
@@ -108,7 +114,9 @@ def test_a_group_can_be_changed_before_and_after_its_leaves() -> None:
     """Group and leaf changes mix in any order."""
     c = fields(TrainingSetup)
     other = attrs.evolve(BASE.training.model, gridsize=2)
-    change = at(c.training.model.N).put(128) >> at(c.training.model).over(lambda m: attrs.evolve(m, gridsize=2))
+    change = at(c.training.model.N).put(128) >> at(c.training.model).over(
+        lambda m: attrs.evolve(m, gridsize=2)
+    )
     assert change(BASE).training.model == attrs.evolve(other, N=128)
     again = change >> at(c.training.model.N).put(256)
     assert again(BASE).training.model == attrs.evolve(other, N=256)

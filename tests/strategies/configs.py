@@ -7,7 +7,7 @@ from ptycho_config.transform import Step
 
 VALUES = {
     "training.model.N": st.sampled_from([64, 128, 256]),
-    "training.model.gridsize": st.integers(1, 3),
+    "training.model.gridsize": st.integers(1, 2),
     "training.model.probe_mask": st.booleans(),
     "training.model.probe_mask_diameter": st.none() | st.floats(0.5, 500.0),
     "training.train_data_file": st.none() | st.text("abc/", min_size=1).map(lambda text: "d" + text),

@@ -1,11 +1,24 @@
-"""A resolved config as an HTML table: path, value, unit, layer; changed rows marked."""
+"""The derivation table: one row per option, as values and as HTML."""
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from ptycho_config.resolve import Row
+import attrs
+
+from ptycho_config.schema.base import FieldSpec
+
+
+@attrs.frozen
+class Row:
+    """One option: its value and the layer that set it last."""
+
+    path: str
+    value: Any
+    layer: str
+    where: str
+    spec: FieldSpec
+
 
 _STYLE = (
     "border-collapse:collapse;font:13px/1.5 system-ui,sans-serif",
@@ -13,7 +26,7 @@ _STYLE = (
 )
 
 
-def table_html(rows: "Sequence[Row]", base: str) -> str:
+def table_html(rows: Sequence[Row], base: str) -> str:
     """Rows that a layer has set are bold; the doc of each field is its tooltip."""
     table, cell = _STYLE
     head = "".join(

@@ -1,0 +1,21 @@
+"""Scan files written by this project: the NPZ contract."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ptycho_torch.files import replacing
+from ptycho_torch.physics.simulate import SimulatedScan
+
+
+def write_scan(path: Path, scan: SimulatedScan) -> None:
+    """`diff3d` counts, coordinates, `probeGuess`, and the truth as `objectGuess`."""
+    with replacing(path) as temporary:
+        np.savez(
+            temporary,
+            diff3d=scan.counts,
+            xcoords=scan.position_yx[:, 1],
+            ycoords=scan.position_yx[:, 0],
+            probeGuess=scan.probe[0] if len(scan.probe) == 1 else scan.probe,
+            objectGuess=scan.truth,
+        )

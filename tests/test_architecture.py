@@ -1,0 +1,152 @@
+"""The direction of imports: every file uses only what stands before it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ORDER = {
+    "ptycho_config": [
+        "errors",
+        "schema.scalars",
+        "schema.checks",
+        "schema.base",
+        "schema.model",
+        "schema.training",
+        "schema.inference",
+        "schema.execution",
+        "schema.torch_options",
+        "schema.setup",
+        "schema",
+        "transform",
+        "lens",
+        "table",
+        "resolve",
+        "codec",
+        "profiles",
+        "facts",
+        "unconsumed",
+        "legacy",
+        "factory",
+        "",
+    ],
+    "ptycho_torch": [
+        "errors",
+        "records",
+        "physics",
+        "physics.diffraction",
+        "physics.patches",
+        "physics.projection",
+        "physics.overlap",
+        "physics.simulate",
+        "nets.unet",
+        "nets.primed",
+        "nets.build",
+        "nets",
+        "model",
+        "losses",
+        "stitch",
+        "predict",
+        "metrics",
+        "data",
+        "data.scan",
+        "data.grouping",
+        "data.batches",
+        "data.npz",
+        "data.readers",
+        "files",
+        "data.writers",
+        "figures",
+        "product",
+        "report",
+        "bundle",
+        "lightning_module",
+        "trainer",
+        "config_factory",
+        "api.boundary",
+        "api.training",
+        "api.inference",
+        "api",
+        "cli",
+        "cli.common",
+        "train",
+        "inference",
+        "",
+    ],
+}
+PURE = {"physics", "nets", "model", "losses", "stitch", "predict", "records"}
+FILE_LIBRARIES = {"pathlib", "h5py", "json", "zipfile", "logging", "os"}
+
+
+def _modules(package: str) -> dict[str, Path]:
+    found = {}
+    for path in (ROOT / package).rglob("*.py"):
+        parts = path.relative_to(ROOT / package).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def _backward(package: str, order: list[str]) -> list[str]:
+    rank = {name: position for position, name in enumerate(order)}
+    wrong = []
+    for name, path in _modules(package).items():
+        for imported in _imports(path):
+            inner = imported.removeprefix(package).removeprefix(".") if imported.startswith(package) else None
+            if inner is not None and rank[inner] >= rank[name]:
+                wrong.append(f"{name} imports {inner}")
+    return wrong
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_every_module_has_a_place_and_imports_only_from_before_it(package: str) -> None:
+    """The declared order is complete and kept."""
+    assert sorted(_modules(package)) == sorted(ORDER[package])
+    assert _backward(package, ORDER[package]) == []
+
+
+def test_an_import_against_the_stream_is_caught() -> None:
+    """Declared the other way round, the order is violated."""
+    assert _backward("ptycho_config", ORDER["ptycho_config"][::-1]) != []
+
+
+def test_only_the_algebra_stays_free_of_arrays() -> None:
+    """`ptycho_config` imports neither torch, numpy nor the backend."""
+    used = {name.partition(".")[0] for path in _modules("ptycho_config").values() for name in _imports(path)}
+    assert not used & {"torch", "numpy", "lightning", "ptycho_torch"}
+
+
+def test_the_pure_core_knows_no_files_and_no_lightning() -> None:
+    """Physics, networks, losses and stitching compute and do nothing else."""
+    for name, path in _modules("ptycho_torch").items():
+        if name.partition(".")[0] in PURE:
+            used = {imported.partition(".")[0] for imported in _imports(path)}
+            assert not used & (FILE_LIBRARIES | {"lightning"}), name
+
+
+def test_lightning_is_known_to_two_files() -> None:
+    """Lightning is an adapter."""
+    users = [
+        name
+        for name, path in _modules("ptycho_torch").items()
+        if any(imported.partition(".")[0] == "lightning" for imported in _imports(path))
+    ]
+    assert sorted(users) == ["lightning_module", "trainer"]
+
+
+def test_the_legacy_dict_is_written_at_the_boundary_only() -> None:
+    """`update_legacy_dict` is called by the verbs and by nothing else."""
+    callers = [
+        name for name, path in _modules("ptycho_torch").items() if "update_legacy_dict(" in path.read_text()
+    ]
+    assert sorted(callers) == ["api.inference", "api.training"]
