@@ -1,6 +1,7 @@
 """Configuration as values: frozen configs, changes that compose, a reason for every value."""
 
-from ptycho_config.codec import config_file, dump, dump_derivation, fingerprint, from_mapping, load, parse
+from ptycho_config.codec import dump, dump_derivation, fingerprint, load
+from ptycho_config.documents import config_file, from_mapping, parse
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.factory import LAYER_ORDER, Sources, create_inference_payload, create_training_payload
 from ptycho_config.facts import DatasetFacts

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from ptycho_config.codec import from_mapping
+from ptycho_config.documents import from_mapping
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.legacy import LegacyDelta, legacy_delta
 from ptycho_config.lens import at, fields

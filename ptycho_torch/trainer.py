@@ -99,6 +99,8 @@ def fit(
         # Batches are one gather from memory: loader processes would only add copies.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
+        # Lightning's own use of torch internals, nothing a user could change.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         trainer.fit(module, loader, validation_loader)
     seconds = time.perf_counter() - start
     kept = len(record.history["train_loss"]) - 1

@@ -24,6 +24,7 @@ ORDER = {
         "table",
         "resolve",
         "codec",
+        "documents",
         "profiles",
         "facts",
         "unconsumed",

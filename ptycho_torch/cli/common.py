@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ptycho_config import ConfigError, Sources, Transform, config_file, parse
-from ptycho_config.codec import parse_texts
+from ptycho_config.documents import parse_texts
 from ptycho_config.schema import leaves
 from ptycho_torch.errors import DataError
 

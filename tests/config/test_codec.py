@@ -115,6 +115,7 @@ def test_config_files_read_alike(tmp_path: Path, name: str, text: str) -> None:
         ("a.ini", "", "cannot read '.ini' files"),
         ("a.yaml", "- 1", "must hold a table"),
         ("a.yaml", "training: {nepoch: 3}", "did you mean 'training.nepochs'"),
+        ("a.yaml", "training: 3", "is a group of options, got 3"),
     ],
 )
 def test_a_broken_config_file_is_named(tmp_path: Path, name: str, text: str, reason: str) -> None:

@@ -193,3 +193,11 @@ def test_error_texts(snapshot: SnapshotAssertion) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(InferenceSetup, ["inference.n_group=3", "nepochs=1"])
     assert str(caught.value) == snapshot
+
+
+def test_the_page_of_open_questions_lists_every_refused_option() -> None:
+    """Documentation and table agree."""
+    page = (Path(__file__).parents[2] / "docs" / "open_questions.md").read_text()
+    for cls, sentences in UNCONSUMED.items():
+        for name, sentence in sentences.items():
+            assert f"| `{cls.__name__}.{name}` | {sentence} |" in page
