@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO) --max_epochs 20
+	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO) --max_epochs 12
 	$(BIN)/ptycho_inference --model_path $(DEMO) --test_data tests/data/siemens_star_64.npz --output_dir $(DEMO)
 
 lint: $(STAMP)
