@@ -35,13 +35,13 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 test: lint types
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest
 
 slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
 snapshots: $(STAMP)
-	$(BIN)/pytest -m "not slow" --snapshot-update
+	$(BIN)/pytest --snapshot-update
 
 clean:
 	rm -rf $(VENV) outputs .mypy_cache .ruff_cache .pytest_cache

@@ -126,8 +126,10 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
     suggested = (
         at(c.inference.neighbor_count).put(trained.training.neighbor_count)
         >> at(c.inference.subsample_seed).put(trained.training.subsample_seed)
-        >> at(c.execution.inference_batch_size).put(trained.training.batch_size)
-        >> at(c.torch.data).put(trained.torch.data)
+        >> at(c.execution.inference_batch_size).put(
+            trained.execution.inference_batch_size or trained.training.batch_size
+        )
+        >> at(c.torch.data.measurement_domain).put(trained.torch.data.measurement_domain)
         >> at(c.torch.stitch).put(trained.torch.stitch)
     )
     return layer("bundle", layer("bundle", network, fixed=True) >> suggested)

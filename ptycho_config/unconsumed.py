@@ -6,7 +6,16 @@ from typing import Any
 
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig, specs
+from ptycho_config.schema import (
+    InferenceConfig,
+    InferenceSetup,
+    ModelConfig,
+    PyTorchExecutionConfig,
+    TrainingConfig,
+    get_path,
+    leaves,
+    specs,
+)
 from ptycho_config.transform import blame
 
 _NETWORK = "belongs to a network that is not available yet; this version has architecture 'primed'"
@@ -66,6 +75,7 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
             "n_images": _RENAMED.format("n_groups"),
             "enable_oversampling": _OVERSAMPLING,
             "neighbor_pool_size": _OVERSAMPLING,
+            "debug": "is a flag of the commands: use --debug",
         },
         PyTorchExecutionConfig: {
             "devices": "several devices are not available yet",
@@ -108,6 +118,24 @@ _PARTLY: Mapping[str, Mapping[Any, str]] = MappingProxyType(
 )
 
 
+READ_AT_INFERENCE = frozenset(
+    {
+        "execution.accelerator",
+        "execution.enable_progress_bar",
+        "execution.inference_batch_size",
+        "torch.data.measurement_domain",
+        "torch.stitch.illumination_floor",
+    }
+)
+
+
+def _training_only(setup: InferenceSetup) -> Iterator[Problem]:
+    for path, spec in leaves(InferenceSetup):
+        read = path in READ_AT_INFERENCE or path.startswith(("inference.", "torch.primed."))
+        if not read and get_path(setup, path) != spec.default:
+            yield Problem(path, f"{get_path(setup, path)!r} would have no effect: it belongs to training")
+
+
 def _refusals(config: Any, prefix: str) -> Iterator[Problem]:
     sentences = UNCONSUMED.get(type(config), {})
     for name, spec in specs(type(config)).items():
@@ -124,6 +152,7 @@ def _refusals(config: Any, prefix: str) -> Iterator[Problem]:
 def refuse_unconsumed(resolved: Resolved[Any]) -> None:
     """Raise ConfigError for every option that is set but that nothing would read."""
     config = resolved.config
-    problems = blame(_refusals(config, ""), resolved.trace)
+    extra = _training_only(config) if isinstance(config, InferenceSetup) else ()
+    problems = blame([*_refusals(config, ""), *extra], resolved.trace)
     if problems:
         raise ConfigError(problems, getattr(type(config), "SCHEMA", type(config).__name__))

@@ -47,7 +47,9 @@ class PyTorchExecutionConfig:
     enable_progress_bar: bool = field(default=False, doc="show progress")
     enable_checkpointing: bool = field(default=True, doc="keep the best weights and stop early")
     checkpoint_save_top_k: int = field(default=1, check=non_negative, doc="best checkpoints kept")
-    checkpoint_monitor_metric: str = field(default="val_loss", doc="metric that decides what is best")
+    checkpoint_monitor_metric: Literal[
+        "val_loss", "val_data", "val_overlap", "train_loss", "train_data", "train_overlap"
+    ] = field(default="val_loss", doc="metric that decides what is best and when to stop")
     checkpoint_mode: Literal["min", "max"] = field(default="min", doc="whether small or large is best")
     early_stop_patience: int = field(
         default=100, unit="epochs", check=positive, doc="epochs without a better metric before stopping"

@@ -39,7 +39,17 @@ def _enough_neighbours(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
-@config(constraints=(_overlap_pair, _enough_neighbours))
+def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
+    if setup.training.test_data_file is not None or setup.torch.data.validation_fraction > 0:
+        return
+    hint = "set torch.data.validation_fraction above 0 or training.test_data_file"
+    if setup.training.scheduler == "ReduceLROnPlateau":
+        yield Problem(
+            "training.scheduler", "'ReduceLROnPlateau' watches a validation loss; there is none", hint=hint
+        )
+
+
+@config(constraints=(_overlap_pair, _enough_neighbours, _validation_needed))
 class TrainingSetup:
     """Configuration of a training run."""
 

@@ -6,6 +6,8 @@ import sys
 
 import torch
 
+from ptycho_config import ConfigError, Problem
+
 
 def seed_or_fresh(seed: int | None) -> int:
     """The configured seed, or a new one, which the run record keeps."""
@@ -13,10 +15,14 @@ def seed_or_fresh(seed: int | None) -> int:
 
 
 def choose_device(accelerator: str) -> torch.device:
-    """The device that `execution.accelerator` means on this machine."""
-    if accelerator == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    return torch.device("cuda" if accelerator == "gpu" else accelerator)
+    """The device that `execution.accelerator` means on this machine, or ConfigError."""
+    found = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    wanted = {"auto": found.type, "gpu": "cuda"}.get(accelerator, accelerator)
+    if wanted not in ("cpu", found.type):
+        message = f"{accelerator!r} is not available on this machine, which has {found.type!r}"
+        hint = "use 'auto' or 'cpu'"
+        raise ConfigError([Problem("execution.accelerator", message, hint=hint)], "the execution options")
+    return torch.device(wanted)
 
 
 def peak_memory_mib() -> float:

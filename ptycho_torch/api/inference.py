@@ -98,6 +98,7 @@ def reconstruct(
         sources=sources,
     )
     setup = configs.config
+    device = choose_device(setup.execution.accelerator)
     folder = writable_folder(setup.inference.output_dir)
     update_legacy_dict(legacy, delta)
     dataset = read_scan(test_data_file, setup.torch.data.measurement_domain)
@@ -105,7 +106,7 @@ def reconstruct(
     seed = seed_or_fresh(setup.inference.subsample_seed)
     rows = _rows(dataset, setup, seed)
     loaded = time.perf_counter()
-    canvas = _stitched(trained.model, scan, rows, setup)
+    canvas = _stitched(trained.model, scan, rows, setup, device)
     stitched = time.perf_counter()
     metrics = {
         "R": round(r_factor(dataset, canvas), 6),
@@ -140,7 +141,9 @@ def _rows(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
     return torch.from_numpy(np.unique(groups.members))
 
 
-def _stitched(model: Reconstructor, scan: Scan, rows: torch.Tensor, setup: InferenceSetup) -> Canvas:
+def _stitched(
+    model: Reconstructor, scan: Scan, rows: torch.Tensor, setup: InferenceSetup, device: torch.device
+) -> Canvas:
     execution = setup.execution
     assert execution.inference_batch_size is not None
     hidden = None if execution.enable_progress_bar else True
@@ -151,7 +154,7 @@ def _stitched(model: Reconstructor, scan: Scan, rows: torch.Tensor, setup: Infer
             rows,
             batch_size=execution.inference_batch_size,
             illumination_floor=setup.torch.stitch.illumination_floor,
-            device=choose_device(execution.accelerator),
+            device=device,
             progress=bar.update,
         )
 

@@ -20,7 +20,7 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_cfg
-from ptycho_torch.api.boundary import peak_memory_mib, seed_or_fresh
+from ptycho_torch.api.boundary import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.bundle import Bundle, library_versions, save_bundle
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
 from ptycho_torch.data.grouping import plan_groups
@@ -30,7 +30,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses
 from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.model import Reconstructor, build_model
-from ptycho_torch.records import Dataset, Groups, Scan
+from ptycho_torch.records import Groups, Scan
 from ptycho_torch.trainer import Fit, fit
 
 DEFAULT_PROFILE = "primed"
@@ -98,6 +98,8 @@ def _resolve(
         )
     facts = inspect_dataset(path)
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
+    choose_device(configs.config.execution.accelerator)
+    _check_validation_scan(configs.config)
     writable_folder(configs.config.training.output_dir)
     update_legacy_dict(legacy, delta)
     return configs
@@ -130,7 +132,6 @@ def _cut(scan: Scan, groups: Groups, rows: torch.Tensor, setup: TrainingSetup) -
 def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups]:
     training = setup.training
     dataset = read_scan(path, setup.torch.data.measurement_domain)
-    _check_size(dataset, training.model.N)
     try:
         groups = plan_groups(
             dataset.position_yx,
@@ -146,11 +147,10 @@ def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups]
     return normalise(dataset), groups
 
 
-def _check_size(dataset: Dataset, side: int) -> None:
-    if dataset.intensity.shape[-1] != side:
-        raise DataError(
-            dataset.name, f"has patterns of {dataset.intensity.shape[-1]} px, the model has N = {side}"
-        )
+def _check_validation_scan(setup: TrainingSetup) -> None:
+    path, side = setup.training.test_data_file, setup.training.model.N
+    if path is not None and (found := inspect_dataset(path).n_pixels) != side:
+        raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
 
 
 def _write(

@@ -73,8 +73,11 @@ def read_metadata(path: Path, known: Mapping[str, Header]) -> dict[str, Any]:
     """
     if "_metadata" not in known:
         return {}
-    with _open(path) as archive:
-        payload = archive.read("_metadata.npy")
+    try:
+        with _open(path) as archive:
+            payload = archive.read("_metadata.npy")
+    except zipfile.BadZipFile as error:
+        raise DataError(str(path), f"'_metadata' cannot be read: {error}") from None
     if known["_metadata"].dtype.hasobject:
         texts = [
             str(value) for code, value, _ in pickletools.genops(_body(payload)) if "UNICODE" in code.name

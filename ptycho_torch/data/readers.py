@@ -13,6 +13,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.records import Dataset
 
 PATTERN_KEYS = ("diffraction", "diff3d")
+MAX_SPAN_PX = 2**16
 REQUIRED_KEYS = ("xcoords", "ycoords", "probeGuess")
 Domain = Literal["count_intensity", "normalized_amplitude"]
 
@@ -110,17 +111,27 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
     arrays = read_arrays(path, [key, *REQUIRED_KEYS])
     stored = np.moveaxis(arrays[key], 2, 0) if legacy else arrays[key]
     patterns = _patterns(path, key, stored)
-    position = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1).astype(np.float64)
+    position = _positions(path, arrays["ycoords"], arrays["xcoords"])
     if len(position) > count:
         warnings.warn(
             f"{path.name}: {len(position)} positions for {count} patterns; the trailing ones are not used",
             stacklevel=2,
         )
         position = position[:count]
-    if not np.isfinite(position).all():
-        raise DataError(str(path), "xcoords or ycoords hold NaN or infinite values")
     intensity = patterns if domain == "count_intensity" else np.square(patterns)
     return Dataset(path.name, intensity, position, _probe(path, arrays["probeGuess"]))
+
+
+def _positions(path: Path, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
+    if rows.dtype.kind not in "uif" or columns.dtype.kind not in "uif":
+        raise DataError(str(path), f"xcoords or ycoords must be real, not {columns.dtype}, {rows.dtype}")
+    position = np.stack([rows, columns], axis=1).astype(np.float64)
+    if not np.isfinite(position).all():
+        raise DataError(str(path), "xcoords or ycoords hold NaN or infinite values")
+    span = float(np.ptp(position, axis=0).max())
+    if span > MAX_SPAN_PX:
+        raise DataError(str(path), f"positions span {span:.3g} px", "their unit must be object pixels")
+    return position
 
 
 def _patterns(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -161,6 +161,8 @@ BAD_VALUES = {
     "complex": ({"diff3d": np.ones((7, 8, 8), complex)}, "must hold real numbers"),
     "no light": ({"probeGuess": np.zeros((8, 8), complex)}, "probeGuess is zero"),
     "lost": ({"xcoords": np.full(7, np.inf)}, "xcoords or ycoords hold NaN"),
+    "far": ({"xcoords": np.arange(7) * 1e6}, "positions span 6e.06 px"),
+    "words": ({"xcoords": np.array(list("abcdefg"))}, "must be real"),
     "objects": ({"diff3d": np.full((7, 8, 8), None)}, "cannot be read"),
 }
 

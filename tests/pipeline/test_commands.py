@@ -58,6 +58,12 @@ MISTAKES = {
     "contradicts the data": (["--set", "training.model.N=128"], "'command line' asks for 128"),
     "two values": (["--max_epochs", "3", "--set", "training.nepochs=4"], "in the same layer"),
     "no config file": (["--config", "none.yaml"], "cannot be read"),
+    "no such device": (["--accelerator", "mps"], "'mps' is not available on this machine"),
+    "no validation scan": (["--test_data_file", "none.npz"], "no such file"),
+    "nothing to watch": (
+        ["--set", "training.scheduler=ReduceLROnPlateau", "--set", "torch.data.validation_fraction=0"],
+        "watches a validation loss; there is none",
+    ),
     "not available": (["--profile", "none"], "this version has architecture 'primed'"),
     "too many groups": (["--n_groups", "9999"], "n_groups is 9999, but there are"),
     "too few neighbours": (["--set", "torch.overlap.partners=40"], "raise neighbor_count to 40"),
@@ -139,8 +145,11 @@ def test_inference_refuses_what_it_cannot_use(
     model = ["--model_path", str(trained.bundle)]
     assert inference.main([*model, "--test_data", str(tmp_path / "none.npz"), *out]) == 2
     assert "no such file" in capsys.readouterr().err
-    assert inference.main([*model, "--test_data", str(scan_file), *out, "--set", "torch.primed.width=8"]) == 2
+    usable = [*model, "--test_data", str(scan_file), *out]
+    assert inference.main([*usable, "--set", "torch.primed.width=8"]) == 2
     assert "'bundle' (wts.h5.zip) fixes it to 4" in capsys.readouterr().err
+    assert inference.main([*usable, "--set", "execution.learning_rate=1"]) == 2
+    assert "it belongs to training" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
