@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptycho_config import InferenceSetup
-from ptycho_torch.cli.common import add_option_flags, add_shared_flags, run, sources_from
+from ptycho_torch.cli.common import add_option_flags, add_shared_flags, announce, run, sources_from
 
 FLAGS = {
     "inference.output_dir": ("--output_dir",),
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _work(arguments: argparse.Namespace) -> None:
     sources = sources_from(arguments, InferenceSetup, FLAGS)
+    announce(arguments)
     from ptycho_torch.api import reconstruct
 
     result = reconstruct(arguments.model_path, arguments.test_data, sources=sources)

@@ -13,7 +13,7 @@ _TEMPLATE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}
-.row{display:flex;flex-wrap:wrap;gap:1rem}.row img{flex:1 1 420px;max-width:100%}
+.row{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:1rem}.row img{width:100%}
 table{border-collapse:collapse;font-size:13px}td,th{text-align:left;padding:2px 14px 2px 0;
 border-bottom:1px solid #8884;vertical-align:top}tr.set td{font-weight:600}
 </style>
@@ -65,13 +65,14 @@ def write_report(
     """One HTML file that needs no other: pictures embedded, everything escaped."""
     encoded = {p.stem: base64.b64encode(p.read_bytes()).decode("ascii") for p in pictures}
     configurations = {name: derivation_rows(derivation) for name, derivation in derivations.items()}
+    flat = {heading: dict(_leaves(table, "")) for heading, table in tables.items()}
     page = Environment(autoescape=True).from_string(_TEMPLATE)
     with replacing(path) as temporary:
         temporary.write_text(
             page.render(
                 title=title,
                 pictures=encoded,
-                tables=tables,
+                tables=flat,
                 configurations=configurations,
                 base="schema defaults",
             ),

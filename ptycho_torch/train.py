@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from ptycho_config import PROFILES, TrainingSetup
-from ptycho_torch.cli.common import add_option_flags, add_shared_flags, run, sources_from
+from ptycho_torch.cli.common import add_option_flags, add_shared_flags, announce, run, sources_from
 
 NO_PROFILE = "none"
 FLAGS = {
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _work(arguments: argparse.Namespace) -> None:
     sources = sources_from(arguments, TrainingSetup, FLAGS)
+    announce(arguments)
     from ptycho_torch.api import train
 
     result = train(profile=None if arguments.profile == NO_PROFILE else arguments.profile, sources=sources)

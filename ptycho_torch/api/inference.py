@@ -99,12 +99,12 @@ def reconstruct(
     )
     setup = configs.config
     device = choose_device(setup.execution.accelerator)
-    folder = writable_folder(setup.inference.output_dir)
     update_legacy_dict(legacy, delta)
     dataset = read_scan(test_data_file, setup.torch.data.measurement_domain)
     scan = normalise(dataset)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     rows = _rows(dataset, setup, seed)
+    folder = writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
     canvas = _stitched(trained.model, scan, rows, setup, device)
     stitched = time.perf_counter()

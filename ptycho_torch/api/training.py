@@ -63,6 +63,7 @@ def train(
     seed = seed_or_fresh(setup.training.subsample_seed)
     start = time.perf_counter()
     training, validation = _clusters(setup, seed)
+    writable_folder(setup.training.output_dir)
     model = build_model(setup.training.model, setup.torch, seed)
     prepared = time.perf_counter()
     outcome = fit(model, setup, training, validation, seed=seed, folder=setup.training.output_dir)
@@ -100,7 +101,6 @@ def _resolve(
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     choose_device(configs.config.execution.accelerator)
     _check_validation_scan(configs.config)
-    writable_folder(configs.config.training.output_dir)
     update_legacy_dict(legacy, delta)
     return configs
 

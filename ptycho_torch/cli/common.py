@@ -53,6 +53,12 @@ def sources_from(arguments: argparse.Namespace, cls: type, flags: Flags) -> Sour
     return Sources(config_file=from_file, command_line=parse_texts(cls, texts, COMMAND_LINE) >> assigned)
 
 
+def announce(arguments: argparse.Namespace) -> None:
+    """The first sign of life: importing torch takes seconds."""
+    if not arguments.quiet:
+        print("starting PyTorch", file=sys.stderr, flush=True)
+
+
 def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
     """Exit status: 0 done, 2 for a mistake in usage or data (one message), 130 when interrupted."""
     try:

@@ -35,7 +35,7 @@ class RecordingDict(dict[str, Any]):
 
 @pytest.fixture(scope="session")
 def scan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """25 patterns of 64x64."""
+    """36 patterns of 64x64."""
     path = tmp_path_factory.mktemp("scan") / "scan.npz"
     write_scan(path, simulate_scan(natural_object("camera", "coins", 100), seed=0))
     return path
