@@ -12,11 +12,14 @@ from cattrs.gen import make_dict_unstructure_fn
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema.base import is_config, leaves, specs
+from ptycho_config.schema.base import is_config, kind_of, leaves_of, specs, variants
 from ptycho_config.transform import Step
 
 C = TypeVar("C")
 SCHEMA_KEY = "$schema"
+KIND_KEY = "kind"
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+_MIGRATIONS: dict[tuple[str, int], Migration] = {}
 
 
 @cache
@@ -25,6 +28,10 @@ def converter() -> cattrs.Converter:
     made = cattrs.Converter(forbid_extra_keys=True)
     made.register_structure_hook_factory(is_config, lambda cls: _structure_group(made, cls))
     made.register_unstructure_hook_factory(is_config, lambda cls: make_dict_unstructure_fn(cls, made))
+    made.register_unstructure_hook_func(
+        lambda cls: bool(variants(cls)),
+        lambda value: {KIND_KEY: kind_of(type(value)), **made.unstructure(value)},
+    )
     made.register_unstructure_hook(Path, str)
     made.register_unstructure_hook_func(lambda cls: getattr(cls, "__origin__", None) is tuple, list)
     return made
@@ -63,10 +70,24 @@ def _structure_field(
 ) -> Any:
     if is_config(annotation):
         return made.structure(value, annotation)
+    if variants(annotation):
+        return made.structure(*_chosen(variants(annotation), value))
     try:
         return accept(value)
     except ValueError as error:
         raise ConfigError([Problem("", str(error))]) from None
+
+
+def _chosen(members: Mapping[str, type], value: Any) -> tuple[dict[str, Any], type]:
+    """The table of a choice without its `kind`, and the member that the kind names."""
+    listed = ", ".join(map(repr, members))
+    if not isinstance(value, Mapping) or KIND_KEY not in value:
+        raise ConfigError([Problem("", f"must be a table with {KIND_KEY!r}, one of {listed}, got {value!r}")])
+    kind = value[KIND_KEY]
+    if kind not in members:
+        hint = near_miss(str(kind), members)
+        raise ConfigError([Problem(KIND_KEY, f"must be one of {listed}, got {kind!r}", hint=hint)])
+    return {key: item for key, item in value.items() if key != KIND_KEY}, members[kind]
 
 
 def dump(config: Any) -> dict[str, Any]:
@@ -76,26 +97,51 @@ def dump(config: Any) -> dict[str, Any]:
     return {SCHEMA_KEY: schema, **data} if schema else data
 
 
-def load(cls: type[C], data: Mapping[str, Any]) -> C:
-    """The config that `dump` wrote, or one ConfigError with all problems of the document."""
-    schema = getattr(cls, "SCHEMA", None)
+def migration(name: str, version: int) -> Callable[[Migration], Migration]:
+    """Register the pure step that turns a document of `name/version` into the next version."""
+
+    def register(step: Migration) -> Migration:
+        if (name, version) in _MIGRATIONS:
+            raise ValueError(f"there is a migration of {name}/{version} already")
+        _MIGRATIONS[name, version] = step
+        return step
+
+    return register
+
+
+def migrate(data: Mapping[str, Any], schema: str) -> dict[str, Any]:
+    """A document brought to the version of `schema` (`name/version`), step by step; without
+    `$schema` it counts as current. Raises ConfigError for a newer or a foreign document."""
+    name, _, current = schema.rpartition("/")
+    found = str(data.get(SCHEMA_KEY, schema))
+    found_name, _, found_version = found.rpartition("/")
+    if found_name != name or not found_version.isdigit() or int(found_version) > int(current):
+        message = f"this version reads {schema!r}, the document is {found!r}"
+        raise ConfigError([Problem(SCHEMA_KEY, message)], schema)
     body = {key: value for key, value in data.items() if key != SCHEMA_KEY}
-    found = data.get(SCHEMA_KEY, schema)
-    subject = schema or cls.__name__
-    if found != schema:
-        raise ConfigError(
-            [Problem(SCHEMA_KEY, f"this version reads {schema!r}, the document is {found!r}")], subject
-        )
+    for version in range(int(found_version), int(current)):
+        step = _MIGRATIONS.get((name, version))
+        if step is None:
+            raise ConfigError([Problem(SCHEMA_KEY, f"there is no migration from {name}/{version}")], schema)
+        body = step(body)
+    return {SCHEMA_KEY: schema, **body}
+
+
+def load(cls: type[C], data: Mapping[str, Any]) -> C:
+    """The config that `dump` wrote, migrated, or one ConfigError with all problems of the document."""
+    schema = getattr(cls, "SCHEMA", None)
+    current = migrate(data, schema) if schema else data
+    body = {key: value for key, value in current.items() if key != SCHEMA_KEY}
     try:
         return converter().structure(body, cls)
     except ConfigError as error:
-        raise ConfigError(error.problems, subject) from None
+        raise ConfigError(error.problems, schema or cls.__name__) from None
 
 
 def fingerprint(config: Any) -> str:
     """sha256 of the sorted JSON of every field that is part of the config's identity."""
     values = converter().unstructure(config)
-    for path, spec in leaves(type(config)):
+    for path, spec, _ in leaves_of(config):
         if not spec.identity:
             *groups, name = path.split(".")
             node = values
@@ -108,7 +154,6 @@ def fingerprint(config: Any) -> str:
 
 def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
     """Where a config came from, as plain data: base, named layers with their steps, result."""
-    plain = converter().unstructure
     layers = [
         {
             "layer": one.steps[0].layer,
@@ -116,7 +161,7 @@ def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
                 {
                     "path": s.path,
                     "op": s.op,
-                    "value": plain(_plain_arg(s)),
+                    "value": _plain(_argument(s)),
                     "fixed": s.fixed,
                     "where": s.where,
                 }
@@ -134,7 +179,12 @@ def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
     }
 
 
-def _plain_arg(step: Step) -> Any:
+def _plain(value: Any) -> Any:
+    made = converter().unstructure(value)
+    return {KIND_KEY: kind_of(type(value)), **made} if is_config(type(value)) else made
+
+
+def _argument(step: Step) -> Any:
     if step.op == "put":
         return step.arg
     name = f"{step.arg.__module__}:{step.arg.__qualname__}"

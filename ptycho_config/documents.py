@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ptycho_config.codec import SCHEMA_KEY
+from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.schema.base import leaves
 from ptycho_config.transform import Step, Transform, layer
@@ -62,21 +62,28 @@ def _accepts(accept: Callable[[Any], Any], value: object) -> bool:
     return True
 
 
-def from_mapping(cls: type, data: Mapping[str, Any], name: str, where: str = "") -> Transform:
-    """A layer from nested or dotted keys: `{"training": {"nepochs": 5}}`, `{"training.nepochs": 5}`."""
-    known = [path for path, _ in leaves(cls)]
-    steps = [Step(path, "put", value, name, where=where) for path, value in _flatten(data, "", known)]
+def from_mapping(
+    cls: type, data: Mapping[str, Any], name: str, where: str = "", lines: Mapping[str, int] | None = None
+) -> Transform:
+    """A layer from nested or dotted keys: `{"training": {"nepochs": 5}}`, `{"training.nepochs": 5}`.
+
+    `lines` are the lines of the options in the file `where`, for the parsers that know them.
+    """
+    known = dict(leaves(cls))
+    choices = {path for path, spec in known.items() if spec.variants}
     schema = getattr(cls, "SCHEMA", None)
+    current = migrate(data, schema) if schema and SCHEMA_KEY in data else data
+    steps = [
+        Step(path, "put", value, name, where=where if lines is None else f"{where}:{lines.get(path, 1)}")
+        for path, value in _flatten(current, "", choices)
+    ]
     problems = [_misplaced(step, known) for step in steps if step.path not in known]
-    found = data.get(SCHEMA_KEY, schema)
-    if found != schema:
-        problems.append(Problem(SCHEMA_KEY, f"this version reads {schema!r}, got {found!r}", name, where))
     if problems:
         raise ConfigError(problems, name)
     return Transform(tuple(steps))
 
 
-def _misplaced(step: Step, known: list[str]) -> Problem:
+def _misplaced(step: Step, known: Iterable[str]) -> Problem:
     if any(path.startswith(f"{step.path}.") for path in known):
         return step.problem(
             f"is a group of options, got {step.arg!r}", "give a table, or the path of one option"
@@ -84,17 +91,23 @@ def _misplaced(step: Step, known: list[str]) -> Problem:
     return step.problem("unknown field", near_miss(step.path, known))
 
 
-def _flatten(data: Mapping[str, Any], prefix: str, known: list[str]) -> list[tuple[str, Any]]:
+def _flatten(data: Mapping[str, Any], prefix: str, choices: set[str]) -> list[tuple[str, Any]]:
+    """`(path, value)` of every leaf; the `kind` of a choice comes first, as its own value."""
     found: list[tuple[str, Any]] = []
     for key, value in data.items():
         path = f"{prefix}.{key}" if prefix else str(key)
         if path == SCHEMA_KEY:
             continue
-        if isinstance(value, Mapping) and path not in known:
-            found.extend(_flatten(value, path, known))
+        if prefix in choices and key == KIND_KEY:
+            found.insert(0, (prefix, value))
+        elif isinstance(value, Mapping):
+            found.extend(_flatten(value, path, choices))
         else:
             found.append((path, value))
     return found
+
+
+_YAML_SUFFIXES = (".yaml", ".yml")
 
 
 class _Yaml12(yaml.SafeLoader):
@@ -126,8 +139,7 @@ def read_table(path: Path) -> dict[str, Any]:
     readers: dict[str, Callable[[str], Any]] = {
         ".json": json.loads,
         ".toml": tomllib.loads,
-        ".yaml": _load_yaml,
-        ".yml": _load_yaml,
+        **dict.fromkeys(_YAML_SUFFIXES, _load_yaml),
     }
     subject = f"config file {path}"
     reader = readers.get(path.suffix.lower())
@@ -149,5 +161,21 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def config_file(cls: type, path: Path) -> Transform:
-    """A config file, complete or partial, as a layer."""
-    return from_mapping(cls, read_table(path), f"config file {path.name}")
+    """A config file, complete or partial, as a layer; YAML files know the line of each option."""
+    table = read_table(path)
+    lines = _yaml_lines(path) if path.suffix.lower() in _YAML_SUFFIXES else None
+    return from_mapping(cls, table, "config file", path.name, lines)
+
+
+def _yaml_lines(path: Path) -> dict[str, int]:
+    """The line of every key of a YAML file by dotted path, first line 1."""
+    found: dict[str, int] = {}
+
+    def visit(node: yaml.Node | None, prefix: str) -> None:
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            here = f"{prefix}.{key.value}" if prefix else str(key.value)
+            found[here] = key.start_mark.line + 1
+            visit(value, here)
+
+    visit(yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader), "")
+    return found

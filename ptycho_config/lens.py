@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import get_path, is_config, specs
+from ptycho_config.schema.base import get_path, is_config, kind_of, specs, variants
 from ptycho_config.transform import Step, Transform, put_all
 
 C = TypeVar("C")
@@ -31,6 +31,13 @@ class _Recorder:
         if name.startswith("_"):
             raise AttributeError(name)
         known = specs(self._annotation) if is_config(self._annotation) else {}
+        if variants(self._annotation):
+            path = ".".join(self._path)
+            members = ", ".join(cls.__name__ for cls in variants(self._annotation).values())
+            message = (
+                f"is a choice between {members}; name one: narrow(..., {members.partition(',')[0]}).{name}"
+            )
+            raise ConfigError([Problem(path, message)], "a field path")
         if name not in known:
             path = ".".join((*self._path, name))
             raise ConfigError([Problem(path, "unknown field", hint=near_miss(name, known))], "a field path")
@@ -49,11 +56,28 @@ def fields(cls: type[C]) -> C:
     return cast("C", _Recorder(cls, ()))
 
 
+def narrow(place: object, member: type[C]) -> C:
+    """One member of a choice, to name its fields: `at(narrow(c.torch.net, Fno).modes)`.
+
+    Applied to a config whose choice has another member, the change is a ConfigError.
+    """
+    if not isinstance(place, _Recorder):
+        raise TypeError("narrow() takes a choice named through fields(ConfigClass)")
+    path: tuple[str, ...] = object.__getattribute__(place, "_path")
+    known = variants(object.__getattribute__(place, "_annotation"))
+    if member not in known.values():
+        names = ", ".join(cls.__name__ for cls in known.values()) or "nothing: it is no choice"
+        message = f"cannot be a {member.__name__}; it can be {names}"
+        raise ConfigError([Problem(".".join(path), message)], "a field path")
+    return cast("C", _Recorder(member, (*path[:-1], f"{path[-1]}:{kind_of(member)}")))
+
+
 @attrs.frozen
 class Lens(Generic[T]):
     """A place in a config: reads it with `get`, and makes changes of it as values."""
 
     path: str
+    is_group: bool = attrs.field(default=False, eq=False)
 
     def get(self, config: Any) -> T:
         """The value at this place."""
@@ -62,7 +86,7 @@ class Lens(Generic[T]):
     def put(self, value: T) -> Transform:
         """Set the value; a whole group sets each of its leaves."""
         where = _caller()
-        if is_config(type(value)):
+        if self.is_group:
             return put_all(value, self.path, where)
         return Transform((Step(self.path, "put", value, where=where),))
 
@@ -78,7 +102,7 @@ def at(place: T) -> Lens[T]:
         raise TypeError(
             "at() takes a field named through fields(ConfigClass), for instance fields(C).model.N"
         )
-    return Lens(".".join(path))
+    return Lens(".".join(path), is_group=is_config(object.__getattribute__(place, "_annotation")))
 
 
 def _caller() -> str:

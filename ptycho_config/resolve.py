@@ -6,8 +6,8 @@ import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import Lens
-from ptycho_config.schema.base import get_path, leaves
-from ptycho_config.table import Row, table_html
+from ptycho_config.schema.base import leaves, leaves_of
+from ptycho_config.schema.table import Row, table_html
 from ptycho_config.transform import Change, Step, Transform, apply
 
 C = TypeVar("C")
@@ -36,17 +36,18 @@ class Resolved(Generic[C]):
         changes = self.history(place)
         path = place if isinstance(place, str) else place.path
         if not changes:
-            return f"{path}: {get_path(self.config, path)!r} [{BASE}]"
+            held = {at: value for at, _, value in leaves_of(self.config)}
+            return f"{path}: {held[path]!r} [{BASE}]" if path in held else f"{path}: not part of this choice"
         return "\n".join(f"{path}: {_line(change)}".rstrip() for change in changes)
 
     def table(self) -> tuple[Row, ...]:
         """Every leaf with its value and the layer that set it last."""
         last = {change.path: change for change in self.trace}
         rows = []
-        for path, spec in leaves(type(self.config)):
+        for path, spec, value in leaves_of(self.config):
             change = last.get(path)
             layer, where = (change.layer, change.where) if change else (BASE, "")
-            rows.append(Row(path, get_path(self.config, path), layer, where, spec))
+            rows.append(Row(path, value, spec.unit, spec.doc, layer, where))
         return tuple(rows)
 
     def _repr_html_(self) -> str:

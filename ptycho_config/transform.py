@@ -5,13 +5,14 @@ constraints between fields see only the final values. `a >> b` is first a, then 
 Transform is the identity.
 """
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import get_path, is_config, leaves, specs
+from ptycho_config.schema.base import FieldSpec, get_path, kind_of, leaves, leaves_of, specs
 
 C = TypeVar("C")
 
@@ -68,20 +69,33 @@ def layer(name: str, transform: Transform, *, fixed: bool = False) -> Transform:
 
 
 def put_all(config: Any, prefix: str = "", where: str = "") -> Transform:
-    """A put for every leaf of `config`, as seen below `prefix`."""
-    lead = f"{prefix}." if prefix else ""
-    return Transform(
-        tuple(
-            Step(lead + path, "put", get_path(config, path), where=where) for path, _ in leaves(type(config))
-        )
-    )
+    """A put for every leaf of `config`, as seen below `prefix`; a choice is put as a whole."""
+    return Transform(tuple(_puts(None, config, prefix, where)))
 
 
 def diff(old: C, new: C) -> Transform:
     """The puts that turn `old` into `new`: `diff(a, b)(a) == b`, and `diff(a, a)` is empty."""
     if type(old) is not type(new):
         raise TypeError(f"cannot compare a {type(old).__name__} with a {type(new).__name__}")
-    return Transform(tuple(step for step in put_all(new).steps if get_path(old, step.path) != step.arg))
+    return Transform(tuple(_puts(old, new, "", "")))
+
+
+def product(*axes: Iterable[Transform]) -> tuple[Transform, ...]:
+    """The sweep: one transform of each axis, composed left to right, in every combination."""
+    return tuple(
+        Transform(tuple(step for part in parts for step in part.steps)) for parts in itertools.product(*axes)
+    )
+
+
+def _puts(old: Any, new: Any, prefix: str, where: str) -> Iterator[Step]:
+    """Puts of the leaves of `new` that differ from `old`; of all of them where old is None."""
+    for name, spec in specs(type(new)).items():
+        path = f"{prefix}.{name}" if prefix else name
+        before, after = None if old is None else getattr(old, name), getattr(new, name)
+        if spec.is_group or (spec.variants and old is not None and type(before) is type(after)):
+            yield from _puts(before, after, path, where)
+        elif old is None or before != after:
+            yield Step(path, "put", after, where=where)
 
 
 class _Draft:
@@ -92,17 +106,23 @@ class _Draft:
         self.values: dict[str, Any] = {}
         self.groups: dict[str, _Draft] = {}
 
-    def descend(self, names: list[str], step: Step) -> tuple["_Draft", str]:
+    def descend(self, step: Step) -> tuple["_Draft", str]:
+        """The draft of the node that holds the step's field, and the field's name."""
         draft = self
-        for depth, name in enumerate(names):
-            known = specs(type(draft.node))
-            last = depth == len(names) - 1
-            if name not in known or (not last and not known[name].is_group):
-                raise ConfigError([_unknown(self.node, step)])
-            if last:
-                return draft, name
+        *tokens, last = step.path.split(".")
+        for token in tokens:
+            name, _, kind = token.partition(":")
+            spec = specs(type(draft.node)).get(name)
+            if spec is None or not (spec.is_group or spec.variants):
+                raise ConfigError([_unknown(self.node, draft.node, step)])
             draft = draft.group(name)
-        raise ConfigError([_unknown(self.node, step)])
+            found = kind_of(type(draft.node))
+            if kind and kind != found:
+                problem = step.problem(f"{name} is {found!r} here, the change is for {kind!r}")
+                raise ConfigError([attrs.evolve(problem, path=plain_path(step.path))])
+        if last not in specs(type(draft.node)):
+            raise ConfigError([_unknown(self.node, draft.node, step)])
+        return draft, last
 
     def group(self, name: str) -> "_Draft":
         if name not in self.groups:
@@ -124,10 +144,11 @@ class _Draft:
 
     def finish(self, path: str, problems: list[Problem]) -> Any:
         """The config with all pending changes; adds what is wrong with it to `problems`."""
-        values = dict(self.values)
+        before, values = len(problems), dict(self.values)
         for name, group in self.groups.items():
             values[name] = group.finish(f"{path}.{name}" if path else name, problems)
-        if not values:
+        # What relates fields is not judged while one of them is wrong.
+        if not values or len(problems) > before:
             return self.node
         try:
             return attrs.evolve(self.node, **values)
@@ -136,9 +157,19 @@ class _Draft:
             return self.node
 
 
-def _unknown(root: Any, step: Step) -> Problem:
+def _unknown(root: Any, node: Any, step: Step) -> Problem:
+    leaf = step.path.rpartition(".")[2]
     known = [path for path, _ in leaves(type(root))]
+    if plain_path(step.path) in known:
+        return step.problem(
+            f"{kind_of(type(node))!r} has no {leaf!r}; it belongs to another member of the choice"
+        )
     return step.problem("unknown field", near_miss(step.path, known))
+
+
+def plain_path(path: str) -> str:
+    """A path without the kinds that `narrow` adds: `torch.net:fno.modes` is `torch.net.modes`."""
+    return ".".join(token.partition(":")[0] for token in path.split("."))
 
 
 def apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...]]:
@@ -160,22 +191,38 @@ def apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...]]:
 
 
 def _run(root: _Draft, step: Step) -> list[Change]:
-    draft, name = root.descend(step.path.split("."), step)
+    draft, name = root.descend(step)
     old = draft.current(name)
     spec = specs(type(draft.node))[name]
+    argument = step.arg(old) if step.op == "over" else step.arg
+    if spec.variants and argument == kind_of(type(old)):
+        argument = old
     try:
-        new = spec.accept(step.arg(old) if step.op == "over" else step.arg)
+        new = spec.accept(argument)
     except ValueError as error:
         raise ConfigError([step.problem(str(error))]) from None
     draft.replace(name, new)
-    if not is_config(spec.annotation):
-        return [Change(step.path, old, new, step.layer, step.where, step.fixed)]
+    path = plain_path(step.path)
     return [
-        Change(
-            f"{step.path}.{put.path}", get_path(old, put.path), put.arg, step.layer, step.where, step.fixed
-        )
-        for put in diff(old, new).steps
+        Change(at, before, after, step.layer, step.where, step.fixed)
+        for at, before, after in _leaf_changes(path, spec, old, new)
     ]
+
+
+def _leaf_changes(path: str, spec: FieldSpec, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """`(path, old, new)` of a leaf, of the leaves of a group that differ, or of a choice and
+    all leaves of its new member; those it did not have before were None."""
+    if spec.is_group:
+        for put in diff(old, new).steps:
+            before = get_path(old, put.path)
+            yield f"{path}.{put.path}", before, put.arg
+    elif spec.variants:
+        yield path, kind_of(type(old)), kind_of(type(new))
+        before = {at: value for at, _, value in leaves_of(old)} if type(old) is type(new) else {}
+        for at, _, value in leaves_of(new):
+            yield f"{path}.{at}", before.get(at), value
+    else:
+        yield path, old, new
 
 
 def blame(problems: Iterable[Problem], trace: Iterable[Change]) -> list[Problem]:

@@ -1,6 +1,6 @@
 """The schema: every option once, with unit, meaning, default and check."""
 
-from ptycho_config.schema.base import FieldSpec, config, field, get_path, is_config, leaves, specs
+from ptycho_config.schema.base import FieldSpec, config, field, get_path, is_config, leaves, leaves_of, specs
 from ptycho_config.schema.execution import PyTorchExecutionConfig
 from ptycho_config.schema.inference import InferenceConfig
 from ptycho_config.schema.model import ModelConfig
@@ -32,5 +32,6 @@ __all__ = [
     "get_path",
     "is_config",
     "leaves",
+    "leaves_of",
     "specs",
 ]

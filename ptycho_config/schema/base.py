@@ -1,13 +1,14 @@
 """`@config` and `field`: frozen classes whose fields check themselves and explain themselves."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, TypeVar, dataclass_transform, overload
+from types import MappingProxyType, UnionType
+from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin, overload
 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.schema.scalars import Coerce, coercer, type_name
+from ptycho_config.schema.table import Row, table_html
 
 C = TypeVar("C")
 Check = Callable[[Any], str | None]
@@ -33,6 +34,11 @@ class FieldSpec:
     def is_group(self) -> bool:
         """Whether the field holds another config."""
         return is_config(self.annotation)
+
+    @property
+    def variants(self) -> dict[str, type]:
+        """For a choice between configs, its members by kind; empty for every other field."""
+        return variants(self.annotation)
 
     @property
     def required(self) -> bool:
@@ -67,8 +73,19 @@ def is_config(cls: object) -> bool:
     return isinstance(cls, type) and _SPECS in cls.__dict__
 
 
+def kind_of(cls: type) -> str:
+    """The tag of a member of a choice: its `KIND`, or its name in lower case."""
+    return str(getattr(cls, "KIND", cls.__name__.lower()))
+
+
+def variants(annotation: Any) -> dict[str, type]:
+    """The members of a union of config classes by kind; empty for any other annotation."""
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    return {kind_of(member): member for member in members} if all(map(is_config, members)) else {}
+
+
 def _acceptor(annotation: Any, check: Check | None) -> Coerce:
-    coerce = _group_coercer(annotation) if is_config(annotation) else coercer(annotation)
+    coerce = _coercer(annotation)
 
     def accept(value: object) -> Any:
         coerced = coerce(value)
@@ -78,6 +95,24 @@ def _acceptor(annotation: Any, check: Check | None) -> Coerce:
         return coerced
 
     return accept
+
+
+def _coercer(annotation: Any) -> Coerce:
+    if is_config(annotation):
+        return _group_coercer(annotation)
+    members = variants(annotation)
+    return _choice_coercer(members) if members else coercer(annotation)
+
+
+def _choice_coercer(members: dict[str, type]) -> Coerce:
+    def coerce(value: object) -> Any:
+        if isinstance(value, tuple(members.values())):
+            return value
+        if isinstance(value, str) and value in members:
+            return members[value]()
+        raise ValueError(f"must be one of {', '.join(map(repr, members))}, got {value!r}")
+
+    return coerce
 
 
 def _group_coercer(cls: type) -> Coerce:
@@ -133,6 +168,7 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
     def decorate(cls: Any) -> Any:
         if constraints:
             cls.__attrs_post_init__ = check_together
+        cls._repr_html_ = _config_html
         built = attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
         setattr(
             built, _SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))})
@@ -164,16 +200,37 @@ def specs(cls: type) -> Mapping[str, FieldSpec]:
 
 
 def leaves(cls: type, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldSpec]]:
-    """Every leaf field below `cls` as `(dotted path, spec)`, depth first."""
+    """Every leaf that a `cls` can have as `(dotted path, spec)`, depth first: a choice counts
+    as a leaf, followed by the leaves of all its members."""
     for name, spec in specs(cls).items():
-        if spec.is_group:
-            yield from leaves(spec.annotation, (*prefix, name))
-        else:
-            yield ".".join((*prefix, name)), spec
+        here = (*prefix, name)
+        if not spec.is_group:
+            yield ".".join(here), spec
+        for member in (spec.annotation,) if spec.is_group else spec.variants.values():
+            yield from leaves(member, here)
+
+
+def leaves_of(config: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldSpec, Any]]:
+    """Every leaf that this config has, `(dotted path, spec, value)`; the value of a choice is
+    its kind, followed by the leaves of its member."""
+    for name, spec in specs(type(config)).items():
+        here, value = (*prefix, name), getattr(config, name)
+        nested = spec.is_group or bool(spec.variants)
+        if not spec.is_group:
+            yield ".".join(here), spec, kind_of(type(value)) if nested else value
+        if nested:
+            yield from leaves_of(value, here)
+
+
+def _config_html(config: Any) -> str:
+    return table_html([Row(path, value, spec.unit, spec.doc) for path, spec, value in leaves_of(config)], "")
 
 
 def get_path(config: Any, path: str) -> Any:
-    """The value at a dotted path."""
-    for name in path.split("."):
+    """The value at a dotted path; `name:kind` demands that a choice has this member."""
+    for token in path.split("."):
+        name, _, kind = token.partition(":")
         config = getattr(config, name)
+        if kind and kind_of(type(config)) != kind:
+            raise ConfigError([Problem(path, f"is {kind_of(type(config))!r} here, not {kind!r}")])
     return config

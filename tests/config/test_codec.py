@@ -126,6 +126,15 @@ def test_a_broken_config_file_is_named(tmp_path: Path, name: str, text: str, rea
     assert name in str(caught.value)
 
 
+def test_yaml_options_know_their_line(tmp_path: Path) -> None:
+    """A wrong option is found at once."""
+    (tmp_path / "run.yaml").write_text("# comment\ntraining:\n  model:\n    N: 63\n  nepochs: 3\n")
+    with pytest.raises(ConfigError) as caught:
+        resolve(BASE, config_file(TrainingSetup, tmp_path / "run.yaml"))
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.layer, problem.where) == ("training.model.N", "config file", "run.yaml:4")
+
+
 def test_nested_and_dotted_keys_mean_the_same() -> None:
     """Overrides may be written flat or deep."""
     flat = from_mapping(TrainingSetup, {"training.nepochs": 3}, "x")

@@ -1,4 +1,4 @@
-"""The derivation table: one row per option, as values and as HTML."""
+"""Tables of options: one row each, as values and as HTML."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,18 +6,17 @@ from typing import Any
 
 import attrs
 
-from ptycho_config.schema.base import FieldSpec
-
 
 @attrs.frozen
 class Row:
-    """One option: its value and the layer that set it last."""
+    """One option: its value, what it means, and the layer that set it last."""
 
     path: str
     value: Any
-    layer: str
-    where: str
-    spec: FieldSpec
+    unit: str
+    doc: str
+    layer: str = ""
+    where: str = ""
 
 
 _STYLE = (
@@ -35,7 +34,7 @@ def table_html(rows: Sequence[Row], base: str) -> str:
     lines = [f'<table style="{table}"><tr>{head}</tr>']
     for row in rows:
         weight = "" if row.layer == base else ";font-weight:600"
-        texts = (row.path, repr(row.value), row.spec.unit, row.layer, row.where)
+        texts = (row.path, repr(row.value), row.unit, row.layer, row.where)
         cells = "".join(f'<td style="{cell}{weight}">{escape(str(text))}</td>' for text in texts)
-        lines.append(f'<tr title="{escape(row.spec.doc, quote=True)}">{cells}</tr>')
+        lines.append(f'<tr title="{escape(row.doc, quote=True)}">{cells}</tr>')
     return "\n".join([*lines, "</table>"])
