@@ -12,7 +12,7 @@ from cattrs.gen import make_dict_unstructure_fn
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema.base import is_config, kind_of, leaves_of, specs, variants
+from ptycho_config.schema.base import FieldSpec, build, is_config, kind_of, leaves_of, specs, variants
 from ptycho_config.transform import Step
 
 C = TypeVar("C")
@@ -53,27 +53,26 @@ def _structure_group(made: cattrs.Converter, cls: type) -> Callable[[Any, Any], 
             if name not in data:
                 if spec.required:
                     problems.append(Problem(name, "is required"))
+                values[name] = spec.default
                 continue
             try:
-                values[name] = _structure_field(made, spec.annotation, spec.accept, data[name])
+                values[name] = _structure_field(made, spec, data[name])
             except ConfigError as error:
                 problems.extend(problem.under(name) for problem in error.problems)
         if problems:
             raise ConfigError(problems, cls.__name__)
-        return cls(**values)
+        return build(cls, values)
 
     return structure
 
 
-def _structure_field(
-    made: cattrs.Converter, annotation: Any, accept: Callable[[Any], Any], value: Any
-) -> Any:
-    if is_config(annotation):
-        return made.structure(value, annotation)
-    if variants(annotation):
-        return made.structure(*_chosen(variants(annotation), value))
+def _structure_field(made: cattrs.Converter, spec: FieldSpec, value: Any) -> Any:
+    if spec.is_group:
+        return made.structure(value, spec.annotation)
+    if spec.variants:
+        return made.structure(*_chosen(spec.variants, value))
     try:
-        return accept(value)
+        return spec.accept(value)
     except ValueError as error:
         raise ConfigError([Problem("", str(error))]) from None
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import FieldSpec, get_path, kind_of, leaves, leaves_of, specs
+from ptycho_config.schema.base import FieldSpec, build, get_path, kind_of, leaves, leaves_of, specs
 
 C = TypeVar("C")
 
@@ -111,13 +111,12 @@ class _Draft:
         draft = self
         *tokens, last = step.path.split(".")
         for token in tokens:
-            name, _, kind = token.partition(":")
+            name, _, kind = token.partition(":") if ":" in token else (token, "", "")
             spec = specs(type(draft.node)).get(name)
             if spec is None or not (spec.is_group or spec.variants):
                 raise ConfigError([_unknown(self.node, draft.node, step)])
             draft = draft.group(name)
-            found = kind_of(type(draft.node))
-            if kind and kind != found:
+            if kind and kind != (found := kind_of(type(draft.node))):
                 problem = step.problem(f"{name} is {found!r} here, the change is for {kind!r}")
                 raise ConfigError([attrs.evolve(problem, path=plain_path(step.path))])
         if last not in specs(type(draft.node)):
@@ -150,8 +149,9 @@ class _Draft:
         # What relates fields is not judged while one of them is wrong.
         if not values or len(problems) > before:
             return self.node
+        kept = {name: getattr(self.node, name) for name in specs(type(self.node)) if name not in values}
         try:
-            return attrs.evolve(self.node, **values)
+            return build(type(self.node), {**kept, **values})
         except ConfigError as error:
             problems.extend(p.under(path) if path else p for p in error.problems)
             return self.node
@@ -169,6 +169,8 @@ def _unknown(root: Any, node: Any, step: Step) -> Problem:
 
 def plain_path(path: str) -> str:
     """A path without the kinds that `narrow` adds: `torch.net:fno.modes` is `torch.net.modes`."""
+    if ":" not in path:
+        return path
     return ".".join(token.partition(":")[0] for token in path.split("."))
 
 

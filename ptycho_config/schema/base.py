@@ -20,7 +20,11 @@ _SPECS = "__config_specs__"
 
 @attrs.frozen
 class FieldSpec:
-    """What is known of one field: the one source for checks, help, reference and reports."""
+    """What is known of one field: the one source for checks, help, reference and reports.
+
+    is_group: the field holds another config. variants: for a choice between configs, its
+    members by kind; empty for every other field.
+    """
 
     name: str
     annotation: Any
@@ -29,16 +33,8 @@ class FieldSpec:
     doc: str
     identity: bool
     accept: Coerce
-
-    @property
-    def is_group(self) -> bool:
-        """Whether the field holds another config."""
-        return is_config(self.annotation)
-
-    @property
-    def variants(self) -> dict[str, type]:
-        """For a choice between configs, its members by kind; empty for every other field."""
-        return variants(self.annotation)
+    is_group: bool
+    variants: Mapping[str, type]
 
     @property
     def required(self) -> bool:
@@ -188,6 +184,8 @@ def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
         doc=meta["doc"],
         identity=meta["identity"],
         accept=_acceptor(attribute.type, meta["check"]),
+        is_group=is_config(attribute.type),
+        variants=MappingProxyType(variants(attribute.type)),
     )
 
 
@@ -197,6 +195,18 @@ def specs(cls: type) -> Mapping[str, FieldSpec]:
         raise TypeError(f"{cls!r} is not a config class; make it one with @config")
     found: Mapping[str, FieldSpec] = getattr(cls, _SPECS)
     return found
+
+
+def build(cls: type[C], values: Mapping[str, Any]) -> C:
+    """A config from values that its fields have accepted already: no value is judged twice.
+    Constraints are checked as in the constructor."""
+    made = object.__new__(cls)
+    for name in specs(cls):
+        object.__setattr__(made, name, values[name])
+    check_together = getattr(made, "__attrs_post_init__", None)
+    if check_together is not None:
+        check_together()
+    return made
 
 
 def leaves(cls: type, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldSpec]]:
