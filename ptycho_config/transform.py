@@ -149,9 +149,8 @@ class _Draft:
         # What relates fields is not judged while one of them is wrong.
         if not values or len(problems) > before:
             return self.node
-        kept = {name: getattr(self.node, name) for name in specs(type(self.node)) if name not in values}
         try:
-            return build(type(self.node), {**kept, **values})
+            return build(type(self.node), values, self.node)
         except ConfigError as error:
             problems.extend(p.under(path) if path else p for p in error.problems)
             return self.node
@@ -205,6 +204,8 @@ def _run(root: _Draft, step: Step) -> list[Change]:
         raise ConfigError([step.problem(str(error))]) from None
     draft.replace(name, new)
     path = plain_path(step.path)
+    if not (spec.is_group or spec.variants):
+        return [Change(path, old, new, step.layer, step.where, step.fixed)]
     return [
         Change(at, before, after, step.layer, step.where, step.fixed)
         for at, before, after in _leaf_changes(path, spec, old, new)
@@ -212,19 +213,17 @@ def _run(root: _Draft, step: Step) -> list[Change]:
 
 
 def _leaf_changes(path: str, spec: FieldSpec, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """`(path, old, new)` of a leaf, of the leaves of a group that differ, or of a choice and
-    all leaves of its new member; those it did not have before were None."""
+    """`(path, old, new)` of the leaves of a group that differ, or of a choice and all leaves of
+    its new member; those it did not have before were None."""
     if spec.is_group:
         for put in diff(old, new).steps:
             before = get_path(old, put.path)
             yield f"{path}.{put.path}", before, put.arg
-    elif spec.variants:
+    else:
         yield path, kind_of(type(old)), kind_of(type(new))
         before = {at: value for at, _, value in leaves_of(old)} if type(old) is type(new) else {}
         for at, _, value in leaves_of(new):
             yield f"{path}.{at}", before.get(at), value
-    else:
-        yield path, old, new
 
 
 def blame(problems: Iterable[Problem], trace: Iterable[Change]) -> list[Problem]:

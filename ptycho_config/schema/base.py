@@ -191,18 +191,20 @@ def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
 
 def specs(cls: type) -> Mapping[str, FieldSpec]:
     """The fields of a config class by name, in the order of declaration."""
-    if not is_config(cls):
-        raise TypeError(f"{cls!r} is not a config class; make it one with @config")
-    found: Mapping[str, FieldSpec] = getattr(cls, _SPECS)
+    try:
+        found: Mapping[str, FieldSpec] = cls.__config_specs__  # type: ignore[attr-defined]
+    except AttributeError:
+        raise TypeError(f"{cls!r} is not a config class; make it one with @config") from None
     return found
 
 
-def build(cls: type[C], values: Mapping[str, Any]) -> C:
-    """A config from values that its fields have accepted already: no value is judged twice.
-    Constraints are checked as in the constructor."""
+def build(cls: type[C], values: Mapping[str, Any], node: C | None = None) -> C:
+    """A config from values that its fields have accepted already, the rest taken from `node`:
+    no value is judged twice. Constraints are checked as in the constructor."""
     made = object.__new__(cls)
+    write = object.__setattr__
     for name in specs(cls):
-        object.__setattr__(made, name, values[name])
+        write(made, name, values[name] if node is None or name in values else getattr(node, name))
     check_together = getattr(made, "__attrs_post_init__", None)
     if check_together is not None:
         check_together()
