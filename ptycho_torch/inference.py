@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptycho_config import InferenceSetup
-from ptycho_torch.cli.common import add_option_flags, add_shared_flags, announce, run, sources_from
+from ptycho_torch.cli.common import (
+    add_option_flags,
+    add_shared_flags,
+    announce,
+    look,
+    only_looking,
+    run,
+    sources_from,
+)
 
 FLAGS = {
     "inference.output_dir": ("--output_dir",),
@@ -30,9 +38,21 @@ def parser() -> argparse.ArgumentParser:
 
 def _work(arguments: argparse.Namespace) -> None:
     sources = sources_from(arguments, InferenceSetup, FLAGS)
-    announce(arguments)
-    from ptycho_torch.api import reconstruct
+    if not only_looking(arguments):
+        announce(arguments)
+    from ptycho_torch.api import load, reconstruct, resolve_inference
 
+    if only_looking(arguments):
+        from ptycho_torch.data.readers import read_scan
+
+        trained = load(arguments.model_path).setup
+        configs, delta = resolve_inference(
+            trained, arguments.model_path, arguments.test_data, sources=sources
+        )
+        if arguments.dry_run:
+            read_scan(arguments.test_data, configs.config.torch.data.measurement_domain)
+        look(arguments, configs, delta)
+        return
     result = reconstruct(arguments.model_path, arguments.test_data, sources=sources)
     metrics = result.metrics
     print(

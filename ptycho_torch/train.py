@@ -5,7 +5,15 @@ import sys
 from collections.abc import Sequence
 
 from ptycho_config import PROFILES, TrainingSetup
-from ptycho_torch.cli.common import add_option_flags, add_shared_flags, announce, run, sources_from
+from ptycho_torch.cli.common import (
+    add_option_flags,
+    add_shared_flags,
+    announce,
+    look,
+    only_looking,
+    run,
+    sources_from,
+)
 
 NO_PROFILE = "none"
 FLAGS = {
@@ -36,10 +44,22 @@ def parser() -> argparse.ArgumentParser:
 
 def _work(arguments: argparse.Namespace) -> None:
     sources = sources_from(arguments, TrainingSetup, FLAGS)
-    announce(arguments)
-    from ptycho_torch.api import train
+    if not only_looking(arguments):
+        announce(arguments)
+    profile = None if arguments.profile == NO_PROFILE else arguments.profile
+    from ptycho_torch.api import resolve_training, train
 
-    result = train(profile=None if arguments.profile == NO_PROFILE else arguments.profile, sources=sources)
+    if only_looking(arguments):
+        from ptycho_torch.data.readers import read_scan
+
+        configs, delta = resolve_training(profile=profile, sources=sources)
+        setup = configs.config
+        for path in (setup.training.train_data_file, setup.training.test_data_file):
+            if arguments.dry_run and path is not None:
+                read_scan(path, setup.torch.data.measurement_domain)
+        look(arguments, configs, delta)
+        return
+    result = train(profile=profile, sources=sources)
     history, seconds = result.record["history"], result.record["seconds"]["training"]
     print(
         f"trained {len(history['train_loss'])} epochs in {seconds:.0f} s, kept epoch "

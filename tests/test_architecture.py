@@ -34,6 +34,7 @@ ORDER = {
         "",
     ],
     "ptycho_torch": [
+        "",
         "errors",
         "records",
         "physics",
@@ -74,7 +75,7 @@ ORDER = {
         "cli.common",
         "train",
         "inference",
-        "",
+        "cli.main",
     ],
 }
 PURE = {"physics", "nets", "model", "losses", "stitch", "predict", "records"}

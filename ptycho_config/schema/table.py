@@ -38,3 +38,14 @@ def table_html(rows: Sequence[Row], base: str) -> str:
         cells = "".join(f'<td style="{cell}{weight}">{escape(str(text))}</td>' for text in texts)
         lines.append(f'<tr title="{escape(row.doc, quote=True)}">{cells}</tr>')
     return "\n".join([*lines, "</table>"])
+
+
+def table_text(rows: Sequence[Row]) -> str:
+    """Columns for a terminal; values first set by a layer carry its name."""
+    cells = [(row.path, repr(row.value), row.unit, row.layer, row.where) for row in rows]
+    head = ("option", "value", "unit", "layer", "where")
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *cells)
+    )

@@ -1,6 +1,15 @@
 """The verbs: train, load, reconstruct. The only callers of `update_legacy_dict`."""
 
-from ptycho_torch.api.inference import Reconstruction, Trained, load, reconstruct
-from ptycho_torch.api.training import TrainingRun, train
+from ptycho_torch.api.inference import Reconstruction, Trained, load, reconstruct, resolve_inference
+from ptycho_torch.api.training import TrainingRun, resolve_training, train
 
-__all__ = ["Reconstruction", "Trained", "TrainingRun", "load", "reconstruct", "train"]
+__all__ = [
+    "Reconstruction",
+    "Trained",
+    "TrainingRun",
+    "load",
+    "reconstruct",
+    "resolve_inference",
+    "resolve_training",
+    "train",
+]

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ptycho_config import (
     InferenceSetup,
+    LegacyDelta,
     Resolved,
     Sources,
     TrainingSetup,
@@ -89,14 +90,7 @@ def reconstruct(
     start = time.perf_counter()
     model_path, test_data_file = Path(model_path), Path(test_data_file)
     trained = load(model_path)
-    configs, delta = create_inference_payload(
-        model_path,
-        test_data_file,
-        None if output_dir is None else Path(output_dir),
-        trained=trained.setup,
-        facts=inspect_dataset(test_data_file),
-        sources=sources,
-    )
+    configs, delta = resolve_inference(trained.setup, model_path, test_data_file, output_dir, sources=sources)
     setup = configs.config
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy, delta)
@@ -121,6 +115,29 @@ def reconstruct(
     }
     _write(folder, dataset, canvas, metrics, configs, trained.bundle)
     return Reconstruction(canvas, metrics, configs, folder)
+
+
+def resolve_inference(
+    trained: TrainingSetup,
+    model_path: Path | str,
+    test_data_file: Path | str,
+    output_dir: Path | str | None = None,
+    *,
+    sources: Sources = Sources(),
+) -> tuple[Resolved[InferenceSetup], LegacyDelta]:
+    """What `reconstruct` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
+
+    Reads the headers of the scan; changes nothing.
+    """
+    scan = Path(test_data_file)
+    return create_inference_payload(
+        Path(model_path),
+        scan,
+        None if output_dir is None else Path(output_dir),
+        trained=trained,
+        facts=inspect_dataset(scan),
+        sources=sources,
+    )
 
 
 def _rows(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:

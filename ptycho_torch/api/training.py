@@ -11,6 +11,7 @@ import torch
 
 from ptycho_config import (
     ConfigError,
+    LegacyDelta,
     Problem,
     Resolved,
     Sources,
@@ -58,7 +59,8 @@ def train(
     The named profile is a layer below everything else (`None` for none); `sources` carries
     the other layers. Raises ConfigError or DataError before anything is written.
     """
-    configs = _resolve(train_data_file, output_dir, profile, sources, legacy)
+    configs, delta = resolve_training(train_data_file, output_dir, profile=profile, sources=sources)
+    update_legacy_dict(legacy, delta)
     setup = configs.config
     seed = seed_or_fresh(setup.training.subsample_seed)
     start = time.perf_counter()
@@ -80,14 +82,17 @@ def train(
     return _write(configs, model, outcome, record)
 
 
-def _resolve(
-    train_data_file: Path | str | None,
-    output_dir: Path | str | None,
-    profile: str | None,
-    sources: Sources,
-    legacy: MutableMapping[str, Any],
-) -> Resolved[TrainingSetup]:
-    """The configuration with the file's facts, and the one write to the legacy dict."""
+def resolve_training(
+    train_data_file: Path | str | None = None,
+    output_dir: Path | str | None = None,
+    *,
+    profile: str | None = DEFAULT_PROFILE,
+    sources: Sources = Sources(),
+) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
+    """What `train` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
+
+    Reads the headers of the scans and asks which devices there are; changes nothing.
+    """
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
     asked, _ = create_training_payload(scan, folder, profile=profile, sources=sources)
@@ -101,8 +106,7 @@ def _resolve(
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     choose_device(configs.config.execution.accelerator)
     _check_validation_scan(configs.config)
-    update_legacy_dict(legacy, delta)
-    return configs
+    return configs, delta
 
 
 def _clusters(setup: TrainingSetup, seed: int) -> tuple[ClusterDataset, ClusterDataset | None]:

@@ -1,14 +1,17 @@
 """What both commands share. Nothing here imports torch, so that `--help` answers at once."""
 
 import argparse
+import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from ptycho_config import ConfigError, Sources, Transform, config_file, parse
+from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, Transform, config_file, dump, parse
 from ptycho_config.documents import parse_texts
 from ptycho_config.schema import leaves
+from ptycho_config.schema.table import table_text
 from ptycho_torch.errors import DataError
 
 COMMAND_LINE = "command line"
@@ -35,6 +38,22 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set any option; may be repeated"
     )
+    looks = parser.add_mutually_exclusive_group()
+    looks.add_argument(
+        "--explain",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="print why an option (or every option) has its value, and exit",
+    )
+    looks.add_argument(
+        "--print-config", action="store_true", help="print the resolved configuration, and exit"
+    )
+    looks.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check configuration and data, print what would enter the legacy dict, and exit; writes nothing",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
@@ -51,6 +70,23 @@ def sources_from(arguments: argparse.Namespace, cls: type, flags: Flags) -> Sour
     elif PROGRESS not in {step.path for step in (*assigned.steps, *from_file.steps)}:
         texts.append((PROGRESS, "true", "without --quiet"))
     return Sources(config_file=from_file, command_line=parse_texts(cls, texts, COMMAND_LINE) >> assigned)
+
+
+def only_looking(arguments: argparse.Namespace) -> bool:
+    """Whether the command shall print something instead of doing its work."""
+    return arguments.explain is not None or arguments.print_config or arguments.dry_run
+
+
+def look(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDelta) -> None:
+    """Print what `--explain`, `--print-config` or `--dry-run` asks for."""
+    if arguments.explain:
+        print(configs.explain(arguments.explain))
+    elif arguments.explain is not None:
+        print(table_text(configs.table()))
+    elif arguments.print_config:
+        print(json.dumps(dump(configs.config), indent=2))
+    else:
+        print(json.dumps({"set": dict(delta.set), "unset": sorted(delta.unset)}, indent=2))
 
 
 def announce(arguments: argparse.Namespace) -> None:
