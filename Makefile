@@ -11,7 +11,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 DEMO := outputs/demo
 
-.PHONY: venv demo test lint types slow snapshots clean
+.PHONY: venv demo test lint types slow snapshots docs clean
 
 venv: $(STAMP)
 
@@ -42,6 +42,9 @@ slow: $(STAMP)
 
 snapshots: $(STAMP)
 	$(BIN)/pytest --snapshot-update
+
+docs: $(STAMP)
+	$(BIN)/python docs/override_matrix.py
 
 clean:
 	rm -rf $(VENV) outputs .mypy_cache .ruff_cache .pytest_cache

@@ -38,7 +38,7 @@ class TrainingConfig:
         default=1e9,
         unit="photons",
         check=positive,
-        doc="expected photons per pattern; scales normalised amplitudes to counts",
+        doc="expected photons per pattern, for the legacy dict; the likelihood does not depend on it",
     )
     n_groups: int | None = field(
         default=None, unit="groups", check=positive, doc="groups per epoch; null makes one per pattern"
