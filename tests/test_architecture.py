@@ -29,6 +29,8 @@ ORDER = {
         "profiles",
         "facts",
         "unconsumed",
+        "legacy.delta",
+        "legacy.params",
         "legacy",
         "factory",
         "",

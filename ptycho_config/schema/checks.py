@@ -9,6 +9,11 @@ def positive(value: float) -> str | None:
     return None if value > 0 else "must be greater than 0"
 
 
+def positive_or_auto(value: int | str) -> str | None:
+    """Greater than zero, or the word."""
+    return None if value == "auto" or (isinstance(value, int) and value > 0) else "must be 'auto' or above 0"
+
+
 def non_negative(value: float) -> str | None:
     """Zero or greater."""
     return None if value >= 0 else "must be 0 or greater"

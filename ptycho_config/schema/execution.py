@@ -5,7 +5,7 @@ from typing import Literal
 
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
-from ptycho_config.schema.checks import non_negative, positive
+from ptycho_config.schema.checks import non_negative, positive, positive_or_auto
 
 
 def _workers(execution: "PyTorchExecutionConfig") -> Iterator[Problem]:
@@ -25,7 +25,7 @@ class PyTorchExecutionConfig:
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = field(
         default="auto", doc="device; auto takes a GPU where there is one, when the run starts"
     )
-    devices: int | Literal["auto"] = field(default=1, doc="number of devices")
+    devices: int | Literal["auto"] = field(default=1, check=positive_or_auto, doc="number of devices")
     strategy: str = field(default="auto", doc="how several devices share the work")
     deterministic: bool | Literal["warn"] = field(default=True, doc="use deterministic kernels only")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = field(default="32-true", doc="number format")

@@ -21,7 +21,7 @@ from ptycho_config import (
     dump_derivation,
     update_legacy_dict,
 )
-from ptycho_config.legacy import legacy_cfg
+from ptycho_config.legacy import legacy_params
 from ptycho_torch.api.boundary import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.bundle import Bundle, library_versions, load_bundle
 from ptycho_torch.data.grouping import plan_groups
@@ -81,7 +81,7 @@ def reconstruct(
     output_dir: Path | str | None = None,
     *,
     sources: Sources = Sources(),
-    legacy: MutableMapping[str, Any] = legacy_cfg,
+    legacy: MutableMapping[str, Any] = legacy_params,
 ) -> Reconstruction:
     """Apply a trained model to a scan; write product, pictures, metrics and report.
 

@@ -20,7 +20,7 @@ from ptycho_config import (
     dump_derivation,
     update_legacy_dict,
 )
-from ptycho_config.legacy import legacy_cfg
+from ptycho_config.legacy import legacy_params
 from ptycho_torch.api.boundary import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.bundle import Bundle, library_versions, save_bundle
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
@@ -52,7 +52,7 @@ def train(
     *,
     profile: str | None = DEFAULT_PROFILE,
     sources: Sources = Sources(),
-    legacy: MutableMapping[str, Any] = legacy_cfg,
+    legacy: MutableMapping[str, Any] = legacy_params,
 ) -> TrainingRun:
     """Train on a scan and write `wts.h5.zip`, `config.json`, `metrics.json` and `loss.png`.
 

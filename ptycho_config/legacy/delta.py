@@ -80,6 +80,12 @@ def legacy_delta(config: TrainingConfig | InferenceConfig) -> LegacyDelta:
     )
 
 
+def skipping_none(delta: LegacyDelta) -> LegacyDelta:
+    """The delta without its removals: how the replaced system wrote, where an older value survived
+    a later None."""
+    return LegacyDelta(delta.set)
+
+
 def update_legacy_dict(cfg: MutableMapping[str, Any], delta: LegacyDelta) -> LegacyDelta:
     """Write the delta into `cfg` in place and return the delta that restores it.
 
@@ -92,7 +98,3 @@ def update_legacy_dict(cfg: MutableMapping[str, Any], delta: LegacyDelta) -> Leg
         cfg.pop(key, None)
     cfg.update(delta.set)
     return LegacyDelta(before, frozenset(touched - before.keys()))
-
-
-legacy_cfg: dict[str, Any] = {}
-"""The legacy dict of this process, which the verbs write unless they are given another."""

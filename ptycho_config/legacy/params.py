@@ -1,0 +1,167 @@
+"""The legacy parameter store: defaults, checked writes, derived sizes, and a seal that holds."""
+
+from collections import UserDict
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Self
+
+DATA_SOURCES = ("lines", "grf", "experimental", "points", "testimg", "diagonals", "xpp", "V", "generic")
+WRITABLE_UNDER_SEAL = frozenset({"intensity_scale", "probe", "timestamp"})
+DERIVED = "bigN"
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "N": 128,
+        "offset": 4,
+        "gridsize": 2,
+        "outer_offset_train": None,
+        "outer_offset_test": None,
+        "batch_size": 16,
+        "nepochs": 60,
+        "n_filters_scale": 2,
+        "output_prefix": "outputs",
+        "big_gridsize": 10,
+        "max_position_jitter": 10,
+        "sim_jitter_scale": 0.0,
+        "default_probe_scale": 0.7,
+        "mae_weight": 0.0,
+        "nll_weight": 1.0,
+        "tv_weight": 0.0,
+        "realspace_mae_weight": 0.0,
+        "realspace_weight": 0.0,
+        "nphotons": 1e9,
+        "nimgs_train": 9,
+        "nimgs_test": 3,
+        "data_source": "generic",
+        "probe.trainable": False,
+        "intensity_scale.trainable": False,
+        "positions.provided": False,
+        "object.big": True,
+        "probe.big": False,
+        "probe_scale": 10.0,
+        "set_phi": False,
+        "probe.mask": True,
+        "pad_object": True,
+        "model_type": "pinn",
+        "label": "",
+        "size": 392,
+        "amp_activation": "sigmoid",
+        "h5_path": "wts.h5",
+        "npseed": 42,
+        "debug": True,
+        "gaussian_smoothing_sigma": 0.0,
+        "use_xla_translate": True,
+    }
+)
+_REQUIRED = object()
+
+
+class SealedError(RuntimeError):
+    """A write to a sealed store. The message names the keys and the way out."""
+
+
+class LegacyParams(UserDict[str, Any]):
+    """A mapping of legacy keys that starts with the defaults.
+
+    Every way of writing respects the seal. `bigN` is computed when it is read and never stored,
+    so it cannot go stale.
+    """
+
+    def __init__(self) -> None:
+        self._sealed = False
+        super().__init__(DEFAULTS)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._refuse({key})
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self._refuse({key})
+        super().__delitem__(key)
+
+    def __missing__(self, key: str) -> Any:
+        if key == DERIVED:
+            return self.big_n
+        raise KeyError(key)
+
+    def update(self, *values: Any, **named: Any) -> None:
+        """As `dict.update`, all or nothing under the seal."""
+        new = dict(*values, **named)
+        self._refuse(set(new))
+        self.data.update(new)
+
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """As `dict.clear`, all or nothing under the seal."""
+        self._refuse(set(self))
+        self.data.clear()
+
+    def _refuse(self, keys: set[str]) -> None:
+        blocked = sorted(keys - WRITABLE_UNDER_SEAL) if self._sealed else []
+        if blocked:
+            names = ", ".join(blocked)
+            raise SealedError(f"the legacy dict is sealed: {names} cannot be written; call unseal() first")
+
+    def ensure_defaults(self) -> None:
+        """Put back defaults that were removed; values that are there are kept."""
+        self.data.update({key: value for key, value in DEFAULTS.items() if key not in self})
+
+    def read(self, key: str, default: Any = _REQUIRED) -> Any:
+        """The value of a key, with defaults put back first; KeyError without a `default`."""
+        self.ensure_defaults()
+        if default is _REQUIRED or key in self or key == DERIVED:
+            return self[key]
+        return default
+
+    def write(self, key: str, value: Any) -> None:
+        """Set a key if the store stays valid; otherwise ValueError, and nothing has changed."""
+        self.ensure_defaults()
+        problem = _invalid({**self, key: value})
+        if problem:
+            raise ValueError(problem)
+        self[key] = value
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of all values, with `bigN`."""
+        self.ensure_defaults()
+        return {**self, DERIVED: self.big_n}
+
+    def seal(self) -> None:
+        """Refuse writes of everything but what is found while running."""
+        self._sealed = True
+
+    def unseal(self) -> None:
+        """Allow writes again."""
+        self._sealed = False
+
+    @property
+    def big_n(self) -> int:
+        """`N + (gridsize - 1) offset`, px: the side of the region that a group covers."""
+        self.ensure_defaults()
+        return int(self["N"] + (self["gridsize"] - 1) * self["offset"])
+
+    @property
+    def padding_size(self) -> int:
+        """`(gridsize - 1) offset + max_position_jitter`, px."""
+        self.ensure_defaults()
+        return int((self["gridsize"] - 1) * self["offset"] + self["max_position_jitter"])
+
+    @property
+    def padded_size(self) -> int:
+        """`bigN + max_position_jitter`, px."""
+        return self.big_n + int(self["max_position_jitter"])
+
+
+def _invalid(values: Mapping[str, Any]) -> str:
+    """What is wrong with a set of legacy values, or nothing."""
+    if values["data_source"] not in DATA_SOURCES:
+        return f"data_source must be one of {', '.join(DATA_SOURCES)}, got {values['data_source']!r}"
+    if values["realspace_mae_weight"] > 0 and not values["realspace_weight"] > 0:
+        return "realspace_mae_weight has no effect while realspace_weight is 0; set realspace_weight above 0"
+    return ""
+
+
+legacy_params = LegacyParams()
+"""The legacy dict of this process, which the verbs write unless they are given another."""

@@ -1,0 +1,96 @@
+"""The legacy store: defaults, derived sizes, writes that are checked first, a seal that seals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ptycho_config import LegacyDelta, TrainingConfig, legacy_delta, update_legacy_dict
+from ptycho_config.legacy import DEFAULTS, LegacyParams, SealedError, skipping_none
+
+PUBLISHED = json.loads((Path(__file__).parent / "published_legacy.json").read_text())
+
+
+def test_the_defaults_are_the_published_ones() -> None:
+    """Keys, order and values."""
+    assert list(DEFAULTS.items()) == list(PUBLISHED.items())
+
+
+def test_sizes_are_derived_and_never_stale() -> None:
+    """`bigN` follows N at once and is not stored."""
+    params = LegacyParams()
+    assert (params.read("bigN"), params.padding_size, params.padded_size) == (132, 14, 142)
+    params.write("N", 64)
+    assert params["bigN"] == params.read("bigN") == params.snapshot()["bigN"] == 68
+    assert "bigN" not in params
+
+
+def test_missing_keys_are_errors_unless_a_default_is_given() -> None:
+    """None is a default too."""
+    params = LegacyParams()
+    assert params.read("nope", None) is None
+    with pytest.raises(KeyError, match="nope"):
+        params.read("nope")
+
+
+def test_defaults_come_back_after_a_clear() -> None:
+    """Reading through the store never finds it empty."""
+    params = LegacyParams()
+    params.clear()
+    assert "N" not in params
+    assert params.read("N") == 128
+    assert "batch_size" in params
+
+
+@pytest.mark.parametrize(("key", "value"), [("data_source", "bogus"), ("realspace_mae_weight", 0.5)])
+def test_a_bad_value_is_refused_before_it_is_stored(key: str, value: Any) -> None:
+    """The old value stays."""
+    params = LegacyParams()
+    with pytest.raises(ValueError, match=key):
+        params.write(key, value)
+    assert params == DEFAULTS
+
+
+def _writes(params: LegacyParams) -> dict[str, Any]:
+    delta = legacy_delta(TrainingConfig())
+    return {
+        "write": lambda: params.write("gridsize", 1),
+        "item": lambda: params.__setitem__("gridsize", 1),
+        "update": lambda: params.update(gridsize=1, probe=2),
+        "pop": lambda: params.pop("gridsize"),
+        "del": lambda: params.__delitem__("gridsize"),
+        "ior": lambda: params.__ior__({"gridsize": 1}),
+        "clear": params.clear,
+        "delta": lambda: update_legacy_dict(params, delta),
+    }
+
+
+@pytest.mark.parametrize("way", _writes(LegacyParams()))
+def test_a_sealed_store_refuses_every_way_of_writing(way: str) -> None:
+    """Nothing changes, and unsealing allows it again."""
+    params = LegacyParams()
+    params.seal()
+    with pytest.raises(SealedError, match=r"gridsize.*unseal"):
+        _writes(params)[way]()
+    assert params == DEFAULTS
+    params.unseal()
+    _writes(params)[way]()
+    assert params != DEFAULTS
+
+
+def test_what_is_found_while_running_passes_the_seal() -> None:
+    """The intensity scale, the probe and the time."""
+    params = LegacyParams()
+    params.seal()
+    for key in ("intensity_scale", "probe", "timestamp"):
+        params.write(key, 1)
+    assert params["probe"] == 1
+
+
+def test_the_compatible_view_keeps_older_values() -> None:
+    """`skipping_none` is how the replaced system wrote."""
+    delta = LegacyDelta({"a": 1}, frozenset("b"))
+    cfg = {"b": 2}
+    update_legacy_dict(cfg, skipping_none(delta))
+    assert cfg == {"a": 1, "b": 2}
