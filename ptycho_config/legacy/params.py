@@ -89,7 +89,7 @@ class LegacyParams(UserDict[str, Any]):
         self._refuse(set(new))
         self.data.update(new)
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc] # typeshed overloads it by type
         self.update(other)
         return self
 
