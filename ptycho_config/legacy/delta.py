@@ -5,7 +5,7 @@ value of an earlier run leaks into the next. Execution settings have no projecti
 type: only training and inference configs are accepted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -58,22 +58,23 @@ class LegacyDelta:
         return LegacyDelta, (dict(self.set), self.unset)
 
 
-def _flat(config: TrainingConfig | InferenceConfig | ModelConfig) -> Iterator[tuple[str, Any]]:
-    for name in specs(type(config)):
-        value = getattr(config, name)
-        if isinstance(value, ModelConfig):
-            yield from _flat(value)
-        else:
-            yield RENAMED.get(name, name), str(value) if isinstance(value, Path) else value
+def _flat(config: TrainingConfig | InferenceConfig | ModelConfig) -> dict[str, Any]:
+    """Legacy key to value: own keys, then the model's, then the renamed ones in their order."""
+    own = {name: getattr(config, name) for name in specs(type(config))}
+    model = own.pop("model", None)
+    named = {**own, **({name: getattr(model, name) for name in specs(ModelConfig)} if model else {})}
+    values = {name: str(value) if isinstance(value, Path) else value for name, value in named.items()}
+    kept = {name: value for name, value in values.items() if name not in RENAMED}
+    return {**kept, **{key: values[name] for name, key in RENAMED.items() if name in values}}
 
 
-def legacy_delta(config: TrainingConfig | InferenceConfig) -> LegacyDelta:
+def legacy_delta(config: TrainingConfig | InferenceConfig | ModelConfig) -> LegacyDelta:
     """The legacy view of a config: renamed keys, paths as text, None as unset. Pure."""
-    if not isinstance(config, (TrainingConfig, InferenceConfig)):
+    if not isinstance(config, (TrainingConfig, InferenceConfig, ModelConfig)):
         raise TypeError(
-            f"a {type(config).__name__} has no legacy form; only TrainingConfig and InferenceConfig do"
+            f"a {type(config).__name__} has no legacy form; only training, inference and model configs do"
         )
-    values = dict(_flat(config))
+    values = _flat(config)
     return LegacyDelta(
         {key: value for key, value in values.items() if value is not None},
         frozenset(key for key, value in values.items() if value is None),

@@ -123,6 +123,13 @@ class LegacyParams(UserDict[str, Any]):
             raise ValueError(problem)
         self[key] = value
 
+    def check(self) -> None:
+        """ValueError if the values contradict each other."""
+        self.ensure_defaults()
+        problem = _invalid(self)
+        if problem:
+            raise ValueError(problem)
+
     def snapshot(self) -> dict[str, Any]:
         """A copy of all values, with `bigN`."""
         self.ensure_defaults()
