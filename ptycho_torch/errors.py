@@ -10,3 +10,7 @@ class DataError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class DivergedError(RuntimeError):
+    """A training whose loss is no longer a number. The message names the epoch and what to change."""

@@ -1,9 +1,12 @@
 """Fitting a model to a scan with `lightning.pytorch.Trainer`."""
 
 import logging
+import math
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from tqdm import tqdm
 
 from ptycho_config import PyTorchExecutionConfig, TrainingSetup
 from ptycho_torch.data.batches import BatchSampler, ClusterDataset
+from ptycho_torch.errors import DivergedError
 from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.model import Reconstructor
 from ptycho_torch.records import Batch
@@ -91,24 +95,48 @@ def fit(
     module = TrainingModule(model, setup, steps)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
     best = _checkpoint(setup.execution, folder, monitored=validation is not None)
-    trainer = _trainer(
-        setup, folder, [record, *_stopping(setup.execution, validation), *([best] if best else [])]
-    )
+    callbacks = [record, *_stopping(setup.execution, validation), *([best] if best else [])]
     start = time.perf_counter()
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        # Batches are one gather from memory: loader processes would only add copies.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
-        # Lightning's own use of torch internals, nothing a user could change.
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    with _process_left_as_found():
+        trainer = _trainer(setup, folder, callbacks)
         trainer.fit(module, loader, validation_loader)
     seconds = time.perf_counter() - start
+    _refuse_divergence(record.history, setup.execution.learning_rate)
     kept = len(record.history["train_loss"]) - 1
     if best is not None and best.best_model_path:
         stored = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(stored["state_dict"])
         kept = int(stored["epoch"])
     return Fit(record.history, kept, seconds)
+
+
+@contextmanager
+def _process_left_as_found() -> Iterator[None]:
+    """Random state, deterministic mode and warning filters are those of the caller afterwards."""
+    mode, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # Batches are one gather from memory: loader processes would only add copies.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
+        # Lightning's own use of torch internals, nothing a user could change.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+
+
+def _refuse_divergence(history: dict[str, list[float]], learning_rate: float) -> None:
+    for name, values in history.items():
+        for epoch, value in enumerate(values, 1):
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"training diverged: {name} is {value} in epoch {epoch}; nothing was saved. "
+                    f"Lower execution.learning_rate (now {learning_rate:g}) or set training.gradient_clip_val"
+                )
 
 
 def _loader(dataset: ClusterDataset, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:

@@ -12,7 +12,7 @@ from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, Transform
 from ptycho_config.documents import parse_texts
 from ptycho_config.schema import leaves
 from ptycho_config.schema.table import table_text
-from ptycho_torch.errors import DataError
+from ptycho_torch.errors import DataError, DivergedError
 
 COMMAND_LINE = "command line"
 PROGRESS = "execution.enable_progress_bar"
@@ -96,10 +96,10 @@ def announce(arguments: argparse.Namespace) -> None:
 
 
 def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
-    """Exit status: 0 done, 2 for a mistake in usage or data (one message), 130 when interrupted."""
+    """Exit status: 0 done, 2 for what the user can change (one message), 130 when interrupted."""
     try:
         work(arguments)
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, DivergedError) as error:
         if arguments.debug:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)

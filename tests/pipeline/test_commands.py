@@ -121,6 +121,17 @@ def test_bad_data_leaves_nothing_behind(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_training_that_diverges_saves_nothing(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loss that is not a number ends with advice, and no bundle is written."""
+    wild = ["--set", "training.optimizer=sgd", "--set", "execution.learning_rate=1e30"]
+    calm = ["--set", "training.gradient_clip_val=null", "--set", "torch.primed.width=4", "--max_epochs", "2"]
+    assert train.main([*arguments, *wild, *calm]) == 2
+    assert "training diverged" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "wts.h5.zip").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_named(
     scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
