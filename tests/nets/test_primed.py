@@ -4,14 +4,15 @@ import pytest
 import torch
 
 from ptycho_config import ModelConfig, PrimedOptions, TorchOptions
+from ptycho_torch.model import build_model
 from ptycho_torch.nets import UNet, build_network
 from ptycho_torch.physics.projection import object_gradient
 from tests.strategies.fields import complex_field
 
 
 def _network(stages: int = 1) -> torch.nn.Module:
-    options = TorchOptions(primed=PrimedOptions(width=4, stages=stages))
-    return build_network(ModelConfig(architecture="primed"), options)
+    options = TorchOptions(primed=PrimedOptions(width=8, stages=stages))
+    return build_model(ModelConfig(architecture="primed"), options, seed=0).network
 
 
 def test_before_training_it_is_the_projection_step() -> None:
@@ -26,9 +27,10 @@ def test_before_training_it_is_the_projection_step() -> None:
 def test_every_parameter_learns() -> None:
     """No parameter is built and then left without a gradient."""
     network = _network(stages=2)
+    generator = torch.Generator().manual_seed(0)
     for module in network.modules():
         if isinstance(module, UNet):
-            torch.nn.init.normal_(module.head.weight, std=0.1)
+            torch.nn.init.normal_(module.head.weight, std=0.1, generator=generator)
     amplitude = complex_field(2, 16, 16, seed=1, dtype=torch.complex64).abs()
     probe = complex_field(2, 1, 16, 16, seed=2, dtype=torch.complex64)
     network(amplitude, probe).abs().square().sum().backward()
