@@ -1,11 +1,15 @@
-"""Snapshots live in one top-level folder."""
+"""Snapshots live in one top-level folder; drawn examples are the same on every machine."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.amber import AmberSnapshotExtension
 from syrupy.location import PyTestLocation
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
 

@@ -279,7 +279,7 @@ def test_the_law_holds(law: Law) -> None:
     """For every drawn example."""
     strategy, _ = LAWS[law]
 
-    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.too_slow])
     @given(strategy)
     def holds(drawn: Drawn) -> None:
         law(Algebra(), drawn)
@@ -303,7 +303,7 @@ def test_the_law_kills_its_mutant(law: Law) -> None:
         find(
             strategy,
             breaks,
-            settings=settings(deadline=None, database=None, phases=[Phase.generate], max_examples=500),
+            settings=settings(database=None, phases=[Phase.generate], max_examples=500),
         )
         is not None
     )
