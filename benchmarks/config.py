@@ -29,8 +29,8 @@ CHANGES = {
     "training.model.gridsize": 2,
     "execution.learning_rate": 1e-2,
     "execution.num_workers": 2,
-    "torch.primed.width": 8,
-    "torch.primed.stages": 1,
+    "torch.data.validation_fraction": 0.1,
+    "torch.stitch.illumination_floor": 1e-2,
 }
 
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import yaml
 
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.schema.base import leaves
-from ptycho_config.transform import Step, Transform, layer
+from ptycho_config.transform import Step, Transform
+from ptycho_config.vocabulary.aliases import Alias, aliases
 
 
 def parse(cls: type, assignments: list[str], name: str = "command line") -> Transform:
@@ -30,15 +32,17 @@ def parse(cls: type, assignments: list[str], name: str = "command line") -> Tran
 def parse_texts(cls: type, texts: Iterable[tuple[str, str, str]], name: str) -> Transform:
     """`(path, value text, where)` triples to a layer, with the rules of `parse`."""
     known = dict(leaves(cls))
-    steps, problems = [], []
+    given = []
     for path, text, where in texts:
-        if path in known:
-            steps.append(Step(path, "put", _value_of(text, known[path].accept), where=where))
-        else:
-            problems.append(Problem(path, "unknown field", name, where, near_miss(path, known)))
-    if problems:
-        raise ConfigError(problems, name)
-    return layer(name, Transform(tuple(steps)))
+        alias = aliases(cls).get(path, Alias((path,)))
+        spec = known.get(alias.paths[0]) if alias.paths else None
+        value = text if spec is None else _value_of(text, _reader(alias.translation.read, spec.accept))
+        given.append(Step(path, "put", value, name, where=where))
+    return Transform(_spelled(cls, given, name))
+
+
+def _reader(read: Callable[[Any], Any], accept: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: accept(read(value))
 
 
 def _value_of(text: str, accept: Callable[[Any], Any]) -> Any:
@@ -77,10 +81,30 @@ def from_mapping(
         Step(path, "put", value, name, where=where if lines is None else f"{where}:{lines.get(path, 1)}")
         for path, value in _flatten(current, "", choices)
     ]
-    problems = [_misplaced(step, known) for step in steps if step.path not in known]
+    return Transform(_spelled(cls, steps, name))
+
+
+def _spelled(cls: type, steps: Iterable[Step], name: str) -> tuple[Step, ...]:
+    """The steps with full paths, short and foreign names replaced and named in `where`; choices
+    first, so that the order in which options are written does not matter."""
+    known, spelled, problems = dict(leaves(cls)), [], []
+    for step in steps:
+        alias = None if step.path in known else aliases(cls).get(step.path)
+        if step.path in known:
+            spelled.append(step)
+        elif alias is None or alias.gone:
+            problems.append(step.problem(alias.gone) if alias else _misplaced(step, known))
+        else:
+            where = f"{step.where} as {step.path!r}".strip()
+            try:
+                value = alias.translation.read(step.arg)
+            except ValueError as error:
+                problems.append(step.problem(str(error)))
+                continue
+            spelled += [attrs.evolve(step, path=path, arg=value, where=where) for path in alias.paths]
     if problems:
         raise ConfigError(problems, name)
-    return Transform(tuple(steps))
+    return tuple(sorted(spelled, key=lambda step: not known[step.path].variants))
 
 
 def _misplaced(step: Step, known: Iterable[str]) -> Problem:

@@ -18,7 +18,6 @@ from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import BASE, Resolved, resolve
 from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
 from ptycho_config.transform import Transform, diff, layer, put_all
-from ptycho_config.unconsumed import refuse_unconsumed
 
 LAYER_ORDER = (
     BASE,
@@ -63,7 +62,7 @@ def create_training_payload(
     train_data_file: Path | None = None,
     output_dir: Path | None = None,
     *,
-    profile: str | None = None,
+    profile: str | Transform | None = None,
     facts: DatasetFacts | None = None,
     sources: Sources = Sources(),
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
@@ -80,12 +79,11 @@ def create_training_payload(
         arguments >>= at(c.training.output_dir).put(output_dir)
     resolved = resolve(
         TrainingSetup(),
-        layer("pytorch backend", at(c.training.backend).put("pytorch"), fixed=True),
+        layer("pytorch backend", _training_backend()),
         named_profile(profile),
         facts.training_layer() if facts else Transform(),
         *sources.layers(TrainingSetup, arguments),
     )
-    refuse_unconsumed(resolved)
     return resolved, legacy_delta(resolved.config.training)
 
 
@@ -113,15 +111,32 @@ def create_inference_payload(
         facts.inference_layer() if facts else Transform(),
         *sources.layers(InferenceSetup, arguments),
     )
-    refuse_unconsumed(resolved)
     return resolved, legacy_delta(resolved.config.inference)
+
+
+def _training_backend() -> Transform:
+    """What this backend is, and its defaults where they differ from the canonical ones."""
+    c = fields(TrainingSetup)
+    return _from(
+        "",
+        layer("", at(c.training.backend).put("pytorch"), fixed=True)
+        >> at(c.training.neighbor_count).put(6)
+        >> at(c.training.intensity_scale_trainable).put(False)
+        >> at(c.training.model.amp_activation).put("swish"),
+    )
+
+
+def _from(where: str, transform: Transform) -> Transform:
+    return Transform(tuple(attrs.evolve(step, where=where) for step in transform.steps))
 
 
 def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
     """What a bundle decides (fixed) and what it suggests for an inference run."""
     c = fields(InferenceSetup)
-    network = put_all(trained.training.model, "inference.model", where) >> put_all(
-        trained.torch.primed, "torch.primed", where
+    network = (
+        put_all(trained.training.model, "inference.model")
+        >> at(c.torch.net).put(trained.torch.net)
+        >> at(c.torch.forward).put(trained.torch.forward)
     )
     suggested = (
         at(c.inference.neighbor_count).put(trained.training.neighbor_count)
@@ -129,7 +144,8 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
         >> at(c.execution.inference_batch_size).put(
             trained.execution.inference_batch_size or trained.training.batch_size
         )
-        >> at(c.torch.data.measurement_domain).put(trained.torch.data.measurement_domain)
+        >> at(c.torch.scale).put(trained.torch.scale)
         >> at(c.torch.stitch).put(trained.torch.stitch)
     )
-    return layer("bundle", layer("bundle", network, fixed=True) >> suggested)
+    decided = layer("bundle", network, fixed=True) >> suggested
+    return layer("bundle", _from(where, decided))

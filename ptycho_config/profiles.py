@@ -1,15 +1,16 @@
 """Named sets of recommended values: ordinary layers, visible in `explain`."""
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.lens import at, fields
-from ptycho_config.schema import TrainingSetup
-from ptycho_config.transform import Transform, layer
+from ptycho_config.lens import at, fields, narrow
+from ptycho_config.schema import Cnn, Primed, RectangularScaled, TrainingSetup
+from ptycho_config.transform import Step, Transform, layer
 
 _c = fields(TrainingSetup)
 
 PROFILES: dict[str, Transform] = {
     "primed": (
         at(_c.training.model.architecture).put("primed")
+        >> at(_c.torch.net).put(Primed())
         >> at(_c.training.neighbor_count).put(6)
         >> at(_c.training.batch_size).put(16)
         >> at(_c.training.nepochs).put(8)
@@ -24,13 +25,30 @@ PROFILES: dict[str, Transform] = {
         >> at(_c.torch.overlap.partners).put(1)
         >> at(_c.torch.overlap.weight).put(1.0)
     ),
+    "ci": (
+        Transform(
+            (
+                Step(at(_c.torch.scale.domain).path, "put", "count_intensity", fixed=True),
+                Step(at(_c.torch.forward).path, "put", "rectangular_scaled", fixed=True),
+                Step(at(_c.training.torch_loss_mode).path, "put", "poisson", fixed=True),
+            )
+        )
+        >> at(narrow(_c.torch.forward, RectangularScaled).rect_s1s2_trainable).put(True)
+        >> at(narrow(_c.torch.forward, RectangularScaled).rect_s1s2_init).put("data")
+        >> at(narrow(_c.torch.net, Cnn).cnn_output_mode).put("real_imag")
+    ),
 }
 
 
-def profile(name: str | None) -> Transform:
-    """The layer of a named profile; None is the empty layer."""
+def profile(name: str | Transform | None) -> Transform:
+    """The layer of a profile: one of `PROFILES` by name, or one's own transform; None is empty.
+
+    `primed` is what we recommend; `ci` fixes the scale contract of photon counts.
+    """
     if name is None:
         return Transform()
+    if isinstance(name, Transform):
+        return layer("profile", name)
     if name not in PROFILES:
         hint = near_miss(name, PROFILES) or f"there is {', '.join(sorted(PROFILES))}"
         raise ConfigError([Problem(name, "unknown profile", hint=hint)], "profiles")

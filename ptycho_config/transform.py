@@ -206,8 +206,9 @@ def _run(root: _Draft, step: Step) -> list[Change]:
     path = plain_path(step.path)
     if not (spec.is_group or spec.variants):
         return [Change(path, old, new, step.layer, step.where, step.fixed)]
+    by_kind = bool(spec.variants) and isinstance(step.arg, str)
     return [
-        Change(at, before, after, step.layer, step.where, step.fixed)
+        Change(at, before, after, step.layer, step.where, step.fixed and (at == path or not by_kind))
         for at, before, after in _leaf_changes(path, spec, old, new)
     ]
 

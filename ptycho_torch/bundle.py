@@ -16,7 +16,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ptycho_config import ConfigError, TrainingSetup, dump, fingerprint, load
-from ptycho_torch.errors import DataError
+from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import replacing
 
 BUNDLE_NAME = "wts.h5.zip"
@@ -66,6 +66,8 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
 
 def find_bundle(path: Path) -> Path:
     """The archive that `path`, a bundle or the folder of one, means. Raises DataError."""
+    if not path.exists():
+        raise MissingFileError(str(path), "no such file or folder", "give the output_dir of a training run")
     archive = path / BUNDLE_NAME if path.is_dir() else path
     if not archive.is_file():
         raise DataError(str(path), f"there is no {BUNDLE_NAME} here", "give the output_dir of a training run")

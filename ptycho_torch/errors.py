@@ -12,5 +12,9 @@ class DataError(ValueError):
         return f"{self.name}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+class MissingFileError(DataError, FileNotFoundError):
+    """A file that is not there."""
+
+
 class DivergedError(RuntimeError):
     """A training whose loss is no longer a number. The message names the epoch and what to change."""

@@ -4,59 +4,53 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ptycho_config import PROFILES, TrainingSetup
+from ptycho_config import TrainingSetup
 from ptycho_torch.cli.common import (
-    add_option_flags,
+    add_profile_flag,
     add_shared_flags,
     announce,
     look,
+    named_profile,
     only_looking,
+    parse_arguments,
     run,
     sources_from,
 )
+from ptycho_torch.cli.flags import TRAINING
+from ptycho_torch.cli.options import add_flags
 
-NO_PROFILE = "none"
-FLAGS = {
-    "training.train_data_file": ("--train_data_file",),
-    "training.test_data_file": ("--test_data_file",),
-    "training.output_dir": ("--output_dir",),
-    "training.n_groups": ("--n_groups", "--n_images"),
-    "training.model.gridsize": ("--gridsize",),
-    "training.batch_size": ("--batch_size",),
-    "training.nepochs": ("--max_epochs",),
-    "execution.accelerator": ("--accelerator",),
-}
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that can be said about a training."""
+    add_flags(parser, TrainingSetup, TRAINING)
+    add_profile_flag(parser)
+    add_shared_flags(parser)
+    parser.set_defaults(work=work)
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho_train`."""
     made = argparse.ArgumentParser(prog="ptycho_train", description=__doc__)
-    add_option_flags(made, TrainingSetup, FLAGS)
-    made.add_argument(
-        "--profile",
-        choices=[*PROFILES, NO_PROFILE],
-        default="primed",
-        help="named set of recommended values, below all other options [default: %(default)s]",
-    )
-    add_shared_flags(made)
+    add_arguments(made)
     return made
 
 
-def _work(arguments: argparse.Namespace) -> None:
-    sources = sources_from(arguments, TrainingSetup, FLAGS)
+def work(arguments: argparse.Namespace) -> None:
+    """Train, or show what would be trained."""
+    sources = sources_from(arguments, TrainingSetup, TRAINING)
+    profile = named_profile(arguments.profile)
     if not only_looking(arguments):
         announce(arguments)
-    profile = None if arguments.profile == NO_PROFILE else arguments.profile
     from ptycho_torch.api import resolve_training, train
 
     if only_looking(arguments):
         from ptycho_torch.data.readers import read_scan
 
-        configs, delta = resolve_training(profile=profile, sources=sources)
+        configs, delta = resolve_training(profile=profile, sources=sources, checked=arguments.dry_run)
         setup = configs.config
         for path in (setup.training.train_data_file, setup.training.test_data_file):
             if arguments.dry_run and path is not None:
-                read_scan(path, setup.torch.data.measurement_domain)
+                read_scan(path, setup.torch.scale.domain)
         look(arguments, configs, delta)
         return
     result = train(profile=profile, sources=sources)
@@ -69,7 +63,8 @@ def _work(arguments: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    return run(_work, parser().parse_args(argv))
+    arguments = parse_arguments(parser(), argv)
+    return run(arguments.work, arguments)
 
 
 if __name__ == "__main__":

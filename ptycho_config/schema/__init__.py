@@ -2,27 +2,50 @@
 
 from ptycho_config.schema.base import FieldSpec, config, field, get_path, is_config, leaves, leaves_of, specs
 from ptycho_config.schema.execution import PyTorchExecutionConfig
+from ptycho_config.schema.forward import Amplitude, ForwardModel, RectangularScaled, ScaleOptions
+from ptycho_config.schema.grouping import FourQuadrant, GroupingOptions, MinDistance, Nearest, NeighbourRule
 from ptycho_config.schema.inference import InferenceConfig
 from ptycho_config.schema.model import ModelConfig
+from ptycho_config.schema.networks import Cnn, Ffno, Fno, FnoVanilla, Network, NeuralopUno, Primed
 from ptycho_config.schema.setup import InferenceSetup, TrainingSetup
 from ptycho_config.schema.torch_options import (
     DataOptions,
     OverlapOptions,
-    PrimedOptions,
+    RecordOptions,
+    RegularisationOptions,
+    StageOptions,
     StitchOptions,
     TorchOptions,
 )
 from ptycho_config.schema.training import TrainingConfig
 
 __all__ = [
+    "Amplitude",
+    "Cnn",
     "DataOptions",
+    "Ffno",
     "FieldSpec",
+    "Fno",
+    "FnoVanilla",
+    "ForwardModel",
+    "FourQuadrant",
+    "GroupingOptions",
     "InferenceConfig",
     "InferenceSetup",
+    "MinDistance",
     "ModelConfig",
+    "Nearest",
+    "NeighbourRule",
+    "Network",
+    "NeuralopUno",
     "OverlapOptions",
-    "PrimedOptions",
+    "Primed",
     "PyTorchExecutionConfig",
+    "RecordOptions",
+    "RectangularScaled",
+    "RegularisationOptions",
+    "ScaleOptions",
+    "StageOptions",
     "StitchOptions",
     "TorchOptions",
     "TrainingConfig",

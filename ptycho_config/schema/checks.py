@@ -31,3 +31,14 @@ def between(low: float, high: float) -> Callable[[Any], str | None]:
         return None if low <= value <= high else f"must lie between {low} and {high}"
 
     return check
+
+
+def odd(value: int) -> str | None:
+    """1, 3, 5, ..."""
+    return None if value > 0 and value % 2 else "must be odd and above 0"
+
+
+def fractions(value: tuple[float, float]) -> str | None:
+    """`0 <= low < high <= 1`."""
+    low, high = value
+    return None if 0 <= low < high <= 1 else "must be (low, high) with 0 <= low < high <= 1"

@@ -4,11 +4,77 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, field, kind_of
 from ptycho_config.schema.execution import PyTorchExecutionConfig
+from ptycho_config.schema.forward import RectangularScaled
+from ptycho_config.schema.grouping import FourQuadrant
 from ptycho_config.schema.inference import InferenceConfig
+from ptycho_config.schema.model import ModelConfig
+from ptycho_config.schema.networks import Cnn, NeuralopUno, Primed
 from ptycho_config.schema.torch_options import TorchOptions
 from ptycho_config.schema.training import TrainingConfig
+
+
+def _one_network(torch: TorchOptions, model: ModelConfig, where: str) -> Iterator[Problem]:
+    kind = kind_of(type(torch.net))
+    if kind != model.architecture:
+        yield Problem(
+            "torch.net",
+            f"is {kind!r}, but {where}.architecture is {model.architecture!r}",
+            hint=f"set architecture={model.architecture}, which sets both",
+        )
+
+
+def _neuralop_shape(torch: TorchOptions, model: ModelConfig, where: str) -> Iterator[Problem]:
+    found = (model.N, model.gridsize, model.generator_output_mode)
+    if isinstance(torch.net, NeuralopUno) and found != (128, 1, "real_imag"):
+        yield Problem(
+            f"{where}.architecture",
+            f"'neuralop_uno' has N 128, gridsize 1 and generator_output_mode 'real_imag', got {found}",
+        )
+
+
+def _forward_pair(torch: TorchOptions, model: ModelConfig) -> Iterator[Problem]:
+    if not isinstance(torch.forward, RectangularScaled):
+        return
+    real_imag = torch.net.cnn_output_mode if isinstance(torch.net, Cnn) else model.generator_output_mode
+    if not isinstance(torch.net, Primed) and real_imag != "real_imag":
+        option = "torch.net.cnn_output_mode" if isinstance(torch.net, Cnn) else "generator_output_mode"
+        yield Problem(
+            "torch.forward",
+            "scales real and imaginary part, but the network gives amplitude and phase",
+            hint=f"set {option}=real_imag",
+        )
+    if model.model_type != "pinn":
+        yield Problem(
+            "torch.forward", "is for training without labels; supervised training has no forward model"
+        )
+
+
+def _training_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
+    model, torch = setup.training.model, setup.torch
+    yield from _one_network(torch, model, "training.model")
+    yield from _neuralop_shape(torch, model, "training.model")
+    yield from _forward_pair(torch, model)
+    counts = isinstance(torch.forward, RectangularScaled) and torch.scale.domain == "count_intensity"
+    if counts and setup.training.torch_loss_mode != "poisson":
+        yield Problem(
+            "training.torch_loss_mode",
+            f"photon counts (contract ci_intensity_v2) with the forward model 'rectangular_scaled' have the "
+            f"likelihood 'poisson', got {setup.training.torch_loss_mode!r}",
+            hint="set training.torch_loss_mode=poisson, or another forward model or domain",
+        )
+    quadrants = isinstance(torch.grouping.neighbors, FourQuadrant)
+    if quadrants and model.gridsize != 2:
+        yield Problem(
+            "torch.grouping.neighbors",
+            f"takes one member of each quadrant, so gridsize is 2, not {model.gridsize}",
+        )
+
+
+def _inference_pairs(setup: "InferenceSetup") -> Iterator[Problem]:
+    yield from _one_network(setup.torch, setup.inference.model, "inference.model")
+    yield from _forward_pair(setup.torch, setup.inference.model)
 
 
 def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
@@ -49,22 +115,22 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
-@config(constraints=(_overlap_pair, _enough_neighbours, _validation_needed))
+@config(constraints=(_training_pairs, _overlap_pair, _enough_neighbours, _validation_needed))
 class TrainingSetup:
     """Configuration of a training run."""
 
-    SCHEMA: ClassVar[str] = "ptycho.training/1"
+    SCHEMA: ClassVar[str] = "ptycho.training/2"
 
     training: TrainingConfig = field(default=TrainingConfig(), doc="what is learned")
     execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")
     torch: TorchOptions = field(default=TorchOptions(), doc="options of this backend")
 
 
-@config
+@config(constraints=(_inference_pairs,))
 class InferenceSetup:
     """Configuration of an inference run."""
 
-    SCHEMA: ClassVar[str] = "ptycho.inference/1"
+    SCHEMA: ClassVar[str] = "ptycho.inference/2"
 
     inference: InferenceConfig = field(doc="what is reconstructed")
     execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")

@@ -1,35 +1,27 @@
 """Options that only the PyTorch backend has, in small groups by stage."""
 
+from collections.abc import Iterator
 from typing import Literal
 
+from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
 from ptycho_config.schema.checks import between, non_negative, positive
+from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
+from ptycho_config.schema.grouping import GroupingOptions
+from ptycho_config.schema.networks import Cnn, Network
+
+ObjectTerm = Literal["Total_Variation", "Mean_Deviation"] | None
 
 
 @config
 class DataOptions:
     """How a scan file is read and split."""
 
-    measurement_domain: Literal["count_intensity", "normalized_amplitude"] = field(
-        default="count_intensity",
-        doc="what the patterns are: photon counts, or amplitudes (square roots) in any unit; never guessed",
-    )
     validation_fraction: float = field(
         default=0.05, check=between(0.0, 0.5), doc="groups held back when there is no validation scan"
     )
-
-
-@config
-class PrimedOptions:
-    """The physics-primed network."""
-
-    stages: int = field(default=3, check=positive, doc="projection steps, each with its own correction")
-    width: int = field(default=16, unit="channels", check=positive, doc="channels at the finest level")
-    levels: int = field(default=2, check=between(1, 4), doc="halvings of the U-Net")
-    alpha: float = field(
-        default=0.1,
-        check=between(0.0, 1.0),
-        doc="regularisation of the projection step: 0 ePIE-like, 1 PIE-like",
+    phase_subtraction: bool = field(
+        default=True, doc="subtract the mean phase of the object's centre from labels (supervised)"
     )
 
 
@@ -48,6 +40,45 @@ class OverlapOptions:
         check=non_negative,
         doc="weight of the patterns of a cluster predicted from each other's patches",
     )
+    merge_weighting: Literal["probe", "central_mask", "uniform"] = field(
+        default="probe", doc="weight of a patch where the patches of a group are merged"
+    )
+
+
+@config
+class RegularisationOptions:
+    """Terms of the loss on the patches themselves."""
+
+    amp_loss: ObjectTerm = field(default=None, doc="term on the amplitude; null has none")
+    amp_loss_coeff: float = field(default=1.0, check=non_negative, doc="weight of the amplitude term")
+    phase_loss: ObjectTerm = field(default=None, doc="term on the phase; null has none")
+    phase_loss_coeff: float = field(default=1.0, check=non_negative, doc="weight of the phase term")
+
+
+def _stage_lengths(stages: "StageOptions") -> Iterator[Problem]:
+    if stages.stage_1_epochs == 0 and stages.stage_2_epochs + stages.stage_3_epochs > 0:
+        yield Problem("stage_1_epochs", "is 0, so there is no stage that 2 and 3 could follow")
+
+
+@config(constraints=(_stage_lengths,))
+class StageOptions:
+    """Lengths and learning rates of the MultiStage and Adaptive schedules, and of fine-tuning."""
+
+    stage_1_epochs: int = field(default=0, unit="epochs", check=non_negative, doc="full learning rate")
+    stage_2_epochs: int = field(default=0, unit="epochs", check=non_negative, doc="transition")
+    stage_3_epochs: int = field(default=0, unit="epochs", check=non_negative, doc="reduced learning rate")
+    stage_3_lr_factor: float = field(
+        default=0.1, check=between(0, 1), doc="last over first learning rate of the stages"
+    )
+    physics_weight_schedule: Literal["cosine", "linear"] = field(
+        default="cosine", doc="shape of the transition"
+    )
+    epochs_fine_tune: int = field(
+        default=0, unit="epochs", check=non_negative, doc="epochs of fine-tuning with a frozen encoder"
+    )
+    fine_tune_gamma: float = field(
+        default=0.1, check=between(0, 1), doc="learning rate of fine-tuning over that of training"
+    )
 
 
 @config
@@ -59,6 +90,27 @@ class StitchOptions:
         check=between(0.0, 1.0),
         doc="pixels with less than this share of the peak illumination are left empty (1)",
     )
+    patch_weighting: Literal["probe", "uniform"] = field(
+        default="probe", doc="weight of a pixel of a patch: its illumination, or 1"
+    )
+    varpro_scaling: bool = field(
+        default=False, doc="fit one factor for the real and one for the imaginary part to the patterns"
+    )
+    window: int = field(default=0, unit="px", check=non_negative, doc="border left out of the pictures")
+
+
+@config
+class RecordOptions:
+    """What is written down about a run besides its result."""
+
+    experiment_name: str = field(default="ptycho", identity=False, doc="name of the experiment in a logger")
+    notes: str = field(default="", identity=False, doc="free text kept with the run")
+    log_grad_norm: bool = field(default=False, doc="log the norm of the gradient")
+    grad_norm_log_freq: int = field(default=1, unit="steps", check=positive, doc="steps between two norms")
+    log_patch_stats: bool = field(default=False, doc="log mean and spread of the predicted patches")
+    patch_stats_limit: int | None = field(
+        default=None, unit="batches", check=positive, doc="batches whose patches are logged; null logs all"
+    )
 
 
 @config
@@ -66,6 +118,12 @@ class TorchOptions:
     """All options of the PyTorch backend."""
 
     data: DataOptions = field(default=DataOptions(), doc="reading and splitting")
-    primed: PrimedOptions = field(default=PrimedOptions(), doc="the physics-primed network")
+    scale: ScaleOptions = field(default=ScaleOptions(), doc="units and scaling")
+    grouping: GroupingOptions = field(default=GroupingOptions(), doc="neighbours")
+    net: Network = field(default=Cnn(), doc="the network")
+    forward: ForwardModel = field(default=Amplitude(), doc="physics that the network is trained against")
     overlap: OverlapOptions = field(default=OverlapOptions(), doc="agreement of neighbouring patches")
+    regularisation: RegularisationOptions = field(default=RegularisationOptions(), doc="terms on the patches")
+    stages: StageOptions = field(default=StageOptions(), doc="staged schedules and fine-tuning")
     stitch: StitchOptions = field(default=StitchOptions(), doc="stitching")
+    record: RecordOptions = field(default=RecordOptions(), doc="what is written down")

@@ -82,9 +82,9 @@ class TrainingConfig:
     weight_decay: float = field(default=0.0, check=non_negative, doc="weight decay")
     adam_beta1: float = field(default=0.9, check=between(0, 1), doc="first-moment decay of Adam")
     adam_beta2: float = field(default=0.999, check=between(0, 1), doc="second-moment decay of Adam")
-    scheduler: Literal["Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau"] = field(
-        default="Default", doc="learning-rate schedule; Default is constant"
-    )
+    scheduler: Literal[
+        "Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau", "MultiStage", "Adaptive"
+    ] = field(default="Default", doc="learning-rate schedule; Default is constant")
     lr_warmup_epochs: int = field(default=0, unit="epochs", check=non_negative, doc="linear warm-up")
     lr_min_ratio: float = field(
         default=0.1, check=between(0, 1), doc="last over first learning rate of the cosine"

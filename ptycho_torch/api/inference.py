@@ -36,6 +36,7 @@ from ptycho_torch.predict import reconstruct_scan
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.report import write_report
+from ptycho_torch.unconsumed import refuse_unconsumed
 
 
 @attrs.frozen(eq=False)
@@ -94,7 +95,7 @@ def reconstruct(
     setup = configs.config
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy, delta)
-    dataset = read_scan(test_data_file, setup.torch.data.measurement_domain)
+    dataset = read_scan(test_data_file, setup.torch.scale.domain)
     scan = normalise(dataset)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     rows = _rows(dataset, setup, seed)
@@ -124,13 +125,15 @@ def resolve_inference(
     output_dir: Path | str | None = None,
     *,
     sources: Sources = Sources(),
+    checked: bool = True,
 ) -> tuple[Resolved[InferenceSetup], LegacyDelta]:
     """What `reconstruct` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
 
-    Reads the headers of the scan; changes nothing.
+    Reads the headers of the scan; changes nothing. With `checked=False` it does not ask whether
+    this version can run it.
     """
     scan = Path(test_data_file)
-    return create_inference_payload(
+    configs, delta = create_inference_payload(
         Path(model_path),
         scan,
         None if output_dir is None else Path(output_dir),
@@ -138,6 +141,9 @@ def resolve_inference(
         facts=inspect_dataset(scan),
         sources=sources,
     )
+    if checked:
+        refuse_unconsumed(configs)
+    return configs, delta
 
 
 def _rows(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ from ptycho_config import (
     Resolved,
     Sources,
     TrainingSetup,
+    Transform,
     create_training_payload,
     dump_derivation,
     update_legacy_dict,
@@ -33,6 +34,7 @@ from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.model import Reconstructor, build_model
 from ptycho_torch.records import Groups, Scan
 from ptycho_torch.trainer import Fit, fit
+from ptycho_torch.unconsumed import refuse_unconsumed
 
 DEFAULT_PROFILE = "primed"
 
@@ -50,7 +52,7 @@ def train(
     train_data_file: Path | str | None = None,
     output_dir: Path | str | None = None,
     *,
-    profile: str | None = DEFAULT_PROFILE,
+    profile: str | Transform | None = DEFAULT_PROFILE,
     sources: Sources = Sources(),
     legacy: MutableMapping[str, Any] = legacy_params,
 ) -> TrainingRun:
@@ -86,12 +88,14 @@ def resolve_training(
     train_data_file: Path | str | None = None,
     output_dir: Path | str | None = None,
     *,
-    profile: str | None = DEFAULT_PROFILE,
+    profile: str | Transform | None = DEFAULT_PROFILE,
     sources: Sources = Sources(),
+    checked: bool = True,
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
     """What `train` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
 
-    Reads the headers of the scans and asks which devices there are; changes nothing.
+    Reads the headers of the scans and asks which devices there are; changes nothing. With
+    `checked=False` it does not ask whether this version and this machine can run it.
     """
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
@@ -104,8 +108,10 @@ def resolve_training(
         )
     facts = inspect_dataset(path)
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
-    choose_device(configs.config.execution.accelerator)
-    _check_validation_scan(configs.config)
+    if checked:
+        refuse_unconsumed(configs)
+        choose_device(configs.config.execution.accelerator)
+        _check_validation_scan(configs.config)
     return configs, delta
 
 
@@ -135,7 +141,7 @@ def _cut(scan: Scan, groups: Groups, rows: torch.Tensor, setup: TrainingSetup) -
 
 def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups]:
     training = setup.training
-    dataset = read_scan(path, setup.torch.data.measurement_domain)
+    dataset = read_scan(path, setup.torch.scale.domain)
     try:
         groups = plan_groups(
             dataset.position_yx,

@@ -1,33 +1,34 @@
-"""What both commands share. Nothing here imports torch, so that `--help` answers at once."""
+"""What the commands share. Nothing here imports torch, so that `--help` answers at once."""
 
 import argparse
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, Transform, config_file, dump, parse
+from ptycho_config import (
+    PROFILES,
+    ConfigError,
+    LegacyDelta,
+    Resolved,
+    Sources,
+    TrainingSetup,
+    Transform,
+    config_file,
+    dump,
+    parse,
+)
 from ptycho_config.documents import parse_texts
-from ptycho_config.schema import leaves
 from ptycho_config.schema.table import table_text
+from ptycho_torch.cli.options import Flag, effective
 from ptycho_torch.errors import DataError, DivergedError
 
 COMMAND_LINE = "command line"
+NO_PROFILE = "none"
 PROGRESS = "execution.enable_progress_bar"
-Flags = Mapping[str, tuple[str, ...]]
-
-
-def add_option_flags(parser: argparse.ArgumentParser, cls: type, flags: Flags) -> None:
-    """One flag per option path; its help is the option's own doc, type and unit."""
-    known = dict(leaves(cls))
-    for path, names in flags.items():
-        spec = known[path]
-        kind = f"{spec.type_name}, {spec.unit}" if spec.unit else spec.type_name
-        parser.add_argument(
-            *names, dest=path, metavar="VALUE", help=f"{spec.doc} [{kind}]".replace("%", "%%")
-        )
 
 
 def add_shared_flags(parser: argparse.ArgumentParser) -> None:
@@ -58,11 +59,10 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
-def sources_from(arguments: argparse.Namespace, cls: type, flags: Flags) -> Sources:
+def sources_from(arguments: argparse.Namespace, cls: type, flags: Sequence[Flag]) -> Sources:
     """The config-file and command-line layers of parsed arguments. Progress is shown unless
     `--quiet` or an option says otherwise."""
-    given = vars(arguments)
-    texts = [(path, given[path], names[0]) for path, names in flags.items() if given[path] is not None]
+    texts = effective(arguments.given, flags)
     assigned = parse(cls, arguments.set, COMMAND_LINE)
     from_file = config_file(cls, arguments.config) if arguments.config else Transform()
     if arguments.quiet:
@@ -70,6 +70,25 @@ def sources_from(arguments: argparse.Namespace, cls: type, flags: Flags) -> Sour
     elif PROGRESS not in {step.path for step in (*assigned.steps, *from_file.steps)}:
         texts.append((PROGRESS, "true", "without --quiet"))
     return Sources(config_file=from_file, command_line=parse_texts(cls, texts, COMMAND_LINE) >> assigned)
+
+
+def add_profile_flag(parser: argparse.ArgumentParser) -> None:
+    """`--profile NAME`, or a file that is used as one."""
+    names = ", ".join([*PROFILES, NO_PROFILE])
+    parser.add_argument(
+        "--profile",
+        default="primed",
+        metavar="NAME",
+        help=f"values below all other options: {names}, or a config file [default: %(default)s]",
+    )
+
+
+def named_profile(name: str) -> str | Transform | None:
+    """The argument of `--profile` as the factories take it."""
+    if name == NO_PROFILE:
+        return None
+    path = Path(name)
+    return config_file(TrainingSetup, path) if path.suffix and path.exists() else name
 
 
 def only_looking(arguments: argparse.Namespace) -> bool:
@@ -93,6 +112,16 @@ def announce(arguments: argparse.Namespace) -> None:
     """The first sign of life: importing torch takes seconds."""
     if not arguments.quiet:
         print("starting PyTorch", file=sys.stderr, flush=True)
+
+
+def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parsed arguments; what is deprecated is said in one line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DeprecationWarning)
+        arguments = parser.parse_args(argv)
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    return arguments
 
 
 def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:

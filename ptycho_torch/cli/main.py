@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
+import shtab
 
 from ptycho_config import (
-    PROFILES,
     TrainingSetup,
     config_file,
     create_training_payload,
@@ -22,22 +22,24 @@ from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
 from ptycho_config.schema.table import table_text
 from ptycho_torch import inference, train
-from ptycho_torch.cli.common import run
-
-_DELEGATED = {"train": train.main, "infer": inference.main}
+from ptycho_torch.cli.common import add_profile_flag, named_profile, parse_arguments, run
+from ptycho_torch.unconsumed import refuse_unconsumed
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho`, but for those of `train` and `infer`."""
     made = argparse.ArgumentParser(prog="ptycho", description=__doc__)
-    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    made.set_defaults(debug=False)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("train", help="as ptycho_train", add_help=False)
-    commands.add_parser("infer", help="as ptycho_inference", add_help=False)
+    train.add_arguments(commands.add_parser("train", help="train a network on a scan"))
+    inference.add_arguments(commands.add_parser("infer", help="reconstruct a scan with a trained network"))
     inspect = commands.add_parser("inspect", help="print what a scan file holds")
     inspect.add_argument("file", type=Path)
     inspect.set_defaults(work=_inspect)
     _add_config_commands(commands.add_parser("config", help="look at configurations"))
+    completion = commands.add_parser("completion", help="print the completion script of a shell")
+    completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
+    completion.set_defaults(work=_completion)
     return made
 
 
@@ -45,11 +47,11 @@ def _add_config_commands(config: argparse.ArgumentParser) -> None:
     commands = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
     show = commands.add_parser("show", help="print every option with its value and layer")
     show.add_argument("file", type=Path, nargs="?", help="config file on top of the profile")
-    show.add_argument("--profile", choices=[*PROFILES, train.NO_PROFILE], default="primed")
+    add_profile_flag(show)
     show.set_defaults(work=_show)
     validate = commands.add_parser("validate", help="check a config file against schema and profile")
     validate.add_argument("file", type=Path)
-    validate.add_argument("--profile", choices=[*PROFILES, train.NO_PROFILE], default="primed")
+    add_profile_flag(validate)
     validate.set_defaults(work=_validate)
     compare = commands.add_parser("diff", help="print what turns one complete config into another")
     compare.add_argument("old", type=Path, help="as printed by --print-config")
@@ -69,16 +71,14 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    profile = None if arguments.profile == train.NO_PROFILE else arguments.profile
     sources = Sources(config_file=config_file(TrainingSetup, arguments.file)) if arguments.file else Sources()
-    configs, _ = create_training_payload(profile=profile, sources=sources)
+    configs, _ = create_training_payload(profile=named_profile(arguments.profile), sources=sources)
     print(table_text(configs.table()))
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    profile = None if arguments.profile == train.NO_PROFILE else arguments.profile
     sources = Sources(config_file=config_file(TrainingSetup, arguments.file))
-    create_training_payload(profile=profile, sources=sources)
+    refuse_unconsumed(create_training_payload(profile=named_profile(arguments.profile), sources=sources)[0])
     print(f"{arguments.file}: valid")
 
 
@@ -87,6 +87,10 @@ def _diff(arguments: argparse.Namespace) -> None:
     forward, backward = diff(old, new), {step.path: step.arg for step in diff(new, old).steps}
     for step in forward.steps:
         print(f"{step.path}: {backward[step.path]!r} -> {step.arg!r}")
+
+
+def _completion(arguments: argparse.Namespace) -> None:
+    print(shtab.complete(parser(), arguments.shell))
 
 
 def _schema(_: argparse.Namespace) -> None:
@@ -99,10 +103,7 @@ def _migrate(arguments: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    if given and given[0] in _DELEGATED:
-        return _DELEGATED[given[0]](given[1:])
-    arguments = parser().parse_args(given)
+    arguments = parse_arguments(parser(), argv)
     return run(arguments.work, arguments)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from ptycho_torch.errors import DataError
+from ptycho_torch.errors import DataError, MissingFileError
 
 
 @attrs.frozen
@@ -25,7 +25,7 @@ class Header:
 
 def _open(path: Path) -> zipfile.ZipFile:
     if not path.exists():
-        raise DataError(str(path), "no such file")
+        raise MissingFileError(str(path), "no such file")
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, IsADirectoryError, PermissionError) as error:

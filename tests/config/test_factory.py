@@ -4,7 +4,7 @@ import copy
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -15,11 +15,9 @@ from ptycho_config import (
     DatasetFacts,
     InferenceSetup,
     LegacyDelta,
-    ModelConfig,
     PyTorchExecutionConfig,
     Resolved,
     Sources,
-    TrainingConfig,
     TrainingSetup,
     create_inference_payload,
     create_training_payload,
@@ -27,8 +25,6 @@ from ptycho_config import (
     from_mapping,
     parse,
 )
-from ptycho_config.schema import FieldSpec, specs
-from ptycho_config.unconsumed import UNCONSUMED
 
 FACTS = DatasetFacts(name="scan.npz", n_patterns=9, n_pixels=128, probe_modes=1, nphotons=2e5)
 
@@ -109,50 +105,6 @@ def test_what_the_file_says_is_explained_and_cannot_be_contradicted() -> None:
         _training(sources=Sources(overrides={"training.model.N": 64}))
 
 
-def _another(spec: FieldSpec) -> Any:
-    """An accepted value that is not the default."""
-    candidates = [True, False, 2, 3, 0.25, 0.5, "another", (1,)]
-    if get_origin(spec.annotation) is Literal:
-        candidates = [*get_args(spec.annotation)]
-    for value in candidates:
-        try:
-            accepted = spec.accept(value)
-        except ValueError:
-            continue
-        if accepted != spec.default:
-            return accepted
-    raise AssertionError(f"no other value for {spec.name}")
-
-
-PREFIXES = {ModelConfig: "training.model", TrainingConfig: "training", PyTorchExecutionConfig: "execution"}
-
-
-# Refused earlier: the first by its own test below, the second by a constraint of its class.
-ELSEWHERE = {"architecture", "realspace_mae_weight"}
-
-
-@pytest.mark.parametrize(
-    ("cls", "name"),
-    [(cls, name) for cls in PREFIXES for name in UNCONSUMED[cls] if name not in ELSEWHERE],
-    ids=lambda value: value if isinstance(value, str) else value.__name__,
-)
-def test_an_option_that_nothing_reads_is_refused(cls: type, name: str) -> None:
-    """Setting it ends in the sentence of the table, with the layer that asked."""
-    path = f"{PREFIXES[cls]}.{name}"
-    with pytest.raises(ConfigError) as caught:
-        _training(sources=Sources(overrides={path: _another(specs(cls)[name])}))
-    (problem,) = caught.value.problems
-    assert problem.path == path
-    assert UNCONSUMED[cls][name] in problem.message
-    assert problem.layer == "explicit overrides"
-
-
-def test_without_a_profile_the_default_network_is_refused_with_what_there_is() -> None:
-    """The compatible default `cnn` is not silently replaced."""
-    with pytest.raises(ConfigError, match="this version has architecture 'primed'"):
-        create_training_payload(Path("scan.npz"))
-
-
 def test_inference_takes_the_network_from_the_bundle() -> None:
     """What was trained is fixed; a contradiction names the bundle."""
     trained = _training()[0].config
@@ -160,11 +112,11 @@ def test_inference_takes_the_network_from_the_bundle() -> None:
         Path("m"), Path("t.npz"), Path("o"), trained=trained, facts=FACTS
     )
     assert resolved.config.inference.model == trained.training.model
-    assert resolved.config.torch.primed == trained.torch.primed
+    assert resolved.config.torch.net == trained.torch.net
     assert delta.set["model_path"] == "m"
     with pytest.raises(ConfigError, match=r"'bundle' .*fixes it"):
         create_inference_payload(
-            Path("m"), Path("t.npz"), trained=trained, sources=Sources(overrides={"torch.primed.width": 8})
+            Path("m"), Path("t.npz"), trained=trained, sources=Sources(overrides={"torch.net.width": 8})
         )
 
 
@@ -184,7 +136,7 @@ def test_error_texts(snapshot: SnapshotAssertion) -> None:
     wrong = [
         "training.nepochs=0",
         "training.model.N=64",
-        "torch.primed.alpha=2",
+        "torch.net.alpha=2",
         "training.probe_trainable=true",
     ]
     with pytest.raises(ConfigError) as caught:
@@ -193,11 +145,3 @@ def test_error_texts(snapshot: SnapshotAssertion) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(InferenceSetup, ["inference.n_group=3", "nepochs=1"])
     assert str(caught.value) == snapshot
-
-
-def test_the_page_of_open_questions_lists_every_refused_option() -> None:
-    """Documentation and table agree."""
-    page = (Path(__file__).parents[2] / "docs" / "open_questions.md").read_text()
-    for cls, sentences in UNCONSUMED.items():
-        for name, sentence in sentences.items():
-            assert f"| `{cls.__name__}.{name}` | {sentence} |" in page

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ptycho_config import (
     ConfigError,
     LegacyDelta,
+    TorchOptions,
     TrainingSetup,
     Transform,
     at,
@@ -39,7 +40,12 @@ BASE = TrainingSetup()
 EPOCHS = at(fields(TrainingSetup).training.nepochs)
 IN_MODEL = tuple(path for path in VALUES if ".model." in path)
 ELSEWHERE = tuple(path for path in VALUES if ".model." not in path)
-WRONG = {"training.nepochs": -1, "training.batch_size": 12, "torch.primed.alpha": 2.0, "training.model.N": 63}
+WRONG = {
+    "training.nepochs": -1,
+    "training.batch_size": 12,
+    "torch.net.decoder_last_c_outer_fraction": 2.0,
+    "training.model.N": 63,
+}
 
 
 def _undo(cfg: dict[str, Any], delta: LegacyDelta) -> LegacyDelta:
@@ -328,5 +334,11 @@ def test_a_group_can_be_changed_before_and_after_its_leaves() -> None:
 
 
 def test_every_leaf_of_the_schema_is_reached_by_its_path() -> None:
-    """Static and held leaves agree where there is no choice."""
-    assert [path for path, _ in leaves(TrainingSetup)] == [path for path, _, _ in leaves_of(BASE)]
+    """The leaves that a class can have are those that its configs have, over all members of choices."""
+    choices = {path: spec.variants.values() for path, spec in leaves(TorchOptions) if spec.variants}
+    held = {path for path, _, _ in leaves_of(BASE)}
+    for path, members in choices.items():
+        for member in members:
+            changed = Transform((Step(path, "put", member()),))(BASE.torch)
+            held |= {f"torch.{leaf}" for leaf, _, _ in leaves_of(changed)}
+    assert {path for path, _ in leaves(TrainingSetup)} == held

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ptycho_config import ModelConfig, PrimedOptions, TorchOptions
+from ptycho_config import ModelConfig, Primed, TorchOptions
 from ptycho_torch.model import build_model
 from ptycho_torch.nets import UNet, build_network
 from ptycho_torch.physics.projection import object_gradient
@@ -11,7 +11,7 @@ from tests.strategies.fields import complex_field
 
 
 def _network(stages: int = 1) -> torch.nn.Module:
-    options = TorchOptions(primed=PrimedOptions(width=8, stages=stages))
+    options = TorchOptions(net=Primed(width=8, stages=stages))
     return build_model(ModelConfig(architecture="primed"), options, seed=0).network
 
 
@@ -20,7 +20,7 @@ def test_before_training_it_is_the_projection_step() -> None:
     amplitude = complex_field(2, 16, 16, seed=1, dtype=torch.complex64).abs()
     probe = complex_field(2, 3, 16, 16, seed=2, dtype=torch.complex64)
     flat = torch.ones(2, 16, 16, dtype=torch.complex64)
-    expected = flat + object_gradient(flat, probe, amplitude, PrimedOptions().alpha)
+    expected = flat + object_gradient(flat, probe, amplitude, Primed().alpha)
     torch.testing.assert_close(_network()(amplitude, probe), expected)
 
 

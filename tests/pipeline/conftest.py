@@ -14,8 +14,8 @@ from ptycho_torch.physics.simulate import natural_object, simulate_scan
 SMALL: dict[str, Any] = {
     "training.nepochs": 2,
     "training.batch_size": 8,
-    "torch.primed.width": 4,
-    "torch.primed.stages": 1,
+    "torch.net.width": 4,
+    "torch.net.stages": 1,
 }
 
 

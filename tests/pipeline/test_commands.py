@@ -41,7 +41,7 @@ def test_help_imports_no_torch() -> None:
 def test_a_training_command_runs_from_a_config_file(arguments: list[str], tmp_path: Path) -> None:
     """File and flags together, as a process; progress is lines on standard error."""
     (tmp_path / "run.yaml").write_text(
-        "training: {nepochs: 9, batch_size: 8}\ntorch: {primed: {width: 4, stages: 1}}\n"
+        "training: {nepochs: 9, batch_size: 8}\ntorch: {net: {width: 4, stages: 1}}\n"
     )
     command = [sys.executable, "-m", "ptycho_torch.train", *arguments[:-1], "--max_epochs", "1"]
     command += ["--config", str(tmp_path / "run.yaml")]
@@ -126,7 +126,7 @@ def test_a_training_that_diverges_saves_nothing(
 ) -> None:
     """A loss that is not a number ends with advice, and no bundle is written."""
     wild = ["--set", "training.optimizer=sgd", "--set", "execution.learning_rate=1e30"]
-    calm = ["--set", "training.gradient_clip_val=null", "--set", "torch.primed.width=4", "--max_epochs", "2"]
+    calm = ["--set", "training.gradient_clip_val=null", "--set", "torch.net.width=4", "--max_epochs", "2"]
     assert train.main([*arguments, *wild, *calm]) == 2
     assert "training diverged" in capsys.readouterr().err
     assert not (tmp_path / "out" / "wts.h5.zip").exists()
@@ -158,7 +158,7 @@ def test_inference_refuses_what_it_cannot_use(
     assert inference.main([*model, "--test_data", str(tmp_path / "none.npz"), *out]) == 2
     assert "no such file" in capsys.readouterr().err
     usable = [*model, "--test_data", str(scan_file), *out]
-    assert inference.main([*usable, "--set", "torch.primed.width=8"]) == 2
+    assert inference.main([*usable, "--set", "torch.net.width=8"]) == 2
     assert "'bundle' (wts.h5.zip) fixes it to 4" in capsys.readouterr().err
     assert inference.main([*usable, "--set", "execution.learning_rate=1"]) == 2
     assert "it belongs to training" in capsys.readouterr().err

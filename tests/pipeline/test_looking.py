@@ -63,7 +63,7 @@ def test_inference_can_be_looked_at_too(
     """What the bundle decides is explained; nothing is written."""
     command = ["--model_path", str(trained.bundle), "--test_data", str(scan_file)]
     command += ["--output_dir", str(tmp_path / "out")]
-    assert inference.main([*command, "--explain", "torch.primed.width"]) == 0
+    assert inference.main([*command, "--explain", "torch.net.width"]) == 0
     assert "[bundle] wts.h5.zip" in capsys.readouterr().out
     assert inference.main([*command, "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["set"]["test_data_file_path"] == str(scan_file)
@@ -82,9 +82,9 @@ def test_the_umbrella_command_inspects_files_and_configs(
     assert umbrella.main(["config", "show", str(tmp_path / "a.yaml")]) == 0
     assert "config file" in capsys.readouterr().out
     assert umbrella.main(["config", "schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/1"
+    assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/2"
     assert umbrella.main(["config", "migrate", str(tmp_path / "a.yaml")]) == 0
-    assert json.loads(capsys.readouterr().out)["$schema"] == "ptycho.training/1"
+    assert json.loads(capsys.readouterr().out)["$schema"] == "ptycho.training/2"
 
 
 def test_configs_are_compared_option_by_option(tmp_path: Path, capsys: Output) -> None:

@@ -73,7 +73,7 @@ def test_a_new_process_reconstructs_from_the_files_alone(
         )
     report = (tmp_path / "out" / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 3
-    assert "torch.primed.width" in report
+    assert "torch.net.width" in report
 
 
 def test_a_trained_network_beats_a_flat_object(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_amplitudes_and_counts_train_to_the_same_network(
     arrays = dict(np.load(scan_file))
     arrays["diffraction"] = (np.sqrt(arrays.pop("diff3d")) / 1000).astype(np.float32)
     np.savez(tmp_path / "amplitude.npz", **arrays)
-    options = {**SMALL, "torch.data.measurement_domain": "normalized_amplitude"}
+    options = {**SMALL, "torch.scale.domain": "normalized_amplitude"}
     run = train(tmp_path / "amplitude.npz", tmp_path / "m", sources=Sources(overrides=options), legacy={})
     np.testing.assert_allclose(
         run.record["history"]["train_loss"], trained.record["history"]["train_loss"], rtol=1e-3

@@ -17,7 +17,7 @@ VALUES = {
     "execution.learning_rate": st.floats(1e-6, 1.0),
     "execution.recon_log_fixed_indices": st.none() | st.lists(st.integers(0, 99), max_size=4),
     "execution.deterministic": st.sampled_from([True, False, "warn"]),
-    "torch.primed.alpha": st.floats(0.0, 1.0),
+    "torch.net.decoder_last_c_outer_fraction": st.floats(0.0, 0.5),
 }
 
 

@@ -1,31 +1,40 @@
 """From a golden case to what this package does with the same input."""
 
+import argparse
+import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from ptycho_config import (
+    ConfigError,
     InferenceConfig,
-    ModelConfig,
-    PyTorchExecutionConfig,
-    TrainingConfig,
+    InferenceSetup,
+    Resolved,
+    Sources,
+    TrainingSetup,
+    create_inference_payload,
+    create_training_payload,
+    from_mapping,
     legacy_delta,
+    resolve,
     update_legacy_dict,
 )
 from ptycho_config.documents import read_table
 from ptycho_config.legacy import DEFAULTS, LegacyParams
-from ptycho_torch.bundle import find_bundle
+from ptycho_config.vocabulary import aliases, flat_view
+from ptycho_torch import config_bridge, config_factory
+from ptycho_torch.bundle import find_bundle, load_bundle
+from ptycho_torch.cli import shared
+from ptycho_torch.data.readers import inspect_dataset
+from ptycho_torch.workflows import backend_selector
+from tests.parity.config import commands
+from tests.parity.config.values import decode, encode, write_files
 
-CLASSES = {
-    "canonical.ModelConfig": ModelConfig,
-    "canonical.TrainingConfig": TrainingConfig,
-    "canonical.InferenceConfig": InferenceConfig,
-    "PyTorchExecutionConfig": PyTorchExecutionConfig,
-}
-NAMES = {cls: name for name, cls in CLASSES.items()}
+Store = MutableMapping[str, Any]
 
 
 @attrs.frozen
@@ -33,67 +42,37 @@ class Outcome:
     """What happened: a plain result or an error, the categories of warnings, the legacy dict."""
 
     result: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     warnings: tuple[str, ...] = ()
     cfg: dict[str, Any] | None = None
+    made_folder: bool = False
+    calls: tuple[dict[str, Any], ...] = ()
 
 
-def decode(value: Any, folder: Path) -> Any:
-    """A value of a case file as this package's object."""
-    if isinstance(value, str):
-        return value.replace("${TMP}", str(folder))
-    if isinstance(value, list):
-        return [decode(item, folder) for item in value]
-    return _decode_table(value, folder) if isinstance(value, dict) else value
-
-
-def _decode_table(value: dict[str, Any], folder: Path) -> Any:
-    made = {key: decode(item, folder) for key, item in value.items()}
-    match made:
-        case {"$path": path}:
-            return Path(path)
-        case {"$float": number}:
-            return float(number)
-        case {"$tuple": items}:
-            return tuple(items)
-        case {"$class": name, "fields": fields}:
-            return CLASSES[name](**fields)
-    return made
-
-
-def encode(value: Any, folder: Path) -> Any:
-    """An object of this package in the notation of the case files."""
-    if type(value) in NAMES:
-        fields = {a.name: encode(getattr(value, a.name), folder) for a in attrs.fields(type(value))}
-        return {"$class": NAMES[type(value)], "fields": fields}
-    if isinstance(value, Path):
-        return {"$path": str(value).replace(str(folder), "${TMP}")}
-    if isinstance(value, tuple):
-        return {"$tuple": [encode(item, folder) for item in value]}
-    if isinstance(value, dict):
-        return {key: encode(item, folder) for key, item in value.items()}
-    return value
-
-
-def _construct(given: dict[str, Any], folder: Path) -> Any:
+def _construct(given: dict[str, Any], folder: Path, _: Store) -> Any:
     return decode(given["object"], folder)
 
 
-def _validate(given: dict[str, Any], folder: Path) -> None:
+def _validate(given: dict[str, Any], folder: Path, _: Store) -> None:
     made = decode(given["object"], folder)
     if isinstance(made, InferenceConfig):
         find_bundle(made.model_path)
 
 
-def _to_legacy(given: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _to_legacy(given: dict[str, Any], folder: Path, _: Store) -> dict[str, Any]:
     return dict(legacy_delta(decode(given["object"], folder)).set)
 
 
-def _yaml(given: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _update_legacy(given: dict[str, Any], folder: Path, store: Store) -> None:
+    for one in given["objects"]:
+        update_legacy_dict(store, legacy_delta(decode(one, folder)))
+
+
+def _yaml(given: dict[str, Any], folder: Path, _: Store) -> dict[str, Any]:
     return read_table(folder / given["path"])
 
 
-def _params(given: dict[str, Any], params: LegacyParams) -> list[Any]:
+def _params(given: dict[str, Any], _: Path, params: Any) -> list[Any]:
     operations: dict[str, Callable[..., Any]] = {
         "get": params.read,
         "set": params.write,
@@ -119,6 +98,163 @@ def _params(given: dict[str, Any], params: LegacyParams) -> list[Any]:
     return steps
 
 
+def _bridged_model(given: dict[str, Any], folder: Path) -> Any:
+    made = {key: decode(given[key], folder) for key in ("data", "model")}
+    overrides = given.get("model_overrides", given.get("overrides") if set(given) <= _MODEL_INPUT else None)
+    return config_bridge.to_model_config(made["data"], made["model"], decode(overrides or {}, folder))
+
+
+_MODEL_INPUT = {"data", "model", "overrides", "fs", "initial_cfg"}
+
+
+def _bridge_model(given: dict[str, Any], folder: Path, _: Store) -> Any:
+    return _bridged_model(given, folder)
+
+
+def _bridge_training(given: dict[str, Any], folder: Path, _: Store, key: str = "overrides") -> Any:
+    data, model, training = (decode(given[name], folder) for name in ("data", "model", "training"))
+    return config_bridge.to_training_config(
+        _bridged_model(given, folder), data, model, training, decode(given.get(key, {}), folder)
+    )
+
+
+def _bridge_inference(given: dict[str, Any], folder: Path, _: Store, key: str = "overrides") -> Any:
+    data, inference = (decode(given[name], folder) for name in ("data", "inference"))
+    return config_bridge.to_inference_config(
+        _bridged_model(given, folder), data, inference, decode(given.get(key, {}), folder)
+    )
+
+
+def _baseline(given: dict[str, Any], folder: Path, store: Store) -> None:
+    for made in (
+        _bridge_training(given, folder, store, "training_overrides"),
+        _bridge_inference(given, folder, store, "inference_overrides"),
+    ):
+        update_legacy_dict(store, legacy_delta(made))
+
+
+def _audit(configs: Resolved[Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trace says about the names that the caller used, in their own spelling."""
+    known, found = aliases(type(configs.config)), {}
+    for name in overrides:
+        for change in configs.trace:
+            if change.layer == "explicit overrides" and change.where.endswith(f"as {name!r}"):
+                found[name] = known[name].translation.write(change.new)
+                break
+    return found
+
+
+def _factory_training(given: dict[str, Any], folder: Path, store: Store) -> Any:
+    kwargs = decode(given["kwargs"], folder)
+    overrides = kwargs.get("overrides") or {}
+    configs, delta = create_training_payload(
+        kwargs["train_data_file"],
+        kwargs["output_dir"],
+        profile=kwargs.get("profile"),
+        facts=inspect_dataset(kwargs["train_data_file"]),
+        sources=Sources(execution=kwargs.get("execution_config"), overrides=overrides),
+    )
+    update_legacy_dict(store, delta)
+    flat = flat_view(configs.config)
+    return {
+        "$payload": "TrainingPayload",
+        "tf_training_config": configs.config.training,
+        "pt_data_config": flat.data,
+        "pt_model_config": flat.model,
+        "pt_training_config": flat.training,
+        "pt_inference_config": flat.inference,
+        "execution_config": configs.config.execution,
+        "overrides_applied": _audit(configs, overrides),
+    }
+
+
+def _factory_inference(given: dict[str, Any], folder: Path, store: Store) -> Any:
+    kwargs = decode(given["kwargs"], folder)
+    overrides = kwargs.get("overrides") or {}
+    trained = load_bundle(kwargs["model_path"]).setup
+    configs, delta = create_inference_payload(
+        kwargs["model_path"],
+        kwargs["test_data_file"],
+        kwargs["output_dir"],
+        trained=trained,
+        facts=inspect_dataset(kwargs["test_data_file"]),
+        sources=Sources(execution=kwargs.get("execution_config"), overrides=overrides),
+    )
+    update_legacy_dict(store, delta)
+    flat = flat_view(configs.config)
+    return {
+        "$payload": "InferencePayload",
+        "tf_inference_config": configs.config.inference,
+        "pt_data_config": flat.data,
+        "pt_inference_config": flat.inference,
+        "execution_config": configs.config.execution,
+        "overrides_applied": _audit(configs, overrides),
+    }
+
+
+def _contract(version: str | None = None, domain: str | None = None) -> dict[str, Any]:
+    pair = {"scale_contract_version": version, "measurement_domain": domain}
+    given = {name: value for name, value in pair.items() if value is not None}
+    scale = resolve(TrainingSetup(), from_mapping(TrainingSetup, given, "given")).config.torch.scale
+    return {
+        "$class": "ResolvedScaleContract",
+        "fields": {"version": scale.contract, "measurement_domain": scale.domain},
+    }
+
+
+def _pair(overrides: Mapping[str, Any]) -> tuple[str, str] | None:
+    given = [overrides.get(name) for name in ("scale_contract_version", "measurement_domain")]
+    if given == [None, None]:
+        return None
+    made = _contract(*given)["fields"]
+    return made["version"], made["measurement_domain"]
+
+
+def _call(given: dict[str, Any], folder: Path, store: Store) -> Any:
+    functions: dict[str, Callable[..., Any]] = {
+        "infer_probe_size": config_factory.infer_probe_size,
+        "nphotons_from_metadata": lambda path: inspect_dataset(path).nphotons,
+        "resolve_ci_profile": config_factory.resolve_ci_profile,
+        "resolve_profile_overrides": _pair,
+        "resolve_scale_contract": _contract,
+        "resolve_accelerator": shared.resolve_accelerator,
+        "populate_legacy_params": functools.partial(config_factory.populate_legacy_params, legacy=store),
+    }
+    arguments = decode(given.get("args", []), folder)
+    result = functions[given["function"]](*arguments, **decode(given.get("kwargs", {}), folder))
+    return None if given["function"] == "populate_legacy_params" else result
+
+
+def _build_execution(given: dict[str, Any], folder: Path, _: Store) -> Any:
+    namespace = argparse.Namespace(**decode(given["args"], folder))
+    return shared.build_execution_config_from_args(namespace, **given.get("kwargs", {}))
+
+
+def _validate_paths(given: dict[str, Any], folder: Path, _: Store) -> None:
+    shared.validate_paths(*decode(given["args"], folder))
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Path, Any], Any]] = {
+    "construct": _construct,
+    "validate": _validate,
+    "to_legacy": _to_legacy,
+    "update_legacy": _update_legacy,
+    "yaml": _yaml,
+    "params_ops": _params,
+    "bridge_model": _bridge_model,
+    "bridge_training": _bridge_training,
+    "bridge_inference": _bridge_inference,
+    "baseline": _baseline,
+    "factory_training": _factory_training,
+    "factory_inference": _factory_inference,
+    "call": _call,
+    "build_execution": _build_execution,
+    "validate_paths": _validate_paths,
+}
+DRIVEN = ("cli_train", "cli_inference", "backend")
+WITH_CFG = {"update_legacy", "params_ops", "baseline", "factory_training", "factory_inference", "backend"}
+
+
 def _initial(given: dict[str, Any], folder: Path) -> LegacyParams:
     params, initial = LegacyParams(), given.get("initial_cfg", "default")
     if initial != "default":
@@ -127,38 +263,84 @@ def _initial(given: dict[str, Any], folder: Path) -> LegacyParams:
     return params
 
 
-def _files(given: dict[str, Any], folder: Path) -> None:
-    for name, content in given.get("fs", {}).get("files", {}).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content.get("text", ""), encoding="utf-8")
+class _Spies:
+    """Two backends that only note how they were called."""
+
+    def __init__(self, store: LegacyParams) -> None:
+        self.store, self.calls = store, list[dict[str, Any]]()
+
+    def backends(self) -> dict[str, Any]:
+        results: dict[str, dict[str, Any]] = {
+            "run": {"tensorflow": ("A", "P", {"history": 1}), "pytorch": ("A", "P", {"history": 1})},
+            "train": {"tensorflow": {"history": 1}, "pytorch": {"history": 1}},
+            "load": {"tensorflow": ("TFMODEL", {"N": 1}), "pytorch": ("PTMODEL", {"N": 2})},
+        }
+        return {
+            name: backend_selector.Backend(
+                run=functools.partial(self._note, name, "run", results["run"][name]),
+                train=functools.partial(self._note, name, "train", results["train"][name]),
+                load=functools.partial(self._note, name, "load", results["load"][name]),
+            )
+            for name in ("tensorflow", "pytorch")
+        }
+
+    def _note(self, name: str, verb: str, result: Any, *args: Any, **kwargs: Any) -> Any:
+        targets = {
+            "run": ("run_cdi_example", "run_cdi_example_torch"),
+            "train": ("train_cdi_model", "train_cdi_model_torch"),
+            "load": ("load_inference_bundle", "load_inference_bundle_torch"),
+        }
+        self.calls.append(
+            {
+                "target": f"{name}.{targets[verb][name == 'pytorch']}",
+                "n_positional": len(args),
+                "kwargs": kwargs,
+                "positional_tail": list(args[3:]),
+                "legacy_N_seen": self.store["N"],
+                "legacy_gridsize_seen": self.store["gridsize"],
+            }
+        )
+        return result
 
 
-KINDS = ("construct", "validate", "to_legacy", "update_legacy", "yaml", "params_ops")
+def _backend(given: dict[str, Any], folder: Path, spies: _Spies) -> Any:
+    backends = spies.backends()
+    if given.get("torch_missing"):
+        backends["pytorch"] = backend_selector.missing("pytorch")
+    function = getattr(backend_selector, given["function"])
+    kwargs = decode(given.get("kwargs", {}), folder)
+    options = {} if given["function"].startswith("load") else {"legacy": spies.store}
+    return function(*decode(given["args"], folder), **kwargs, **options, backends=backends)
 
 
 def observe(case: dict[str, Any], folder: Path) -> Outcome:
     """Run one case in an empty folder."""
     given, kind = case["input"], case["kind"]
-    _files(given, folder)
+    write_files(given, folder)
     params = _initial(given, folder)
-    plain = {"construct": _construct, "validate": _validate, "to_legacy": _to_legacy, "yaml": _yaml}
-    result, error = None, None
+    spies = _Spies(params)
+    result: Any = None
+    error: BaseException | None = None
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
-            if kind in plain:
-                result = plain[kind](given, folder)
-            elif kind == "params_ops":
-                result = _params(given, params)
+            if kind in commands.ROOTS:
+                result = commands.run(case, folder)
+            elif kind == "backend":
+                result = _backend(given, folder, spies)
             else:
-                for one in given["objects"]:
-                    update_legacy_dict(params, legacy_delta(decode(one, folder)))
-        except (ValueError, TypeError, KeyError) as raised:
+                result = KINDS[kind](given, folder, params)
+        except (ValueError, TypeError, KeyError, RuntimeError, OSError, SystemExit) as raised:
             error = raised
-    cfg = dict(params) if kind in ("update_legacy", "params_ops") else None
-    categories = tuple(sorted(w.category.__name__ for w in seen))
-    return Outcome(encode(result, folder), error, categories, cfg)
+    with_cfg = kind in WITH_CFG or (kind == "call" and "cfg" in case["output"])
+    return Outcome(
+        encode(result, folder),
+        error,
+        tuple(sorted(w.category.__name__ for w in seen)),
+        encode(dict(params), folder) if with_cfg else None,
+        (folder / "out").exists(),
+        tuple(encode(spies.calls, folder)),
+    )
 
 
 def expected_cfg(case: dict[str, Any]) -> dict[str, Any] | None:
@@ -166,6 +348,10 @@ def expected_cfg(case: dict[str, Any]) -> dict[str, Any] | None:
     report = case["output"].get("cfg")
     if report is None:
         return None
-    start = dict(DEFAULTS) if case["input"].get("initial_cfg", "default") == "default" else {}
+    initial = case["input"].get("initial_cfg", "default")
+    start = dict(DEFAULTS) if initial == "default" else {} if initial == "empty" else initial
     kept = {key: start[key] for key in report["unchanged_keys"] if key in start}
     return {**kept, **report["delta"]}
+
+
+__all__ = ["DRIVEN", "KINDS", "ConfigError", "InferenceSetup", "Outcome", "expected_cfg", "observe"]

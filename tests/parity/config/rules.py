@@ -31,6 +31,9 @@ def differences(case: dict[str, Any], outcome: Outcome) -> list[Difference]:
         ours = "no error" if outcome.error is None else type(outcome.error).__name__
         if theirs != ours:
             found.append(Difference("exception", theirs, ours))
+        code = output.get("exception", {}).get("code")
+        if isinstance(outcome.error, SystemExit) and code != outcome.error.code:
+            found.append(Difference("exit status", code, outcome.error.code))
     elif "steps" in output:
         for number, (theirs, ours) in enumerate(zip(output["steps"], outcome.result, strict=True)):
             raised = theirs.get("exception", {}).get("type")
@@ -38,6 +41,8 @@ def differences(case: dict[str, Any], outcome: Outcome) -> list[Difference]:
             found += _compare(f"step {number}", step, ours)
             if theirs["log"]:
                 found.append(Difference(f"step {number} log", "a warning", "no log"))
+    elif "factory_kwargs" in output:
+        found += _compare("factory_kwargs", output["factory_kwargs"], outcome.result)
     else:
         found += _compare("result", output["result"], outcome.result)
         if case["kind"] == "to_legacy":
@@ -49,6 +54,12 @@ def differences(case: dict[str, Any], outcome: Outcome) -> list[Difference]:
         found.append(Difference("warnings", theirs_warned, outcome.warnings))
     if outcome.cfg is not None:
         found += _compare("cfg", expected_cfg(case), outcome.cfg)
+    if "output_dir_created" in output:
+        found += _compare("output_dir_created", output["output_dir_created"], outcome.made_folder)
+    if "calls" in output:
+        for number, theirs in enumerate(output["calls"]):
+            ours = outcome.calls[number] if number < len(outcome.calls) else ABSENT
+            found += _compare(f"call {number}", theirs, ours)
     return found
 
 

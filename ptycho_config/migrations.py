@@ -1,0 +1,24 @@
+"""Older documents, step by step to the current version."""
+
+from typing import Any
+
+from ptycho_config.codec import KIND_KEY, migration
+
+
+@migration("ptycho.training", 1)
+@migration("ptycho.inference", 1)
+def networks_become_a_choice(document: dict[str, Any]) -> dict[str, Any]:
+    """`torch.primed` becomes `torch.net`, `torch.data.measurement_domain` becomes `torch.scale.domain`."""
+    run: dict[str, Any] = document.get("training") or document.get("inference") or {}
+    kind = run.get("model", {}).get("architecture")
+    torch = dict(document.get("torch", {}))
+    options = torch.pop("primed", None)
+    if kind == "primed" or (kind is None and options is not None):
+        torch["net"] = {KIND_KEY: "primed", **(options or {})}
+    elif kind is not None:
+        torch["net"] = {KIND_KEY: kind}
+    data = dict(torch.get("data", {}))
+    if "measurement_domain" in data:
+        torch["scale"] = {"domain": data.pop("measurement_domain")}
+        torch["data"] = data
+    return {**document, **({"torch": torch} if torch else {})}

@@ -1,0 +1,64 @@
+"""The physics a network is trained against, and the units of what was measured."""
+
+from typing import ClassVar, Literal
+
+from ptycho_config.schema.base import config, field
+from ptycho_config.schema.checks import positive
+
+
+@config
+class Amplitude:
+    """`A = |F[P O]|`, compared in units of the scan's mean."""
+
+    amplitude_physics_gain: float = field(
+        default=1.0, check=positive, doc="factor on the predicted amplitude while training"
+    )
+    intensity_scale: float = field(
+        default=1e4, check=positive, doc="first value of a trainable intensity scale"
+    )
+
+
+@config
+class RectangularScaled:
+    """`I = sum_p |F[s1 P Re O + i s2 P Im O]|^2` in photon counts."""
+
+    KIND: ClassVar[str] = "rectangular_scaled"
+
+    rect_s1s2_trainable: bool = field(default=True, doc="learn s1 and s2")
+    rect_s1s2_init: Literal["ones", "data"] = field(
+        default="ones", doc="first value of s1 and s2: one, or from the energy of the first batch"
+    )
+
+
+ForwardModel = Amplitude | RectangularScaled
+
+
+@config
+class ScaleOptions:
+    """What the numbers of a file mean, and how they are scaled before the network.
+
+    The scale contract follows from the domain: `count_intensity` is `ci_intensity_v2`,
+    `normalized_amplitude` is `legacy_v1`; so the two cannot contradict each other.
+    """
+
+    CONTRACTS: ClassVar[dict[str, str]] = {
+        "count_intensity": "ci_intensity_v2",
+        "normalized_amplitude": "legacy_v1",
+    }
+
+    domain: Literal["count_intensity", "normalized_amplitude"] = field(
+        default="count_intensity",
+        doc="what the patterns are: photon counts, or amplitudes (square roots) in any unit; never guessed",
+    )
+    normalize: Literal["Group", "Batch", "None"] = field(
+        default="Batch", doc="what the input scale is taken over: each group, the whole scan, or nothing"
+    )
+    data_scaling: Literal["Parseval", "Max"] = field(
+        default="Parseval", doc="input scale by mean energy or by the brightest pattern"
+    )
+    probe_normalize: bool = field(default=True, doc="bring the probe to the mean modulus 1 / probe_scale")
+
+    @property
+    def contract(self) -> str:
+        """Name of the scale contract."""
+        return self.CONTRACTS[self.domain]

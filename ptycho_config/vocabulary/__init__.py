@@ -1,0 +1,30 @@
+"""Foreign spellings of the options: the flat torch-side classes, and short names."""
+
+from ptycho_config.vocabulary.aliases import Alias, aliases
+from ptycho_config.vocabulary.flat import (
+    FLAT_CLASSES,
+    DataConfig,
+    DatagenConfig,
+    FlatInferenceConfig,
+    FlatModelConfig,
+    FlatTrainingConfig,
+    destinations,
+    paths_of,
+)
+from ptycho_config.vocabulary.lifting import FlatConfigs, flat_view, lift
+
+__all__ = [
+    "FLAT_CLASSES",
+    "Alias",
+    "DataConfig",
+    "DatagenConfig",
+    "FlatConfigs",
+    "FlatInferenceConfig",
+    "FlatModelConfig",
+    "FlatTrainingConfig",
+    "aliases",
+    "destinations",
+    "flat_view",
+    "lift",
+    "paths_of",
+]

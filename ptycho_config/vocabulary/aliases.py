@@ -1,0 +1,53 @@
+"""Short and foreign names of options: `K` or `neighbor_count` for `training.neighbor_count`."""
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+import attrs
+
+from ptycho_config.schema import leaves
+from ptycho_config.vocabulary.flat import FLAT_CLASSES, FlatModelConfig, destinations, paths_of
+from ptycho_config.vocabulary.translation import SAME, Translation
+
+
+@attrs.frozen
+class Alias:
+    """What a name sets, how its value reads, or why there is no such option any more."""
+
+    paths: tuple[str, ...]
+    translation: Translation = SAME
+    gone: str = ""
+
+
+# Names of the commands and factories of the replaced system that are no field of any class.
+_EXTRA = {"max_epochs": "epochs"}
+# The flat class means groups around each pattern; everywhere else the name means patterns kept.
+_AMBIGUOUS = {"n_subsample"}
+
+
+@cache
+def aliases(root: type) -> Mapping[str, Alias]:
+    """Every short name that a setup class understands.
+
+    The last part of a path is a name of it; where several paths end alike, the first in the
+    order of the schema has it: the run before its execution, the execution before the backend's
+    own options. Names of the flat classes follow, and translate their values.
+    """
+    found: dict[str, Alias] = {}
+    for path, _ in leaves(root):
+        found.setdefault(path.rpartition(".")[2], Alias((path,)))
+    known = dict(leaves(root))
+    for cls in FLAT_CLASSES:
+        for name, place in destinations(cls).items():
+            paths = tuple(path for path in paths_of(place, root) if path in known)
+            if name in _AMBIGUOUS or (place.paths and not paths):
+                continue
+            if name not in found or found[name].paths == paths[:1]:
+                found[name] = Alias(paths, place.translation, place.gone)
+    mode = destinations(FlatModelConfig)["mode"]
+    found["model_type"] = Alias(paths_of(mode, root), mode.translation)
+    for name, other in _EXTRA.items():
+        if other in found:
+            found[name] = found[other]
+    return MappingProxyType(found)

@@ -1,0 +1,98 @@
+"""The flags of the commands: short forms of option paths, and what they say in words."""
+
+import argparse
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ptycho_config.schema import leaves
+from ptycho_config.vocabulary import aliases
+
+Texts = list[tuple[str, str, str]]
+
+
+@attrs.frozen
+class Flag:
+    """A flag that sets one option.
+
+    path: the option, or a short name of it. words: spellings that stand for another text.
+    text: for a switch, what it sets without a value. deprecated: what to use instead.
+    rank: among flags given for one option, those of the highest rank count.
+    """
+
+    names: tuple[str, ...]
+    path: str
+    words: Mapping[str, str] = attrs.field(factory=dict)
+    text: str | None = None
+    deprecated: str = ""
+    rank: int = 0
+
+
+def value(path: str, *names: str, **more: Any) -> Flag:
+    """`--flag VALUE`."""
+    return Flag(names, path, **more)
+
+
+def switch(path: str, name: str, text: str, **more: Any) -> Flag:
+    """`--flag`, which sets `text`."""
+    return Flag((name,), path, text=text, **more)
+
+
+class _Given(argparse.Action):
+    """Collects `(path, text, flag)` in the order given; warns where a flag is deprecated."""
+
+    def __init__(self, *, flag: Flag, **more: object) -> None:
+        self.flag = flag
+        super().__init__(**more)  # type: ignore[arg-type] # handed through
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse decides
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        flag, used = self.flag, option_string or self.flag.names[0]
+        if flag.deprecated:
+            warnings.warn(f"{used} is deprecated: {flag.deprecated}", DeprecationWarning, stacklevel=2)
+        text = flag.text if flag.text is not None else str(values)
+        namespace.given = [*namespace.given, (flag.path, flag.words.get(text, text), used)]
+
+
+def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag]) -> None:
+    """The flags of a command; each takes its help from the option's own doc, type and unit."""
+    known = dict(leaves(cls))
+    parser.set_defaults(given=[])
+    for flag in flags:
+        spec = known[aliases(cls)[flag.path].paths[0] if flag.path not in known else flag.path]
+        kind = f"{spec.type_name}, {spec.unit}" if spec.unit else spec.type_name
+        text = f"{spec.doc} [{kind}]" if flag.text is None else f"{spec.doc}: {flag.text}"
+        if flag.deprecated:
+            text = f"deprecated: {flag.deprecated}"
+        parser.add_argument(
+            *flag.names,
+            action=_Given,
+            flag=flag,
+            dest=argparse.SUPPRESS,
+            default=argparse.SUPPRESS,
+            nargs=None if flag.text is None else 0,
+            metavar="VALUE" if flag.text is None else None,
+            help=text.replace("%", "%%"),
+        )
+
+
+def effective(given: Texts, flags: Sequence[Flag]) -> Texts:
+    """What the flags say: for one option those of the highest rank, and of switches the last one."""
+    known = {name: flag for flag in flags for name in flag.names}
+    rank: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for position, (path, _, name) in enumerate(given):
+        rank[path] = max(known[name].rank, rank.get(path, known[name].rank))
+        last[path] = position if known[name].text is not None else last.get(path, position)
+    return [
+        (path, text, name)
+        for position, (path, text, name) in enumerate(given)
+        if known[name].rank == rank[path] and (known[name].text is None or last[path] == position)
+    ]
