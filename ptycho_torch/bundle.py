@@ -65,7 +65,10 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
 
 
 def find_bundle(path: Path) -> Path:
-    """The archive that `path`, a bundle or the folder of one, means. Raises DataError."""
+    """The archive that `path` means: a bundle, with or without its `.zip`, or the folder of one."""
+    if not path.exists():
+        named = (path.with_name(f"{path.name}.zip"), path.with_suffix(".zip"))
+        path = next((found for found in named if found.is_file()), path)
     if not path.exists():
         raise MissingFileError(str(path), "no such file or folder", "give the output_dir of a training run")
     archive = path / BUNDLE_NAME if path.is_dir() else path

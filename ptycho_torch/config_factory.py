@@ -50,11 +50,15 @@ def infer_probe_size(path: Path) -> int:
 
 
 def populate_legacy_params(
-    config: TrainingConfig | InferenceConfig, *, legacy: MutableMapping[str, Any] = legacy_params
+    config: TrainingConfig | InferenceConfig,
+    force: bool = False,  # noqa: ARG001, FBT001, FBT002 - part of the signature that callers know
+    *,
+    legacy: MutableMapping[str, Any] = legacy_params,
 ) -> LegacyDelta:
     """Write a config into the legacy dict of this process and return the delta that restores it.
 
-    Call it at the boundary of a run, before any data is loaded.
+    Call it at the boundary of a run, before any data is loaded. `force` silenced a warning of the
+    replaced system; here nothing warns, so both values do the same.
     """
     if not isinstance(config, (TrainingConfig, InferenceConfig)):
         raise TypeError(f"takes a TrainingConfig or an InferenceConfig, got a {type(config).__name__}")

@@ -11,7 +11,8 @@ import tomllib
 from pathlib import Path
 
 from tests.parity.config.adapter import DRIVEN, KINDS, Outcome, observe
-from tests.parity.config.rules import RULES, differences
+from tests.parity.config.differences import differences
+from tests.parity.config.rules import RULES
 
 TABLE = Path(__file__).parents[1] / "divergences.toml"
 
@@ -44,7 +45,6 @@ def judge(case: dict[str, object]) -> tuple[str, str]:
 
 def main(folder: Path) -> int:
     """Judge every case file of a folder."""
-    declared()
     counts = {"passed": 0, "diverges": 0, "failed": 0}
     for path in sorted(folder.glob("*.json")):
         case = json.loads(path.read_text(encoding="utf-8"))

@@ -10,9 +10,7 @@ from typing import Any
 import attrs
 
 from ptycho_config import (
-    ConfigError,
     InferenceConfig,
-    InferenceSetup,
     Resolved,
     Sources,
     TrainingSetup,
@@ -88,6 +86,10 @@ def _params(given: dict[str, Any], _: Path, params: Any) -> list[Any]:
         "cfg_set": params.__setitem__,
         "cfg_contains": lambda key: key in params,
         "cfg_clear": params.clear,
+        "cfg_pop": params.pop,
+        "cfg_del": params.__delitem__,
+        "cfg_update": params.update,
+        "cfg_len": lambda: len(params),
     }
     steps: list[Any] = []
     for name, *arguments in given["ops"]:
@@ -343,15 +345,17 @@ def observe(case: dict[str, Any], folder: Path) -> Outcome:
     )
 
 
+def initial_cfg(case: dict[str, Any]) -> dict[str, Any]:
+    """The legacy dict that the case starts with."""
+    initial = case["input"].get("initial_cfg", "default")
+    return dict(DEFAULTS) if initial == "default" else {} if initial == "empty" else initial
+
+
 def expected_cfg(case: dict[str, Any]) -> dict[str, Any] | None:
     """The legacy dict that the case reports."""
     report = case["output"].get("cfg")
     if report is None:
         return None
-    initial = case["input"].get("initial_cfg", "default")
-    start = dict(DEFAULTS) if initial == "default" else {} if initial == "empty" else initial
+    start = initial_cfg(case)
     kept = {key: start[key] for key in report["unchanged_keys"] if key in start}
     return {**kept, **report["delta"]}
-
-
-__all__ = ["DRIVEN", "KINDS", "ConfigError", "InferenceSetup", "Outcome", "expected_cfg", "observe"]

@@ -54,7 +54,9 @@ def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
         if line.startswith("warning: ") and "deprecated" in line:
             warnings.warn(line, DeprecationWarning, stacklevel=2)
     if status:
-        raise SystemExit(status)
+        refusal = SystemExit(status)
+        refusal.add_note(said.getvalue())
+        raise refusal
     setup = load(root, json.loads(printed.getvalue()))
     held = {path: value for path, _, value in leaves_of(setup)}
     found: dict[str, Any] = {name: held[path] for name, path in ARGUMENTS[kind].items()}

@@ -21,7 +21,8 @@ class Difference:
     @property
     def name(self) -> str:
         """The field or key: the last part of the place."""
-        return self.place.removesuffix(".$tuple").removesuffix(".$path").rpartition(".fields.")[2]
+        place = self.place.removesuffix(".$tuple")
+        return place.rpartition(".fields." if ".fields." in place else ".")[2]
 
     def __str__(self) -> str:
         return f"{self.place}: theirs {self.theirs!r}, ours {self.ours!r}"
@@ -34,8 +35,9 @@ def differences(case: dict[str, Any], outcome: Outcome) -> list[Difference]:
     theirs_warned = tuple(sorted(w["category"] for w in output.get("warnings", [])))
     if theirs_warned != outcome.warnings:
         found.append(Difference("warnings", theirs_warned, outcome.warnings))
-    if outcome.cfg is not None:
-        found += _compare("cfg", expected_cfg(case), outcome.cfg)
+    expected = expected_cfg(case)
+    if expected is not None:
+        found += _compare("cfg", expected, outcome.cfg)
     if "output_dir_created" in output:
         found += _compare("output_dir_created", output["output_dir_created"], outcome.made_folder)
     for number, theirs in enumerate(output.get("calls", [])):
