@@ -7,17 +7,20 @@ Ten overrides over four groups of the training setup; JSON of the whole setup. P
 of microseconds (best of five) and ratios, and one JSON line.
 """
 
+import functools
 import json
+import operator
 import timeit
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import attrs
 import cattrs
+from cattrs.strategies import configure_tagged_union
 
 from ptycho_config import TrainingSetup, at, dump, fields, layer, load, resolve
-from ptycho_config.schema import leaves, specs
+from ptycho_config.schema import FieldSpec, leaves, specs
 
 BASE = TrainingSetup()
 CHANGES = {
@@ -44,8 +47,14 @@ def twin(cls: type) -> type:
     """The same tree as plain frozen attrs classes: no checks, no converters."""
     made = {}
     for name, spec in specs(cls).items():
-        kind = twin(spec.annotation) if spec.is_group else spec.annotation
-        default = kind() if spec.is_group else spec.default
+        kind, default = spec.annotation, spec.default
+        if spec.is_group:
+            kind = twin(spec.annotation)
+            default = kind()
+        elif spec.variants:
+            members = {member: twin(member) for member in spec.variants.values()}
+            kind = functools.reduce(operator.or_, members.values())
+            default = members[type(spec.default)]()
         made[name] = attrs.field(type=kind, default=default)
     return attrs.make_class(cls.__name__, made, frozen=True, slots=True, kw_only=True)
 
@@ -69,7 +78,23 @@ def evolve(node: Any, tree: dict[str, Any]) -> Any:
     )
 
 
-def strict_converter() -> cattrs.Converter:
+def is_union(kind: Any) -> bool:
+    """A choice between classes."""
+    return bool(get_args(kind)) and all(attrs.has(member) for member in get_args(kind))
+
+
+def unions(cls: type) -> list[Any]:
+    """The choices below a plain class."""
+    found = []
+    for attribute in attrs.fields(cls):
+        if is_union(attribute.type):
+            found.append(attribute.type)
+        elif attrs.has(attribute.type):
+            found += unions(attribute.type)
+    return found
+
+
+def strict_converter(plain: type) -> cattrs.Converter:
     """A plain strict cattrs converter: unknown keys refused, scalars not coerced."""
     made = cattrs.Converter(forbid_extra_keys=True)
     for scalar in (int, float, bool, str):
@@ -80,8 +105,11 @@ def strict_converter() -> cattrs.Converter:
             raise TypeError(f"not a {scalar.__name__}")
 
         made.register_structure_hook(scalar, exact)
+    for union in unions(plain):
+        configure_tagged_union(union, made, tag_name="kind")
     made.register_structure_hook_func(
-        lambda t: not isinstance(t, type), lambda value, _: tuple(value) if isinstance(value, list) else value
+        lambda t: not isinstance(t, type) and not is_union(t),
+        lambda value, _: tuple(value) if isinstance(value, list) else value,
     )
     made.register_structure_hook_func(lambda t: getattr(t, "__name__", "") == "Path", lambda v, t: t(v))
     return made
@@ -93,11 +121,18 @@ def peers(rows: dict[str, float]) -> None:
     if find_spec("pydantic"):
         import pydantic
 
-        def model(cls: type) -> type:
-            kinds = {
-                name: (model(spec.annotation) if spec.is_group else spec.annotation, ...)
-                for name, spec in specs(cls).items()
-            }
+        def kind(spec: FieldSpec) -> Any:
+            if spec.variants:
+                members = [model(cls, tag) for tag, cls in spec.variants.items()]
+                return Annotated[
+                    functools.reduce(operator.or_, members), pydantic.Field(discriminator="kind")
+                ]
+            return model(spec.annotation) if spec.is_group else spec.annotation
+
+        def model(cls: type, tag: str = "") -> type:
+            kinds = {name: (kind(spec), ...) for name, spec in specs(cls).items()}
+            if tag:
+                kinds["kind"] = (Literal[tag], ...)
             settings = pydantic.ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
             return pydantic.create_model(cls.__name__, __config__=settings, **kinds)
 
@@ -142,10 +177,14 @@ def main() -> None:
         change >>= at(places[path]).put(CHANGES[path])
     named, tree, plain = layer("bench", change), grouped(CHANGES), twin(TrainingSetup)()
     assert change(BASE) == evolve(BASE, tree)
-    made = strict_converter()
+    made = strict_converter(type(plain))
     data, plain_data = dump(BASE), made.unstructure(plain)
     text, plain_text = json.dumps(data), json.dumps(plain_data, default=str)
+    one_by_one = [grouped({path: value}) for path, value in CHANGES.items()]
     rows = {
+        "attrs: ten evolves, one after the other": microseconds(
+            lambda: functools.reduce(evolve, one_by_one, plain)
+        ),
         "attrs: grouped evolve, no checks": microseconds(lambda: evolve(plain, tree)),
         "attrs: grouped evolve, checked fields": microseconds(lambda: evolve(BASE, tree)),
         "ours: apply ten overrides": microseconds(lambda: change(BASE)),

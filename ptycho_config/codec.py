@@ -1,9 +1,9 @@
 """Configs and derivations to and from plain data."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 _MIGRATIONS: dict[tuple[str, int], Migration] = {}
 
 
-@cache
+@functools.cache
 def converter() -> cattrs.Converter:
     """The one converter: strict, and it collects every problem of a document."""
     made = cattrs.Converter(forbid_extra_keys=True)
@@ -39,31 +39,48 @@ def converter() -> cattrs.Converter:
 
 def _structure_group(made: cattrs.Converter, cls: type) -> Callable[[Any, Any], Any]:
     known = specs(cls)
+    readers = {name: _reader(made, spec) for name, spec in known.items()}
 
     def structure(data: Any, _: Any) -> Any:
-        if not isinstance(data, Mapping):
-            raise ConfigError([Problem("", f"must be a table of options, got {data!r}")])
-        problems = [
-            Problem(str(key), "unknown field", hint=near_miss(str(key), known))
-            for key in data
-            if key not in known
-        ]
-        values = {}
-        for name, spec in known.items():
-            if name not in data:
-                if spec.required:
-                    problems.append(Problem(name, "is required"))
-                values[name] = spec.default
-                continue
-            try:
-                values[name] = _structure_field(made, spec, data[name])
-            except ConfigError as error:
-                problems.extend(problem.under(name) for problem in error.problems)
-        if problems:
-            raise ConfigError(problems, cls.__name__)
+        try:
+            values = {name: read(data[name]) for name, read in readers.items()}
+        except (ValueError, KeyError, TypeError):
+            return _structure_slowly(made, cls, data)
+        if len(data) != len(values):
+            return _structure_slowly(made, cls, data)
         return build(cls, values)
 
     return structure
+
+
+def _reader(made: cattrs.Converter, spec: FieldSpec) -> Callable[[Any], Any]:
+    if spec.is_group:
+        structure, cls = made.get_structure_hook(spec.annotation), spec.annotation
+        return lambda value: structure(value, cls)
+    return functools.partial(_structure_field, made, spec) if spec.variants else spec.accept
+
+
+def _structure_slowly(made: cattrs.Converter, cls: type, data: Any) -> Any:
+    """As for a complete and correct table, but with defaults, and with every problem named."""
+    known = specs(cls)
+    if not isinstance(data, Mapping):
+        raise ConfigError([Problem("", f"must be a table of options, got {data!r}")])
+    unknown = [str(key) for key in data if key not in known]
+    problems = [Problem(key, "unknown field", hint=near_miss(key, known)) for key in unknown]
+    values = {}
+    for name, spec in known.items():
+        if name not in data:
+            if spec.required:
+                problems.append(Problem(name, "is required"))
+            values[name] = spec.default
+            continue
+        try:
+            values[name] = _structure_field(made, spec, data[name])
+        except ConfigError as error:
+            problems.extend(problem.under(name) for problem in error.problems)
+    if problems:
+        raise ConfigError(problems, cls.__name__)
+    return build(cls, values)
 
 
 def _structure_field(made: cattrs.Converter, spec: FieldSpec, value: Any) -> Any:

@@ -7,6 +7,7 @@ Transform is the identity.
 
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import attrs
@@ -109,9 +110,8 @@ class _Draft:
     def descend(self, step: Step) -> tuple["_Draft", str]:
         """The draft of the node that holds the step's field, and the field's name."""
         draft = self
-        *tokens, last = step.path.split(".")
-        for token in tokens:
-            name, _, kind = token.partition(":") if ":" in token else (token, "", "")
+        tokens, last = _tokens(step.path)
+        for name, kind in tokens:
             spec = specs(type(draft.node)).get(name)
             if spec is None or not (spec.is_group or spec.variants):
                 raise ConfigError([_unknown(self.node, draft.node, step)])
@@ -164,6 +164,14 @@ def _unknown(root: Any, node: Any, step: Step) -> Problem:
             f"{kind_of(type(node))!r} has no {leaf!r}; it belongs to another member of the choice"
         )
     return step.problem("unknown field", near_miss(step.path, known))
+
+
+@lru_cache(maxsize=4096)
+def _tokens(path: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The groups on the way to a field, each with the kind that is demanded or "", and the field."""
+    *groups, last = path.split(".")
+    parts = [group.partition(":") for group in groups]
+    return tuple((name, kind) for name, _, kind in parts), last
 
 
 def plain_path(path: str) -> str:

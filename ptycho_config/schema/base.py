@@ -1,6 +1,9 @@
 """`@config` and `field`: frozen classes whose fields check themselves and explain themselves."""
 
+import operator
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import repeat
 from types import MappingProxyType, UnionType
 from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin, overload
 
@@ -82,10 +85,12 @@ def variants(annotation: Any) -> dict[str, type]:
 
 def _acceptor(annotation: Any, check: Check | None) -> Coerce:
     coerce = _coercer(annotation)
+    if check is None:
+        return coerce
 
     def accept(value: object) -> Any:
         coerced = coerce(value)
-        reason = check(coerced) if check is not None and coerced is not None else None
+        reason = None if coerced is None else check(coerced)
         if reason:
             raise ValueError(f"{reason}, got {value!r}")
         return coerced
@@ -166,12 +171,32 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
             cls.__attrs_post_init__ = check_together
         cls._repr_html_ = _config_html
         built = attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
+        built.__config_layout__ = _layout(built)
         setattr(
             built, _SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))})
         )
         return built
 
     return decorate if cls is None else decorate(cls)
+
+
+@attrs.frozen
+class _Layout:
+    """All fields of a class, read at once, and written past the freeze in one C loop."""
+
+    read: Callable[[Any], tuple[Any, ...]]
+    writers: Mapping[str, Callable[[Any, Any], None]]
+
+    def write(self, made: Any, values: Iterable[Any]) -> None:
+        """Set every field of `made`, values in the order of declaration."""
+        deque(map(operator.call, self.writers.values(), repeat(made), values), maxlen=0)
+
+
+def _layout(cls: type) -> _Layout:
+    names = [attribute.name for attribute in attrs.fields(cls)]
+    get = operator.attrgetter(*names) if names else lambda _: ()
+    read = get if len(names) != 1 else lambda node: (get(node),)
+    return _Layout(read, {name: vars(cls)[name].__set__ for name in names})
 
 
 def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
@@ -202,9 +227,13 @@ def build(cls: type[C], values: Mapping[str, Any], node: C | None = None) -> C:
     """A config from values that its fields have accepted already, the rest taken from `node`:
     no value is judged twice. Constraints are checked as in the constructor."""
     made = object.__new__(cls)
-    write = object.__setattr__
-    for name in specs(cls):
-        write(made, name, values[name] if node is None or name in values else getattr(node, name))
+    layout: _Layout = cls.__config_layout__  # type: ignore[attr-defined]
+    if node is None:
+        layout.write(made, map(values.__getitem__, layout.writers))
+    else:
+        layout.write(made, layout.read(node))
+        for name, value in values.items():
+            layout.writers[name](made, value)
     check_together = getattr(made, "__attrs_post_init__", None)
     if check_together is not None:
         check_together()

@@ -23,12 +23,14 @@ def _bool(value: object) -> bool:
 
 
 def _int(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise ValueError(f"must be an integer, got {value!r}")
 
 
 def _float(value: object) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value + 0.0
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value) + 0.0
     raise ValueError(f"must be a finite number, got {value!r}")
@@ -56,12 +58,13 @@ _SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str,
 
 def _literal(choices: tuple[Any, ...]) -> Coerce:
     listed = ", ".join(map(repr, choices))
+    known = {(type(choice), choice): choice for choice in choices}
 
     def coerce(value: object) -> Any:
-        for choice in choices:
-            if type(choice) is type(value) and choice == value:
-                return choice
-        raise ValueError(f"must be one of {listed}, got {value!r}")
+        try:
+            return known[type(value), value]
+        except (KeyError, TypeError):
+            raise ValueError(f"must be one of {listed}, got {value!r}") from None
 
     return coerce
 
@@ -81,8 +84,11 @@ def _enum(cls: type[Enum]) -> Coerce:
 
 def _union(members: tuple[Any, ...]) -> Coerce:
     coercers = [coercer(member) for member in members]
+    nullable = NoneType in members
 
     def coerce(value: object) -> Any:
+        if value is None and nullable:
+            return None
         reasons = []
         for attempt in coercers:
             try:
