@@ -185,14 +185,15 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def config_file(cls: type, path: Path) -> Transform:
-    """A config file, complete or partial, as a layer; YAML files know the line of each option."""
+    """A config file, complete or partial, as a layer; YAML and JSON files know the line of each option."""
     table = read_table(path)
-    lines = _yaml_lines(path) if path.suffix.lower() in _YAML_SUFFIXES else None
+    lines = _lines(path) if path.suffix.lower() in (*_YAML_SUFFIXES, ".json") else None
     return from_mapping(cls, table, "config file", path.name, lines)
 
 
-def _yaml_lines(path: Path) -> dict[str, int]:
-    """The line of every key of a YAML file by dotted path, first line 1."""
+def _lines(path: Path) -> dict[str, int] | None:
+    """The line of every key by dotted path, first line 1. JSON is YAML, but for tabs between its
+    tokens; such a file has no line numbers."""
     found: dict[str, int] = {}
 
     def visit(node: yaml.Node | None, prefix: str) -> None:
@@ -201,5 +202,8 @@ def _yaml_lines(path: Path) -> dict[str, int]:
             found[here] = key.start_mark.line + 1
             visit(value, here)
 
-    visit(yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader), "")
+    try:
+        visit(yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader), "")
+    except yaml.YAMLError:
+        return None
     return found

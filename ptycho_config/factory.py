@@ -17,7 +17,7 @@ from ptycho_config.lens import at, fields
 from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import BASE, Resolved, resolve
 from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
-from ptycho_config.transform import Transform, diff, layer, put_all
+from ptycho_config.transform import Transform, diff, layer, located, put_all
 
 LAYER_ORDER = (
     BASE,
@@ -117,17 +117,13 @@ def create_inference_payload(
 def _training_backend() -> Transform:
     """What this backend is, and its defaults where they differ from the canonical ones."""
     c = fields(TrainingSetup)
-    return _from(
-        "",
+    defaults = (
         layer("", at(c.training.backend).put("pytorch"), fixed=True)
         >> at(c.training.neighbor_count).put(6)
         >> at(c.training.intensity_scale_trainable).put(False)
-        >> at(c.training.model.amp_activation).put("swish"),
+        >> at(c.training.model.amp_activation).put("swish")
     )
-
-
-def _from(where: str, transform: Transform) -> Transform:
-    return Transform(tuple(attrs.evolve(step, where=where) for step in transform.steps))
+    return located(defaults, "")
 
 
 def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
@@ -148,4 +144,4 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
         >> at(c.torch.stitch).put(trained.torch.stitch)
     )
     decided = layer("bundle", network, fixed=True) >> suggested
-    return layer("bundle", _from(where, decided))
+    return layer("bundle", located(decided, where))

@@ -107,4 +107,7 @@ def at(place: T) -> Lens[T]:
 
 def _caller() -> str:
     frame = sys._getframe(2)  # noqa: SLF001 - the only cheap way to a caller
-    return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+    filename = frame.f_code.co_filename
+    # A notebook's cells have file names made of hashes, which say nothing to a person.
+    name = "cell" if "ipykernel_" in filename else filename.rpartition("/")[2]
+    return f"{name}:{frame.f_lineno}"

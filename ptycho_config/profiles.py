@@ -3,7 +3,7 @@
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.schema import Cnn, Primed, RectangularScaled, TrainingSetup
-from ptycho_config.transform import Step, Transform, layer
+from ptycho_config.transform import Step, Transform, layer, located
 
 _c = fields(TrainingSetup)
 
@@ -52,4 +52,4 @@ def profile(name: str | Transform | None) -> Transform:
     if name not in PROFILES:
         hint = near_miss(name, PROFILES) or f"there is {', '.join(sorted(PROFILES))}"
         raise ConfigError([Problem(name, "unknown profile", hint=hint)], "profiles")
-    return layer(f"profile {name}", PROFILES[name])
+    return layer(f"profile {name}", located(PROFILES[name], ""))

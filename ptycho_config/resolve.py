@@ -8,13 +8,13 @@ from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import Lens
 from ptycho_config.schema.base import leaves, leaves_of
 from ptycho_config.schema.table import Row, table_html
-from ptycho_config.transform import Change, Step, Transform, apply
+from ptycho_config.transform import Change, Step, Transform, attempt, plain_path
 
 C = TypeVar("C")
 BASE = "schema defaults"
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Resolved(Generic[C]):
     """A config, what it started from, the layers applied, and what each did."""
 
@@ -25,7 +25,7 @@ class Resolved(Generic[C]):
 
     def history(self, place: str | Lens[Any]) -> tuple[Change, ...]:
         """Every change of one path, oldest first."""
-        path = place if isinstance(place, str) else place.path
+        path = plain_path(place if isinstance(place, str) else place.path)
         known = [known for known, _ in leaves(type(self.config))]
         if path not in known:
             raise ConfigError([Problem(path, "unknown field", hint=near_miss(path, known))], "explain")
@@ -34,7 +34,7 @@ class Resolved(Generic[C]):
     def explain(self, place: str | Lens[Any]) -> str:
         """Why a value is what it is: `training.model.N: 64 -> 128 [command line] argv[3]`."""
         changes = self.history(place)
-        path = place if isinstance(place, str) else place.path
+        path = plain_path(place if isinstance(place, str) else place.path)
         if not changes:
             held = {at: value for at, _, value in leaves_of(self.config)}
             return f"{path}: {held[path]!r} [{BASE}]" if path in held else f"{path}: not part of this choice"
@@ -50,6 +50,10 @@ class Resolved(Generic[C]):
             rows.append(Row(path, value, spec.unit, spec.doc, layer, where))
         return tuple(rows)
 
+    def __repr__(self) -> str:
+        layers = ", ".join(dict.fromkeys(change.layer or "unnamed layer" for change in self.trace))
+        return f"<{type(self.config).__name__} after {len(self.trace)} changes by {layers or 'nobody'}>"
+
     def _repr_html_(self) -> str:
         return table_html(self.table(), BASE)
 
@@ -63,14 +67,14 @@ def resolve(base: C, *layers: Transform) -> Resolved[C]:
     """Apply the layers in order, later over earlier. Raises ConfigError when one layer sets a
     path to two values, or a later layer changes a fixed one; the error names both sides."""
     steps = [step for one in layers for step in one.steps]
-    problems = _conflicts(layers)
-    try:
-        config, trace = apply(base, steps)
-    except ConfigError as error:
-        raise ConfigError((*problems, *error.problems), error.subject) from None
-    problems += _broken_pins(trace)
-    if problems:
-        raise ConfigError(problems, getattr(type(base), "SCHEMA", type(base).__name__))
+    config, trace, problems = attempt(base, steps)
+    pins = _broken_pins(trace)
+    broken = {pin.path for pin in pins}
+    # What follows from a broken pin is not said twice.
+    rest = [problem for problem in problems if problem.path not in broken]
+    found = [*_conflicts(layers), *pins, *rest]
+    if found:
+        raise ConfigError(found, getattr(type(base), "SCHEMA", type(base).__name__))
     return Resolved(config, base, layers, trace)
 
 

@@ -69,6 +69,11 @@ def layer(name: str, transform: Transform, *, fixed: bool = False) -> Transform:
     )
 
 
+def located(transform: Transform, where: str) -> Transform:
+    """The same steps from another place: what a person shall read as their origin."""
+    return Transform(tuple(attrs.evolve(step, where=where) for step in transform.steps))
+
+
 def put_all(config: Any, prefix: str = "", where: str = "") -> Transform:
     """A put for every leaf of `config`, as seen below `prefix`; a choice is put as a whole."""
     return Transform(tuple(_puts(None, config, prefix, where)))
@@ -184,6 +189,14 @@ def plain_path(path: str) -> str:
 def apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...]]:
     """Run the steps in order: the new config and what each step did. Raises ConfigError with
     every problem found; the config given is never changed."""
+    result, trace, problems = attempt(config, steps)
+    if problems:
+        raise ConfigError(problems, getattr(type(config), "SCHEMA", type(config).__name__))
+    return result, trace
+
+
+def attempt(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...], list[Problem]]:
+    """As `apply`, with the problems as a value: where there are any, the config is not to be used."""
     root = _Draft(config)
     problems: list[Problem] = []
     trace: list[Change] = []
@@ -193,10 +206,7 @@ def apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...]]:
         except ConfigError as error:
             problems.extend(error.problems)
     result = root.finish("", problems)
-    if problems:
-        subject = getattr(type(config), "SCHEMA", type(config).__name__)
-        raise ConfigError(blame(problems, trace), subject)
-    return result, tuple(trace)
+    return result, tuple(trace), blame(problems, trace)
 
 
 def _run(root: _Draft, step: Step) -> list[Change]:

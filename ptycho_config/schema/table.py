@@ -20,23 +20,21 @@ class Row:
 
 
 _STYLE = (
-    "border-collapse:collapse;font:13px/1.5 system-ui,sans-serif",
-    "text-align:left;padding:2px 12px 2px 0;border-bottom:1px solid #8884",
+    "<style>.ptycho-options{border-collapse:collapse;font:13px/1.5 system-ui,sans-serif}"
+    ".ptycho-options th,.ptycho-options td{text-align:left;padding:2px 12px 2px 0;"
+    "border-bottom:1px solid #8884}.ptycho-options .set{font-weight:600}</style>"
 )
 
 
 def table_html(rows: Sequence[Row], base: str) -> str:
     """Rows that a layer has set are bold; the doc of each field is its tooltip."""
-    table, cell = _STYLE
-    head = "".join(
-        f'<th style="{cell}">{name}</th>' for name in ("option", "value", "unit", "layer", "where")
-    )
-    lines = [f'<table style="{table}"><tr>{head}</tr>']
+    head = "".join(f"<th>{name}</th>" for name in ("option", "value", "unit", "layer", "where"))
+    lines = [_STYLE, f'<table class="ptycho-options"><tr>{head}</tr>']
     for row in rows:
-        weight = "" if row.layer == base else ";font-weight:600"
+        mark = "" if row.layer == base else ' class="set"'
         texts = (row.path, repr(row.value), row.unit, row.layer, row.where)
-        cells = "".join(f'<td style="{cell}{weight}">{escape(str(text))}</td>' for text in texts)
-        lines.append(f'<tr title="{escape(row.doc, quote=True)}">{cells}</tr>')
+        cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
+        lines.append(f'<tr{mark} title="{escape(row.doc, quote=True)}">{cells}</tr>')
     return "\n".join([*lines, "</table>"])
 
 

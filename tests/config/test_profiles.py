@@ -1,0 +1,111 @@
+"""Profiles: ordinary layers, some of whose values are fixed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from ptycho_config import (
+    PROFILES,
+    ConfigError,
+    InferenceSetup,
+    Primed,
+    RectangularScaled,
+    Sources,
+    TrainingSetup,
+    create_inference_payload,
+    create_training_payload,
+    diff,
+    dump,
+    load,
+    profile,
+    resolve,
+)
+
+
+@pytest.mark.parametrize("name", [*PROFILES, None])
+def test_what_a_profile_changes(name: str | None, snapshot: SnapshotAssertion) -> None:
+    """Every option that differs from the schema, with the layer that set it."""
+    configs, _ = create_training_payload(profile=name)
+    changed = {step.path for step in diff(TrainingSetup(), configs.config).steps}
+    assert {row.path: (row.value, row.layer) for row in configs.table() if row.path in changed} == snapshot
+
+
+FIXED = {
+    "torch_loss_mode": "mae",
+    "loss_function": "MAE",
+    "measurement_domain": "normalized_amplitude",
+    "scale_contract_version": "legacy_v1",
+    "physics_forward_mode": "amplitude",
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_what_ci_fixes_cannot_be_changed(name: str) -> None:
+    """Any spelling of a contract field; the error names both sides."""
+    with pytest.raises(ConfigError, match=r"'profile ci' fixes it to .*, 'explicit overrides' asks for"):
+        create_training_payload(profile="ci", sources=Sources(overrides={name: FIXED[name]}))
+
+
+def test_what_ci_suggests_can_be_changed() -> None:
+    """Its other values are defaults."""
+    overrides = {"rect_s1s2_init": "ones", "rect_s1s2_trainable": False}
+    configs, _ = create_training_payload(profile="ci", sources=Sources(overrides=overrides))
+    assert configs.config.torch.forward == RectangularScaled(rect_s1s2_trainable=False)
+
+
+def test_a_profile_can_be_a_transform_of_ones_own() -> None:
+    """It enters at the place of a profile."""
+    configs, _ = create_training_payload(profile=profile("primed"))
+    assert configs.explain("training.nepochs").startswith("training.nepochs: 50 -> 8 [profile]")
+
+
+def test_an_unknown_profile_names_the_nearest() -> None:
+    """With a hint."""
+    with pytest.raises(ConfigError, match="did you mean 'primed'"):
+        create_training_payload(profile="prime")
+
+
+OLD = {
+    "$schema": "ptycho.training/1",
+    "training": {"model": {"architecture": "primed"}, "nepochs": 3},
+    "torch": {"primed": {"width": 4}, "data": {"measurement_domain": "normalized_amplitude"}},
+}
+
+
+def test_a_config_of_the_first_version_is_read() -> None:
+    """The network becomes a choice, the domain moves, nothing is lost."""
+    setup = load(TrainingSetup, OLD)
+    assert setup.torch.net == Primed(width=4)
+    assert setup.torch.scale.domain == "normalized_amplitude"
+    assert setup.training.nepochs == 3
+    assert load(TrainingSetup, json.loads(json.dumps(dump(setup)))) == setup
+
+
+def test_a_default_network_of_the_first_version_is_read() -> None:
+    """Its options belonged to a network that was not chosen, so they are not kept."""
+    old = {
+        "$schema": "ptycho.training/1",
+        "training": {"model": {"architecture": "cnn"}},
+        "torch": {"primed": {"width": 4}},
+    }
+    assert dump(load(TrainingSetup, old)) == dump(TrainingSetup())
+
+
+def test_the_legacy_view_of_an_inference(snapshot: SnapshotAssertion) -> None:
+    """Every key that an inference sets or removes, and the resolved values with their layers."""
+    trained = create_training_payload(profile="primed")[0].config
+    configs, delta = create_inference_payload(Path("model"), Path("scan.npz"), trained=trained)
+    assert {"set": dict(delta.set), "unset": sorted(delta.unset)} == snapshot(name="delta")
+    rows = {row.path: (row.value, row.layer) for row in configs.table() if row.layer != "schema defaults"}
+    assert rows == snapshot(name="values")
+    assert isinstance(configs.config, InferenceSetup)
+
+
+def test_pictures_for_notebooks(snapshot: SnapshotAssertion) -> None:
+    """The HTML of a config and of a resolved config, changed rows marked."""
+    assert profile("primed")(TrainingSetup()).torch.net._repr_html_() == snapshot(name="config")
+    made = resolve(TrainingSetup(), profile("ci"))
+    rows = [row for row in made._repr_html_().split("<tr") if "profile ci" in row]
+    assert rows == snapshot(name="changed rows of a resolved config")

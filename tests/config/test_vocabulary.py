@@ -1,0 +1,196 @@
+"""Foreign spellings: the flat classes in both directions, and short names of options."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ptycho_config import (
+    Cnn,
+    ConfigError,
+    Fno,
+    InferenceSetup,
+    MinDistance,
+    TrainingSetup,
+    from_mapping,
+    parse,
+    resolve,
+)
+from ptycho_config.schema import leaves
+from ptycho_config.vocabulary import (
+    FLAT_CLASSES,
+    DataConfig,
+    FlatConfigs,
+    FlatInferenceConfig,
+    FlatModelConfig,
+    FlatTrainingConfig,
+    aliases,
+    destinations,
+    flat_view,
+    lift,
+    paths_of,
+)
+from ptycho_config.vocabulary.translation import words
+
+KNOWN = dict(leaves(TrainingSetup))
+
+
+@st.composite
+def flats(draw: st.DrawFn) -> FlatConfigs:
+    """Flat objects that can be meant, over fields of every kind of translation."""
+    side = draw(st.integers(1, 2))
+    rule = draw(st.sampled_from(["Nearest", "Min_dist"]))
+    loss = draw(st.sampled_from(["Poisson", "MAE"]))
+    data = DataConfig(
+        N=draw(st.sampled_from([64, 128])),
+        C=side**2,
+        grid_size=(side, side),
+        K=draw(st.integers(4, 9)),
+        nphotons=draw(st.floats(1.0, 1e9)),
+        scale_contract_version="legacy_v1",
+        measurement_domain="normalized_amplitude",
+        neighbor_function=rule,
+        max_neighbor_distance=draw(st.floats(1.0, 9.0)) if rule == "Min_dist" else 3.0,
+    )
+    model = FlatModelConfig(
+        mode=draw(st.sampled_from(["Unsupervised", "Supervised"])),
+        amp_activation=draw(st.sampled_from(["silu", "sigmoid"])),
+        C_model=side**2,
+        C_forward=side**2,
+        batch_norm=draw(st.booleans()),
+        loss_function=loss,
+    )
+    training = FlatTrainingConfig(
+        epochs=draw(st.integers(1, 99)),
+        nll=draw(st.booleans()),
+        device=draw(st.sampled_from(["cpu", "cuda"])),
+        torch_loss_mode="poisson" if loss == "Poisson" else "mae",
+        train_data_file=draw(st.none() | st.just("a.npz")),
+    )
+    inference = FlatInferenceConfig(middle_trim=draw(st.integers(0, 40)))
+    return FlatConfigs(data, model, training, inference)
+
+
+@given(flats())
+def test_what_is_lifted_is_shown_again(given_flats: FlatConfigs) -> None:
+    """Flat to setup and back is the identity, whatever is set."""
+    setup = resolve(TrainingSetup(), lift(TrainingSetup, *given_flats)).config
+    assert flat_view(setup) == given_flats
+
+
+def test_a_wrong_translation_would_be_seen() -> None:
+    """A word that is read as one and written as another does not survive the round trip."""
+    broken = words({"Unsupervised": "pinn", "supervised!": "supervised"}, ("Supervised", "supervised"))
+    assert broken.write(broken.read("Supervised")) != "Supervised"
+
+
+@pytest.mark.parametrize("cls", FLAT_CLASSES)
+def test_every_flat_field_has_a_place_or_a_reason(cls: type) -> None:
+    """Places exist in one of the setups; what has none says why."""
+    for name, place in destinations(cls).items():
+        paths = {path for root in (TrainingSetup, InferenceSetup) for path in paths_of(place, root)}
+        assert paths or len(place.gone) > 10, name
+        assert not paths or paths & (KNOWN.keys() | dict(leaves(InferenceSetup)).keys()), name
+
+
+def test_defaults_are_lifted_too() -> None:
+    """A flat object means all that it holds, where the schema's own default differs as well."""
+    setup = resolve(TrainingSetup(), lift(TrainingSetup, DataConfig(), FlatModelConfig())).config
+    assert setup.training.neighbor_count == 6
+    assert setup.training.model.gridsize == 2
+    assert setup.torch.grouping.groups_per_centre == 7
+
+
+GONE: dict[str, tuple[Any, str]] = {
+    "channels": (DataConfig(C=9), "follows from gridsize"),
+    "framework": (FlatTrainingConfig(framework="Default"), "one route"),
+    "folders": (FlatTrainingConfig(training_directories=["a"]), "give a folder"),
+    "not square": (DataConfig(grid_size=(2, 3), C=6), "must be equal"),
+}
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_a_field_without_a_place_is_refused_when_set(name: str) -> None:
+    """Never ignored."""
+    flat, sentence = GONE[name]
+    with pytest.raises(ConfigError, match=sentence):
+        lift(TrainingSetup, flat)
+
+
+def test_fields_that_contradict_each_other_are_a_conflict() -> None:
+    """Two flat fields for one option, both set: the error names both values."""
+    both = (FlatModelConfig(loss_function="MAE"), FlatTrainingConfig(torch_loss_mode="poisson"))
+    assert resolve(TrainingSetup(), lift(TrainingSetup, *both)).config.training.torch_loss_mode == "mae"
+    data = DataConfig(scale_contract_version="legacy_v1", measurement_domain="normalized_amplitude")
+    assert resolve(TrainingSetup(), lift(TrainingSetup, data)).config.torch.scale.contract == "legacy_v1"
+    with pytest.raises(ConfigError, match=r"set to 2.*and to 3"):
+        resolve(TrainingSetup(), from_mapping(TrainingSetup, {"gridsize": 2, "grid_size": (3, 3)}, "notes"))
+
+
+@pytest.mark.parametrize("root", [TrainingSetup, InferenceSetup])
+def test_every_short_name_means_an_option(root: type) -> None:
+    """No name leads nowhere; what is gone says why."""
+    known = dict(leaves(root))
+    for name, alias in aliases(root).items():
+        assert alias.gone or alias.paths, name
+        assert set(alias.paths) <= known.keys(), name
+
+
+SPELLINGS = {
+    "K": ("training.neighbor_count", 7, 7),
+    "neighbor_count": ("training.neighbor_count", 7, 7),
+    "max_epochs": ("training.nepochs", 3, 3),
+    "epochs": ("training.nepochs", 3, 3),
+    "nepochs": ("training.nepochs", 3, 3),
+    "mode": ("training.model.model_type", "Supervised", "supervised"),
+    "model_type": ("training.model.model_type", "Supervised", "supervised"),
+    "amp_activation": ("training.model.amp_activation", "SiLU", "swish"),
+    "grid_size": ("training.model.gridsize", (2, 2), 2),
+    "loss_function": ("training.torch_loss_mode", "MAE", "mae"),
+    "scale_contract_version": ("torch.scale.domain", "legacy_v1", "normalized_amplitude"),
+    "nll": ("training.nll_weight", False, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_the_trace_says_which_spelling_was_used(name: str) -> None:
+    """Canonical and torch names arrive at one option, with the name that was written."""
+    path, value, ours = SPELLINGS[name]
+    resolved = resolve(TrainingSetup(), from_mapping(TrainingSetup, {name: value}, "notes"))
+    assert resolved.history(path)[-1].new == ours
+    assert resolved.explain(path).endswith(f"[notes] as '{name}'")
+
+
+def test_one_name_can_set_what_belongs_together() -> None:
+    """The architecture and the network; the order of the entries does not matter."""
+    written = from_mapping(TrainingSetup, {"batch_norm": True, "architecture": "cnn"}, "notes")
+    assert resolve(TrainingSetup(), written).config.torch.net == Cnn(batch_norm=True)
+    rule = from_mapping(TrainingSetup, {"max_neighbor_distance": 5, "neighbor_function": "Min_dist"}, "notes")
+    expected = MinDistance(max_neighbor_distance=5.0)
+    assert resolve(TrainingSetup(), rule).config.torch.grouping.neighbors == expected
+
+
+def test_short_names_work_on_a_command_line() -> None:
+    """Text is read as the option wants it, in the foreign spelling too."""
+    made = parse(TrainingSetup, ["architecture=fno", "nphotons=1e6", "mode=Unsupervised", "N=128"])
+    config = resolve(TrainingSetup(), made).config
+    assert (config.training.nphotons, config.training.model.N) == (1e6, 128)
+    assert config.torch.net == Fno()
+    assert config.training.model.architecture == "fno"
+
+
+@pytest.mark.parametrize(
+    ("given_names", "message"),
+    [
+        ({"C": 4}, "follows from gridsize"),
+        ({"edge_pad": 3}, "had no effect"),
+        ({"grid_size": (2, 3)}, "both sides of the grid must be equal"),
+        ({"batchsize": 3}, "did you mean 'training.batch_size'"),
+        ({"training.model.model_type": "Supervised"}, "must be one of 'pinn', 'supervised'"),
+    ],
+)
+def test_a_name_that_cannot_be_meant_is_an_error(given_names: dict[str, Any], message: str) -> None:
+    """With the reason or the nearest name; full paths take canonical values only."""
+    with pytest.raises(ConfigError, match=message):
+        resolve(TrainingSetup(), from_mapping(TrainingSetup, given_names, "notes"))

@@ -1,0 +1,30 @@
+"""The notebooks run from top to bottom, and say what they say in the repository."""
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
+
+
+def _texts(notebook: Any) -> list[str]:
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [output.get("text") or output["data"].get("text/plain", "") for output in outputs]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("default")  # Jupyter's own
+def test_a_notebook_runs_and_its_outputs_are_current(path: Path) -> None:
+    """Executed in a fresh kernel; every printed text and value is compared."""
+    stored = nbformat.read(path, as_version=4)
+    fresh = nbformat.read(path, as_version=4)
+    NotebookClient(fresh, timeout=120, kernel_name="python3").execute()
+    assert _texts(fresh) == _texts(stored)
+
+
+def test_there_is_a_tour() -> None:
+    """The glob above finds something."""
+    assert [path.stem for path in NOTEBOOKS] == ["config_tour"]
