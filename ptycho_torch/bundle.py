@@ -3,6 +3,7 @@
 A zip of JSON files and one safetensors file; nothing in it is executed when it is read.
 """
 
+import hashlib
 import json
 import zipfile
 from importlib.metadata import version
@@ -51,12 +52,18 @@ def library_versions() -> dict[str, str]:
 
 def save_bundle(folder: Path, bundle: Bundle) -> Path:
     """Write `folder/wts.h5.zip`; an older one is replaced only once the new one is complete."""
-    manifest = {"schema": SCHEMA, "fingerprint": fingerprint(bundle.setup), "versions": library_versions()}
+    config = json.dumps(dump(bundle.setup), indent=2)
+    manifest = {
+        "schema": SCHEMA,
+        "fingerprint": fingerprint(bundle.setup),
+        "config_sha256": _digest(config),
+        "versions": library_versions(),
+    }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
     path = folder / BUNDLE_NAME
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
-        archive.writestr(_CONFIG, json.dumps(dump(bundle.setup), indent=2))
+        archive.writestr(_CONFIG, config)
         archive.writestr(
             _TRAINING, json.dumps({"derivation": bundle.derivation, "record": bundle.record}, indent=2)
         )
@@ -90,7 +97,8 @@ def load_bundle(path: Path) -> Bundle:
                 raise DataError(
                     str(source), f"has schema {manifest.get('schema')!r}, this version reads {SCHEMA!r}"
                 )
-            setup = load(TrainingSetup, json.loads(archive.read(_CONFIG)))
+            config = archive.read(_CONFIG).decode()
+            setup = load(TrainingSetup, json.loads(config))
             training = json.loads(archive.read(_TRAINING))
             weights = load_tensors(archive.read(_WEIGHTS))
     except (zipfile.BadZipFile, KeyError, EOFError, OSError, safetensors.SafetensorError) as error:
@@ -99,9 +107,14 @@ def load_bundle(path: Path) -> Bundle:
         raise DataError(str(source), f"its configuration cannot be read: {error}") from None
     except json.JSONDecodeError as error:
         raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
-    if manifest["fingerprint"] != fingerprint(setup):
+    # The text is compared, not the meaning: an older config is migrated when it is read.
+    if manifest["config_sha256"] != _digest(config):
         raise DataError(str(source), "its configuration was changed after training")
     return Bundle(setup, weights, training["derivation"], training["record"])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _foreign(names: set[str]) -> str:

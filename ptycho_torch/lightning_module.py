@@ -1,20 +1,17 @@
 """Lightning's view of training: steps, logged losses, optimiser, schedule. No physics here."""
 
-import math
-
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from ptycho_config import TrainingConfig, TrainingSetup
-from ptycho_torch.losses import LossTerms, cluster_loss, pattern_loss
+from ptycho_config import Amplitude, TrainingSetup
+from ptycho_torch.losses import LossTerms, cluster_loss, label_loss, pattern_loss, regularisation
 from ptycho_torch.model import Reconstructor
-from ptycho_torch.records import Batch
-
-EXPONENTIAL_DECAY = 0.95
+from ptycho_torch.optimisation import build_optimizer, clip_adaptively, learning_rate_factor
+from ptycho_torch.records import Batch, Prediction
 
 
 class TrainingModule(pl.LightningModule):
@@ -25,17 +22,23 @@ class TrainingModule(pl.LightningModule):
         self.model = model
         self.configuration = setup
         self.steps_per_epoch = steps_per_epoch
-        self.pattern_loss = pattern_loss(setup.training.torch_loss_mode)
+        self.pattern_loss = pattern_loss(setup.training)
 
     def terms(self, batch: Batch) -> LossTerms:
         """The loss of one batch, by its terms."""
-        return cluster_loss(
-            self.model(batch),
-            batch,
-            self.pattern_loss,
-            self.configuration.torch.overlap,
-            merge=self.configuration.training.model.object_big,
-        )
+        options, training = self.configuration.torch, self.configuration.training
+        patches, probes = self.model(batch)
+        if training.model.model_type == "supervised":
+            assert batch.label is not None
+            data, nothing = label_loss(patches, batch.label), patches.real.new_zeros(())
+            terms = LossTerms(data, nothing, nothing, data)
+        else:
+            gain = options.forward.amplitude_physics_gain if isinstance(options.forward, Amplitude) else 1.0
+            prediction = Prediction(patches * gain, probes)
+            merge = training.model.object_big
+            terms = cluster_loss(prediction, batch, self.pattern_loss, options.overlap, merge=merge)
+        term = regularisation(patches, options.regularisation)
+        return terms._replace(regularisation=term, total=terms.total + term)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The total loss, logged as `train_loss` with its terms."""
@@ -55,6 +58,26 @@ class TrainingModule(pl.LightningModule):
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(batch.amplitude))
         return terms.total
 
+    def on_before_optimizer_step(self, _: Optimizer) -> None:
+        """Log the norm of the gradient, before anything clips it, where that is asked for."""
+        record = self.configuration.torch.record
+        if record.log_grad_norm and self.global_step % record.grad_norm_log_freq == 0:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            self.log("grad_norm", torch.nn.utils.get_total_norm(gradients), on_step=True)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By norm or value as Lightning does it, or adaptively."""
+        training = self.configuration.training
+        if training.gradient_clip_algorithm != "agc":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif training.gradient_clip_val is not None:
+            clip_adaptively(self.model.parameters(), training.gradient_clip_val)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser and schedule; schedules without feedback advance every step."""
         training = self.configuration.training
@@ -68,41 +91,8 @@ class TrainingModule(pl.LightningModule):
                 threshold=training.plateau_threshold,
             )
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+        stages = self.configuration.torch.stages
         schedule = LambdaLR(
-            optimizer, lambda step: learning_rate_factor(training, step, self.steps_per_epoch)
+            optimizer, lambda step: learning_rate_factor(training, stages, step, self.steps_per_epoch)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def build_optimizer(model: torch.nn.Module, training: TrainingConfig, learning_rate: float) -> Optimizer:
-    """The optimiser that `training.optimizer` names, over all parameters."""
-    parameters, decay = model.parameters(), training.weight_decay
-    betas = (training.adam_beta1, training.adam_beta2)
-    match training.optimizer:
-        case "adam":
-            return Adam(parameters, learning_rate, betas=betas, weight_decay=decay)
-        case "adamw":
-            return AdamW(parameters, learning_rate, betas=betas, weight_decay=decay)
-        case "sgd":
-            momentum = training.momentum
-            return SGD(parameters, learning_rate, momentum, weight_decay=decay, nesterov=momentum > 0)
-
-
-def learning_rate_factor(training: TrainingConfig, step: int, steps_per_epoch: int) -> float:
-    """Learning rate over its first value after `step` optimiser steps.
-
-    Exponential: `0.95^epoch`. WarmupCosine: linear over `lr_warmup_epochs`, then
-    `m + (1 - m)(1 + cos(pi t)) / 2` with `m = lr_min_ratio` and t from 0 to 1 at the end.
-    """
-    match training.scheduler:
-        case "Exponential":
-            return float(EXPONENTIAL_DECAY ** (step // steps_per_epoch))
-        case "WarmupCosine":
-            warmup = training.lr_warmup_epochs * steps_per_epoch
-            if step < warmup:
-                return (step + 1) / warmup
-            remaining = max(1, training.nepochs * steps_per_epoch - warmup)
-            floor, passed = training.lr_min_ratio, min(1.0, (step - warmup) / remaining)
-            return floor + (1 - floor) * (1 + math.cos(math.pi * passed)) / 2
-        case _:
-            return 1.0

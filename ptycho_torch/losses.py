@@ -1,16 +1,16 @@
-"""Losses: how a predicted pattern disagrees with the measured one.
+"""Losses: how a predicted pattern disagrees with the measured one, and what a patch should not do.
 
 Intensities are in units of the scan's mean, so that losses of different scans compare; the
 Poisson terms are exactly the likelihood of the counts divided by the mean count per pixel.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ptycho_config import OverlapOptions
+from ptycho_config import OverlapOptions, RegularisationOptions, TrainingConfig
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.physics.overlap import cross_patterns, merge_group
 from ptycho_torch.records import Batch, Prediction
@@ -35,16 +35,66 @@ def amplitude_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
     return (torch.sqrt(rate + RATE_FLOOR) - measured).abs().mean()
 
 
-def pattern_loss(mode: Literal["poisson", "mae"]) -> PatternLoss:
+def energy_matched_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
+    """`amplitude_mae` of `a^2 L` with `a^2 = sum A^2 / sum L` for each pattern `(..., N, N)`: only
+    the shape of a pattern counts, not how bright it is."""
+    energy = rate.sum(dim=(-2, -1), keepdim=True)
+    ratio = amplitude.square().sum(dim=(-2, -1), keepdim=True) / (energy + RATE_FLOOR)
+    return amplitude_mae(rate * ratio, amplitude)
+
+
+def pattern_loss(training: TrainingConfig) -> PatternLoss:
     """The function that `training.torch_loss_mode` names."""
-    return {"poisson": poisson_deviance, "mae": amplitude_mae}[mode]
+    if training.torch_loss_mode == "poisson":
+        return poisson_deviance
+    return energy_matched_mae if training.torch_mae_pred_l2_match_target else amplitude_mae
+
+
+def total_variation(rows: Tensor, columns: Tensor) -> Tensor:
+    """`mean |d_y x| + mean |d_x x|` from first differences along both axes."""
+    return rows.abs().mean() + columns.abs().mean()
+
+
+def _amplitude_term(kind: str, patches: Tensor) -> Tensor:
+    amplitude = torch.sqrt(patches.real.square() + patches.imag.square() + RATE_FLOOR)
+    if kind == "Total_Variation":
+        return total_variation(amplitude.diff(dim=-2), amplitude.diff(dim=-1))
+    return (amplitude - amplitude.mean(dim=(-2, -1), keepdim=True)).abs().mean()
+
+
+def _phase_term(kind: str, patches: Tensor) -> Tensor:
+    """Differences of phases are phases of products, so a wrap is no jump."""
+    if kind == "Total_Variation":
+        rows = torch.angle(patches[..., 1:, :] * patches[..., :-1, :].conj())
+        columns = torch.angle(patches[..., 1:] * patches[..., :-1].conj())
+        return total_variation(rows, columns)
+    return torch.angle(patches * patches.mean(dim=(-2, -1), keepdim=True).conj()).abs().mean()
+
+
+def regularisation(patches: Tensor, options: RegularisationOptions) -> Tensor:
+    """The terms on amplitude and phase of patches `(..., N, N)`, per pixel, with their weights."""
+    term = patches.real.new_zeros(())
+    if options.amp_loss is not None:
+        term = term + options.amp_loss_coeff * _amplitude_term(options.amp_loss, patches)
+    if options.phase_loss is not None:
+        term = term + options.phase_loss_coeff * _phase_term(options.phase_loss, patches)
+    return term
+
+
+def label_loss(patches: Tensor, label: Tensor) -> Tensor:
+    """`2 mean ||O| - |L|| + 4 mean |arg(O L*)|`: amplitude and phase of a known object, the phase
+    difference wrapped. Patches and labels `(..., N, N)` complex."""
+    amplitude = (patches.abs() - label.abs()).abs().mean()
+    return 2 * amplitude + 4 * torch.angle(patches * label.conj()).abs().mean()
 
 
 class LossTerms(NamedTuple):
-    """The data term, the unweighted overlap term, and `total = data + weight * overlap`."""
+    """The data term, the unweighted overlap term, the regularisation, and
+    `total = data + weight * overlap + regularisation`."""
 
     data: Tensor
     overlap: Tensor
+    regularisation: Tensor
     total: Tensor
 
 
@@ -53,17 +103,21 @@ def cluster_loss(
 ) -> LossTerms:
     """The loss of a batch of clusters; `merge` lets the members of a group form one object."""
     patches, probes = prediction
+    nothing = patches.real.new_zeros(())
     if merge:
         group = merge_group(
-            patches[:, : batch.merged], probes[:, : batch.merged], batch.centre_yx[:, : batch.merged]
+            patches[:, : batch.merged],
+            probes[:, : batch.merged],
+            batch.centre_yx[:, : batch.merged],
+            overlap.merge_weighting,
         )
         members = torch.cat([group, patches[:, batch.merged :]], dim=1)
     else:
         members = patches
     data = loss(diffraction_intensity(members, probes), batch.amplitude)
     if overlap.weight == 0:
-        return LossTerms(data, torch.zeros_like(data), data)
+        return LossTerms(data, nothing, nothing, data)
     cross = cross_patterns(patches, probes, batch.centre_yx)
     measured = batch.amplitude[:, cross.target].flatten(0, 1)
     disagreement = loss(cross.intensity, measured)
-    return LossTerms(data, disagreement, data + overlap.weight * disagreement)
+    return LossTerms(data, disagreement, nothing, data + overlap.weight * disagreement)

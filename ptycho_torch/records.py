@@ -18,13 +18,15 @@ class Dataset:
 
     intensity `(n, N, N)` float32, zero frequency at `[N/2, N/2]`, in counts or in the square
     of the file's amplitude unit; position_yx `(n, 2)` float64, patch centres; probe
-    `(P, N, N)` complex64 in the square root of the unit of intensity.
+    `(P, N, N)` complex64 in the square root of the unit of intensity; label `(n, N, N)` complex64,
+    the object patch of each pattern, where the file has them.
     """
 
     name: str
     intensity: NDArray[np.float32]
     position_yx: NDArray[np.float64]
     probe: NDArray[np.complex64]
+    label: NDArray[np.complex64] | None = None
 
 
 @attrs.frozen(eq=False)
@@ -33,7 +35,8 @@ class Scan:
 
     amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is
     an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
-    this scan times `object_scale` is the object of the dataset, whose probe it belongs to.
+    this scan times `object_scale` is the object of the dataset, whose probe it belongs to; label
+    `(n, N, N)` complex64 is in the units of this scan.
     """
 
     amplitude: Tensor
@@ -41,21 +44,26 @@ class Scan:
     centre_yx: Tensor
     fraction_yx: Tensor
     object_scale: float
+    label: Tensor | None = None
 
 
 @attrs.frozen(eq=False)
 class Groups:
-    """Which patterns go together: members `(B, C)` and candidate partners `(B, K)`, int64."""
+    """Which patterns go together: members `(B, C)` and candidate partners `(B, K)`, int64.
+
+    left_out: patterns that could have been centres but have too few neighbours.
+    """
 
     members: NDArray[np.int64]
     neighbours: NDArray[np.int64]
+    left_out: int = 0
 
 
 class Batch(NamedTuple):
     """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
 
     amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
-    fraction_yx `(B, S, 2)` float32.
+    fraction_yx `(B, S, 2)` float32, label `(B, S, N, N)` complex64 or None.
     """
 
     amplitude: Tensor
@@ -63,6 +71,7 @@ class Batch(NamedTuple):
     centre_yx: Tensor
     fraction_yx: Tensor
     merged: int
+    label: Tensor | None = None
 
 
 class Prediction(NamedTuple):

@@ -23,6 +23,9 @@ from ptycho_torch.cli.options import add_flags
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that can be said about a training."""
     add_flags(parser, TrainingSetup, TRAINING)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint in the output folder"
+    )
     add_profile_flag(parser)
     add_shared_flags(parser)
     parser.set_defaults(work=work)
@@ -53,7 +56,7 @@ def work(arguments: argparse.Namespace) -> None:
                 read_scan(path, setup.torch.scale.domain)
         look(arguments, configs, delta)
         return
-    result = train(profile=profile, sources=sources)
+    result = train(profile=profile, sources=sources, resume=arguments.resume)
     history, seconds = result.record["history"], result.record["seconds"]["training"]
     print(
         f"trained {len(history['train_loss'])} epochs in {seconds:.0f} s, kept epoch "

@@ -2,27 +2,30 @@
 
 import logging
 import math
+import pickle
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ptycho_config import PyTorchExecutionConfig, TrainingSetup
 from ptycho_torch.data.batches import BatchSampler, ClusterDataset
-from ptycho_torch.errors import DivergedError
+from ptycho_torch.errors import DataError, DivergedError, MissingFileError
 from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.model import Reconstructor
+from ptycho_torch.output_scale import RectangularScale
+from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.records import Batch
 
 
@@ -42,6 +45,14 @@ class EpochRecord(Callback):
         self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
         self.visible = visible
         self.bar: tqdm[Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history, so that a resumed training goes on where it was."""
+        return {"history": {name: list(values) for name, values in self.history.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the history of a checkpoint."""
+        self.history = state_dict["history"]
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Open the bar over all steps, if standard error is a terminal."""
@@ -84,10 +95,13 @@ def fit(
     *,
     seed: int,
     folder: Path,
+    resume_from: Path | None = None,
 ) -> Fit:
     """Train `model` in place; afterwards it holds the weights of the best epoch.
 
     Without validation data or with checkpointing switched off, the weights of the last epoch.
+    resume_from: a checkpoint of the same training, which then goes on as if it had never
+    stopped. Raises DataError for a checkpoint that cannot be used.
     """
     loader = _loader(training, setup, seed, shuffle=not setup.training.sequential_sampling)
     validation_loader = None if validation is None else _loader(validation, setup, seed, shuffle=False)
@@ -96,10 +110,14 @@ def fit(
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
     best = _checkpoint(setup.execution, folder, monitored=validation is not None)
     callbacks = [record, *_stopping(setup.execution, validation), *([best] if best else [])]
+    if resume_from is None:
+        _calibrate(model, next(iter(loader)))
+    else:
+        _check_resumable(resume_from, module, setup.training.nepochs)
     start = time.perf_counter()
     with _process_left_as_found():
         trainer = _trainer(setup, folder, callbacks)
-        trainer.fit(module, loader, validation_loader)
+        trainer.fit(module, loader, validation_loader, ckpt_path=resume_from)
     seconds = time.perf_counter() - start
     _refuse_divergence(record.history, setup.execution.learning_rate)
     kept = len(record.history["train_loss"]) - 1
@@ -108,6 +126,29 @@ def fit(
         module.load_state_dict(stored["state_dict"])
         kept = int(stored["epoch"])
     return Fit(record.history, kept, seconds)
+
+
+@torch.no_grad()
+def _calibrate(model: Reconstructor, batch: Batch) -> None:
+    """Scales that start from the data get their first value from the first batch."""
+    if isinstance(model.scale, RectangularScale) and model.scale.from_data:
+        patches, probes = model(batch)
+        model.scale.calibrate(batch.amplitude.square(), diffraction_intensity(patches, probes))
+
+
+def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
+    """Read the checkpoint as data first: one that would run code is refused here."""
+    if not path.is_file():
+        raise MissingFileError(str(path), "there is no checkpoint to resume from", "train without --resume")
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(stored["state_dict"])
+    except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(str(path), f"is no checkpoint of this training: {error}") from None
+    if stored["epoch"] + 1 >= epochs:
+        raise DataError(
+            str(path), f"has {stored['epoch'] + 1} of {epochs} epochs already", "raise --max_epochs to go on"
+        )
 
 
 @contextmanager
@@ -121,6 +162,8 @@ def _process_left_as_found() -> Iterator[None]:
         # Batches are one gather from memory: loader processes would only add copies.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
+        # A folder may be used again, and must be to resume.
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
         # Lightning's own use of torch internals, nothing a user could change.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         try:
@@ -182,18 +225,34 @@ def _stopping(execution: PyTorchExecutionConfig, validation: ClusterDataset | No
     ]
 
 
+def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
+    name = setup.torch.record.experiment_name
+    match setup.execution.logger_backend:
+        case "csv":
+            return CSVLogger(folder, name="lightning_logs")
+        case "tensorboard":
+            return TensorBoardLogger(folder, name="lightning_logs")
+        case "mlflow":
+            return MLFlowLogger(name, tracking_uri=(folder / "mlruns").absolute().as_uri())
+        case None:
+            return False
+
+
 def _trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback]) -> pl.Trainer:
     training, execution = setup.training, setup.execution
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    adaptive = training.gradient_clip_algorithm == "agc"
     return pl.Trainer(
         accelerator=execution.accelerator,
         devices=execution.devices,
         deterministic=execution.deterministic,
         max_epochs=training.nepochs,
         accumulate_grad_batches=execution.accum_steps,
-        gradient_clip_val=training.gradient_clip_val,
-        gradient_clip_algorithm=training.gradient_clip_algorithm,
-        logger=CSVLogger(folder, name="lightning_logs") if execution.logger_backend == "csv" else False,
+        # Adaptive clipping is the module's own.
+        gradient_clip_val=None if adaptive else training.gradient_clip_val,
+        gradient_clip_algorithm=None if adaptive else training.gradient_clip_algorithm,
+        precision=execution.precision,
+        logger=_logger(setup, folder),
         callbacks=callbacks,
         enable_checkpointing=execution.enable_checkpointing,
         enable_progress_bar=False,

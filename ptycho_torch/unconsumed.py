@@ -7,24 +7,16 @@ from typing import Any
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import (
-    Amplitude,
     Cnn,
-    DataOptions,
     Ffno,
     Fno,
     FnoVanilla,
-    FourQuadrant,
-    GroupingOptions,
     InferenceConfig,
     InferenceSetup,
-    MinDistance,
     ModelConfig,
     NeuralopUno,
-    OverlapOptions,
     PyTorchExecutionConfig,
     RecordOptions,
-    RectangularScaled,
-    RegularisationOptions,
     ScaleOptions,
     StageOptions,
     StitchOptions,
@@ -38,20 +30,17 @@ from ptycho_config.transform import apply, blame
 _NETWORK = "belongs to a network that is not available yet; this version has architecture 'primed'"
 _PROBE = "needs the probe options, which are not available yet; the probe of the file is used as it is"
 _TRAINING_ONLY = "is not available yet; the physics-informed patterns loss is the only loss term"
-_OVERSAMPLING = "oversampling is not available yet; groups are one per pattern at most"
 _RECON_LOG = "logging of reconstructions while training is not available yet"
 _SCALE = "is not available yet; scans are scaled by their own mean energy, probes by their own power"
 _WHOLE = "whole patches are stitched, weighted by their illumination"
-_WEIGHTING = "is not available yet; patches are weighted by their illumination"
-_RULE = "this rule is not available yet; this version has 'nearest'"
-_STAGES = "staged schedules and fine-tuning are not available yet"
+_STATISTICS = "is not available yet; losses are logged"
+_STAGES = "fine-tuning is not available yet"
 _DUPLICATE = "is set in one place only: use {}"
 _RENAMED = "is an older name: use {}"
 
 UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
     {
         ModelConfig: {
-            "model_type": "supervised training is not available yet; this version has 'pinn'",
             **dict.fromkeys(
                 (
                     "n_filters_scale",
@@ -70,38 +59,22 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
                 ),
                 _NETWORK,
             ),
-            **dict.fromkeys(
-                (
-                    "probe_mask",
-                    "probe_mask_sigma",
-                    "probe_mask_diameter",
-                    "probe_scale",
-                    "gaussian_smoothing_sigma",
-                ),
-                _PROBE,
-            ),
+            "probe_scale": _SCALE,
         },
         TrainingConfig: {
             **dict.fromkeys(("mae_weight", "nll_weight"), "is not available yet: use torch_loss_mode"),
             **dict.fromkeys(("realspace_mae_weight", "realspace_weight"), _TRAINING_ONLY),
             "n_images": _RENAMED.format("n_groups"),
-            "enable_oversampling": _OVERSAMPLING,
-            "neighbor_pool_size": _OVERSAMPLING,
             "positions_provided": "scans without positions cannot be reconstructed",
             "probe_trainable": _PROBE,
-            "intensity_scale_trainable": "the intensity scale follows from the units; nothing is trained",
-            "torch_mae_pred_l2_match_target": _TRAINING_ONLY,
         },
         InferenceConfig: {
             "n_images": _RENAMED.format("n_groups"),
-            "enable_oversampling": _OVERSAMPLING,
-            "neighbor_pool_size": _OVERSAMPLING,
             "debug": "is a flag of the commands: use --debug",
         },
         PyTorchExecutionConfig: {
             "devices": "several devices are not available yet",
             "strategy": "several devices are not available yet",
-            "precision": "mixed precision is not available yet",
             "gradient_clip_val": _DUPLICATE.format("training.gradient_clip_val"),
             "gradient_clip_algorithm": _DUPLICATE.format("training.gradient_clip_algorithm"),
             "scheduler": _DUPLICATE.format("training.scheduler"),
@@ -123,29 +96,15 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
             "middle_trim": _WHOLE,
             "pad_eval": _WHOLE,
         },
-        DataOptions: {"phase_subtraction": "belongs to supervised training, which is not available yet"},
         ScaleOptions: dict.fromkeys(("normalize", "data_scaling", "probe_normalize"), _SCALE),
-        GroupingOptions: {
-            "groups_per_centre": _OVERSAMPLING,
-            **dict.fromkeys(("x_bounds", "y_bounds"), "is not available yet; the whole scan is used"),
-        },
-        Amplitude: dict.fromkeys(("amplitude_physics_gain", "intensity_scale"), _SCALE),
-        OverlapOptions: {"merge_weighting": _WEIGHTING},
-        RegularisationOptions: dict.fromkeys(
-            ("amp_loss", "amp_loss_coeff", "phase_loss", "phase_loss_coeff"), _TRAINING_ONLY
-        ),
-        StageOptions: dict.fromkeys(specs(StageOptions), _STAGES),
+        StageOptions: dict.fromkeys(("epochs_fine_tune", "fine_tune_gamma"), _STAGES),
         StitchOptions: {
             "patch_weighting": _WHOLE,
             "varpro_scaling": "is not available yet",
             "window": "is not available yet; pictures show the whole object",
         },
         RecordOptions: {
-            "experiment_name": "loggers that have experiments are not available yet",
-            **dict.fromkeys(
-                ("log_grad_norm", "grad_norm_log_freq", "log_patch_stats", "patch_stats_limit"),
-                "is not available yet; losses are logged",
-            ),
+            **dict.fromkeys(("log_patch_stats", "patch_stats_limit"), _STATISTICS),
         },
     }
 )
@@ -154,21 +113,10 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
 UNAVAILABLE: Mapping[type, str] = MappingProxyType(
     {
         **dict.fromkeys((Cnn, Fno, FnoVanilla, Ffno, NeuralopUno), _NETWORK),
-        RectangularScaled: "this forward model is not available yet; this version has 'amplitude'",
-        **dict.fromkeys((MinDistance, FourQuadrant), _RULE),
     }
 )
 
-PARTLY: Mapping[str, Mapping[Any, str]] = MappingProxyType(
-    {
-        "gradient_clip_algorithm": {"agc": "adaptive clipping is not available yet: use 'norm' or 'value'"},
-        "scheduler": {"MultiStage": _STAGES, "Adaptive": _STAGES},
-        "logger_backend": {
-            "tensorboard": "is not available yet: use 'csv' or null",
-            "mlflow": "is not available yet: use 'csv' or null",
-        },
-    }
-)
+PARTLY: Mapping[str, Mapping[Any, str]] = MappingProxyType({})
 
 
 READ_AT_INFERENCE = frozenset(

@@ -55,22 +55,27 @@ ORDER = {
         "physics.patches",
         "physics.projection",
         "physics.overlap",
+        "physics.probe",
         "physics.simulate",
         "nets.unet",
         "nets.primed",
         "nets.build",
         "nets",
+        "output_scale",
         "model",
         "losses",
+        "optimisation",
         "stitch",
         "predict",
         "metrics",
         "data",
         "data.scan",
+        "data.neighbours",
         "data.grouping",
         "data.batches",
         "data.npz",
         "data.readers",
+        "data.labels",
         "files",
         "config_factory",
         "data.writers",
@@ -97,7 +102,7 @@ ORDER = {
         "cli.main",
     ],
 }
-PURE = {"physics", "nets", "model", "losses", "stitch", "predict", "records"}
+PURE = {"physics", "nets", "model", "output_scale", "optimisation", "losses", "stitch", "predict", "records"}
 FILE_LIBRARIES = {"pathlib", "h5py", "json", "zipfile", "logging", "os"}
 
 

@@ -13,9 +13,6 @@ class Amplitude:
     amplitude_physics_gain: float = field(
         default=1.0, check=positive, doc="factor on the predicted amplitude while training"
     )
-    intensity_scale: float = field(
-        default=1e4, check=positive, doc="first value of a trainable intensity scale"
-    )
 
 
 @config

@@ -72,6 +72,23 @@ def _training_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
+def _staged(setup: "TrainingSetup") -> Iterator[Problem]:
+    stages, scheduler = setup.torch.stages, setup.training.scheduler
+    lengths = (stages.stage_1_epochs, stages.stage_2_epochs, stages.stage_3_epochs)
+    if scheduler in ("MultiStage", "Adaptive") and stages.stage_1_epochs == 0:
+        yield Problem(
+            "training.scheduler",
+            f"{scheduler!r} has stages, but torch.stages.stage_1_epochs is 0",
+            hint="set the lengths of the stages, or another scheduler",
+        )
+    if scheduler not in ("MultiStage", "Adaptive") and any(lengths):
+        yield Problem(
+            "torch.stages.stage_1_epochs",
+            f"{lengths} epochs would have no effect: training.scheduler is {scheduler!r}",
+            hint="set training.scheduler to MultiStage or Adaptive",
+        )
+
+
 def _inference_pairs(setup: "InferenceSetup") -> Iterator[Problem]:
     yield from _one_network(setup.torch, setup.inference.model, "inference.model")
     yield from _forward_pair(setup.torch, setup.inference.model)
@@ -115,7 +132,7 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
-@config(constraints=(_training_pairs, _overlap_pair, _enough_neighbours, _validation_needed))
+@config(constraints=(_training_pairs, _staged, _overlap_pair, _enough_neighbours, _validation_needed))
 class TrainingSetup:
     """Configuration of a training run."""
 

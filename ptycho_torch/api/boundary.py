@@ -3,10 +3,12 @@
 import resource
 import secrets
 import sys
+from importlib.util import find_spec
 
 import torch
 
-from ptycho_config import ConfigError, Problem
+from ptycho_config import ConfigError, InferenceConfig, Problem, TorchOptions, TrainingConfig
+from ptycho_torch.data.grouping import GroupPlan
 
 
 def seed_or_fresh(seed: int | None) -> int:
@@ -23,6 +25,32 @@ def choose_device(accelerator: str) -> torch.device:
         hint = "use 'auto' or 'cpu'"
         raise ConfigError([Problem("execution.accelerator", message, hint=hint)], "the execution options")
     return torch.device(wanted)
+
+
+def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> GroupPlan:
+    """What a run asks of its groups."""
+    pool = run.neighbor_pool_size or run.neighbor_count
+    return GroupPlan(
+        gridsize=run.model.gridsize,
+        neighbor_count=run.neighbor_count,
+        n_groups=run.n_groups,
+        n_subsample=run.n_subsample,
+        sequential=isinstance(run, TrainingConfig) and run.sequential_sampling,
+        pool=pool if run.enable_oversampling else None,
+        options=options.grouping,
+    )
+
+
+_LOGGER_PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "mlflow": ("mlflow",)}
+
+
+def check_logger(backend: str | None) -> None:
+    """ConfigError where `execution.logger_backend` needs a package that is not installed."""
+    packages = _LOGGER_PACKAGES.get(backend or "", ())
+    if packages and not any(find_spec(name) for name in packages):
+        message = f"{backend!r} needs the package {packages[0]!r}, which is not installed"
+        hint = f"pip install {packages[0]}, or use 'csv' or null"
+        raise ConfigError([Problem("execution.logger_backend", message, hint=hint)], "the execution options")
 
 
 def peak_memory_mib() -> float:

@@ -22,7 +22,7 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.api.boundary import choose_device, peak_memory_mib, seed_or_fresh
+from ptycho_torch.api.boundary import choose_device, group_plan, peak_memory_mib, seed_or_fresh
 from ptycho_torch.bundle import Bundle, library_versions, load_bundle
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.readers import inspect_dataset, read_scan
@@ -68,7 +68,10 @@ class Reconstruction:
 def load(model_path: Path | str) -> Trained:
     """The model in a bundle, its weights checked name by name. Raises DataError."""
     bundle = load_bundle(Path(model_path))
-    model = build_model(bundle.setup.training.model, bundle.setup.torch, seed=0)
+    training = bundle.setup.training
+    model = build_model(
+        training.model, bundle.setup.torch, seed=0, intensity_scale=training.intensity_scale_trainable
+    )
     try:
         model.load_state_dict(bundle.weights)
     except RuntimeError as error:
@@ -96,7 +99,7 @@ def reconstruct(
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy, delta)
     dataset = read_scan(test_data_file, setup.torch.scale.domain)
-    scan = normalise(dataset)
+    scan = normalise(dataset, setup.inference.model)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     rows = _rows(dataset, setup, seed)
     folder = writable_folder(setup.inference.output_dir)
@@ -151,13 +154,7 @@ def _rows(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
     inference = setup.inference
     try:
         groups = plan_groups(
-            dataset.position_yx,
-            gridsize=inference.model.gridsize,
-            neighbor_count=inference.neighbor_count,
-            n_groups=inference.n_groups,
-            n_subsample=inference.n_subsample,
-            sequential=False,
-            rng=np.random.default_rng(seed),
+            dataset.position_yx, group_plan(inference, setup.torch), np.random.default_rng(seed)
         )
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None

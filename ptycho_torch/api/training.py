@@ -22,12 +22,13 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.api.boundary import choose_device, peak_memory_mib, seed_or_fresh
+from ptycho_torch.api.boundary import check_logger, choose_device, group_plan, peak_memory_mib, seed_or_fresh
 from ptycho_torch.bundle import Bundle, library_versions, save_bundle
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
 from ptycho_torch.data.grouping import plan_groups
+from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.readers import inspect_dataset, read_scan
-from ptycho_torch.data.scan import normalise
+from ptycho_torch.data.scan import normalise, split_positions
 from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses
 from ptycho_torch.files import writable_folder, write_json
@@ -55,11 +56,14 @@ def train(
     profile: str | Transform | None = DEFAULT_PROFILE,
     sources: Sources = Sources(),
     legacy: MutableMapping[str, Any] = legacy_params,
+    resume: bool = False,
 ) -> TrainingRun:
     """Train on a scan and write `wts.h5.zip`, `config.json`, `metrics.json` and `loss.png`.
 
     The named profile is a layer below everything else (`None` for none); `sources` carries
-    the other layers. Raises ConfigError or DataError before anything is written.
+    the other layers. `resume` goes on from the last checkpoint in the output folder, for which
+    `training.subsample_seed` must be what it was. Raises ConfigError or DataError before anything
+    is written.
     """
     configs, delta = resolve_training(train_data_file, output_dir, profile=profile, sources=sources)
     update_legacy_dict(legacy, delta)
@@ -68,9 +72,13 @@ def train(
     start = time.perf_counter()
     training, validation = _clusters(setup, seed)
     writable_folder(setup.training.output_dir)
-    model = build_model(setup.training.model, setup.torch, seed)
+    model = build_model(
+        setup.training.model, setup.torch, seed, intensity_scale=setup.training.intensity_scale_trainable
+    )
     prepared = time.perf_counter()
-    outcome = fit(model, setup, training, validation, seed=seed, folder=setup.training.output_dir)
+    folder = setup.training.output_dir
+    checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
+    outcome = fit(model, setup, training, validation, seed=seed, folder=folder, resume_from=checkpoint)
     record = {
         "history": outcome.history,
         "kept_epoch": outcome.kept_epoch,
@@ -111,6 +119,7 @@ def resolve_training(
     if checked:
         refuse_unconsumed(configs)
         choose_device(configs.config.execution.accelerator)
+        check_logger(configs.config.execution.logger_backend)
         _check_validation_scan(configs.config)
     return configs, delta
 
@@ -142,19 +151,17 @@ def _cut(scan: Scan, groups: Groups, rows: torch.Tensor, setup: TrainingSetup) -
 def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups]:
     training = setup.training
     dataset = read_scan(path, setup.torch.scale.domain)
+    if training.model.model_type == "supervised":
+        centre, _ = split_positions(dataset.position_yx)
+        side, subtract = training.model.N, setup.torch.data.phase_subtraction
+        dataset = attrs.evolve(dataset, label=read_labels(path, centre, side, subtract_phase=subtract))
     try:
         groups = plan_groups(
-            dataset.position_yx,
-            gridsize=training.model.gridsize,
-            neighbor_count=training.neighbor_count,
-            n_groups=training.n_groups,
-            n_subsample=training.n_subsample,
-            sequential=training.sequential_sampling,
-            rng=np.random.default_rng(seed),
+            dataset.position_yx, group_plan(training, setup.torch), np.random.default_rng(seed)
         )
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    return normalise(dataset), groups
+    return normalise(dataset, training.model), groups
 
 
 def _check_validation_scan(setup: TrainingSetup) -> None:

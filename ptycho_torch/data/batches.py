@@ -44,6 +44,7 @@ class ClusterDataset(TorchDataset[Batch]):
             centre_yx=scan.centre_yx[members],
             fraction_yx=scan.fraction_yx[members],
             merged=self.members.shape[1],
+            label=None if scan.label is None else scan.label[members],
         )
 
 

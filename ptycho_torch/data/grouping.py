@@ -1,51 +1,62 @@
 """Which patterns form a group: a frozen plan made by pure numpy code before any training."""
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from itertools import combinations
 
+import attrs
+import numpy as np
+
+from ptycho_config import FourQuadrant, GroupingOptions
+from ptycho_torch.data.neighbours import MISSING, Index, Position, candidates
 from ptycho_torch.records import Groups
 
 
-def plan_groups(
-    position_yx: NDArray[np.float64],
-    *,
-    gridsize: int,
-    neighbor_count: int,
-    n_groups: int | None,
-    n_subsample: int | None,
-    sequential: bool,
-    rng: np.random.Generator,
-) -> Groups:
-    """One group per chosen pattern: the pattern itself first, then `gridsize^2 - 1` distinct
-    others drawn from its `neighbor_count` nearest neighbours.
+@attrs.frozen(kw_only=True)
+class GroupPlan:
+    """What is asked of a plan; see the options of the same names.
 
-    The neighbours that were not drawn remain as candidate partners, nearest first. Raises
-    ValueError when the scan is too small for what is asked.
+    pool: neighbours that oversampling combines, None where patterns are used as often as
+    `groups_per_centre` says.
     """
-    keep = _subsample(len(position_yx), n_subsample, rng)
-    count = len(keep)
-    others = gridsize**2 - 1
-    wanted = count if n_groups is None else n_groups
-    if wanted > count:
-        raise ValueError(
-            f"n_groups is {wanted}, but there are {count} patterns; null takes one group per pattern"
-        )
-    if neighbor_count < others:
-        raise ValueError(
-            f"neighbor_count {neighbor_count} cannot fill groups of {others + 1} (gridsize {gridsize})"
-        )
-    if others >= count:
-        raise ValueError(f"a group of gridsize {gridsize} needs {others + 1} patterns, the scan has {count}")
-    seeds = _seeds(count, wanted, None if sequential else rng)
-    nearest = _nearest(position_yx[keep], seeds, min(neighbor_count, count - 1))
-    order = np.argsort(rng.random(nearest.shape), axis=1)
-    drawn, left = order[:, :others], np.sort(order[:, others:], axis=1)
-    members = np.concatenate([seeds[:, None], np.take_along_axis(nearest, drawn, axis=1)], axis=1)
-    return Groups(keep[members], keep[np.take_along_axis(nearest, left, axis=1)])
+
+    gridsize: int
+    neighbor_count: int
+    n_groups: int | None = None
+    n_subsample: int | None = None
+    sequential: bool = False
+    pool: int | None = None
+    options: GroupingOptions = GroupingOptions()
 
 
-def _subsample(count: int, wanted: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator) -> Groups:
+    """Groups of `gridsize^2` distinct patterns around centres, the centre first.
+
+    The other members are drawn from the neighbours that the rule allows; those that were not
+    drawn remain as candidate partners, nearest first. A centre with too few neighbours has no
+    group and is counted in `left_out`. Raises ValueError when the scan cannot give what is asked.
+    """
+    kept = _subsample(len(position_yx), plan.n_subsample, rng)
+    position = position_yx[kept]
+    others = plan.gridsize**2 - 1
+    if others >= len(kept):
+        raise ValueError(
+            f"a group of gridsize {plan.gridsize} needs {others + 1} patterns, the scan has {len(kept)}"
+        )
+    if plan.neighbor_count < others:
+        raise ValueError(
+            f"neighbor_count {plan.neighbor_count} cannot fill groups of {others + 1} "
+            f"(gridsize {plan.gridsize})"
+        )
+    centres = inside_bounds(position, plan.options)
+    reach = max(plan.neighbor_count, plan.pool or 0)
+    beside = candidates(position, centres, plan.options.neighbors, reach)
+    usable = (beside != MISSING).sum(axis=1) >= others
+    if not usable.any() and others:
+        raise ValueError(f"no pattern has {others} neighbours as torch.grouping.neighbors demands")
+    members, partners = _drawn(centres[usable], beside[usable], others, plan, rng)
+    return Groups(kept[members], kept[partners], left_out=int((~usable).sum()))
+
+
+def _subsample(count: int, wanted: int | None, rng: np.random.Generator) -> Index:
     if wanted is None:
         return np.arange(count)
     if wanted > count:
@@ -53,20 +64,71 @@ def _subsample(count: int, wanted: int | None, rng: np.random.Generator) -> NDAr
     return np.sort(rng.choice(count, wanted, replace=False))
 
 
-def _seeds(count: int, wanted: int, rng: np.random.Generator | None) -> NDArray[np.int64]:
-    if rng is None or wanted == count:
+def inside_bounds(position_yx: Position, options: GroupingOptions) -> Index:
+    """Patterns whose position lies in the given parts of the scan's height and width."""
+    extent = np.ptp(position_yx, axis=0)
+    part = (position_yx - position_yx.min(axis=0)) / np.where(extent > 0, extent, 1.0)
+    low, high = np.array([options.y_bounds, options.x_bounds]).T
+    # A scan along a line has no width to take a part of.
+    found: Index = np.flatnonzero(((extent == 0) | ((part >= low) & (part <= high))).all(axis=1))
+    if len(found) == 0:
+        raise ValueError(
+            f"no position lies inside torch.grouping x_bounds {options.x_bounds}, y_bounds {options.y_bounds}"
+        )
+    return found
+
+
+def _drawn(
+    centres: Index, beside: Index, others: int, plan: GroupPlan, rng: np.random.Generator
+) -> tuple[Index, Index]:
+    """Members `(B, C)` and candidate partners `(B, K)` of the groups that are asked for."""
+    repeats = plan.options.groups_per_centre
+    total = len(centres) * repeats
+    wanted = total if plan.n_groups is None else plan.n_groups
+    if wanted > total and plan.pool is not None and others:
+        return _combined(centres, beside[:, : plan.pool], others, wanted, rng)
+    if wanted > total:
+        raise ValueError(
+            f"n_groups is {wanted}, but there are {total} groups ({len(centres)} centres, {repeats} each); "
+            "null takes them all, enable_oversampling combines neighbours in more ways"
+        )
+    rows = _rows(total, wanted, None if plan.sequential else rng) // repeats
+    if isinstance(plan.options.neighbors, FourQuadrant):
+        return _quadrant_members(centres[rows], beside[rows])
+    chosen = beside[rows, : plan.neighbor_count]
+    missing = chosen == MISSING
+    order = np.argsort(np.where(missing, np.inf, rng.random(chosen.shape)), axis=1)
+    drawn, left = order[:, :others], np.sort(order[:, others:], axis=1)
+    members = np.concatenate([centres[rows][:, None], np.take_along_axis(chosen, drawn, axis=1)], axis=1)
+    # Where there is no further partner, the nearest neighbour stands in.
+    filled = np.where(missing, chosen[:, :1], chosen)
+    return members, np.take_along_axis(filled, left, axis=1)
+
+
+def _rows(total: int, wanted: int, rng: np.random.Generator | None) -> Index:
+    if rng is None or wanted == total:
         return np.arange(wanted)
-    return np.sort(rng.choice(count, wanted, replace=False))
+    return np.sort(rng.choice(total, wanted, replace=False))
 
 
-def _nearest(position_yx: NDArray[np.float64], seeds: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """The k nearest others of each seed, `(B, k)`; the seed itself is never among them."""
-    if k == 0:
-        return np.empty((len(seeds), 0), np.int64)
-    _, found = cKDTree(position_yx).query(position_yx[seeds], k=k + 1, workers=-1)
-    found = np.atleast_2d(np.asarray(found, np.int64))
-    # Coinciding positions may list the seed anywhere, or not at all: then the farthest goes.
-    itself = found == seeds[:, None]
-    itself[~itself.any(axis=1), -1] = True
-    others: NDArray[np.int64] = found[~itself].reshape(len(seeds), k)
-    return others
+def _quadrant_members(centres: Index, beside: Index) -> tuple[Index, Index]:
+    """The four quadrants, an empty one taken by the centre; the centre is the partner otherwise."""
+    members = np.where(beside == MISSING, centres[:, None], beside)
+    partners = np.where((beside == MISSING).any(axis=1, keepdims=True), members[:, :1], centres[:, None])
+    return members, partners
+
+
+def _combined(
+    centres: Index, pool: Index, others: int, wanted: int, rng: np.random.Generator
+) -> tuple[Index, Index]:
+    """`wanted` different groups: a centre with any `others` of its pool."""
+    subsets = np.array(list(combinations(range(pool.shape[1]), others)), np.int64)
+    total = len(centres) * len(subsets)
+    if wanted > total:
+        raise ValueError(
+            f"n_groups is {wanted}, but {len(centres)} centres with {pool.shape[1]} neighbours each make "
+            f"{total} different groups; raise neighbor_pool_size"
+        )
+    centre, subset = np.divmod(np.sort(rng.choice(total, wanted, replace=False)), len(subsets))
+    drawn = np.take_along_axis(pool[centre], subsets[subset], axis=1)
+    return np.concatenate([centres[centre][:, None], drawn], axis=1), pool[centre]

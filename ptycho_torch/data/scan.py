@@ -3,28 +3,45 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ptycho_config import ModelConfig
+from ptycho_torch.physics.diffraction import power
+from ptycho_torch.physics.probe import smoothed, soft_disk
 from ptycho_torch.records import Dataset, Scan
 
 
-def normalise(dataset: Dataset) -> Scan:
+def normalise(dataset: Dataset, model: ModelConfig = ModelConfig()) -> Scan:
     """`A = sqrt(I / <I>)`, `P -> P N / |P|`, so that an object of unit modulus fits on average.
 
     With `<I>` the mean intensity per pixel and `|P|^2 = sum|P|^2`, the object of the dataset
-    is the network's object times `object_scale = N sqrt(<I>) / |P|`.
+    is the network's object times `object_scale = N sqrt(<I>) / |P|`. The model decides whether
+    the probe is smoothed or masked before.
     """
     side = dataset.probe.shape[-1]
     mean = float(dataset.intensity.mean(dtype=np.float64))
-    norm = float(np.sqrt(np.square(np.abs(dataset.probe.astype(np.complex128))).sum()))
+    probe = prepared_probe(torch.from_numpy(dataset.probe), model)
+    norm = float(power(probe.to(torch.complex128)).sum().sqrt())
     ordered = np.fft.ifftshift(dataset.intensity, axes=(-2, -1))
     centre, fraction = split_positions(dataset.position_yx)
+    scale = side * mean**0.5 / norm
     return Scan(
         amplitude=torch.from_numpy(np.sqrt(ordered / np.float32(mean))),
-        probe=torch.from_numpy(dataset.probe * np.complex64(side / norm)),
+        probe=probe * (side / norm),
         centre_yx=torch.from_numpy(centre),
         fraction_yx=torch.from_numpy(fraction),
-        object_scale=side * mean**0.5 / norm,
+        object_scale=scale,
+        label=None if dataset.label is None else torch.from_numpy(dataset.label) / scale,
     )
+
+
+def prepared_probe(probe: Tensor, model: ModelConfig) -> Tensor:
+    """The probe `(P, N, N)` smoothed and masked as the model says."""
+    if model.gaussian_smoothing_sigma > 0:
+        probe = smoothed(probe, model.gaussian_smoothing_sigma)
+    if model.probe_mask:
+        probe = probe * soft_disk(probe.shape[-1], model.probe_mask_diameter, model.probe_mask_sigma)
+    return probe
 
 
 def split_positions(

@@ -25,7 +25,13 @@ class PrimedNet(nn.Module):
         self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
 
     def forward(self, amplitude: Tensor, probe: Tensor) -> Tensor:
-        """Measured amplitude `(B, N, N)` and probe `(B, P, N, N)` to patches `(B, N, N)` complex."""
+        """Measured amplitude `(B, S, N, N)` and probe `(B, S, P, N, N)` to patches `(B, S, N, N)`
+        complex; patterns do not see each other."""
+        patches = self._patches(amplitude.flatten(0, 1), probe.flatten(0, 1))
+        grouped: Tensor = patches.unflatten(0, amplitude.shape[:2])
+        return grouped
+
+    def _patches(self, amplitude: Tensor, probe: Tensor) -> Tensor:
         illumination = mode_sum_intensity(probe).sqrt()
         illumination = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
         patch = torch.ones_like(probe[:, 0])
@@ -35,5 +41,6 @@ class PrimedNet(nn.Module):
                 [gradient.real, gradient.imag, patch.real - 1.0, patch.imag, illumination], dim=1
             )
             change = correction(features.contiguous(memory_format=torch.channels_last))
+            change = change.float()
             patch = patch + step * gradient + torch.complex(change[:, 0], change[:, 1])
         return patch

@@ -1,6 +1,6 @@
 """What overlapping patches say about each other's patterns."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,15 +33,35 @@ def cross_patterns(patches: Tensor, probes: Tensor, centre_yx: Tensor) -> CrossP
     return CrossPatterns(diffraction_intensity(swapped, probes[:, target].flatten(0, 1)), target)
 
 
-def merge_group(patches: Tensor, probes: Tensor, centre_yx: Tensor) -> Tensor:
+Weighting = Literal["probe", "central_mask", "uniform"]
+
+
+def merge_weights(probes: Tensor, weighting: Weighting) -> Tensor:
+    """How much each pixel of a patch counts where patches overlap, `(..., P, N, N)` to `(..., N, N)`.
+
+    probe: its illumination `sum_p |P_p|^2`; central_mask: 1 in the central N/2 square, 0 outside;
+    uniform: 1 everywhere.
+    """
+    if weighting == "probe":
+        return mode_sum_intensity(probes)
+    weights = torch.ones_like(probes.real[..., 0, :, :])
+    if weighting == "central_mask":
+        side = weights.shape[-1]
+        centre = torch.zeros(side, device=weights.device)
+        centre[side // 4 : side // 4 + side // 2] = 1.0
+        weights = weights * centre[:, None] * centre
+    return weights
+
+
+def merge_group(patches: Tensor, probes: Tensor, centre_yx: Tensor, weighting: Weighting = "probe") -> Tensor:
     """Patches `(B, C, N, N)` replaced by cuts of the one object that they form together.
 
-    The group's object is the mean of its patches weighted by their illumination
-    `sum_p |P_p|^2`; cutting it again makes every pattern of the group answer to all patches.
+    The group's object is the weighted mean of its patches; cutting it again makes every pattern
+    of the group answer to all patches.
     """
     if patches.shape[1] == 1:
         return patches
     corner = (centre_yx - centre_yx.amin(dim=1, keepdim=True)).to(probes.real.dtype)
     side = patches.shape[-1] + int(corner.max())
-    region = merge(patches, mode_sum_intensity(probes), corner, side)
+    region = merge(patches, merge_weights(probes, weighting), corner, side)
     return cut(region, corner, patches.shape[-1])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ptycho_torch.data.batches import BatchSampler, ClusterDataset, cluster_dataset, split_rows
-from ptycho_torch.data.grouping import plan_groups
+from ptycho_torch.data.grouping import GroupPlan, plan_groups
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.records import Dataset
@@ -14,15 +14,8 @@ from ptycho_torch.records import Dataset
 def _clusters(partners: int) -> ClusterDataset:
     made = simulate_scan(natural_object("camera", "coins", 104), seed=0)
     dataset = Dataset("simulated", made.counts, made.position_yx, made.probe)
-    groups = plan_groups(
-        dataset.position_yx,
-        gridsize=1,
-        neighbor_count=4,
-        n_groups=None,
-        n_subsample=None,
-        sequential=False,
-        rng=np.random.default_rng(0),
-    )
+    plan = GroupPlan(gridsize=1, neighbor_count=4)
+    groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(0))
     return cluster_dataset(normalise(dataset), groups, torch.arange(len(groups.members)), partners)
 
 

@@ -17,9 +17,9 @@ def _network(stages: int = 1) -> torch.nn.Module:
 
 def test_before_training_it_is_the_projection_step() -> None:
     """Corrections start at zero, so training starts from the known physics."""
-    amplitude = complex_field(2, 16, 16, seed=1, dtype=torch.complex64).abs()
-    probe = complex_field(2, 3, 16, 16, seed=2, dtype=torch.complex64)
-    flat = torch.ones(2, 16, 16, dtype=torch.complex64)
+    amplitude = complex_field(2, 1, 16, 16, seed=1, dtype=torch.complex64).abs()
+    probe = complex_field(2, 1, 3, 16, 16, seed=2, dtype=torch.complex64)
+    flat = torch.ones(2, 1, 16, 16, dtype=torch.complex64)
     expected = flat + object_gradient(flat, probe, amplitude, Primed().alpha)
     torch.testing.assert_close(_network()(amplitude, probe), expected)
 
@@ -31,8 +31,8 @@ def test_every_parameter_learns() -> None:
     for module in network.modules():
         if isinstance(module, UNet):
             torch.nn.init.normal_(module.head.weight, std=0.1, generator=generator)
-    amplitude = complex_field(2, 16, 16, seed=1, dtype=torch.complex64).abs()
-    probe = complex_field(2, 1, 16, 16, seed=2, dtype=torch.complex64)
+    amplitude = complex_field(1, 2, 16, 16, seed=1, dtype=torch.complex64).abs()
+    probe = complex_field(1, 2, 1, 16, 16, seed=2, dtype=torch.complex64)
     network(amplitude, probe).abs().square().sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
 
@@ -40,9 +40,9 @@ def test_every_parameter_learns() -> None:
 def test_patterns_do_not_see_each_other() -> None:
     """A patch depends on its own pattern, whatever else is in the batch."""
     network = _network()
-    amplitude = complex_field(3, 16, 16, seed=1, dtype=torch.complex64).abs()
-    probe = complex_field(3, 1, 16, 16, seed=2, dtype=torch.complex64)
-    torch.testing.assert_close(network(amplitude, probe)[1:2], network(amplitude[1:2], probe[1:2]))
+    amplitude = complex_field(1, 3, 16, 16, seed=1, dtype=torch.complex64).abs()
+    probe = complex_field(1, 3, 1, 16, 16, seed=2, dtype=torch.complex64)
+    torch.testing.assert_close(network(amplitude, probe)[:, 1:2], network(amplitude[:, 1:2], probe[:, 1:2]))
 
 
 def test_an_architecture_that_does_not_exist_is_named() -> None:
