@@ -19,7 +19,7 @@ from ptycho_config.schema.base import kind_of
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.flags import INFERENCE, TRAINING
 from ptycho_torch.cli.options import Flag
-from ptycho_torch.unconsumed import PARTLY, UNAVAILABLE, UNCONSUMED
+from ptycho_torch.unconsumed import UNAVAILABLE, UNCONSUMED
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).with_name("override_matrix.md")
@@ -63,7 +63,6 @@ def refused_rows() -> list[str]:
         for name, text in sentences.items()
     ]
     named += [(f"`{cls.__name__}`", text) for cls, text in UNAVAILABLE.items()]
-    named += [(f"`{name} = {v!r}`", text) for name, table in PARTLY.items() for v, text in table.items()]
     return [f"| {what} | {text} |" for what, text in named]
 
 

@@ -13,16 +13,25 @@ from ptycho_torch.records import Canvas
 _SEEN = 0.05
 
 
-def _lit_box(canvas: Canvas) -> tuple[slice, slice]:
+Box = tuple[slice, slice]
+
+
+def lit_box(canvas: Canvas, window: int = 0) -> Box:
+    """The illuminated part, without `window` px at each border where that leaves anything."""
     lit = canvas.illumination > _SEEN * canvas.illumination.max()
-    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    rows, columns = (_inner(np.flatnonzero(lit.any(axis=axis)), window) for axis in (1, 0))
+    return rows, columns
 
 
-def amplitude_and_phase(canvas: Canvas) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`|O|` and `arg O` in rad over the illuminated part, the mean phase factor removed."""
-    object_ = canvas.object[_lit_box(canvas)]
-    weight = canvas.illumination[_lit_box(canvas)]
+def _inner(lit: NDArray[np.int64], window: int) -> slice:
+    start, stop = int(lit[0]) + window, int(lit[-1]) + 1 - window
+    return slice(start, stop) if start < stop else slice(int(lit[0]), int(lit[-1]) + 1)
+
+
+def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`|O|` and `arg O` in rad over a box, the mean phase factor removed."""
+    object_ = canvas.object[box]
+    weight = canvas.illumination[box]
     mean = (weight * object_).sum()
     return np.abs(object_), np.angle(object_ * np.conj(mean) / abs(mean))
 
@@ -33,9 +42,10 @@ def _save(path: Path, figure: Figure) -> None:
         figure.savefig(temporary, dpi=110, format="png")
 
 
-def _image_figure(image: NDArray[np.float32], canvas: Canvas, title: str, label: str) -> Figure:
-    rows, columns = _lit_box(canvas)
-    origin_y, origin_x = canvas.origin_yx
+def _image_figure(
+    image: NDArray[np.float32], box: Box, origin_yx: tuple[int, int], title: str, label: str
+) -> Figure:
+    (rows, columns), (origin_y, origin_x) = box, origin_yx
     extent = (
         columns.start + origin_x - 0.5,
         columns.stop + origin_x - 0.5,
@@ -50,11 +60,14 @@ def _image_figure(image: NDArray[np.float32], canvas: Canvas, title: str, label:
     return figure
 
 
-def draw_object(folder: Path, canvas: Canvas) -> None:
-    """`amplitude.png` and `phase.png` on the coordinates of the scan, clipped at 1 and 99 %."""
-    amplitude, phase = amplitude_and_phase(canvas)
-    _save(folder / "amplitude.png", _image_figure(amplitude, canvas, "Amplitude", "|O|"))
-    _save(folder / "phase.png", _image_figure(phase, canvas, "Phase", "arg O (rad)"))
+def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
+    """`amplitude.png` and `phase.png` on the coordinates of the scan, clipped at 1 and 99 %;
+    `window` px of the border are left out."""
+    box = lit_box(canvas, window)
+    amplitude, phase = amplitude_and_phase(canvas, box)
+    origin = canvas.origin_yx
+    _save(folder / "amplitude.png", _image_figure(amplitude, box, origin, "Amplitude", "|O|"))
+    _save(folder / "phase.png", _image_figure(phase, box, origin, "Phase", "arg O (rad)"))
 
 
 def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:

@@ -1,12 +1,17 @@
 """Apply a trained network to a scan and stitch what it says, batch by batch."""
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ptycho_config import StitchOptions
 from ptycho_torch.model import Reconstructor
-from ptycho_torch.physics.diffraction import mode_sum_intensity
+from ptycho_torch.physics.diffraction import shift_probe
+from ptycho_torch.physics.overlap import merge_weights
+from ptycho_torch.physics.patches import cut
+from ptycho_torch.physics.varpro import Moments, moments, solve
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
 from ptycho_torch.stitch import Stitcher
 
@@ -14,36 +19,74 @@ Progress = Callable[[int], object]
 
 
 def predict(
-    model: Reconstructor, scan: Scan, rows: Tensor, batch_size: int, device: torch.device
+    model: Reconstructor, scan: Scan, groups: Tensor, batch_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Prediction]]:
-    """`(rows, Prediction)` for every chosen pattern, on `device`, without gradients."""
+    """`(groups, Prediction)` for chosen groups of patterns `(M, C)`, on `device`, without gradients."""
     model = model.to(device).eval()
-    for chunk in rows.split(batch_size):
+    for chunk in groups.split(batch_size):
         batch = Batch(
-            amplitude=scan.amplitude[chunk, None].to(device),
+            amplitude=scan.amplitude[chunk].to(device),
             probe=scan.probe.to(device),
-            centre_yx=scan.centre_yx[chunk, None].to(device),
-            fraction_yx=scan.fraction_yx[chunk, None].to(device),
-            merged=1,
+            centre_yx=scan.centre_yx[chunk].to(device),
+            fraction_yx=scan.fraction_yx[chunk].to(device),
+            merged=chunk.shape[1],
         )
         with torch.inference_mode():
             yield chunk, model(batch)
 
 
+def stitch_weights(probes: Tensor, weighting: Literal["probe", "uniform"], trim: int) -> Tensor:
+    """Weight of each pixel of a patch, `(B, P, N, N)` to `(B, N, N)`: its illumination or 1, and 0
+    outside the central `trim` px, where trim is not 0."""
+    weights = merge_weights(probes, weighting)
+    side = weights.shape[-1]
+    if 0 < trim < side:
+        centre = torch.zeros(side, device=weights.device)
+        centre[side // 2 - trim // 2 : side // 2 - trim // 2 + trim] = 1.0
+        weights = weights * centre[:, None] * centre
+    return weights
+
+
 def reconstruct_scan(
     model: Reconstructor,
     scan: Scan,
-    rows: Tensor,
+    groups: Tensor,
     *,
     batch_size: int,
-    illumination_floor: float,
+    stitch: StitchOptions,
+    trim: int,
     device: torch.device,
     progress: Progress,
 ) -> Canvas:
-    """Patches of the chosen patterns, weighted by their illumination and added where they
-    belong; in the units of the dataset. `progress` is told the size of each finished batch."""
+    """Patches of the chosen groups `(M, C)`, weighted and added where they belong; in the units of
+    the dataset. `progress` is told the number of groups of each finished batch."""
     stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], device)
-    for chunk, (patches, probes) in predict(model, scan, rows, batch_size, device):
-        stitcher.add(patches[:, 0], mode_sum_intensity(probes[:, 0]), scan.centre_yx[chunk].to(device))
+    for chunk, (patches, probes) in predict(model, scan, groups, batch_size, device):
+        weights = stitch_weights(probes.flatten(0, 1), stitch.patch_weighting, trim)
+        centre = scan.centre_yx[chunk.flatten()].to(device)
+        stitcher.add(patches.flatten(0, 1), weights, centre)
         progress(len(chunk))
-    return stitcher.canvas(illumination_floor, scan.object_scale)
+    return stitcher.canvas(stitch.illumination_floor, scan.object_scale)
+
+
+def fit_scales(scan: Scan, canvas: Canvas, batch_size: int) -> tuple[float, float]:
+    """The factors of real and imaginary part with which the canvas explains the scan best
+    (`physics.varpro`), over all patterns. Raises ValueError where none does."""
+    object_ = torch.from_numpy(canvas.object) / scan.object_scale
+    origin = torch.tensor(canvas.origin_yx)
+    side = scan.probe.shape[-1]
+    total: Moments | None = None
+    for chunk in torch.arange(len(scan.centre_yx)).split(batch_size):
+        corner = scan.centre_yx[chunk] - side // 2 - origin
+        patches = cut(object_, corner.to(torch.float32), side)
+        probes = shift_probe(scan.probe, scan.fraction_yx[chunk])
+        part = moments(patches, probes, scan.amplitude[chunk].square())
+        total = part if total is None else total + part
+    assert total is not None
+    return solve(total)
+
+
+def rescaled(canvas: Canvas, s1: float, s2: float) -> Canvas:
+    """`s1 Re O + i s2 Im O`."""
+    object_ = (s1 * canvas.object.real + 1j * s2 * canvas.object.imag).astype(canvas.object.dtype)
+    return Canvas(object_, canvas.illumination, canvas.origin_yx)

@@ -19,7 +19,6 @@ from ptycho_config.schema import (
     RecordOptions,
     ScaleOptions,
     StageOptions,
-    StitchOptions,
     TrainingConfig,
     leaves_of,
     specs,
@@ -32,7 +31,7 @@ _PROBE = "needs the probe options, which are not available yet; the probe of the
 _TRAINING_ONLY = "is not available yet; the physics-informed patterns loss is the only loss term"
 _RECON_LOG = "logging of reconstructions while training is not available yet"
 _SCALE = "is not available yet; scans are scaled by their own mean energy, probes by their own power"
-_WHOLE = "whole patches are stitched, weighted by their illumination"
+_WHOLE = "canvases follow from the positions, so nothing is padded"
 _STATISTICS = "is not available yet; losses are logged"
 _STAGES = "fine-tuning is not available yet"
 _DUPLICATE = "is set in one place only: use {}"
@@ -93,16 +92,10 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
                 for name in specs(PyTorchExecutionConfig)
                 if name.startswith(("ffno_", "spectral_"))
             },
-            "middle_trim": _WHOLE,
             "pad_eval": _WHOLE,
         },
         ScaleOptions: dict.fromkeys(("normalize", "data_scaling", "probe_normalize"), _SCALE),
         StageOptions: dict.fromkeys(("epochs_fine_tune", "fine_tune_gamma"), _STAGES),
-        StitchOptions: {
-            "patch_weighting": _WHOLE,
-            "varpro_scaling": "is not available yet",
-            "window": "is not available yet; pictures show the whole object",
-        },
         RecordOptions: {
             **dict.fromkeys(("log_patch_stats", "patch_stats_limit"), _STATISTICS),
         },
@@ -116,20 +109,18 @@ UNAVAILABLE: Mapping[type, str] = MappingProxyType(
     }
 )
 
-PARTLY: Mapping[str, Mapping[Any, str]] = MappingProxyType({})
-
-
 READ_AT_INFERENCE = frozenset(
     {
         "execution.accelerator",
         "execution.enable_progress_bar",
         "execution.inference_batch_size",
+        "execution.middle_trim",
         "torch.scale.domain",
-        "torch.stitch.illumination_floor",
     }
 )
 
 
+_READ_GROUPS = ("inference.", "torch.net", "torch.forward", "torch.grouping", "torch.stitch")
 # Layers that follow from the run itself: nobody asked for what they set.
 _IMPLIED = ("pytorch backend", "bundle")
 Values = Mapping[str, Any]
@@ -137,7 +128,7 @@ Values = Mapping[str, Any]
 
 def _training_only(setup: InferenceSetup, implied: Values) -> Iterator[Problem]:
     for path, _, value in leaves_of(setup):
-        read = path in READ_AT_INFERENCE or path.startswith(("inference.", "torch.net", "torch.forward"))
+        read = path in READ_AT_INFERENCE or path.startswith(_READ_GROUPS)
         if not read and value != implied.get(path, value):
             yield Problem(path, f"{value!r} would have no effect: it belongs to training")
 
@@ -152,8 +143,6 @@ def _refusals(config: Any, prefix: str, implied: Values) -> Iterator[Problem]:
             yield from _refusals(value, path, implied)
         elif name in sentences and value != implied.get(path, spec.default):
             yield Problem(path, f"{value!r} would have no effect: {sentences[name]}")
-        elif name not in sentences and value in PARTLY.get(name, {}):
-            yield Problem(path, f"{value!r}: {PARTLY[name][value]}")
 
 
 def refuse_unconsumed(resolved: Resolved[Any]) -> None:

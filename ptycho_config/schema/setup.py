@@ -111,6 +111,17 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
+def _whole_groups(setup: "TrainingSetup") -> Iterator[Problem]:
+    side, partners = setup.training.model.gridsize, setup.torch.overlap.partners
+    if side > 1 and partners > 0 and not isinstance(setup.torch.net, Primed):
+        yield Problem(
+            "torch.overlap.partners",
+            f"{partners} partners cannot join groups of gridsize {side}: the network "
+            f"{setup.training.model.architecture!r} sees whole groups",
+            hint="set torch.overlap.partners and torch.overlap.weight to 0, or gridsize to 1",
+        )
+
+
 def _enough_neighbours(setup: "TrainingSetup") -> Iterator[Problem]:
     others, partners = setup.training.model.gridsize**2 - 1, setup.torch.overlap.partners
     if setup.training.neighbor_count < others + partners:
@@ -132,7 +143,16 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
-@config(constraints=(_training_pairs, _staged, _overlap_pair, _enough_neighbours, _validation_needed))
+@config(
+    constraints=(
+        _training_pairs,
+        _staged,
+        _overlap_pair,
+        _whole_groups,
+        _enough_neighbours,
+        _validation_needed,
+    )
+)
 class TrainingSetup:
     """Configuration of a training run."""
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ptycho_config import (
     InferenceSetup,
     LegacyDelta,
+    Primed,
     Resolved,
     Sources,
     TrainingSetup,
@@ -32,7 +33,7 @@ from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.metrics import flat_canvas, r_factor
 from ptycho_torch.model import Reconstructor, build_model
-from ptycho_torch.predict import reconstruct_scan
+from ptycho_torch.predict import fit_scales, reconstruct_scan, rescaled
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.report import write_report
@@ -101,15 +102,16 @@ def reconstruct(
     dataset = read_scan(test_data_file, setup.torch.scale.domain)
     scan = normalise(dataset, setup.inference.model)
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    rows = _rows(dataset, setup, seed)
+    groups = _groups(dataset, setup, seed)
     folder = writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
-    canvas = _stitched(trained.model, scan, rows, setup, device)
+    canvas, fitted = _stitched(trained.model, scan, groups, setup, device)
     stitched = time.perf_counter()
     metrics = {
         "R": round(r_factor(dataset, canvas), 6),
         "R_flat": round(r_factor(dataset, flat_canvas(canvas, scan.object_scale)), 6),
-        "patterns": len(rows),
+        "patterns": len(groups.unique()),
+        **({"s1": round(fitted[0], 6), "s2": round(fitted[1], 6)} if fitted else {}),
         "object_px": list(canvas.object.shape),
         "origin_px": list(canvas.origin_yx),
         "seed": seed,
@@ -149,34 +151,42 @@ def resolve_inference(
     return configs, delta
 
 
-def _rows(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
-    """The patterns that the asked number of groups covers."""
+def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
+    """The groups `(M, C)` that the network is shown: one pattern each where it looks at single
+    patterns, all different."""
     inference = setup.inference
     try:
-        groups = plan_groups(
-            dataset.position_yx, group_plan(inference, setup.torch), np.random.default_rng(seed)
-        )
+        plan = group_plan(inference, setup.torch)
+        groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    return torch.from_numpy(np.unique(groups.members))
+    if isinstance(setup.torch.net, Primed):
+        return torch.from_numpy(np.unique(groups.members)[:, None])
+    return torch.from_numpy(groups.members)
 
 
 def _stitched(
-    model: Reconstructor, scan: Scan, rows: torch.Tensor, setup: InferenceSetup, device: torch.device
-) -> Canvas:
-    execution = setup.execution
+    model: Reconstructor, scan: Scan, groups: torch.Tensor, setup: InferenceSetup, device: torch.device
+) -> tuple[Canvas, tuple[float, float] | None]:
+    """The canvas, and the scales that were fitted to it, if that was asked for."""
+    execution, stitch = setup.execution, setup.torch.stitch
     assert execution.inference_batch_size is not None
     hidden = None if execution.enable_progress_bar else True
-    with tqdm(total=len(rows), unit="pattern", desc="inference", disable=hidden) as bar:
-        return reconstruct_scan(
+    with tqdm(total=len(groups), unit="group", desc="inference", disable=hidden) as bar:
+        canvas = reconstruct_scan(
             model,
             scan,
-            rows,
+            groups,
             batch_size=execution.inference_batch_size,
-            illumination_floor=setup.torch.stitch.illumination_floor,
+            stitch=stitch,
+            trim=execution.middle_trim,
             device=device,
             progress=bar.update,
         )
+    if not stitch.varpro_scaling:
+        return canvas, None
+    fitted = fit_scales(scan, canvas, execution.inference_batch_size)
+    return rescaled(canvas, *fitted), fitted
 
 
 def _write(
@@ -192,7 +202,7 @@ def _write(
     write_reconstruction(folder / "reconstruction.npz", canvas)
     write_json(folder / "config.json", derivations)
     write_json(folder / "metrics.json", {"training": bundle.record, "inference": metrics})
-    draw_object(folder, canvas)
+    draw_object(folder, canvas, configs.config.torch.stitch.window)
     draw_losses(folder, bundle.record["history"])
     summary = {key: value for key, value in bundle.record.items() if key not in ("history", "versions")}
     write_report(

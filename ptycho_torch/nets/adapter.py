@@ -1,0 +1,27 @@
+"""From clusters of patterns to networks that look at a whole group at once."""
+
+import torch
+from torch import Tensor, nn
+
+
+class PerGroup(nn.Module):
+    """Gives a network of C channels the groups of a cluster; the probe is not shown to it.
+
+    network: `(amplitude (G, C, N, N))`, zero frequency at the centre, to complex patches of the
+    same shape, C = `channels`.
+    """
+
+    def __init__(self, network: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.network, self.channels = network, channels
+
+    def forward(self, amplitude: Tensor, _probe: Tensor) -> Tensor:
+        """Amplitude `(B, S, N, N)` in FFT order to patches of the same shape; S is a multiple of C."""
+        channels = self.channels
+        clusters, size = amplitude.shape[:2]
+        if size % channels:
+            raise ValueError(f"{size} patterns of a cluster cannot be cut into groups of {channels}")
+        centred = torch.fft.fftshift(amplitude, dim=(-2, -1))
+        grouped = centred.reshape(clusters * size // channels, channels, *amplitude.shape[2:])
+        patches: Tensor = self.network(grouped)
+        return patches.reshape(amplitude.shape)
