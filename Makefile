@@ -45,6 +45,7 @@ snapshots: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/override_matrix.py
+	$(BIN)/python docs/run_notebooks.py
 
 clean:
 	rm -rf $(VENV) outputs .mypy_cache .ruff_cache .pytest_cache

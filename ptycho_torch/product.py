@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ptycho_torch.data.patterns import mean_intensity
 from ptycho_torch.files import replacing
 from ptycho_torch.records import Canvas, Dataset
 
@@ -25,7 +26,7 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[flo
     with replacing(path) as temporary, h5py.File(temporary, "w") as product:
         product.attrs.update({"name": dataset.name, "comments": _UNITS, "far_field": True})
         product.attrs.update(dict.fromkeys(_UNKNOWN, 0.0))
-        product.attrs["probe_photon_count"] = float(dataset.intensity.sum(dtype=np.float64) / count)
+        product.attrs["probe_photon_count"] = mean_intensity(dataset.intensity) * dataset.probe[0].size
         product["probe_position_indexes"] = np.arange(count)
         product["probe_position_x_m"] = dataset.position_yx[:, 1]
         product["probe_position_y_m"] = dataset.position_yx[:, 0]

@@ -4,12 +4,29 @@ Shapes: n patterns, B groups, C members of a group, S patterns of a cluster (mem
 partners), P probe modes, N side of a pattern. Positions are object pixels as (y, x).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+class Patterns(Protocol):
+    """Intensities `(n, N, N)` float32: an array, or what reads like one from a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any, /) -> NDArray[np.float32]: ...
+
+
+class Amplitudes(Protocol):
+    """Amplitudes `(n, N, N)` by an index tensor: a tensor, or what reads like one from a file."""
+
+    @property
+    def shape(self) -> Any: ...  # noqa: D102
+    def __getitem__(self, rows: Any, /) -> Tensor: ...
 
 
 @attrs.frozen(eq=False)
@@ -23,7 +40,7 @@ class Dataset:
     """
 
     name: str
-    intensity: NDArray[np.float32]
+    intensity: Patterns
     position_yx: NDArray[np.float64]
     probe: NDArray[np.complex64]
     label: NDArray[np.complex64] | None = None
@@ -39,7 +56,7 @@ class Scan:
     `(n, N, N)` complex64 is in the units of this scan.
     """
 
-    amplitude: Tensor
+    amplitude: Amplitudes
     probe: Tensor
     centre_yx: Tensor
     fraction_yx: Tensor

@@ -71,6 +71,7 @@ ORDER = {
         "predict",
         "metrics",
         "data",
+        "data.patterns",
         "data.scan",
         "data.neighbours",
         "data.grouping",

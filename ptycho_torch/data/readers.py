@@ -1,14 +1,17 @@
 """Scan files to datasets: the NPZ contract, checked before anything is computed."""
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_config import DatasetFacts
 from ptycho_torch.data.npz import Header, headers, read_arrays, read_metadata
+from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks, stored_rows
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Dataset
 
@@ -105,12 +108,19 @@ def _photons(path: Path, metadata: dict[str, Any]) -> float | None:
 def read_scan(path: Path, domain: Domain) -> Dataset:
     """Read a scan; `domain` says whether its patterns are counts or amplitudes.
 
-    Amplitudes are squared. Raises DataError with the file, the array and the reason.
+    Amplitudes are squared. A large scan stays in its file and is read as it is needed, where the
+    file is not compressed. Raises DataError with the file, the array and the reason.
     """
-    key, count, _, legacy = _layout(path, headers(path))
-    arrays = read_arrays(path, [key, *REQUIRED_KEYS])
-    stored = np.moveaxis(arrays[key], 2, 0) if legacy else arrays[key]
-    patterns = _patterns(path, key, stored)
+    found = headers(path)
+    key, count, _, legacy = _layout(path, found)
+    arrays = read_arrays(path, list(REQUIRED_KEYS))
+    _check_type(path, key, found[key].dtype)
+    large = math.prod(found[key].shape) * 4 > IN_MEMORY_BYTES
+    # Patterns along the last axis are spread over the whole file, so they cannot be read alone.
+    rows = stored_rows(path, key) if large and not legacy else None
+    stored = read_arrays(path, [key])[key] if rows is None else rows
+    patterns = StoredPatterns(stored, patterns_last=legacy, squared=domain == "normalized_amplitude")
+    _check_values(path, key, patterns)
     position = _positions(path, arrays["ycoords"], arrays["xcoords"])
     if len(position) > count:
         warnings.warn(
@@ -118,7 +128,7 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
             stacklevel=2,
         )
         position = position[:count]
-    intensity = patterns if domain == "count_intensity" else np.square(patterns)
+    intensity = patterns if large else patterns[:]
     return Dataset(path.name, intensity, position, _probe(path, arrays["probeGuess"]))
 
 
@@ -134,23 +144,30 @@ def _positions(path: Path, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray
     return position
 
 
-def _patterns(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.float32]:
-    if stored.dtype.kind not in "uif":
-        raise DataError(str(path), f"{key} must hold real numbers, its type is {stored.dtype}")
-    patterns = np.ascontiguousarray(stored, dtype=np.float32)
-    if not np.isfinite(patterns).all():
-        bad = int((~np.isfinite(patterns)).any(axis=(1, 2)).sum())
+def _check_type(path: Path, key: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "uif":
+        raise DataError(str(path), f"{key} must hold real numbers, its type is {dtype}")
+
+
+def _check_values(path: Path, key: str, patterns: StoredPatterns) -> None:
+    """Every value finite and not negative, and some of them not zero."""
+    infinite = negative = 0
+    lit = False
+    raw = attrs.evolve(patterns, squared=False)
+    for part in chunks(raw):
+        infinite += int((~np.isfinite(part)).any(axis=(1, 2)).sum())
+        negative += int((part < 0).any(axis=(1, 2)).sum())
+        lit = lit or bool(part.any())
+    if infinite:
         raise DataError(
-            str(path), f"{key} holds NaN or infinite values in {bad} patterns", "mask or remove them"
+            str(path), f"{key} holds NaN or infinite values in {infinite} patterns", "mask or remove them"
         )
-    if patterns.min() < 0:
-        bad = int((patterns < 0).any(axis=(1, 2)).sum())
+    if negative:
         raise DataError(
-            str(path), f"{key} holds negative values in {bad} patterns", "subtract no more than the dark"
+            str(path), f"{key} holds negative values in {negative} patterns", "subtract no more than the dark"
         )
-    if not patterns.any():
+    if not lit:
         raise DataError(str(path), f"{key} is zero everywhere")
-    return patterns
 
 
 def _probe(path: Path, stored: NDArray[Any]) -> NDArray[np.complex64]:

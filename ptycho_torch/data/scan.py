@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptycho_config import ModelConfig
+from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, mean_intensity
 from ptycho_torch.physics.diffraction import power
 from ptycho_torch.physics.probe import smoothed, soft_disk
-from ptycho_torch.records import Dataset, Scan
+from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
 
 
 def normalise(dataset: Dataset, model: ModelConfig = ModelConfig()) -> Scan:
@@ -19,20 +20,25 @@ def normalise(dataset: Dataset, model: ModelConfig = ModelConfig()) -> Scan:
     the probe is smoothed or masked before.
     """
     side = dataset.probe.shape[-1]
-    mean = float(dataset.intensity.mean(dtype=np.float64))
+    mean = mean_intensity(dataset.intensity)
     probe = prepared_probe(torch.from_numpy(dataset.probe), model)
     norm = float(power(probe.to(torch.complex128)).sum().sqrt())
-    ordered = np.fft.ifftshift(dataset.intensity, axes=(-2, -1))
     centre, fraction = split_positions(dataset.position_yx)
     scale = side * mean**0.5 / norm
     return Scan(
-        amplitude=torch.from_numpy(np.sqrt(ordered / np.float32(mean))),
+        amplitude=_amplitudes(dataset.intensity, mean),
         probe=probe * (side / norm),
         centre_yx=torch.from_numpy(centre),
         fraction_yx=torch.from_numpy(fraction),
         object_scale=scale,
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / scale,
     )
+
+
+def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
+    if isinstance(intensity, np.ndarray):
+        return amplitude_of(intensity, mean)
+    return StreamedAmplitude(intensity, mean)
 
 
 def prepared_probe(probe: Tensor, model: ModelConfig) -> Tensor:

@@ -163,7 +163,7 @@ BAD_VALUES = {
     "lost": ({"xcoords": np.full(7, np.inf)}, "xcoords or ycoords hold NaN"),
     "far": ({"xcoords": np.arange(7) * 1e6}, "positions span 6e.06 px"),
     "words": ({"xcoords": np.array(list("abcdefg"))}, "must be real"),
-    "objects": ({"diff3d": np.full((7, 8, 8), None)}, "cannot be read"),
+    "objects": ({"diff3d": np.full((7, 8, 8), None)}, "its type is object"),
 }
 
 

@@ -1,0 +1,140 @@
+"""Diffraction patterns that stay in their file until they are needed."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ptycho_torch.records import Patterns
+
+CHUNK = 1024
+# Scans up to this size are kept in memory, where a batch is one gather.
+IN_MEMORY_BYTES = 256 * 2**20
+_LOCAL_HEADER = 30
+
+
+@attrs.frozen(eq=False)
+class StoredPatterns:
+    """Intensities `(n, N, N)` float32, read from `stored` when they are indexed.
+
+    stored: an array-like `(n, N, N)`, or `(N, N, n)` where `patterns_last`; squared: it holds
+    amplitudes.
+    """
+
+    stored: Any
+    patterns_last: bool = False
+    squared: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(n, N, N)`."""
+        first, second, third = self.stored.shape
+        return (third, first, second) if self.patterns_last else (first, second, third)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Chosen patterns; an index array must be sorted and without repeats."""
+        part = np.moveaxis(self.stored[..., rows], -1, 0) if self.patterns_last else self.stored[rows]
+        intensity = np.ascontiguousarray(part, np.float32)
+        return np.square(intensity) if self.squared else intensity
+
+
+def chunks(patterns: Patterns) -> Iterator[NDArray[np.float32]]:
+    """All patterns in order, some at a time."""
+    for start in range(0, len(patterns), CHUNK):
+        yield patterns[start : start + CHUNK]
+
+
+def mean_intensity(patterns: Patterns) -> float:
+    """`<I>` over all patterns and pixels, summed in float64."""
+    total = sum(float(part.sum(dtype=np.float64)) for part in chunks(patterns))
+    return total / float(np.prod(patterns.shape, dtype=np.float64))
+
+
+@attrs.frozen(eq=False)
+class StreamedAmplitude:
+    """`sqrt(I / <I>)` in FFT order, read when it is indexed by patterns; takes the place of the
+    tensor `(n, N, N)` of a scan that fits in memory."""
+
+    patterns: Patterns
+    mean: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, N, N)`."""
+        return self.patterns.shape
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Amplitudes `(..., N, N)` of patterns `(...)`."""
+        unique, place = np.unique(rows.numpy(), return_inverse=True)
+        amplitude = amplitude_of(self.patterns[unique], self.mean)
+        return amplitude[torch.from_numpy(place.reshape(rows.shape))]
+
+
+def amplitude_of(intensity: NDArray[np.float32], mean: float) -> Tensor:
+    """`sqrt(I / <I>)`, zero frequency moved from the centre to the corner; needs little more memory
+    than its result."""
+    amplitude = np.empty_like(intensity)
+    for start in range(0, len(intensity), CHUNK):
+        part = np.fft.ifftshift(intensity[start : start + CHUNK], axes=(-2, -1))
+        np.sqrt(part / np.float32(mean), out=amplitude[start : start + CHUNK])
+    return torch.from_numpy(amplitude)
+
+
+@attrs.frozen(eq=False)
+class FileRows:
+    """Rows of an array that lies in C order at `offset` of a file, read when they are indexed.
+
+    Not a memory map: pages of a map count as memory of the process.
+    """
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
+        """A slice, or rows that are sorted and without repeats."""
+        chosen = np.arange(self.shape[0])[rows] if isinstance(rows, slice) else np.asarray(rows)
+        found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+        if len(chosen) == 0:
+            return found
+        size = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        breaks = np.flatnonzero(np.diff(chosen) != 1) + 1
+        with self.path.open("rb") as stream:
+            for part in np.split(np.arange(len(chosen)), breaks):
+                stream.seek(self.offset + int(chosen[part[0]]) * size)
+                stream.readinto(found[part[0] : part[-1] + 1].view(np.uint8).data)
+        return found
+
+
+def stored_rows(path: Path, name: str) -> FileRows | NDArray[Any] | None:
+    """The array `name` of an NPZ file, read row by row or mapped; None where it is compressed.
+
+    The members of an NPZ written by `np.savez` lie uncompressed in the file (ZIP specification,
+    4.3.7: a local header of 30 bytes, the name and extra fields before the data).
+    """
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(f"{name}.npy")
+    if member.compress_type != zipfile.ZIP_STORED:
+        return None
+    with path.open("rb") as stream:
+        stream.seek(member.header_offset)
+        header = stream.read(_LOCAL_HEADER)
+        skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        stream.seek(skipped, 1)
+        major, _ = npy_format.read_magic(stream)
+        read = npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        if not fortran:
+            return FileRows(path, stream.tell(), shape, dtype)
+        return np.memmap(path, dtype, "r", stream.tell(), shape, "F")
