@@ -112,7 +112,8 @@ def _misplaced(step: Step, known: Iterable[str]) -> Problem:
         return step.problem(
             f"is a group of options, got {step.arg!r}", "give a table, or the path of one option"
         )
-    return step.problem("unknown field", near_miss(step.path, known))
+    parents = {path.rpartition(".")[0] for path in known}
+    return step.problem("unknown field", near_miss(step.path, [*known, *sorted(parents)]))
 
 
 def _flatten(data: Mapping[str, Any], prefix: str, choices: set[str]) -> list[tuple[str, Any]]:

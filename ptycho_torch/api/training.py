@@ -120,7 +120,7 @@ def resolve_training(
         refuse_unconsumed(configs)
         choose_device(configs.config.execution.accelerator)
         check_logger(configs.config.execution.logger_backend)
-        _check_validation_scan(configs.config)
+    _check_validation_scan(configs.config)
     return configs, delta
 
 

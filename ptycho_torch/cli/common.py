@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import traceback
 import warnings
@@ -23,6 +24,7 @@ from ptycho_config import (
 )
 from ptycho_config.documents import parse_texts
 from ptycho_config.schema.table import table_text
+from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, effective
 from ptycho_torch.errors import DataError, DivergedError
 
@@ -99,7 +101,10 @@ def only_looking(arguments: argparse.Namespace) -> bool:
 def look(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDelta) -> None:
     """Print what `--explain`, `--print-config` or `--dry-run` asks for."""
     if arguments.explain:
-        print(configs.explain(arguments.explain))
+        root: type = type(configs.config)
+        alias = aliases(root).get(arguments.explain)
+        for path in alias.paths if alias and alias.paths else (arguments.explain,):
+            print(configs.explain(path))
     elif arguments.explain is not None:
         print(table_text(configs.table()))
     elif arguments.print_config:
@@ -133,6 +138,10 @@ def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python must not complain when it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

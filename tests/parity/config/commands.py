@@ -63,5 +63,6 @@ def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     found["overrides"] = in_terms_of(list(theirs.get("overrides", {})), setup)
     found["execution_config"] = setup.execution
     if kind == "cli_train":
-        found["profile"] = train.parser().parse_args(argv).profile
+        with warnings.catch_warnings(action="ignore"):
+            found["profile"] = train.parser().parse_args(argv).profile
     return found

@@ -61,7 +61,8 @@ def bad_values_are_not_stored(case: dict[str, Any], _: Outcome, found: Differenc
     if "AssertionError" not in theirs:
         return False
     refused = case["input"]["ops"][theirs.index("AssertionError")]
-    later = [f"step {n}.result" for n, op in enumerate(case["input"]["ops"]) if op[1:2] == refused[1:2]]
+    touching = [n for n, op in enumerate(case["input"]["ops"]) if op[1:2] == refused[1:2]]
+    later = [f"step {n}.{what}" for n in touching for what in ("result", "exception")]
     return found.ours == "ValueError" or found.place == f"cfg.{refused[1]}" or found.place in later
 
 

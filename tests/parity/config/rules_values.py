@@ -41,9 +41,10 @@ def a_model_has_defaults(case: dict[str, Any], outcome: Outcome, found: Differen
     return missing and "model" in their_message(case)
 
 
-def numbers_have_the_type_of_their_field(_: dict[str, Any], __: Outcome, found: Difference) -> bool:
-    """An integer given for a real number is stored as one, so that equal configs are equal text."""
-    return type(found.theirs) is int and type(found.ours) is float and found.theirs == found.ours
+def values_have_the_type_of_their_field(_: dict[str, Any], __: Outcome, found: Difference) -> bool:
+    """An integer given for a real number is stored as one, a list as a tuple."""
+    number = type(found.theirs) is int and type(found.ours) is float and found.theirs == found.ours
+    return number or (isinstance(found.theirs, list) and found.ours == {"$tuple": found.theirs})
 
 
 def one_meaning_per_name(case: dict[str, Any], _: Outcome, found: Difference) -> bool:

@@ -111,7 +111,7 @@ MADE: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "an integer for a real number": (
-        "numbers_have_the_type_of_their_field",
+        "values_have_the_type_of_their_field",
         {
             "kind": "construct",
             "input": {"object": {"$class": "canonical.ModelConfig", "fields": {"probe_scale": 2}}},
@@ -138,7 +138,7 @@ MADE: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "the oldest route": (
         "the_oldest_route_is_gone",
-        _command(["--config", "${TMP}/none.json"], {}),
+        _command(["--ptycho_dir", "${TMP}/tr.npz"], {"exception": _refusal(1)}),
     ),
     "a probe that is larger than the patterns": (
         "the_file_decides_its_size",
