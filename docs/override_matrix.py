@@ -19,7 +19,7 @@ from ptycho_config.schema.base import kind_of
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.flags import INFERENCE, TRAINING
 from ptycho_torch.cli.options import Flag
-from ptycho_torch.unconsumed import UNAVAILABLE, UNCONSUMED
+from ptycho_torch.unconsumed import UNCONSUMED
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).with_name("override_matrix.md")
@@ -62,7 +62,6 @@ def refused_rows() -> list[str]:
         for cls, sentences in UNCONSUMED.items()
         for name, text in sentences.items()
     ]
-    named += [(f"`{cls.__name__}`", text) for cls, text in UNAVAILABLE.items()]
     return [f"| {what} | {text} |" for what, text in named]
 
 
@@ -88,7 +87,7 @@ def rows(cls: type, flags: tuple[Flag, ...]) -> list[str]:
     read, lines = readers(), []
     for path, declared, spec in owned(cls):
         name = path.rpartition(".")[2]
-        refused = name in UNCONSUMED.get(declared, {}) or declared in UNAVAILABLE
+        refused = name in UNCONSUMED.get(declared, {})
         at = "*refused*" if refused else next(iter(read[name]), "recorded only")
         names = [
             name for flag in flags for name in flag.names if path in (flag.path, *spelled(cls, flag.path))

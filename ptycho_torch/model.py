@@ -42,7 +42,9 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(model, options)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
     return Reconstructor(network, build_scale(options, trainable=intensity_scale))
 
 

@@ -7,14 +7,9 @@ from typing import Any
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import (
-    Cnn,
-    Ffno,
-    Fno,
-    FnoVanilla,
     InferenceConfig,
     InferenceSetup,
     ModelConfig,
-    NeuralopUno,
     PyTorchExecutionConfig,
     RecordOptions,
     ScaleOptions,
@@ -23,10 +18,9 @@ from ptycho_config.schema import (
     leaves_of,
     specs,
 )
-from ptycho_config.schema.base import kind_of
 from ptycho_config.transform import apply, blame
 
-_NETWORK = "belongs to a network that is not available yet; this version has architecture 'primed'"
+_NETWORK = "belongs to a network that the replaced system does not have any more"
 _PROBE = "needs the probe options, which are not available yet; the probe of the file is used as it is"
 _TRAINING_ONLY = "is not available yet; the physics-informed patterns loss is the only loss term"
 _RECON_LOG = "logging of reconstructions while training is not available yet"
@@ -40,24 +34,7 @@ _RENAMED = "is an older name: use {}"
 UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
     {
         ModelConfig: {
-            **dict.fromkeys(
-                (
-                    "n_filters_scale",
-                    "fno_modes",
-                    "fno_width",
-                    "fno_blocks",
-                    "fno_cnn_blocks",
-                    "learned_input_channels",
-                    "max_hidden_channels",
-                    "resnet_width",
-                    "fno_input_transform",
-                    "generator_output_mode",
-                    "amp_activation",
-                    "probe_big",
-                    "pad_object",
-                ),
-                _NETWORK,
-            ),
+            **dict.fromkeys(("max_hidden_channels", "resnet_width", "pad_object"), _NETWORK),
             "probe_scale": _SCALE,
         },
         TrainingConfig: {
@@ -102,13 +79,6 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
     }
 )
 
-# Members of choices that are not available, whatever their options are.
-UNAVAILABLE: Mapping[type, str] = MappingProxyType(
-    {
-        **dict.fromkeys((Cnn, Fno, FnoVanilla, Ffno, NeuralopUno), _NETWORK),
-    }
-)
-
 READ_AT_INFERENCE = frozenset(
     {
         "execution.accelerator",
@@ -137,9 +107,7 @@ def _refusals(config: Any, prefix: str, implied: Values) -> Iterator[Problem]:
     sentences = UNCONSUMED.get(type(config), {})
     for name, spec in specs(type(config)).items():
         value, path = getattr(config, name), f"{prefix}.{name}" if prefix else name
-        if type(value) in UNAVAILABLE:
-            yield Problem(path, f"{kind_of(type(value))!r}: {UNAVAILABLE[type(value)]}")
-        elif spec.is_group or spec.variants:
+        if spec.is_group or spec.variants:
             yield from _refusals(value, path, implied)
         elif name in sentences and value != implied.get(path, spec.default):
             yield Problem(path, f"{value!r} would have no effect: {sentences[name]}")

@@ -34,9 +34,6 @@ class Cnn:
     decoder_last_c_outer_fraction: float = field(
         default=0.125, check=between(0.0, 0.5), doc="share of the last channels that draws the outer border"
     )
-    decoder_last_amp_channels: int = field(
-        default=1, unit="channels", check=positive, doc="output channels of the amplitude decoder"
-    )
 
 
 @config

@@ -32,13 +32,14 @@ _META = "ptycho_config.flat"
 class Flat:
     """Where a flat field belongs: the paths that it sets, or the reason there is none.
 
-    channels: the field repeats gridsize^2.
+    channels: the field repeats gridsize^2, and is shown so.
     """
 
     paths: tuple[str, ...] = ()
     translation: Translation = SAME
     gone: str = ""
     channels: bool = False
+    shown: bool = True
 
 
 def flat(default: Any, paths: str, translation: Translation = SAME) -> Any:
@@ -56,9 +57,13 @@ def gone_list(reason: str) -> Any:
     return attrs.field(factory=list, metadata={_META: Flat(gone=reason)})
 
 
-def channels(default: int) -> Any:
-    """A field that repeats the number of patterns of a group; any other number is an error."""
-    return attrs.field(default=default, metadata={_META: Flat(gone="follows from gridsize", channels=True)})
+def channels(default: int, *, shown: bool = True) -> Any:
+    """A field that repeats the number of patterns of a group; any other number is an error.
+
+    shown: `flat_view` writes that number, not the default.
+    """
+    place = Flat(gone="follows from gridsize", channels=True, shown=shown)
+    return attrs.field(default=default, metadata={_META: place})
 
 
 @attrs.define
@@ -124,7 +129,7 @@ class FlatModelConfig:
     probe_mask_diameter: float | None = flat(None, "run.model.probe_mask_diameter")
     edge_pad: int = gone(10, "had no effect")
     decoder_last_c_outer_fraction: float = flat(0.125, "torch.net.decoder_last_c_outer_fraction")
-    decoder_last_amp_channels: int = flat(1, "torch.net.decoder_last_amp_channels")
+    decoder_last_amp_channels: int = channels(1, shown=False)
     use_legacy_decoder_channel_override: bool = flat(False, "torch.net.use_legacy_decoder_channel_override")
     eca_encoder: bool = flat(False, "torch.net.eca_encoder")
     cbam_encoder: bool = flat(True, "torch.net.cbam_encoder")

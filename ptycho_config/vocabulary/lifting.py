@@ -98,7 +98,7 @@ def flat_view(setup: Any) -> FlatConfigs:
 def _written(cls: type, root: type, held: Mapping[str, Any], side: int) -> Iterator[tuple[str, Any]]:
     for field_name, place in destinations(cls).items():
         path = next(iter(paths_of(place, root)), None)
-        if place.channels:
+        if place.channels and place.shown:
             yield field_name, side**2
         elif path is not None and held.get(path) is not None:
             yield field_name, place.translation.write(held[path])

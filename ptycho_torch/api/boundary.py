@@ -7,7 +7,15 @@ from importlib.util import find_spec
 
 import torch
 
-from ptycho_config import ConfigError, InferenceConfig, Problem, TorchOptions, TrainingConfig
+from ptycho_config import (
+    ConfigError,
+    InferenceConfig,
+    Problem,
+    TorchOptions,
+    TrainingConfig,
+    TrainingSetup,
+)
+from ptycho_config.schema import leaves_of
 from ptycho_torch.data.grouping import GroupPlan
 
 
@@ -41,16 +49,28 @@ def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> 
     )
 
 
-_LOGGER_PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "mlflow": ("mlflow",)}
+# Options that need a package which is not installed with this one.
+_PACKAGES = {
+    ("execution.logger_backend", "tensorboard"): ("tensorboard", "tensorboardX"),
+    ("execution.logger_backend", "mlflow"): ("mlflow",),
+    ("torch.net", "neuralop_uno"): ("neuralop",),
+}
 
 
-def check_logger(backend: str | None) -> None:
-    """ConfigError where `execution.logger_backend` needs a package that is not installed."""
-    packages = _LOGGER_PACKAGES.get(backend or "", ())
-    if packages and not any(find_spec(name) for name in packages):
-        message = f"{backend!r} needs the package {packages[0]!r}, which is not installed"
-        hint = f"pip install {packages[0]}, or use 'csv' or null"
-        raise ConfigError([Problem("execution.logger_backend", message, hint=hint)], "the execution options")
+def check_packages(setup: TrainingSetup) -> None:
+    """ConfigError for every option whose optional package is not installed."""
+    held = {path: value for path, _, value in leaves_of(setup)}
+    problems = [
+        Problem(
+            path,
+            f"{value!r} needs the package {names[0]!r}, which is not installed",
+            hint=f"pip install 'ptycho[{'neuralop' if path == 'torch.net' else value}]', or choose another",
+        )
+        for (path, value), names in _PACKAGES.items()
+        if held[path] == value and not any(find_spec(name) for name in names)
+    ]
+    if problems:
+        raise ConfigError(problems, TrainingSetup.SCHEMA)
 
 
 def peak_memory_mib() -> float:

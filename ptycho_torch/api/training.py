@@ -22,7 +22,13 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.api.boundary import check_logger, choose_device, group_plan, peak_memory_mib, seed_or_fresh
+from ptycho_torch.api.boundary import (
+    check_packages,
+    choose_device,
+    group_plan,
+    peak_memory_mib,
+    seed_or_fresh,
+)
 from ptycho_torch.bundle import Bundle, library_versions, save_bundle
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
 from ptycho_torch.data.grouping import plan_groups
@@ -119,7 +125,7 @@ def resolve_training(
     if checked:
         refuse_unconsumed(configs)
         choose_device(configs.config.execution.accelerator)
-        check_logger(configs.config.execution.logger_backend)
+        check_packages(configs.config)
     _check_validation_scan(configs.config)
     return configs, delta
 

@@ -1,15 +1,32 @@
 """The network that a configuration names."""
 
+from typing import assert_never
+
 from torch import nn
 
-from ptycho_config import ModelConfig, Primed, TorchOptions
+from ptycho_config import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, Primed, TorchOptions
+from ptycho_torch.nets.adapter import PerGroup
+from ptycho_torch.nets.cnn import CnnNet
+from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
+from ptycho_torch.nets.neuralop import UnoNet
 from ptycho_torch.nets.primed import PrimedNet
 
 
 def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:
-    """The module `(amplitude (B, N, N), probe (B, P, N, N)) -> patches (B, N, N)`."""
-    match options.net:
-        case Primed() as net:
+    """The module `(amplitude (B, S, N, N), probe (B, S, P, N, N)) -> patches (B, S, N, N)`."""
+    net, channels = options.net, model.gridsize**2
+    match net:
+        case Primed():
             return PrimedNet(net.width, net.levels, net.stages, net.alpha)
-        case _:
-            raise ValueError(f"network {model.architecture!r} is not available; this version has 'primed'")
+        case Cnn():
+            return PerGroup(CnnNet(model, net), channels)
+        case Fno():
+            return PerGroup(fno(model), channels)
+        case FnoVanilla():
+            return PerGroup(fno_vanilla(model), channels)
+        case Ffno():
+            return PerGroup(ffno(model), channels)
+        case NeuralopUno():
+            return PerGroup(UnoNet(), channels)
+        case never:
+            assert_never(never)

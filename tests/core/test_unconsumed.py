@@ -9,14 +9,11 @@ from ptycho_config import (
     Amplitude,
     ConfigError,
     DataOptions,
-    FourQuadrant,
     GroupingOptions,
     ModelConfig,
-    NeuralopUno,
     OverlapOptions,
     PyTorchExecutionConfig,
     RecordOptions,
-    RectangularScaled,
     RegularisationOptions,
     ScaleOptions,
     Sources,
@@ -25,8 +22,8 @@ from ptycho_config import (
     TrainingConfig,
     create_training_payload,
 )
-from ptycho_config.schema import FieldSpec, leaves, specs
-from ptycho_torch.unconsumed import UNAVAILABLE, UNCONSUMED, refuse_unconsumed
+from ptycho_config.schema import FieldSpec, specs
+from ptycho_torch.unconsumed import UNCONSUMED, refuse_unconsumed
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,25 +89,6 @@ def test_every_table_is_tested() -> None:
     assert {cls.__name__ for cls in UNCONSUMED} - {cls.__name__ for cls in PREFIXES} <= {"InferenceConfig"}
 
 
-@pytest.mark.parametrize("cls", UNAVAILABLE, ids=lambda cls: cls.__name__)
-def test_a_member_of_a_choice_that_is_not_there_is_refused(cls: type) -> None:
-    """Networks, forward models and rules to come; both spellings of the network are set at once."""
-    path, kind = next(
-        (path, kind)
-        for path, spec in leaves(type(create_training_payload()[0].config))
-        for kind, member in spec.variants.items()
-        if member is cls
-    )
-    name = "architecture" if path == "torch.net" else path
-    needed: dict[type, dict[str, Any]] = {
-        RectangularScaled: {"cnn_output_mode": "real_imag"},
-        FourQuadrant: {"gridsize": 2},
-        NeuralopUno: {"N": 128},
-    }
-    error = _refused({name: kind, **needed.get(cls, {})}, None)
-    assert UNAVAILABLE[cls] in str(error)
-
-
 def test_the_recommended_profile_is_not_refused() -> None:
     """Nothing that the backend or the profile sets is held against the user."""
     refuse_unconsumed(create_training_payload(profile="primed")[0])
@@ -122,5 +100,3 @@ def test_the_page_of_open_questions_lists_every_refused_option() -> None:
     for cls, sentences in UNCONSUMED.items():
         for name, sentence in sentences.items():
             assert f"| `{cls.__name__}.{name}` | {sentence} |" in page
-    for cls, sentence in UNAVAILABLE.items():
-        assert f"| `{cls.__name__}` | {sentence} |" in page

@@ -1,11 +1,10 @@
 """The physics-primed network."""
 
-import pytest
 import torch
 
 from ptycho_config import ModelConfig, Primed, TorchOptions
 from ptycho_torch.model import build_model
-from ptycho_torch.nets import UNet, build_network
+from ptycho_torch.nets import UNet
 from ptycho_torch.physics.projection import object_gradient
 from tests.strategies.fields import complex_field
 
@@ -43,9 +42,3 @@ def test_patterns_do_not_see_each_other() -> None:
     amplitude = complex_field(1, 3, 16, 16, seed=1, dtype=torch.complex64).abs()
     probe = complex_field(1, 3, 1, 16, 16, seed=2, dtype=torch.complex64)
     torch.testing.assert_close(network(amplitude, probe)[:, 1:2], network(amplitude[:, 1:2], probe[:, 1:2]))
-
-
-def test_an_architecture_that_does_not_exist_is_named() -> None:
-    """There is no silent replacement."""
-    with pytest.raises(ValueError, match="'fno' is not available"):
-        build_network(ModelConfig(architecture="fno"), TorchOptions())

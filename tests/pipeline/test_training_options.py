@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import ConfigError, Sources
+from ptycho_config import ConfigError, Sources, create_training_payload
 from ptycho_torch.api import TrainingRun, load, reconstruct, train
-from ptycho_torch.api.boundary import check_logger
+from ptycho_torch.api.boundary import check_packages
 from ptycho_torch.errors import DataError, MissingFileError
 from tests.pipeline.conftest import SMALL
 
@@ -140,12 +140,19 @@ def test_the_norm_of_the_gradient_is_logged(scan_file: Path, tmp_path: Path) -> 
     assert any(rows)
 
 
-def test_a_logger_without_its_package_is_refused_before_anything_is_written(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("overrides", "advice"),
+    [
+        ({"execution.logger_backend": "mlflow"}, r"pip install 'ptycho\[mlflow\]'"),
+        ({"execution.logger_backend": "tensorboard"}, r"pip install 'ptycho\[tensorboard\]'"),
+        ({"architecture": "neuralop_uno", "N": 128}, r"pip install 'ptycho\[neuralop\]'"),
+    ],
+)
+def test_an_option_without_its_package_is_refused_before_anything_is_written(
+    overrides: dict[str, Any], advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message names the package and the way without."""
+    """The message names the package and how to get it; what is not asked for is not missed."""
     monkeypatch.setattr("ptycho_torch.api.boundary.find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="pip install mlflow, or use 'csv' or null"):
-        check_logger("mlflow")
-    check_logger("csv")
-    check_logger(None)
+    with pytest.raises(ConfigError, match=advice):
+        check_packages(create_training_payload(sources=Sources(overrides=overrides))[0].config)
+    check_packages(create_training_payload(profile="primed")[0].config)
