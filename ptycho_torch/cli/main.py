@@ -22,6 +22,7 @@ from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
 from ptycho_config.schema.table import table_text
 from ptycho_torch import inference, train
+from ptycho_torch.cli import evaluate
 from ptycho_torch.cli.common import add_profile_flag, named_profile, parse_arguments, run
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train.add_arguments(commands.add_parser("train", help="train a network on a scan"))
     inference.add_arguments(commands.add_parser("infer", help="reconstruct a scan with a trained network"))
+    evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
     inspect = commands.add_parser("inspect", help="print what a scan file holds")
     inspect.add_argument("file", type=Path)
     inspect.set_defaults(work=_inspect)
