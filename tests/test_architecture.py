@@ -85,6 +85,8 @@ ORDER = {
         "data.grouping",
         "data.batches",
         "data.npz",
+        "data.geometry",
+        "data.hdf5",
         "data.readers",
         "data.labels",
         "files",

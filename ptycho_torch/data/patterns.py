@@ -25,24 +25,29 @@ class StoredPatterns:
     """Intensities `(n, N, N)` float32, read from `stored` when they are indexed.
 
     stored: an array-like `(n, N, N)`, or `(N, N, n)` where `patterns_last`; squared: it holds
-    amplitudes.
+    amplitudes; rows: the patterns of it that are used, sorted, None for all.
     """
 
     stored: Any
     patterns_last: bool = False
     squared: bool = False
+    rows: NDArray[np.int64] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """`(n, N, N)`."""
         first, second, third = self.stored.shape
-        return (third, first, second) if self.patterns_last else (first, second, third)
+        if self.patterns_last:
+            return third, first, second
+        return (first if self.rows is None else len(self.rows)), second, third
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
         """Chosen patterns; an index array must be sorted and without repeats."""
+        if self.rows is not None:
+            rows = self.rows[rows]
         part = np.moveaxis(self.stored[..., rows], -1, 0) if self.patterns_last else self.stored[rows]
         intensity = np.ascontiguousarray(part, np.float32)
         return np.square(intensity) if self.squared else intensity

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_config import DatasetFacts
+from ptycho_torch.data.hdf5 import is_hdf5, open_hdf5
 from ptycho_torch.data.npz import Header, headers, read_arrays, read_metadata
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks, stored_rows
 from ptycho_torch.errors import DataError
@@ -80,6 +81,11 @@ def _check_probe(path: Path, shape: tuple[int, ...], side: int) -> None:
 
 def inspect_dataset(path: Path) -> DatasetFacts:
     """What a scan file says about itself, from headers and metadata only. Reads the file."""
+    if is_hdf5(path):
+        scan = open_hdf5(path)
+        count, side = len(scan.position_yx), scan.patterns.shape[-1]
+        modes = scan.probe.shape[0] if scan.probe.ndim == 3 else 1
+        return DatasetFacts(name=path.name, n_patterns=count, n_pixels=side, probe_modes=modes, nphotons=None)
     found = headers(path)
     _, count, side, _ = _layout(path, found)
     shape = found["probeGuess"].shape
@@ -111,6 +117,8 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
     Amplitudes are squared. A large scan stays in its file and is read as it is needed, where the
     file is not compressed. Raises DataError with the file, the array and the reason.
     """
+    if is_hdf5(path):
+        return _from_hdf5(path, domain)
     found = headers(path)
     key, count, _, legacy = _layout(path, found)
     arrays = read_arrays(path, list(REQUIRED_KEYS))
@@ -130,6 +138,17 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
         position = position[:count]
     intensity = patterns if large else patterns[:]
     return Dataset(path.name, intensity, position, _probe(path, arrays["probeGuess"]))
+
+
+def _from_hdf5(path: Path, domain: Domain) -> Dataset:
+    scan = open_hdf5(path)
+    _check_type(path, scan.key, scan.patterns.dtype)
+    squared = domain == "normalized_amplitude"
+    patterns = StoredPatterns(scan.patterns, squared=squared, rows=scan.rows)
+    _check_values(path, scan.key, patterns)
+    large = math.prod(patterns.shape) * 4 > IN_MEMORY_BYTES
+    position = _positions(path, *scan.position_yx.T)
+    return Dataset(path.name, patterns if large else patterns[:], position, _probe(path, scan.probe))
 
 
 def _positions(path: Path, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
