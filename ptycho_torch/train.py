@@ -47,13 +47,13 @@ def work(arguments: argparse.Namespace) -> None:
     from ptycho_torch.api import resolve_training, train
 
     if only_looking(arguments):
-        from ptycho_torch.data.readers import read_scan
+        from ptycho_torch.data.readers import read_scan, scan_files
 
         configs, delta = resolve_training(profile=profile, sources=sources, checked=arguments.dry_run)
         setup = configs.config
         for path in (setup.training.train_data_file, setup.training.test_data_file):
-            if arguments.dry_run and path is not None:
-                read_scan(path, setup.torch.scale.domain)
+            for file in scan_files(path) if arguments.dry_run and path is not None else ():
+                read_scan(file, setup.torch.scale.domain)
         look(arguments, configs, delta)
         return
     result = train(profile=profile, sources=sources, resume=arguments.resume)

@@ -21,12 +21,15 @@ from tqdm import tqdm
 
 from ptycho_config import PyTorchExecutionConfig, TrainingSetup
 from ptycho_torch.data.batches import BatchSampler, ClusterDataset
+from ptycho_torch.data.joint import JointDataset, JointSampler
 from ptycho_torch.errors import DataError, DivergedError, MissingFileError
 from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.model import Reconstructor
 from ptycho_torch.output_scale import RectangularScale
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.records import Batch
+
+Clusters = ClusterDataset | JointDataset
 
 
 @attrs.frozen(eq=False)
@@ -90,8 +93,8 @@ class EpochRecord(Callback):
 def fit(
     model: Reconstructor,
     setup: TrainingSetup,
-    training: ClusterDataset,
-    validation: ClusterDataset | None,
+    training: Clusters,
+    validation: Clusters | None,
     *,
     seed: int,
     folder: Path,
@@ -182,12 +185,17 @@ def _refuse_divergence(history: dict[str, list[float]], learning_rate: float) ->
                 )
 
 
-def _loader(dataset: ClusterDataset, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
-    execution = setup.execution
+def _loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
+    execution, size = setup.execution, setup.training.batch_size
+    sampler: BatchSampler | JointSampler
+    if isinstance(dataset, JointDataset):
+        sampler = JointSampler(dataset.parts, size, seed, shuffle=shuffle)
+    else:
+        sampler = BatchSampler(len(dataset), size, seed, shuffle=shuffle)
     return DataLoader(
         dataset,
         batch_size=None,
-        sampler=BatchSampler(len(dataset), setup.training.batch_size, seed, shuffle=shuffle),
+        sampler=sampler,
         num_workers=execution.num_workers,
         pin_memory=execution.pin_memory,
         persistent_workers=execution.persistent_workers,
@@ -213,7 +221,7 @@ def _checkpoint(
     )
 
 
-def _stopping(execution: PyTorchExecutionConfig, validation: ClusterDataset | None) -> list[Callback]:
+def _stopping(execution: PyTorchExecutionConfig, validation: Clusters | None) -> list[Callback]:
     if validation is None:
         return []
     return [

@@ -24,7 +24,9 @@ class TrainingConfig:
     """A training run: files, groups, loss, optimiser and schedule."""
 
     model: ModelConfig = field(default=ModelConfig(), doc="network and physics")
-    train_data_file: Path | None = field(default=None, identity=False, doc="scan to train on")
+    train_data_file: Path | None = field(
+        default=None, identity=False, doc="scan to train on, or a folder of scans"
+    )
     test_data_file: Path | None = field(
         default=None, identity=False, doc="scan to validate on; null holds back a part of the training scan"
     )

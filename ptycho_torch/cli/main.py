@@ -67,9 +67,9 @@ def _add_config_commands(config: argparse.ArgumentParser) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    from ptycho_torch.data.readers import inspect_dataset
+    from ptycho_torch.data.readers import inspect_scans
 
-    print(json.dumps(attrs.asdict(inspect_dataset(arguments.file)), indent=2))
+    print(json.dumps(attrs.asdict(inspect_scans(arguments.file)), indent=2))
 
 
 def _show(arguments: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_config import DatasetFacts
-from ptycho_torch.data.hdf5 import is_hdf5, open_hdf5
+from ptycho_torch.data.hdf5 import DIFFRACTION, PRODUCT, is_hdf5, open_hdf5
 from ptycho_torch.data.npz import Header, headers, read_arrays, read_metadata
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks, stored_rows
 from ptycho_torch.errors import DataError
@@ -96,6 +96,42 @@ def inspect_dataset(path: Path) -> DatasetFacts:
         n_pixels=side,
         probe_modes=modes,
         nphotons=_photons(path, read_metadata(path, found)),
+    )
+
+
+SUFFIXES = (".npz", ".h5", ".hdf5", ".cxi")
+
+
+def scan_files(path: Path) -> list[Path]:
+    """The scan files that a path means: itself, or in a folder all of them by name. A ptychodus
+    product and its diffraction are one scan. Raises DataError for a folder without any."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    if path / PRODUCT in found and path / DIFFRACTION in found:
+        found.remove(path / PRODUCT)
+    if not found:
+        raise DataError(str(path), "is a folder without scans", f"scans end in {', '.join(SUFFIXES)}")
+    return found
+
+
+def inspect_scans(path: Path) -> DatasetFacts:
+    """What a scan, or the scans of a folder together, say about themselves; all must have patterns
+    of one size. Raises DataError."""
+    facts = [inspect_dataset(file) for file in scan_files(path)]
+    if len(facts) == 1:
+        return facts[0]
+    sides = {fact.name: fact.n_pixels for fact in facts}
+    if len(set(sides.values())) > 1:
+        listed = ", ".join(f"{name}: {side} px" for name, side in sides.items())
+        raise DataError(str(path), f"its scans have patterns of different size ({listed})")
+    photons = {fact.nphotons for fact in facts}
+    return DatasetFacts(
+        name=path.name,
+        n_patterns=sum(fact.n_patterns for fact in facts),
+        n_pixels=facts[0].n_pixels,
+        probe_modes=max(fact.probe_modes for fact in facts),
+        nphotons=photons.pop() if len(photons) == 1 else None,
     )
 
 
