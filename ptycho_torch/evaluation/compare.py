@@ -1,0 +1,157 @@
+"""Everything that can be said about how a reconstruction differs from a reference."""
+
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.errors import DataError
+from ptycho_torch.evaluation.fourier_ring import (
+    ONE_SEVENTH,
+    Curve,
+    Resolution,
+    RingCorrelation,
+    fourier_ring_correlation,
+    information_threshold,
+    resolution,
+)
+from ptycho_torch.evaluation.read import PlacedObject
+from ptycho_torch.evaluation.registration import Aligned, Complex, align, central_area, shared_area, tapered
+from ptycho_torch.evaluation.similarity import Similarity, similarity, wrapped
+from ptycho_torch.figures import lit_box
+from ptycho_torch.metrics import contrast_and_detail, remove_ramp
+from ptycho_torch.records import Canvas
+
+SMALLEST_SIDE_PX = 32
+TAPER_PX = 20
+_PIXEL_TOLERANCE = 0.01
+_ROUNDING = 1e-5
+
+
+@attrs.frozen(eq=False)
+class Comparison:
+    """What is compared, and all figures.
+
+    names: reconstruction, reference; in this order amplitudes and phases in rad `(2, H, W)`, aligned;
+    shift_yx: by how many px the reconstruction was moved down and right; contrast, detail: see
+    `metrics.contrast_and_detail`; rings, half_bit `(R,)`: the ring correlation and its threshold;
+    resolution: where it falls below `half_bit`, `one_seventh`, `one_half`.
+    """
+
+    names: tuple[str, str]
+    amplitudes: NDArray[np.float64]
+    phases: NDArray[np.float64]
+    shift_yx: tuple[float, float]
+    contrast: float
+    detail: float
+    amplitude: Similarity
+    phase: Similarity
+    rings: RingCorrelation
+    half_bit: Curve
+    resolution: dict[str, Resolution]
+
+    def figures(self) -> dict[str, Any]:
+        """All figures as JSON values."""
+        return {
+            "reconstruction": self.names[0],
+            "reference": self.names[1],
+            "shape": list(self.phases.shape[1:]),
+            "shift_yx_px": list(self.shift_yx),
+            "contrast": self.contrast,
+            "detail": self.detail,
+            "amplitude": attrs.asdict(self.amplitude),
+            "phase_rad": attrs.asdict(self.phase),
+            "resolution": {name: attrs.asdict(found) for name, found in self.resolution.items()},
+        }
+
+
+def compare(reconstruction: PlacedObject, reference: PlacedObject) -> Comparison:
+    """Align the reconstruction with the reference and measure what is left.
+
+    Compared is what light reached where both overlap, if both origins are known, else around
+    the centres. Amplitudes after one complex factor; phases without the ramp of the reference,
+    their differences wrapped, counted from its lowest value; the ring correlation of the complex
+    images, faded over 20 px. Raises DataError for images that cannot be compared.
+    """
+    names = (reconstruction.name, reference.name)
+    image, truth = _common(_lit(reconstruction), _lit(reference))
+    if np.abs(truth - truth.mean()).max() <= _ROUNDING * np.abs(truth).max():
+        raise DataError(
+            names[1],
+            "is constant where the two are compared",
+            "the objectGuess of a scan may be nothing but a starting value",
+        )
+    aligned = align(image, truth)
+    _refuse_small(aligned.image.shape, names)
+    amplitudes, phases = np.abs([aligned.image, aligned.reference]), _phases(aligned)
+    rings = fourier_ring_correlation(
+        *(tapered(part, (TAPER_PX, TAPER_PX)) for part in (aligned.image, aligned.reference))
+    )
+    half_bit = information_threshold(rings.count)
+    thresholds: dict[str, float | Curve] = {"half_bit": half_bit, "one_seventh": ONE_SEVENTH, "one_half": 0.5}
+    y, x = aligned.shift_yx.tolist()
+    contrast, detail = contrast_and_detail(aligned.image, aligned.reference)
+    return Comparison(
+        names=names,
+        amplitudes=amplitudes,
+        phases=phases,
+        shift_yx=(y, x),
+        contrast=contrast,
+        detail=detail,
+        amplitude=similarity(amplitudes[0], amplitudes[1], _ROUNDING * float(amplitudes[1].max())),
+        phase=similarity(phases[0], phases[1], _ROUNDING),
+        rings=rings,
+        half_bit=half_bit,
+        resolution={name: resolution(rings, limit) for name, limit in thresholds.items()},
+    )
+
+
+def _lit(placed: PlacedObject) -> PlacedObject:
+    """The box that light reached."""
+    if placed.illumination is None:
+        return placed
+    light = placed.illumination.astype(np.float32)
+    rows, columns = lit_box(Canvas(placed.values.astype(np.complex64), light, (0, 0)))
+    y, x = placed.origin_yx or (0, 0)
+    return attrs.evolve(
+        placed,
+        values=placed.values[rows, columns],
+        illumination=light[rows, columns],
+        origin_yx=None if placed.origin_yx is None else (y + rows.start, x + columns.start),
+    )
+
+
+def _common(image: PlacedObject, reference: PlacedObject) -> tuple[Complex, Complex]:
+    names = (image.name, reference.name)
+    if image.pixel_m and reference.pixel_m and abs(image.pixel_m / reference.pixel_m - 1) > _PIXEL_TOLERANCE:
+        raise DataError(
+            " and ".join(names),
+            f"have pixels of {image.pixel_m:.4g} m and {reference.pixel_m:.4g} m",
+            "resample one of them",
+        )
+    if image.origin_yx is None or reference.origin_yx is None:
+        cut = central_area(image.values, reference.values)
+    else:
+        (y, x), (top, left) = image.origin_yx, reference.origin_yx
+        cut = shared_area(image.values, reference.values, (y - top, x - left))
+    _refuse_small(cut[0].shape, names)
+    return cut
+
+
+def _refuse_small(shape: tuple[int, ...], names: tuple[str, str]) -> None:
+    if min(shape) < SMALLEST_SIDE_PX:
+        raise DataError(
+            " and ".join(names),
+            f"have {shape[0]} x {shape[1]} px in common; {SMALLEST_SIDE_PX} a side are needed",
+            "an object saved as .npy has no origin and is compared around its centre",
+        )
+
+
+def _phases(aligned: Aligned) -> NDArray[np.float64]:
+    """Phases in rad `(2, H, W)` of image and reference, without the ramp of the reference."""
+    ramp = remove_ramp(np.ones_like(aligned.reference), aligned.reference)
+    truth = np.angle(aligned.reference * np.exp(-1j * np.angle(ramp)))
+    truth -= truth.min()
+    difference = wrapped(np.angle(aligned.image) - np.angle(aligned.reference))
+    return np.stack([truth + difference, truth])

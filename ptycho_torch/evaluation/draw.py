@@ -1,0 +1,112 @@
+"""A comparison as a table and as a picture."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ptycho_torch.evaluation.compare import Comparison
+from ptycho_torch.evaluation.fourier_ring import NYQUIST, ONE_SEVENTH, Resolution
+from ptycho_torch.files import replacing
+
+_ROWS = {"mae": "MAE", "mse": "MSE", "psnr_db": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
+_THRESHOLDS = {"half_bit": "half bit", "one_seventh": "1/7", "one_half": "1/2"}
+_LONGEST_NAME = 28
+
+
+def table(made: Comparison) -> str:
+    """All figures in aligned columns; a dash where there is none."""
+    amplitude, phase = attrs.asdict(made.amplitude), attrs.asdict(made.phase)
+    lines = [_row("", "amplitude", "phase (rad)")]
+    lines += [_row(text, _number(amplitude[key]), _number(phase[key])) for key, text in _ROWS.items()]
+    lines += ["", _row("ring correlation", "cycles/px", "half period")]
+    lines += [_resolution_row(text, made.resolution[key]) for key, text in _THRESHOLDS.items()]
+    height, width = made.phases.shape[1:]
+    lines += ["", _row("contrast, detail", _number(made.contrast), _number(made.detail))]
+    lines += [_row("moved (y, x) px", *(f"{shift:+.2f}" for shift in made.shift_yx))]
+    lines += [_row("compared (y, x) px", str(height), str(width))]
+    return "\n".join(lines)
+
+
+def _row(name: str, first: str, second: str) -> str:
+    return f"{name:<20}{first:>12}{second:>13}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _resolution_row(text: str, found: Resolution) -> str:
+    period = found.half_period_px
+    bound = "<=" if found.frequency == NYQUIST else ""
+    return _row(
+        f"  below {text}",
+        f"{bound.replace('<', '>')}{found.frequency:.3f}",
+        "-" if period is None else f"{bound}{period:.2f} px",
+    )
+
+
+def draw_comparison(folder: Path, made: Comparison) -> None:
+    """`comparison.png` in an existing folder: both amplitudes, both phases on one scale (1 and 99 % of
+    the reference), their differences (99 %), the ring correlation with its thresholds, the table."""
+    figure = Figure(figsize=(18.5, 8.4), layout="constrained")
+    grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 1.25))
+    parts = (("Amplitude", made.amplitudes, "|O|"), ("Phase", made.phases, "arg O (rad)"))
+    for row, (title, images, label) in zip(grid, parts, strict=True):
+        low, high = np.percentile(images[1], (1, 99))
+        for axes, image, name in zip(row[:2], images, made.names, strict=True):
+            _show(axes, image, f"{title}\n{_short(name)}", label, (low, high), "gray")
+        difference = images[0] - images[1]
+        reach = max(float(np.percentile(np.abs(difference), 99)), 1e-6)
+        _show(
+            row[2],
+            difference,
+            f"{title}\ndifference, left - right",
+            f"difference of {label}",
+            (-reach, reach),
+            "RdBu_r",
+        )
+    _draw_rings(grid[0, 3], made)
+    grid[1, 3].axis("off")
+    grid[1, 3].text(0, 0.97, table(made), family="monospace", va="top", fontsize=9)
+    FigureCanvasAgg(figure)
+    with replacing(folder / "comparison.png") as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
+
+
+def _show(
+    axes: Any, image: NDArray[Any], title: str, label: str, limits: tuple[float, float], colours: str
+) -> None:
+    drawn = axes.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
+    axes.set(title=title, xlabel="x (px)", ylabel="y (px)")
+    axes.figure.colorbar(drawn, ax=axes, label=label, shrink=0.8)
+
+
+def _draw_rings(axes: Any, made: Comparison) -> None:
+    shown = slice(1, int(np.searchsorted(made.rings.frequency, NYQUIST, side="right")))
+    frequency = made.rings.frequency[shown]
+    axes.plot(frequency, made.rings.correlation[shown], color="black", label="correlation")
+    axes.plot(frequency, made.half_bit[shown], "C1--", label="half bit")
+    axes.axhline(ONE_SEVENTH, color="C0", linestyle=":", label="1/7")
+    found = made.resolution["half_bit"]
+    if found.half_period_px is not None and found.frequency < NYQUIST:
+        axes.axvline(
+            found.frequency, color="C1", linewidth=0.8, label=f"half period {found.half_period_px:.2f} px"
+        )
+    axes.set(
+        title="Fourier ring correlation",
+        xlabel="spatial frequency (cycles/px)",
+        ylabel="correlation",
+        xlim=(0, NYQUIST),
+        ylim=(0, 1.02),
+    )
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(0.02, 0.92))

@@ -1,0 +1,133 @@
+"""Objects from the files in which they are kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve
+
+from ptycho_torch.data.npz import headers, read_arrays
+from ptycho_torch.errors import DataError, MissingFileError
+
+_WANTED = "give a product.h5, a reconstruction.npz, an NPZ with objectGuess, or a complex .npy array"
+_LENGTHS_ARE_PX = 1.0
+
+
+@attrs.frozen(eq=False)
+class PlacedObject:
+    """A complex object `(H, W)` and what its file says about it.
+
+    origin_yx: the object pixel of element `[0, 0]`; pixel_m: the side of a pixel in m;
+    illumination `(H, W)`: where light fell. Each None where not known.
+    """
+
+    name: str
+    values: NDArray[np.complexfloating]
+    origin_yx: tuple[int, int] | None = None
+    pixel_m: float | None = None
+    illumination: NDArray[np.floating] | None = None
+
+
+def read_object(path: Path) -> PlacedObject:
+    """Read an object; its content, not its name, says what a file is. Raises DataError."""
+    if not path.is_file():
+        raise MissingFileError(str(path), "is a folder" if path.is_dir() else "no such file", _WANTED)
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    for signature, read in _READERS.items():
+        if start.startswith(signature):
+            return _checked(path, read(path))
+    raise DataError(str(path), f"starts with {start!r}: neither HDF5 nor NPZ nor NPY", _WANTED)
+
+
+def _checked(path: Path, found: PlacedObject) -> PlacedObject:
+    values = found.values
+    if values.ndim == 3 and len(values) == 1:
+        values = values[0]
+    if values.ndim != 2 or values.dtype.kind != "c":
+        raise DataError(
+            str(path), f"its object is {values.dtype} of shape {values.shape}, not complex (H, W)", _WANTED
+        )
+    if not np.isfinite(values).all():
+        raise DataError(str(path), "its object holds NaN or infinite values", "reconstruct it again")
+    if found.illumination is not None and found.illumination.shape != values.shape:
+        raise DataError(str(path), f"illumination {found.illumination.shape} for object {values.shape}")
+    return attrs.evolve(found, values=values)
+
+
+def _read_npy(path: Path) -> PlacedObject:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(str(path), f"cannot be read: {error}", _WANTED) from None
+    return PlacedObject(path.name, values)
+
+
+def _read_npz(path: Path) -> PlacedObject:
+    known = headers(path)
+    if "object" in known:
+        arrays = read_arrays(path, sorted({"object", "origin_px", "illumination"} & set(known)))
+        origin = tuple(np.ravel(arrays["origin_px"]).tolist()) if "origin_px" in arrays else None
+        if origin is not None and len(origin) != 2:
+            raise DataError(str(path), f"origin_px holds {len(origin)} numbers, not (y, x)")
+        return PlacedObject(path.name, arrays["object"], origin, illumination=arrays.get("illumination"))
+    if "objectGuess" in known:
+        # Positions of a scan are pixels of its objectGuess.
+        return PlacedObject(path.name, read_arrays(path, ["objectGuess"])["objectGuess"], (0, 0))
+    raise DataError(str(path), f"has no object; it holds {', '.join(sorted(known)) or 'nothing'}", _WANTED)
+
+
+def _read_product(path: Path) -> PlacedObject:
+    """The ptychodus product; its lengths are pixels where it gives a pixel as 1 m."""
+    try:
+        with h5py.File(path) as product:
+            stored = product.get("object")
+            if not isinstance(stored, h5py.Dataset):
+                held = ", ".join(product) or "nothing"
+                raise DataError(str(path), f"has no object; it holds {held}", _WANTED)
+            pixel_yx = _pair(stored, "pixel_height_m", "pixel_width_m")
+            centre_yx = _pair(stored, "center_y_m", "center_x_m")
+            values = stored[()]
+            if pixel_yx is None or centre_yx is None or (pixel_yx <= 0).any():
+                return PlacedObject(path.name, values)
+            corner_yx = centre_yx / pixel_yx - np.array(values.shape[-2:]) / 2
+            y, x = np.round(corner_yx).astype(int).tolist()
+            pixel_m = None if (pixel_yx == _LENGTHS_ARE_PX).all() else float(pixel_yx[1])
+            light = _illumination(product, values.shape[-2:], corner_yx, pixel_yx)
+            return PlacedObject(path.name, values, (y, x), pixel_m, light)
+    except OSError as error:
+        raise DataError(str(path), f"cannot be read: {error}", "copy it again") from None
+
+
+def _pair(stored: h5py.Dataset, *names: str) -> NDArray[np.float64] | None:
+    found = [stored.attrs.get(name) for name in names]
+    return None if None in found else np.array(found, np.float64)
+
+
+def _illumination(
+    product: h5py.File, shape: tuple[int, int], corner_yx: NDArray[np.float64], pixel_yx: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """`sum_j |P(r - r_j)|^2`, all modes, to the nearest pixel."""
+    names = ("probe", "probe_position_y_m", "probe_position_x_m")
+    if not all(isinstance(product.get(name), h5py.Dataset) for name in names):
+        return None
+    probe = product["probe"][()]
+    power = np.square(np.abs(probe)).reshape(-1, *probe.shape[-2:]).sum(axis=0)
+    position = np.stack([product[name][()] for name in names[1:]], axis=1) / pixel_yx - corner_yx
+    edges = [np.arange(size + 1) - 0.5 for size in shape]
+    hits, _, _ = np.histogram2d(position[:, 0], position[:, 1], bins=edges)
+    # In the middle of a full convolution lies the patch of position r, which starts at r - N // 2.
+    full = fftconvolve(hits, power)
+    top, left = (side // 2 for side in power.shape)
+    light: NDArray[np.float64] = full[top : top + shape[0], left : left + shape[1]].clip(0)
+    return light
+
+
+_READERS: dict[bytes, Callable[[Path], PlacedObject]] = {
+    b"\x89HDF\r\n\x1a\n": _read_product,
+    b"PK": _read_npz,
+    b"\x93NUMPY": _read_npy,
+}

@@ -1,0 +1,151 @@
+"""Comparing objects: what cannot be known does not count, what is wrong is seen or refused."""
+
+import argparse
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.image import imread
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from ptycho_torch.cli import evaluate
+from ptycho_torch.errors import DataError
+from ptycho_torch.evaluation import PlacedObject, compare, table
+from ptycho_torch.physics.simulate import natural_object
+
+TRUTH = natural_object("camera", "coins", 140).astype(np.complex128)
+Y, X = np.indices(TRUTH.shape)
+
+
+def _placed(values: NDArray[np.complexfloating], **known: object) -> PlacedObject:
+    return PlacedObject("object", values, **known)  # type: ignore[arg-type]
+
+
+def _blurred(width: float) -> NDArray[np.complex128]:
+    return gaussian_filter(TRUTH.real, width) + 1j * gaussian_filter(TRUTH.imag, width)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.floats(0.1, 10), st.floats(-np.pi, np.pi), st.floats(-0.2, 0.2), st.integers(-9, 9), st.integers(-9, 9)
+)
+def test_what_ptychography_cannot_know_costs_nothing(
+    factor: float, phase: float, slope: float, y: int, x: int
+) -> None:
+    """Factor, phase, ramp and place are undone; the object is the same object."""
+    image = factor * np.exp(1j * (phase + slope * (Y - X))) * TRUTH
+    made = compare(_placed(image[20 - y : 120 - y, 20 - x : 120 - x]), _placed(TRUTH[20:120, 20:120]))
+    np.testing.assert_allclose(made.shift_yx, (-y, -x), atol=0.011)
+    assert made.amplitude.mae < 2e-3
+    assert made.phase.mae < 5e-3
+    assert made.contrast > 0.999
+    assert made.detail > 0.99
+    assert made.resolution["half_bit"].half_period_px == 1.0
+
+
+def test_worse_objects_score_lower() -> None:
+    """All figures that see blur agree on its order. The ring correlation is none of them: a blur
+    takes from signal and truth alike as long as there is no noise."""
+    made = [compare(_placed(_blurred(width)), _placed(TRUTH)) for width in (0.5, 1.5, 4.0)]
+    for better, worse in pairwise(made):
+        assert better.detail > worse.detail
+        for part in ("amplitude", "phase"):
+            one, other = getattr(better, part), getattr(worse, part)
+            assert one.ssim > other.ssim
+            assert one.ms_ssim > other.ms_ssim
+            assert one.psnr_db > other.psnr_db
+
+
+def test_phases_across_the_cut_are_neighbours() -> None:
+    """An object around pi is as good as around 0, whichever side of the cut its pixels fall."""
+    noise = 0.01 * np.random.default_rng(0).normal(size=TRUTH.shape)
+    near, far = (
+        compare(_placed(turn * np.exp(1j * noise) * TRUTH), _placed(turn * TRUTH)) for turn in (1, -1)
+    )
+    assert far.phase.mae == pytest.approx(near.phase.mae, rel=1e-6)
+    assert far.phase.mae < 0.02
+
+
+def test_a_phase_object_has_figures_for_its_phase_only() -> None:
+    """Its amplitude is 1 everywhere: there is an error but nothing it could be relative to."""
+    truth = np.exp(1j * np.angle(TRUTH))
+    made = compare(_placed(np.roll(truth, (2, -3), (0, 1))[8:-8, 8:-8]), _placed(truth[8:-8, 8:-8]))
+    np.testing.assert_allclose(made.shift_yx, (-2, 3), atol=0.011)
+    assert made.amplitude.ssim is None
+    assert made.phase.ssim is not None
+    assert made.phase.ssim > 0.99
+    assert "-" in table(made).splitlines()[4]
+
+
+def test_a_flat_reconstruction_is_judged_not_refused() -> None:
+    """It is the result to beat: no contrast, no resolution."""
+    made = compare(_placed(np.ones_like(TRUTH)), _placed(TRUTH))
+    assert made.contrast == pytest.approx(0, abs=1e-6)
+    assert made.amplitude.ssim is not None
+    assert made.amplitude.ssim < 0.7
+
+
+def test_known_origins_decide_what_is_compared() -> None:
+    """Corners of one object meet without registration; unknown origins meet at their centres."""
+    corner = _placed(TRUTH[:90, :100], origin_yx=(0, 0))
+    other = _placed(TRUTH[30:, 40:], origin_yx=(30, 40))
+    made = compare(corner, other)
+    assert made.shift_yx == (0, 0)
+    assert made.phases.shape == (2, 56, 56)
+    assert compare(attrs.evolve(corner, origin_yx=None), corner).amplitude.psnr_db is None
+
+
+def test_where_no_light_fell_nothing_is_compared() -> None:
+    """A border of ones outside the illumination does not count."""
+    image, light = np.ones_like(TRUTH), np.zeros(TRUTH.shape)
+    image[30:110, 30:120], light[30:110, 30:120] = TRUTH[30:110, 30:120], 1.0
+    made = compare(_placed(image, origin_yx=(0, 0), illumination=light), _placed(TRUTH, origin_yx=(0, 0)))
+    assert made.amplitude.mae < 1e-6
+    assert made.phases.shape == (2, 76, 86)
+
+
+@pytest.mark.parametrize(
+    ("image", "reference", "reason"),
+    [
+        (_placed(TRUTH, origin_yx=(0, 0)), _placed(TRUTH, origin_yx=(500, 0)), "0 x 140 px in common"),
+        (_placed(TRUTH[:20]), _placed(TRUTH), "20 x 140 px in common"),
+        (_placed(TRUTH), _placed(np.ones_like(TRUTH)), "is constant"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    image: PlacedObject, reference: PlacedObject, reason: str
+) -> None:
+    """Too small, too far apart, or nothing to compare with."""
+    with pytest.raises(DataError, match=reason):
+        compare(image, reference)
+
+
+def _evaluate(*arguments: str) -> None:
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    parsed.work(parsed)
+
+
+def test_the_command_prints_a_table_or_json_and_writes_where_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a folder nothing is written; the picture is one, and the JSON is the printed one."""
+    np.save(tmp_path / "a.npy", _blurred(1.0))
+    np.save(tmp_path / "b.npy", TRUTH)
+    pair = (str(tmp_path / "a.npy"), str(tmp_path / "b.npy"))
+    _evaluate(*pair)
+    assert len({len(line) for line in capsys.readouterr().out.splitlines() if line}) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
+    _evaluate(*pair, "--json", "--output_dir", str(tmp_path / "out"))
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert printed["reference"] == "b.npy"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["comparison.png", "evaluation.json"]
+    assert imread(tmp_path / "out" / "comparison.png").std() > 0.1
