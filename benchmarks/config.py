@@ -13,7 +13,8 @@ import operator
 import timeit
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Annotated, Any, Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import attrs
 import cattrs
@@ -83,6 +84,11 @@ def is_union(kind: Any) -> bool:
     return bool(get_args(kind)) and all(attrs.has(member) for member in get_args(kind))
 
 
+def _is_mixed(kind: Any) -> bool:
+    members = [member for member in get_args(kind) if member is not type(None)]
+    return get_origin(kind) in (Union, UnionType) and len(members) > 1 and not is_union(kind)
+
+
 def unions(cls: type) -> list[Any]:
     """The choices below a plain class."""
     found = []
@@ -107,10 +113,8 @@ def strict_converter(plain: type) -> cattrs.Converter:
         made.register_structure_hook(scalar, exact)
     for union in unions(plain):
         configure_tagged_union(union, made, tag_name="kind")
-    made.register_structure_hook_func(
-        lambda t: not isinstance(t, type) and not is_union(t),
-        lambda value, _: tuple(value) if isinstance(value, list) else value,
-    )
+    # Literals, optional values and tuples are cattrs' own; of other unions it knows nothing.
+    made.register_structure_hook_func(_is_mixed, lambda value, _: value)
     made.register_structure_hook_func(lambda t: getattr(t, "__name__", "") == "Path", lambda v, t: t(v))
     return made
 

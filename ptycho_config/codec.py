@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn
 
+from ptycho_config import compiled
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema.base import FieldSpec, build, is_config, kind_of, leaves_of, specs, variants
@@ -38,26 +39,36 @@ def converter() -> cattrs.Converter:
 
 
 def _structure_group(made: cattrs.Converter, cls: type) -> Callable[[Any, Any], Any]:
-    known = specs(cls)
-    readers = {name: _reader(made, spec) for name, spec in known.items()}
+    nested = {
+        name: _nested(made, spec) for name, spec in specs(cls).items() if spec.is_group or spec.variants
+    }
+    read = compiled.reader(cls, nested)
 
     def structure(data: Any, _: Any) -> Any:
-        try:
-            values = {name: read(data[name]) for name, read in readers.items()}
-        except (ValueError, KeyError, TypeError):
-            return _structure_slowly(made, cls, data)
-        if len(data) != len(values):
-            return _structure_slowly(made, cls, data)
-        return build(cls, values)
+        config = read(data) if isinstance(data, dict) else None
+        return _structure_slowly(made, cls, data) if config is None else config
 
     return structure
 
 
-def _reader(made: cattrs.Converter, spec: FieldSpec) -> Callable[[Any], Any]:
+def _nested(made: cattrs.Converter, spec: FieldSpec) -> Callable[[Any], Any]:
     if spec.is_group:
         structure, cls = made.get_structure_hook(spec.annotation), spec.annotation
         return lambda value: structure(value, cls)
-    return functools.partial(_structure_field, made, spec) if spec.variants else spec.accept
+    return _choice_reader(made, spec)
+
+
+def _choice_reader(made: cattrs.Converter, spec: FieldSpec) -> Callable[[Any], Any]:
+    members = {kind: (made.get_structure_hook(cls), cls) for kind, cls in spec.variants.items()}
+
+    def read(value: Any) -> Any:
+        try:
+            structure, cls = members[value[KIND_KEY]]
+        except (KeyError, TypeError):
+            return _structure_field(made, spec, value)
+        return structure({key: item for key, item in value.items() if key != KIND_KEY}, cls)
+
+    return read
 
 
 def _structure_slowly(made: cattrs.Converter, cls: type, data: Any) -> Any:
@@ -134,6 +145,8 @@ def migrate(data: Mapping[str, Any], schema: str) -> dict[str, Any]:
     if found_name != name or not found_version.isdigit() or int(found_version) > int(current):
         message = f"this version reads {schema!r}, the document is {found!r}"
         raise ConfigError([Problem(SCHEMA_KEY, message)], schema)
+    if found == schema:
+        return dict(data) if SCHEMA_KEY in data else {SCHEMA_KEY: schema, **data}
     body = {key: value for key, value in data.items() if key != SCHEMA_KEY}
     for version in range(int(found_version), int(current)):
         step = _MIGRATIONS.get((name, version))

@@ -8,7 +8,7 @@ Transform is the identity.
 import itertools
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import attrs
 
@@ -34,9 +34,8 @@ class Step:
         return Problem(self.path, message, self.layer, self.where, hint)
 
 
-@attrs.frozen
-class Change:
-    """What one step did to one leaf: an entry of the trace."""
+class Change(NamedTuple):
+    """What one step did to one leaf: an entry of the trace. Cheap: there are many."""
 
     path: str
     old: Any

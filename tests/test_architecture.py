@@ -26,6 +26,7 @@ ORDER = {
         "transform",
         "lens",
         "resolve",
+        "compiled",
         "codec",
         "migrations",
         "vocabulary.translation",

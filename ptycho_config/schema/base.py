@@ -35,6 +35,7 @@ class FieldSpec:
     unit: str
     doc: str
     identity: bool
+    check: Check | None
     accept: Coerce
     is_group: bool
     variants: Mapping[str, type]
@@ -87,8 +88,11 @@ def _acceptor(annotation: Any, check: Check | None) -> Coerce:
     coerce = _coercer(annotation)
     if check is None:
         return coerce
+    exact = annotation if annotation is int else None
 
     def accept(value: object) -> Any:
+        if type(value) is exact and not check(value):
+            return value
         coerced = coerce(value)
         reason = None if coerced is None else check(coerced)
         if reason:
@@ -208,6 +212,7 @@ def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
         unit=meta["unit"],
         doc=meta["doc"],
         identity=meta["identity"],
+        check=meta["check"],
         accept=_acceptor(attribute.type, meta["check"]),
         is_group=is_config(attribute.type),
         variants=MappingProxyType(variants(attribute.type)),

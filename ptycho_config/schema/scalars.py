@@ -17,7 +17,7 @@ Coerce = Callable[[object], Any]
 
 
 def _bool(value: object) -> bool:
-    if isinstance(value, bool):
+    if value is True or value is False:
         return value
     raise ValueError(f"must be true or false, got {value!r}")
 
@@ -29,7 +29,8 @@ def _int(value: object) -> int:
 
 
 def _float(value: object) -> float:
-    if type(value) is float and math.isfinite(value):
+    # x - x is 0 for every number but NaN and the infinities, and cheaper than to ask.
+    if type(value) is float and value - value == 0.0:
         return value + 0.0
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value) + 0.0

@@ -161,3 +161,19 @@ def test_a_lambda_is_refused_when_it_is_saved() -> None:
     change = at(fields(TrainingSetup).training.nepochs).over(lambda n: n + 1)
     with pytest.raises(ConfigError, match="module-level function"):
         dump_derivation(resolve(BASE, layer("user", change)))
+
+
+def test_the_fast_way_and_the_slow_way_agree() -> None:
+    """A complete table takes compiled code, one with a field left out does not: same config, and
+    wrong values are named either way."""
+    whole = dump(BASE)
+    partial = {**whole, "training": {k: v for k, v in whole["training"].items() if k != "nepochs"}}
+    assert load(TrainingSetup, whole) == load(TrainingSetup, partial) == BASE
+    for table in (whole, partial):
+        wrong = {**table, "execution": {**table["execution"], "num_workers": -1, "accum_steps": True}}
+        with pytest.raises(ConfigError) as caught:
+            load(TrainingSetup, wrong)
+        assert [problem.path for problem in caught.value.problems] == [
+            "execution.accum_steps",
+            "execution.num_workers",
+        ]

@@ -237,7 +237,7 @@ def _keeps_added(cfg: dict[str, Any], delta: LegacyDelta) -> LegacyDelta:
 
 
 def _same_old(t: Transform) -> tuple[Change, ...]:
-    return tuple(attrs.evolve(c, old=get_path(BASE, c.path)) for c in apply(BASE, t.steps)[1])
+    return tuple(c._replace(old=get_path(BASE, c.path)) for c in apply(BASE, t.steps)[1])
 
 
 def _last_layer_only(base: Any, *layers: Transform) -> Any:
