@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn
 
-from ptycho_config import compiled
+from ptycho_config.compiled import reader
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema.base import FieldSpec, build, is_config, kind_of, leaves_of, specs, variants
@@ -42,7 +42,7 @@ def _structure_group(made: cattrs.Converter, cls: type) -> Callable[[Any, Any], 
     nested = {
         name: _nested(made, spec) for name, spec in specs(cls).items() if spec.is_group or spec.variants
     }
-    read = compiled.reader(cls, nested)
+    read = reader(cls, nested)
 
     def structure(data: Any, _: Any) -> Any:
         config = read(data) if isinstance(data, dict) else None
