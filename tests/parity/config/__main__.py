@@ -9,6 +9,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from tests.parity.config.adapter import DRIVEN, KINDS, Outcome, observe
 from tests.parity.config.differences import differences
@@ -26,8 +27,8 @@ def declared() -> dict[str, str]:
     return reasons
 
 
-def judge(case: dict[str, object]) -> tuple[str, str]:
-    """`(verdict, detail)`: passed, diverges (with the rules that explain it), or failed."""
+def _judged(case: dict[str, Any]) -> tuple[str, str]:
+    """As `judge`, for cases that the adapter understands."""
     if case["kind"] not in (*KINDS, *DRIVEN):
         return "failed", f"no adapter for kind {case['kind']!r} yet"
     with tempfile.TemporaryDirectory() as folder:
@@ -41,6 +42,15 @@ def judge(case: dict[str, object]) -> tuple[str, str]:
     if left:
         return "failed", "; ".join(map(str, left[:3]))
     return ("diverges", ", ".join(used)) if used else ("passed", "")
+
+
+def judge(case: dict[str, Any]) -> tuple[str, str]:
+    """`(verdict, detail)`: passed, diverges (with the rules that explain it), or failed; a case that
+    the adapter cannot run has failed, and the others still run."""
+    try:
+        return _judged(case)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this case's failure
+        return "failed", f"could not be run: {type(error).__name__}: {error}"
 
 
 def main(folder: Path) -> int:

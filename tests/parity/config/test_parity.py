@@ -205,3 +205,10 @@ def test_the_command_reports_and_exits(tmp_path: Path) -> None:
         done.stdout
         == "failed x: no adapter for kind 'telepathy' yet\n0 passed (0 by a declared divergence), 1 failed\n"
     )
+
+
+def test_a_case_that_cannot_be_run_fails_alone() -> None:
+    """Its error is its verdict."""
+    verdict, detail = judge({"id": "x", "kind": "construct", "input": {}})
+    assert verdict == "failed"
+    assert "could not be run: KeyError" in detail
