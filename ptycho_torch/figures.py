@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from ptycho_torch.files import replacing
@@ -82,3 +83,21 @@ def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     _save(folder / "loss.png", figure)
+
+
+def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None:
+    """Amplitudes above phases of patches `(K, N, N)`, one column each."""
+    figure = Figure(figsize=(1.6 * len(patches), 3.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(2, len(patches), squeeze=False)
+    for column, patch in enumerate(patches):
+        for row, image in enumerate((np.abs(patch), np.angle(patch * np.conj(patch.sum())))):
+            axes[row, column].imshow(image, cmap="gray", interpolation="nearest")
+            axes[row, column].set_axis_off()
+    _save(path, figure)
+
+
+def picture(path: Path) -> NDArray[np.float32]:
+    """A PNG as `(height, width, 3)` in [0, 1]."""
+    found: NDArray[np.float32] = imread(path)[..., :3]
+    return found

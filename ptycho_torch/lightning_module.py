@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from ptycho_config import Amplitude, TrainingSetup
+from ptycho_torch.fine_tuning import FineTuneStage
 from ptycho_torch.losses import LossTerms, cluster_loss, label_loss, pattern_loss, regularisation
 from ptycho_torch.model import Reconstructor
 from ptycho_torch.optimisation import build_optimizer, clip_adaptively, learning_rate_factor
@@ -17,11 +18,18 @@ from ptycho_torch.records import Batch, Prediction
 class TrainingModule(pl.LightningModule):
     """Adapts a Reconstructor and its loss to `lightning.pytorch.Trainer`."""
 
-    def __init__(self, model: Reconstructor, setup: TrainingSetup, steps_per_epoch: int) -> None:
+    def __init__(
+        self,
+        model: Reconstructor,
+        setup: TrainingSetup,
+        steps_per_epoch: int,
+        stage: FineTuneStage | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.configuration = setup
         self.steps_per_epoch = steps_per_epoch
+        self.stage = stage
         self.pattern_loss = pattern_loss(setup.training)
 
     def terms(self, batch: Batch) -> LossTerms:
@@ -42,7 +50,7 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The total loss, logged as `train_loss` with its terms."""
-        return self._logged(batch, "train")
+        return self._logged(batch, "train") * batch.weight
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
         """The total loss, logged as `val_loss` with its terms."""
@@ -50,12 +58,14 @@ class TrainingModule(pl.LightningModule):
 
     def _logged(self, batch: Batch, stage: str) -> Tensor:
         terms = self.terms(batch)
+        # Weighted here and not by their number: Lightning rounds the mean number over processes.
         values = {
-            f"{stage}_loss": terms.total,
-            f"{stage}_data": terms.data,
-            f"{stage}_overlap": terms.overlap,
+            f"{stage}_loss": terms.total * batch.weight,
+            f"{stage}_data": terms.data * batch.weight,
+            f"{stage}_overlap": terms.overlap * batch.weight,
         }
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(batch.amplitude))
+        together = self.trainer.world_size > 1
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch.whole, sync_dist=together)
         return terms.total
 
     def on_before_optimizer_step(self, _: Optimizer) -> None:
@@ -80,8 +90,10 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser and schedule; schedules without feedback advance every step."""
-        training = self.configuration.training
-        optimizer = build_optimizer(self.model, training, self.configuration.execution.learning_rate)
+        training, rate = self.configuration.training, self.configuration.execution.learning_rate
+        if self.stage is not None:
+            return build_optimizer(self.model, training, rate, self.stage.factors)
+        optimizer = build_optimizer(self.model, training, rate)
         if training.scheduler == "ReduceLROnPlateau":
             plateau = ReduceLROnPlateau(
                 optimizer,

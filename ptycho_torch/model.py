@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from ptycho_config import Amplitude, ModelConfig, RectangularScaled, TorchOptions
+from ptycho_config import Amplitude, ModelConfig, Primed, RectangularScaled, ScaleOptions, TorchOptions
+from ptycho_torch.input_scale import group_gain
+from ptycho_torch.learned_probe import LearnedProbe
 from ptycho_torch.nets import build_network
 from ptycho_torch.output_scale import IntensityScale, RectangularScale
 from ptycho_torch.physics.diffraction import shift_probe
@@ -16,28 +18,51 @@ class Reconstructor(nn.Module):
 
     network: `(amplitude (B, S, N, N), probe (B, S, P, N, N))` to patches `(B, S, N, N)`.
     scale: what is learned between the network's patches and the measured intensities.
+    probe: what is learned about the probe, `(P, N, N)` to `(P, N, N)`.
     """
 
-    def __init__(self, network: nn.Module, scale: nn.Module) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        scale: nn.Module,
+        probe: nn.Module,
+        units: ScaleOptions,
+        group_size: int,
+    ) -> None:
         super().__init__()
         self.network = network
         self.scale = scale
+        self.probe = probe
+        self.units = units
+        self.group_size = group_size
 
     def forward(self, batch: Batch) -> Prediction:
         """Clusters `(B, S)` to patches `(B, S, N, N)` and probes `(B, S, P, N, N)`."""
         clusters = batch.amplitude.shape[:2]
-        probes = shift_probe(batch.probe, batch.fraction_yx.flatten(0, 1))
+        probes = shift_probe(self.probe(batch.probe), batch.fraction_yx.flatten(0, 1))
         probes = probes.unflatten(0, clusters)
-        patches: Tensor = self.scale(self.network(batch.amplitude, probes))
+        brightness: Tensor | float = 1.0
+        if self.units.normalize == "Group":
+            gain = group_gain(batch.amplitude, self.group_size, self.units.data_scaling)
+            brightness = batch.gain / gain
+        # What is drawn from a brighter group is brighter by as much.
+        drawn = self.network(batch.amplitude * (batch.gain / brightness), probes) * brightness
+        patches: Tensor = self.scale(drawn)
         return Prediction(patches, probes)
 
 
 def build_model(
-    model: ModelConfig, options: TorchOptions, seed: int, *, intensity_scale: bool = False
+    model: ModelConfig,
+    options: TorchOptions,
+    seed: int,
+    *,
+    intensity_scale: bool = False,
+    learned_probe: tuple[int, ...] | None = None,
 ) -> Reconstructor:
     """A fresh model whose weights depend on `seed` alone; no global generator is changed.
 
-    intensity_scale: learn one factor between patches and measured intensities.
+    intensity_scale: learn one factor between patches and measured intensities. learned_probe: the
+    shape `(P, N, N)` of the probe, where it is learned too.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -45,7 +70,14 @@ def build_model(
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
-    return Reconstructor(network, build_scale(options, trainable=intensity_scale))
+    single = isinstance(options.net, Primed)
+    return Reconstructor(
+        network,
+        build_scale(options, trainable=intensity_scale),
+        LearnedProbe(learned_probe) if learned_probe else nn.Identity(),
+        options.scale,
+        1 if single else model.gridsize**2,
+    )
 
 
 def build_scale(options: TorchOptions, *, trainable: bool) -> nn.Module:

@@ -1,20 +1,31 @@
 """Optimisers, learning-rate schedules and adaptive clipping."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from ptycho_config import StageOptions, TrainingConfig
+from ptycho_torch.nets.parts import parameters_by_part
 
 EXPONENTIAL_DECAY = 0.95
 AGC_FLOOR = 1e-3
 
 
-def build_optimizer(model: torch.nn.Module, training: TrainingConfig, learning_rate: float) -> Optimizer:
-    """The optimiser that `training.optimizer` names, over all parameters."""
-    parameters, decay = model.parameters(), training.weight_decay
+def build_optimizer(
+    model: torch.nn.Module,
+    training: TrainingConfig,
+    learning_rate: float,
+    factors: Mapping[str, float] | None = None,
+) -> Optimizer:
+    """The optimiser that `training.optimizer` names, over all parameters.
+
+    factors: of the learning rate for each part of the network (`nets.parts`); parts with 0 are left out.
+    """
+    decay = training.weight_decay
+    parameters = model.parameters() if factors is None else _groups(model, learning_rate, factors)
     betas = (training.adam_beta1, training.adam_beta2)
     match training.optimizer:
         case "adam":
@@ -24,6 +35,16 @@ def build_optimizer(model: torch.nn.Module, training: TrainingConfig, learning_r
         case "sgd":
             momentum = training.momentum
             return SGD(parameters, learning_rate, momentum, weight_decay=decay, nesterov=momentum > 0)
+
+
+def _groups(
+    model: torch.nn.Module, learning_rate: float, factors: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    return [
+        {"params": parameters, "lr": learning_rate * factors[part]}
+        for part, parameters in parameters_by_part(model).items()
+        if parameters and factors[part] > 0
+    ]
 
 
 @torch.no_grad()

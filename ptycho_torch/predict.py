@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from ptycho_torch.records import Batch, Canvas, Prediction, Scan
 from ptycho_torch.stitch import Stitcher
 
 Progress = Callable[[int], object]
+Seen = Callable[[Tensor], object]
 
 
 def predict(
@@ -30,6 +32,7 @@ def predict(
             centre_yx=scan.centre_yx[chunk].to(device),
             fraction_yx=scan.fraction_yx[chunk].to(device),
             merged=chunk.shape[1],
+            gain=scan.input_gain,
         )
         with torch.inference_mode():
             yield chunk, model(batch)
@@ -57,14 +60,17 @@ def reconstruct_scan(
     trim: int,
     device: torch.device,
     progress: Progress,
+    seen: Seen = lambda _: None,
 ) -> Canvas:
     """Patches of the chosen groups `(M, C)`, weighted and added where they belong; in the units of
-    the dataset. `progress` is told the number of groups of each finished batch."""
+    the dataset. `progress` is told the number of groups of each finished batch, `seen` is shown its
+    patches `(B, C, N, N)`."""
     stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], device)
     for chunk, (patches, probes) in predict(model, scan, groups, batch_size, device):
         weights = stitch_weights(probes.flatten(0, 1), stitch.patch_weighting, trim)
         centre = scan.centre_yx[chunk.flatten()].to(device)
         stitcher.add(patches.flatten(0, 1), weights, centre)
+        seen(patches)
         progress(len(chunk))
     return stitcher.canvas(stitch.illumination_floor, scan.object_scale)
 
@@ -90,3 +96,35 @@ def rescaled(canvas: Canvas, s1: float, s2: float) -> Canvas:
     """`s1 Re O + i s2 Im O`."""
     object_ = (s1 * canvas.object.real + 1j * s2 * canvas.object.imag).astype(canvas.object.dtype)
     return Canvas(object_, canvas.illumination, canvas.origin_yx)
+
+
+class PatchStatistics:
+    """Mean and spread of the patches of each batch, of the first `limit` batches."""
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self.rows: list[dict[str, float]] = []
+
+    def __call__(self, patches: Tensor) -> None:
+        """Look at patches `(B, C, N, N)`; phases relative to the mean of the batch, in rad."""
+        if self.limit is not None and len(self.rows) >= self.limit:
+            return
+        amplitude, phase = patches.abs(), torch.angle(patches * patches.mean().conj())
+        self.rows.append(
+            {
+                "amplitude_mean": float(amplitude.mean()),
+                "amplitude_std": float(amplitude.std()),
+                "amplitude_min": float(amplitude.min()),
+                "amplitude_max": float(amplitude.max()),
+                "phase_std": float(phase.std()),
+            }
+        )
+
+
+def padded(canvas: Canvas, border: int) -> Canvas:
+    """The canvas with `border` px of vacuum around it, of the mean modulus where light fell."""
+    lit = canvas.illumination > 0
+    level = np.abs(canvas.object[lit]).mean() if lit.any() else 1.0
+    object_ = np.pad(canvas.object, border, constant_values=np.complex64(level))
+    y, x = canvas.origin_yx
+    return Canvas(object_, np.pad(canvas.illumination, border), (y - border, x - border))

@@ -52,7 +52,8 @@ class Scan:
 
     amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is
     an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
-    this scan times `object_scale` is the object of the dataset, whose probe it belongs to; label
+    this scan times `object_scale` is the object of the dataset, whose probe times `probe_factor`
+    is the probe of this scan. A network is shown `input_gain` times the amplitude; label
     `(n, N, N)` complex64 is in the units of this scan.
     """
 
@@ -61,6 +62,8 @@ class Scan:
     centre_yx: Tensor
     fraction_yx: Tensor
     object_scale: float
+    probe_factor: float = 1.0
+    input_gain: float = 1.0
     label: Tensor | None = None
 
 
@@ -80,7 +83,9 @@ class Batch(NamedTuple):
     """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
 
     amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
-    fraction_yx `(B, S, 2)` float32, label `(B, S, N, N)` complex64 or None.
+    fraction_yx `(B, S, 2)` float32, label `(B, S, N, N)` complex64 or None. gain: the scan's
+    `input_gain`; weight: of this share of a batch in the mean over all shares; whole: the
+    clusters of the batch in all shares together.
     """
 
     amplitude: Tensor
@@ -89,6 +94,9 @@ class Batch(NamedTuple):
     fraction_yx: Tensor
     merged: int
     label: Tensor | None = None
+    gain: float = 1.0
+    weight: float = 1.0
+    whole: int = 0
 
 
 class Prediction(NamedTuple):

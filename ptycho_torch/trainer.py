@@ -2,8 +2,8 @@
 
 import logging
 import math
+import os
 import pickle
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -17,19 +17,20 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from ptycho_config import PyTorchExecutionConfig, TrainingSetup
-from ptycho_torch.data.batches import BatchSampler, ClusterDataset
-from ptycho_torch.data.joint import JointDataset, JointSampler
+from ptycho_torch.data.batches import BatchSampler, Share
+from ptycho_torch.data.joint import Clusters, JointDataset, JointSampler, parts_of, shared
 from ptycho_torch.errors import DataError, DivergedError, MissingFileError
+from ptycho_torch.fine_tuning import FineTuneStage, fine_tuning_plan
+from ptycho_torch.lightning_callbacks import EpochRecord, ReconstructionLog
 from ptycho_torch.lightning_module import TrainingModule
+from ptycho_torch.lightning_ranks import Place, PlacedDDP, PlacedEnvironment, launched_outside
 from ptycho_torch.model import Reconstructor
+from ptycho_torch.nets.parts import parameters_by_part
 from ptycho_torch.output_scale import RectangularScale
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.records import Batch
-
-Clusters = ClusterDataset | JointDataset
 
 
 @attrs.frozen(eq=False)
@@ -41,53 +42,84 @@ class Fit:
     seconds: float
 
 
-class EpochRecord(Callback):
-    """Collects the losses of each epoch and shows progress: a bar in a terminal, lines in a log."""
+@attrs.frozen(eq=False)
+class Session:
+    """A training that is ready to start; callbacks may still be added to its `trainer`."""
 
-    def __init__(self, *, visible: bool) -> None:
-        self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
-        self.visible = visible
-        self.bar: tqdm[Any] | None = None
+    model: Reconstructor
+    setup: TrainingSetup
+    folder: Path
+    module: TrainingModule
+    trainer: pl.Trainer
+    loaders: tuple[DataLoader[Batch], DataLoader[Batch] | None]
+    record: EpochRecord
+    best: ModelCheckpoint | None
+    place: Place | None
 
-    def state_dict(self) -> dict[str, Any]:
-        """The history, so that a resumed training goes on where it was."""
-        return {"history": {name: list(values) for name, values in self.history.items()}}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the history of a checkpoint."""
-        self.history = state_dict["history"]
+def prepare(
+    model: Reconstructor,
+    setup: TrainingSetup,
+    training: Clusters,
+    validation: Clusters | None,
+    *,
+    seed: int,
+    folder: Path,
+    place: Place | None = None,
+    more: tuple[Callback, ...] = (),
+) -> Session:
+    """The loaders, callbacks and trainer of a training; writes nothing yet.
 
-    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Open the bar over all steps, if standard error is a terminal."""
-        if self.visible and sys.stderr.isatty():
-            self.bar = tqdm(total=int(trainer.estimated_stepping_batches), unit="step", desc="training")
+    place: of this process among those that train together, where they were started by us; what
+    torchrun or SLURM started finds its own. more: callbacks beside our own.
+    """
+    share = Share() if place is None else Share(place.rank, place.world)
+    if place is None and (outside := launched_outside()) is not None:
+        share = Share(*outside)
+    loader = _loader(shared(training, share), setup, seed, shuffle=not setup.training.sequential_sampling)
+    validation_loader = None
+    if validation is not None:
+        validation_loader = _loader(shared(validation, share), setup, seed, shuffle=False)
+    record = EpochRecord(visible=setup.execution.enable_progress_bar)
+    best = _checkpoint(setup.execution, folder / "checkpoints", monitored=validation is not None)
+    logs = (
+        []
+        if setup.execution.recon_log_every_n_epochs is None
+        else [ReconstructionLog(parts_of(training)[0], setup, folder)]
+    )
+    patience = setup.execution.early_stop_patience
+    callbacks = [record, *_stopping(setup, validation_loader, patience), *([best] if best else []), *logs]
+    module = TrainingModule(model, setup, -(-len(loader) // setup.execution.accum_steps))
+    with process_left_as_found():
+        trainer = _trainer(setup, folder, [*callbacks, *more], setup.training.nepochs, place)
+    return Session(model, setup, folder, module, trainer, (loader, validation_loader), record, best, place)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Advance the bar."""
-        if self.bar is not None:
-            self.bar.update(trainer.global_step - self.bar.n)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Record the losses; validation has run before this hook."""
-        values = {
-            name: float(trainer.callback_metrics[name])
-            for name in self.history
-            if name in trainer.callback_metrics
-        }
-        for name, value in values.items():
-            self.history[name].append(value)
-        text = "  ".join(f"{name} {value:.5f}" for name, value in values.items())
-        if self.bar is not None:
-            self.bar.set_postfix_str(text)
-        elif self.visible:
-            print(
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True
-            )
+def run(session: Session, resume_from: Path | None = None) -> Fit:
+    """Train the session's model in place; afterwards it holds the weights of the best epoch.
 
-    def on_train_end(self, *_: Any) -> None:
-        """Close the bar."""
-        if self.bar is not None:
-            self.bar.close()
+    Without validation data or with checkpointing switched off, the weights of the last epoch.
+    resume_from: a checkpoint of the same training, which then goes on as if it had never
+    stopped. Fine-tuning follows where the options ask for it. Raises DataError for a checkpoint
+    that cannot be used and DivergedError when a loss is no longer a number.
+    """
+    setup, module, record = session.setup, session.module, session.record
+    if resume_from is None:
+        _calibrate(session.model, next(iter(session.loaders[0])))
+    else:
+        _check_resumable(resume_from, module, setup.training.nepochs)
+    start = time.perf_counter()
+    kernels = setup.execution.deterministic
+    with process_left_as_found():
+        torch.use_deterministic_algorithms(bool(kernels), warn_only=kernels == "warn")
+        session.trainer.fit(module, *session.loaders, ckpt_path=resume_from)
+        _refuse_divergence(record.history, setup.execution.learning_rate)
+        kept = len(record.history["train_loss"]) - 1
+        if session.best is not None and session.best.best_model_path:
+            kept = _take_up(session.best.best_model_path, module)
+        for stage in fine_tuning_plan(setup.torch):
+            kept = _fine_tune(session, stage, kept)
+    return Fit(record.history, kept, time.perf_counter() - start)
 
 
 def fit(
@@ -98,37 +130,59 @@ def fit(
     *,
     seed: int,
     folder: Path,
+    place: Place | None = None,
     resume_from: Path | None = None,
 ) -> Fit:
-    """Train `model` in place; afterwards it holds the weights of the best epoch.
+    """`prepare` and `run`."""
+    session = prepare(model, setup, training, validation, seed=seed, folder=folder, place=place)
+    return run(session, resume_from)
 
-    Without validation data or with checkpointing switched off, the weights of the last epoch.
-    resume_from: a checkpoint of the same training, which then goes on as if it had never
-    stopped. Raises DataError for a checkpoint that cannot be used.
-    """
-    loader = _loader(training, setup, seed, shuffle=not setup.training.sequential_sampling)
-    validation_loader = None if validation is None else _loader(validation, setup, seed, shuffle=False)
-    steps = -(-len(loader) // setup.execution.accum_steps)
-    module = TrainingModule(model, setup, steps)
+
+def _take_up(path: str, module: TrainingModule) -> int:
+    """Load the weights of a checkpoint; returns its epoch."""
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(stored["state_dict"])
+    return int(stored["epoch"])
+
+
+def _fine_tune(session: Session, stage: FineTuneStage, kept: int) -> int:
+    """Go on from the kept weights as the stage says; they stay where no epoch of it is better."""
+    setup, folder = session.setup, session.folder / "finetune_checkpoints"
+    loader, validation = session.loaders
+    before = session.best.best_model_score if session.best is not None else None
+    weights = {name: tensor.clone() for name, tensor in session.module.state_dict().items()}
+    parts = parameters_by_part(session.model)
+    frozen = [p for part, factor in stage.factors.items() if factor == 0 for p in parts[part]]
+    trained = [parameter for parameter in frozen if parameter.requires_grad]
+    module = TrainingModule(session.model, setup, session.module.steps_per_epoch, stage)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
-    best = _checkpoint(setup.execution, folder, monitored=validation is not None)
-    callbacks = [record, *_stopping(setup.execution, validation), *([best] if best else [])]
-    if resume_from is None:
-        _calibrate(model, next(iter(loader)))
-    else:
-        _check_resumable(resume_from, module, setup.training.nepochs)
-    start = time.perf_counter()
-    with _process_left_as_found():
-        trainer = _trainer(setup, folder, callbacks)
-        trainer.fit(module, loader, validation_loader, ckpt_path=resume_from)
-    seconds = time.perf_counter() - start
+    name = f"best-{stage.name.replace(' ', '-')}"
+    best = _checkpoint(setup.execution, folder, monitored=validation is not None, name=name)
+    callbacks = [record, *_stopping(setup, validation, stage.patience), *([best] if best else [])]
+    passed = len(session.record.history["train_loss"])
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        trainer = _trainer(setup, session.folder, callbacks, stage.epochs, session.place)
+        trainer.fit(module, loader, validation)
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+    for loss, values in record.history.items():
+        session.record.history[loss].extend(values)
     _refuse_divergence(record.history, setup.execution.learning_rate)
-    kept = len(record.history["train_loss"]) - 1
-    if best is not None and best.best_model_path:
-        stored = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-        module.load_state_dict(stored["state_dict"])
-        kept = int(stored["epoch"])
-    return Fit(record.history, kept, seconds)
+    if best is None or not best.best_model_path:
+        return passed + len(record.history["train_loss"]) - 1
+    if _is_better(best.best_model_score, before, setup.execution.checkpoint_mode):
+        return passed + _take_up(best.best_model_path, module)
+    session.module.load_state_dict(weights)
+    return kept
+
+
+def _is_better(score: torch.Tensor | None, before: torch.Tensor | None, mode: str) -> bool:
+    if score is None or before is None:
+        return True
+    return bool(score < before) if mode == "min" else bool(score > before)
 
 
 @torch.no_grad()
@@ -155,12 +209,15 @@ def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
 
 
 @contextmanager
-def _process_left_as_found() -> Iterator[None]:
-    """Random state, deterministic mode and warning filters are those of the caller afterwards."""
+def process_left_as_found() -> Iterator[None]:
+    """Random state, deterministic mode, warning filters, the process group and what Lightning sets
+    in the environment for it are those of the caller afterwards."""
     mode, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
+    meeting = {name: os.environ.get(name) for name in ("MASTER_ADDR", "MASTER_PORT")}
+    grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         # Batches are one gather from memory: loader processes would only add copies.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -173,6 +230,17 @@ def _process_left_as_found() -> Iterator[None]:
             yield
         finally:
             torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+            if not grouped and torch.distributed.is_available() and torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+            for name, value in meeting.items():
+                _restore(name, value)
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def _refuse_divergence(history: dict[str, list[float]], learning_rate: float) -> None:
@@ -205,13 +273,13 @@ def _loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool
 
 
 def _checkpoint(
-    execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool
+    execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool, name: str = "epoch={epoch:03d}"
 ) -> ModelCheckpoint | None:
     if not execution.enable_checkpointing:
         return None
     return ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename="epoch={epoch:03d}",
+        dirpath=folder,
+        filename=name,
         auto_insert_metric_name=False,
         monitor=execution.checkpoint_monitor_metric if monitored else None,
         mode=execution.checkpoint_mode,
@@ -221,15 +289,12 @@ def _checkpoint(
     )
 
 
-def _stopping(execution: PyTorchExecutionConfig, validation: Clusters | None) -> list[Callback]:
+def _stopping(setup: TrainingSetup, validation: Any, patience: int) -> list[Callback]:
     if validation is None:
         return []
+    execution = setup.execution
     return [
-        EarlyStopping(
-            execution.checkpoint_monitor_metric,
-            patience=execution.early_stop_patience,
-            mode=execution.checkpoint_mode,
-        )
+        EarlyStopping(execution.checkpoint_monitor_metric, patience=patience, mode=execution.checkpoint_mode)
     ]
 
 
@@ -246,15 +311,17 @@ def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
             return False
 
 
-def _trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback]) -> pl.Trainer:
+def _trainer(
+    setup: TrainingSetup, folder: Path, callbacks: list[Callback], epochs: int, place: Place | None
+) -> pl.Trainer:
     training, execution = setup.training, setup.execution
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     adaptive = training.gradient_clip_algorithm == "agc"
     return pl.Trainer(
         accelerator=execution.accelerator,
-        devices=execution.devices,
+        **_processes(place),
         deterministic=execution.deterministic,
-        max_epochs=training.nepochs,
+        max_epochs=epochs,
         accumulate_grad_batches=execution.accum_steps,
         # Adaptive clipping is the module's own.
         gradient_clip_val=None if adaptive else training.gradient_clip_val,
@@ -268,4 +335,20 @@ def _trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback]) -> p
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         default_root_dir=folder,
+        # Every process reads its share of each batch already.
+        use_distributed_sampler=False,
     )
+
+
+def _processes(place: Place | None) -> dict[str, Any]:
+    """Devices and strategy: one process, one of several that we started, or one of several that
+    torchrun or SLURM started."""
+    if place is not None:
+        environment = PlacedEnvironment(place)
+        return {"devices": place.world, "strategy": PlacedDDP(cluster_environment=environment)}
+    if (outside := launched_outside()) is not None:
+        local = int(
+            os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or outside[1]
+        )
+        return {"devices": local, "num_nodes": outside[1] // local, "strategy": "ddp"}
+    return {"devices": 1, "strategy": "auto"}

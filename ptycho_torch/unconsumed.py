@@ -11,9 +11,6 @@ from ptycho_config.schema import (
     InferenceSetup,
     ModelConfig,
     PyTorchExecutionConfig,
-    RecordOptions,
-    ScaleOptions,
-    StageOptions,
     TrainingConfig,
     leaves_of,
     specs,
@@ -21,13 +18,9 @@ from ptycho_config.schema import (
 from ptycho_config.transform import apply, blame
 
 _NETWORK = "belongs to a network that the replaced system does not have any more"
-_PROBE = "needs the probe options, which are not available yet; the probe of the file is used as it is"
-_TRAINING_ONLY = "is not available yet; the physics-informed patterns loss is the only loss term"
-_RECON_LOG = "logging of reconstructions while training is not available yet"
-_SCALE = "is not available yet; scans are scaled by their own mean energy, probes by their own power"
-_WHOLE = "canvases follow from the positions, so nothing is padded"
-_STATISTICS = "is not available yet; losses are logged"
-_STAGES = "fine-tuning is not available yet"
+_TENSORFLOW = (
+    "is read by the TensorFlow backend only; here torch_loss_mode names the one loss of the patterns"
+)
 _DUPLICATE = "is set in one place only: use {}"
 _RENAMED = "is an older name: use {}"
 
@@ -35,46 +28,27 @@ UNCONSUMED: Mapping[type, Mapping[str, str]] = MappingProxyType(
     {
         ModelConfig: {
             **dict.fromkeys(("max_hidden_channels", "resnet_width", "pad_object"), _NETWORK),
-            "probe_scale": _SCALE,
         },
         TrainingConfig: {
-            **dict.fromkeys(("mae_weight", "nll_weight"), "is not available yet: use torch_loss_mode"),
-            **dict.fromkeys(("realspace_mae_weight", "realspace_weight"), _TRAINING_ONLY),
+            **dict.fromkeys(
+                ("mae_weight", "nll_weight", "realspace_mae_weight", "realspace_weight"), _TENSORFLOW
+            ),
             "n_images": _RENAMED.format("n_groups"),
             "positions_provided": "scans without positions cannot be reconstructed",
-            "probe_trainable": _PROBE,
         },
         InferenceConfig: {
             "n_images": _RENAMED.format("n_groups"),
             "debug": "is a flag of the commands: use --debug",
         },
         PyTorchExecutionConfig: {
-            "devices": "several devices are not available yet",
-            "strategy": "several devices are not available yet",
             "gradient_clip_val": _DUPLICATE.format("training.gradient_clip_val"),
             "gradient_clip_algorithm": _DUPLICATE.format("training.gradient_clip_algorithm"),
             "scheduler": _DUPLICATE.format("training.scheduler"),
-            **dict.fromkeys(
-                (
-                    "recon_log_every_n_epochs",
-                    "recon_log_num_patches",
-                    "recon_log_fixed_indices",
-                    "recon_log_stitch",
-                    "recon_log_max_stitch_samples",
-                ),
-                _RECON_LOG,
-            ),
             **{
                 name: _NETWORK
                 for name in specs(PyTorchExecutionConfig)
                 if name.startswith(("ffno_", "spectral_"))
             },
-            "pad_eval": _WHOLE,
-        },
-        ScaleOptions: dict.fromkeys(("normalize", "data_scaling", "probe_normalize"), _SCALE),
-        StageOptions: dict.fromkeys(("epochs_fine_tune", "fine_tune_gamma"), _STAGES),
-        RecordOptions: {
-            **dict.fromkeys(("log_patch_stats", "patch_stats_limit"), _STATISTICS),
         },
     }
 )
@@ -85,12 +59,21 @@ READ_AT_INFERENCE = frozenset(
         "execution.enable_progress_bar",
         "execution.inference_batch_size",
         "execution.middle_trim",
-        "torch.scale.domain",
+        "execution.pad_eval",
+        "torch.record.log_patch_stats",
+        "torch.record.patch_stats_limit",
     }
 )
 
 
-_READ_GROUPS = ("inference.", "torch.net", "torch.forward", "torch.grouping", "torch.stitch")
+_READ_GROUPS = (
+    "inference.",
+    "torch.net",
+    "torch.forward",
+    "torch.grouping",
+    "torch.scale",
+    "torch.stitch",
+)
 # Layers that follow from the run itself: nobody asked for what they set.
 _IMPLIED = ("pytorch backend", "bundle")
 Values = Mapping[str, Any]

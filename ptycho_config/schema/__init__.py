@@ -2,6 +2,7 @@
 
 from ptycho_config.schema.base import FieldSpec, config, field, get_path, is_config, leaves, leaves_of, specs
 from ptycho_config.schema.execution import PyTorchExecutionConfig
+from ptycho_config.schema.fine_tuning import FineTuneOptions
 from ptycho_config.schema.forward import Amplitude, ForwardModel, RectangularScaled, ScaleOptions
 from ptycho_config.schema.grouping import FourQuadrant, GroupingOptions, MinDistance, Nearest, NeighbourRule
 from ptycho_config.schema.inference import InferenceConfig
@@ -25,6 +26,7 @@ __all__ = [
     "DataOptions",
     "Ffno",
     "FieldSpec",
+    "FineTuneOptions",
     "Fno",
     "FnoVanilla",
     "ForwardModel",

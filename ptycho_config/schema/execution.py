@@ -88,4 +88,6 @@ class PyTorchExecutionConfig:
     middle_trim: int = field(
         default=0, unit="px", check=non_negative, doc="centre of a patch that is stitched"
     )
-    pad_eval: bool = field(default=False, doc="pad for evaluation")
+    pad_eval: bool = field(
+        default=False, doc="keep N/2 px of vacuum around the stitched object, room to shift it in"
+    )

@@ -53,7 +53,15 @@ class ScaleOptions:
     data_scaling: Literal["Parseval", "Max"] = field(
         default="Parseval", doc="input scale by mean energy or by the brightest pattern"
     )
-    probe_normalize: bool = field(default=True, doc="bring the probe to the mean modulus 1 / probe_scale")
+    probe_normalize: bool = field(
+        default=True,
+        doc="scale the probe so that an object of modulus probe_scale / 4 fits on average; false keeps the "
+        "file's probe, so that the network draws the object of the file",
+    )
+    statistics: Literal["scan", "training"] = field(
+        default="scan",
+        doc="whose mean intensity and probe power scale a scan: its own, or those of the training, frozen",
+    )
 
     @property
     def contract(self) -> str:

@@ -49,7 +49,9 @@ class ModelConfig:
         default=None, unit="px", check=positive, doc="diameter of the soft disk; null means N/2"
     )
     pad_object: bool = field(default=True, doc="zero-pad the object outside the centre")
-    probe_scale: float = field(default=4.0, check=positive, doc="probe amplitude normaliser")
+    probe_scale: float = field(
+        default=4.0, check=positive, doc="modulus of a typical object in the units of the network, times 4"
+    )
     gaussian_smoothing_sigma: float = field(
         default=0.0, unit="px", check=non_negative, doc="Gaussian smoothing of the probe"
     )

@@ -122,6 +122,17 @@ def _whole_groups(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
+def _input_scale(setup: "TrainingSetup") -> Iterator[Problem]:
+    scale = setup.torch.scale
+    if not isinstance(setup.torch.net, Primed):
+        return
+    message = "cannot be: the network 'primed' compares its input with the probe, which fixes the scale"
+    if scale.normalize == "None":
+        yield Problem("torch.scale.normalize", f"'None' {message}", hint="use Batch or Group")
+    if scale.data_scaling == "Max":
+        yield Problem("torch.scale.data_scaling", f"'Max' {message}", hint="use Parseval")
+
+
 def _enough_neighbours(setup: "TrainingSetup") -> Iterator[Problem]:
     others, partners = setup.training.model.gridsize**2 - 1, setup.torch.overlap.partners
     if setup.training.neighbor_count < others + partners:
@@ -149,6 +160,7 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
         _staged,
         _overlap_pair,
         _whole_groups,
+        _input_scale,
         _enough_neighbours,
         _validation_needed,
     )

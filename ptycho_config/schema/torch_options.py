@@ -6,6 +6,7 @@ from typing import Literal
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
 from ptycho_config.schema.checks import between, non_negative, positive
+from ptycho_config.schema.fine_tuning import FineTuneOptions
 from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
 from ptycho_config.schema.grouping import GroupingOptions
 from ptycho_config.schema.networks import Cnn, Network
@@ -125,5 +126,6 @@ class TorchOptions:
     overlap: OverlapOptions = field(default=OverlapOptions(), doc="agreement of neighbouring patches")
     regularisation: RegularisationOptions = field(default=RegularisationOptions(), doc="terms on the patches")
     stages: StageOptions = field(default=StageOptions(), doc="staged schedules and fine-tuning")
+    fine_tune: FineTuneOptions = field(default=FineTuneOptions(), doc="staged fine-tuning")
     stitch: StitchOptions = field(default=StitchOptions(), doc="stitching")
     record: RecordOptions = field(default=RecordOptions(), doc="what is written down")

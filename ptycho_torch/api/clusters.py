@@ -10,52 +10,77 @@ from ptycho_config import TrainingSetup
 from ptycho_torch.api.boundary import group_plan
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
 from ptycho_torch.data.grouping import plan_groups
-from ptycho_torch.data.joint import JointDataset
+from ptycho_torch.data.joint import Clusters, JointDataset, parts_of
 from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.readers import read_scan, scan_files
-from ptycho_torch.data.scan import normalise, split_positions
+from ptycho_torch.data.scan import Statistics, normalise, pooled, split_positions, statistics_of
 from ptycho_torch.errors import DataError
-from ptycho_torch.records import Groups, Scan
-from ptycho_torch.trainer import Clusters
+from ptycho_torch.records import Dataset, Groups
 
 
-def training_clusters(setup: TrainingSetup, seed: int) -> tuple[Clusters, Clusters | None]:
+@attrs.frozen(eq=False)
+class TrainingData:
+    """Clusters to train on and to validate on, and the frozen statistics of the former."""
+
+    training: Clusters
+    validation: Clusters | None
+    statistics: Statistics
+
+    @property
+    def probe_shape(self) -> tuple[int, ...]:
+        """`(P, N, N)` with the modes of the scan that has the most."""
+        return max(tuple(part.scan.probe.shape) for part in parts_of(self.training))
+
+
+@attrs.frozen(eq=False)
+class _Grouped:
+    """A dataset with its groups and which of them are trained on and held back."""
+
+    dataset: Dataset
+    groups: Groups
+    kept: torch.Tensor
+    held_back: torch.Tensor
+
+
+def training_data(setup: TrainingSetup, seed: int) -> TrainingData:
     """Training and validation clusters: from two sets of scans, or each scan split by groups.
 
-    A folder is all its scans, each grouped and normalised by itself. Raises DataError.
+    A folder is all its scans, each grouped by itself, and scaled by its own statistics or by
+    those of all training patterns together (`torch.scale.statistics`). Raises DataError.
     """
     training = setup.training
     assert training.train_data_file is not None
-    whole = [_grouped(path, setup, seed) for path in scan_files(training.train_data_file)]
-    if training.test_data_file is not None:
-        others = [_grouped(path, setup, seed) for path in scan_files(training.test_data_file)]
-        return _joined([_all(*one, setup) for one in whole]), _joined([_all(*one, setup) for one in others])
-    kept, held = [], []
-    for scan, groups, name in whole:
-        fraction = setup.torch.data.validation_fraction
-        rows, held_back = split_rows(len(groups.members), fraction, seed)
-        kept.append(_cut(scan, groups, name, rows, setup))
-        if len(held_back):
-            held.append(_cut(scan, groups, name, held_back, setup))
-    return _joined(kept), _joined(held) if held else None
+    held = training.test_data_file
+    fraction = setup.torch.data.validation_fraction if held is None else 0.0
+    scans = [_grouped(path, setup, seed, fraction) for path in scan_files(training.train_data_file)]
+    others = [] if held is None else [_grouped(path, setup, seed, 0.0) for path in scan_files(held)]
+    statistics = pooled([_statistics(one, setup, one.kept) for one in scans])
+    whole = [_cut(one, one.kept, statistics, setup) for one in scans]
+    checked = [_cut(one, one.held_back, statistics, setup) for one in scans if len(one.held_back)]
+    checked += [_cut(one, one.kept, statistics, setup) for one in others]
+    return TrainingData(_joined(whole), _joined(checked) if checked else None, statistics)
 
 
 def _joined(parts: list[ClusterDataset]) -> Clusters:
     return parts[0] if len(parts) == 1 else JointDataset(tuple(parts))
 
 
-def _all(scan: Scan, groups: Groups, name: str, setup: TrainingSetup) -> ClusterDataset:
-    return _cut(scan, groups, name, torch.arange(len(groups.members)), setup)
+def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Statistics:
+    patterns = np.unique(one.groups.members[rows.numpy()])
+    return statistics_of(one.dataset, setup.training.model, setup.torch.scale, patterns)
 
 
-def _cut(scan: Scan, groups: Groups, name: str, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
+def _cut(one: _Grouped, rows: torch.Tensor, frozen: Statistics, setup: TrainingSetup) -> ClusterDataset:
+    scale = setup.torch.scale
+    statistics = frozen if scale.statistics == "training" else None
+    scan = normalise(one.dataset, setup.training.model, scale, statistics)
     try:
-        return cluster_dataset(scan, groups, rows, setup.torch.overlap.partners)
+        return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners)
     except ValueError as error:
-        raise DataError(name, str(error)) from None
+        raise DataError(one.dataset.name, str(error)) from None
 
 
-def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups, str]:
+def _grouped(path: Path, setup: TrainingSetup, seed: int, fraction: float) -> _Grouped:
     training = setup.training
     dataset = read_scan(path, setup.torch.scale.domain)
     if training.model.model_type == "supervised":
@@ -67,4 +92,4 @@ def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups,
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    return normalise(dataset, training.model), groups, dataset.name
+    return _Grouped(dataset, groups, *split_rows(len(groups.members), fraction, seed))

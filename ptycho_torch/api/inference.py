@@ -27,13 +27,13 @@ from ptycho_torch.api.boundary import choose_device, group_plan, peak_memory_mib
 from ptycho_torch.bundle import Bundle, library_versions, load_bundle
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.readers import inspect_dataset, read_scan
-from ptycho_torch.data.scan import normalise
+from ptycho_torch.data.scan import Statistics, normalise
 from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses, draw_object
-from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.files import writable_folder, write_json, write_table
 from ptycho_torch.metrics import flat_canvas, r_factor
 from ptycho_torch.model import Reconstructor, build_model
-from ptycho_torch.predict import fit_scales, reconstruct_scan, rescaled
+from ptycho_torch.predict import PatchStatistics, fit_scales, padded, reconstruct_scan, rescaled
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.report import write_report
@@ -69,15 +69,25 @@ class Reconstruction:
 def load(model_path: Path | str) -> Trained:
     """The model in a bundle, its weights checked name by name. Raises DataError."""
     bundle = load_bundle(Path(model_path))
-    training = bundle.setup.training
+    return Trained(restored(bundle, str(model_path)), bundle.setup, bundle)
+
+
+def restored(bundle: Bundle, name: str) -> Reconstructor:
+    """The model that the configuration of a bundle describes, with its weights; DataError where
+    they do not fit."""
+    training, learned = bundle.setup.training, bundle.weights.get("probe.real")
     model = build_model(
-        training.model, bundle.setup.torch, seed=0, intensity_scale=training.intensity_scale_trainable
+        training.model,
+        bundle.setup.torch,
+        seed=0,
+        intensity_scale=training.intensity_scale_trainable,
+        learned_probe=None if learned is None else tuple(learned.shape),
     )
     try:
         model.load_state_dict(bundle.weights)
     except RuntimeError as error:
-        raise DataError(str(model_path), f"its weights do not fit its configuration: {error}") from None
-    return Trained(model, bundle.setup, bundle)
+        raise DataError(name, f"its weights do not fit its configuration: {error}") from None
+    return model
 
 
 def reconstruct(
@@ -100,12 +110,15 @@ def reconstruct(
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy, delta)
     dataset = read_scan(test_data_file, setup.torch.scale.domain)
-    scan = normalise(dataset, setup.inference.model)
+    scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
+    model, dataset, scan = _with_learned_probe(trained.model, dataset, scan)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     groups = _groups(dataset, setup, seed)
     folder = writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
-    canvas, fitted = _stitched(trained.model, scan, groups, setup, device)
+    record = setup.torch.record
+    patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
+    canvas, fitted = _stitched(model, scan, groups, setup, device, patches)
     stitched = time.perf_counter()
     metrics = {
         "R": round(r_factor(dataset, canvas), 6),
@@ -119,8 +132,39 @@ def reconstruct(
         "peak_memory_mib": round(peak_memory_mib()),
         "versions": library_versions(),
     }
+    if setup.execution.pad_eval:
+        canvas = padded(canvas, dataset.probe.shape[-1] // 2)
     _write(folder, dataset, canvas, metrics, configs, trained.bundle)
+    if patches.rows:
+        write_table(folder / "patch_statistics.csv", patches.rows)
     return Reconstruction(canvas, metrics, configs, folder)
+
+
+def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
+    """The statistics of the training, where they shall scale this scan too."""
+    if setup.torch.scale.statistics == "scan":
+        return None
+    stored = bundle.record.get("statistics")
+    if stored is None:
+        raise DataError(
+            str(setup.inference.model_path),
+            "holds no training statistics",
+            "set torch.scale.statistics=scan, or train again",
+        )
+    return Statistics(**stored)
+
+
+def _with_learned_probe(
+    model: Reconstructor, dataset: Dataset, scan: Scan
+) -> tuple[Reconstructor, Dataset, Scan]:
+    """The probe that the model learned put into dataset and scan, once for all that follows."""
+    if isinstance(model.probe, torch.nn.Identity):
+        return model, dataset, scan
+    with torch.no_grad():
+        probe = model.probe(scan.probe)
+    model.probe = torch.nn.Identity()
+    stored = (probe / scan.probe_factor).numpy()
+    return model, attrs.evolve(dataset, probe=stored), attrs.evolve(scan, probe=probe)
 
 
 def resolve_inference(
@@ -166,7 +210,12 @@ def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
 
 
 def _stitched(
-    model: Reconstructor, scan: Scan, groups: torch.Tensor, setup: InferenceSetup, device: torch.device
+    model: Reconstructor,
+    scan: Scan,
+    groups: torch.Tensor,
+    setup: InferenceSetup,
+    device: torch.device,
+    patches: PatchStatistics,
 ) -> tuple[Canvas, tuple[float, float] | None]:
     """The canvas, and the scales that were fitted to it, if that was asked for."""
     execution, stitch = setup.execution, setup.torch.stitch
@@ -182,6 +231,7 @@ def _stitched(
             trim=execution.middle_trim,
             device=device,
             progress=bar.update,
+            seen=patches,
         )
     if not stitch.varpro_scaling:
         return canvas, None

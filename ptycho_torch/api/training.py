@@ -26,12 +26,14 @@ from ptycho_torch.api.boundary import (
     peak_memory_mib,
     seed_or_fresh,
 )
-from ptycho_torch.api.clusters import training_clusters
-from ptycho_torch.bundle import Bundle, library_versions, save_bundle
+from ptycho_torch.api.clusters import TrainingData, training_data
+from ptycho_torch.api.ranks import other_ranks, world_size
+from ptycho_torch.bundle import BUNDLE_NAME, Bundle, library_versions, save_bundle
 from ptycho_torch.data.readers import inspect_scans
 from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses
 from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.lightning_ranks import Place, launched_outside
 from ptycho_torch.model import Reconstructor, build_model
 from ptycho_torch.trainer import Fit, fit
 from ptycho_torch.unconsumed import refuse_unconsumed
@@ -40,12 +42,24 @@ DEFAULT_PROFILE = "primed"
 
 
 @attrs.frozen(eq=False)
+class Fitted:
+    """A fitted model with the data it was fitted to and how it went."""
+
+    model: Reconstructor
+    data: TrainingData
+    outcome: Fit
+    loading_s: float
+
+
+@attrs.frozen(eq=False)
 class TrainingRun:
-    """What a training left behind: the bundle, its configuration and its record."""
+    """What a training left behind: the bundle, its configuration, its record, and in memory the
+    fitted model with its data."""
 
     bundle: Path
     configs: Resolved[TrainingSetup]
     record: dict[str, Any]
+    fitted: Fitted
 
 
 def train(
@@ -68,28 +82,53 @@ def train(
     configs, delta = resolve_training(train_data_file, output_dir, profile=profile, sources=sources)
     update_legacy_dict(legacy, delta)
     setup = configs.config
-    seed = seed_or_fresh(setup.training.subsample_seed)
+    seed = _common_seed(setup.training.subsample_seed)
+    with other_ranks(
+        setup, seed, world_size(setup.execution, choose_device(setup.execution.accelerator)), resume=resume
+    ) as place:
+        made = fit_setup(setup, seed, place=place, resume=resume)
+    return _written(configs, made, seed)
+
+
+def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, resume: bool = False) -> Fitted:
+    """Read the scans, build the model and fit it; of several processes each calls this."""
     start = time.perf_counter()
-    training, validation = training_clusters(setup, seed)
-    writable_folder(setup.training.output_dir)
-    model = build_model(
-        setup.training.model, setup.torch, seed, intensity_scale=setup.training.intensity_scale_trainable
-    )
-    prepared = time.perf_counter()
-    folder = setup.training.output_dir
+    data = training_data(setup, seed)
+    folder = writable_folder(setup.training.output_dir)
+    model = fresh_model(setup, data, seed)
+    loading = time.perf_counter() - start
     checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
-    outcome = fit(model, setup, training, validation, seed=seed, folder=folder, resume_from=checkpoint)
-    record = {
-        "history": outcome.history,
-        "kept_epoch": outcome.kept_epoch,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "groups": len(training),
-        "seed": seed,
-        "seconds": {"data": round(prepared - start, 2), "training": round(outcome.seconds, 2)},
-        "peak_memory_mib": round(peak_memory_mib()),
-        "versions": library_versions(),
-    }
-    return _write(configs, model, outcome, record)
+    outcome = fit(
+        model,
+        setup,
+        data.training,
+        data.validation,
+        seed=seed,
+        folder=folder,
+        place=place,
+        resume_from=checkpoint,
+    )
+    return Fitted(model, data, outcome, loading)
+
+
+def fresh_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
+    """The untrained model of a setup, its probe learnable where that is asked for."""
+    training = setup.training
+    return build_model(
+        training.model,
+        setup.torch,
+        seed,
+        intensity_scale=training.intensity_scale_trainable,
+        learned_probe=data.probe_shape if training.probe_trainable else None,
+    )
+
+
+def _common_seed(seed: int | None) -> int:
+    """The configured seed or a fresh one; processes that were started elsewhere cannot agree on one."""
+    if seed is None and launched_outside() is not None:
+        message = "is needed where several processes train together"
+        raise ConfigError([Problem("training.subsample_seed", message, hint="give any number")], "the run")
+    return seed_or_fresh(seed)
 
 
 def resolve_training(
@@ -118,7 +157,8 @@ def resolve_training(
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     if checked:
         refuse_unconsumed(configs)
-        choose_device(configs.config.execution.accelerator)
+        execution = configs.config.execution
+        world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
     _check_validation_scan(configs.config)
     return configs, delta
@@ -130,13 +170,32 @@ def _check_validation_scan(setup: TrainingSetup) -> None:
         raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
 
 
-def _write(
-    configs: Resolved[TrainingSetup], model: Reconstructor, outcome: Fit, record: dict[str, Any]
-) -> TrainingRun:
+def training_record(made: Fitted, seed: int) -> dict[str, Any]:
+    """What is kept about a training: losses, statistics, sizes, times and versions."""
+    outcome, data = made.outcome, made.data
+    return {
+        "history": outcome.history,
+        "kept_epoch": outcome.kept_epoch,
+        "parameters": sum(parameter.numel() for parameter in made.model.parameters()),
+        "groups": len(data.training),
+        "statistics": attrs.asdict(data.statistics),
+        "seed": seed,
+        "seconds": {"data": round(made.loading_s, 2), "training": round(outcome.seconds, 2)},
+        "peak_memory_mib": round(peak_memory_mib()),
+        "versions": library_versions(),
+    }
+
+
+def _written(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:
+    """Of several processes the first one writes."""
     folder = configs.config.training.output_dir
+    record = training_record(made, seed)
+    outside = launched_outside()
+    if outside is not None and outside[0] > 0:
+        return TrainingRun(folder / BUNDLE_NAME, configs, record, made)
     derivation = dump_derivation(configs)
-    path = save_bundle(folder, Bundle(configs.config, model.state_dict(), derivation, record))
+    path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))
     write_json(folder / "config.json", {"training": derivation})
     write_json(folder / "metrics.json", {"training": record})
-    draw_losses(folder, outcome.history)
-    return TrainingRun(path, configs, record)
+    draw_losses(folder, made.outcome.history)
+    return TrainingRun(path, configs, record, made)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import attrs
 import numpy as np
@@ -13,18 +14,28 @@ from torch.utils.data import Sampler
 from ptycho_torch.records import Batch, Groups, Scan
 
 
+class Share(NamedTuple):
+    """Which part of every batch a process computes: rows `rank`, `rank + world`, ..."""
+
+    rank: int = 0
+    world: int = 1
+
+
 @attrs.frozen(eq=False)
 class ClusterDataset(TorchDataset[Batch]):
     """Maps a list of `(group, draw)` to a Batch: the groups with `partners` neighbours each.
 
     `draw` seeds the choice of partners, so a batch depends on its index alone and is the same
-    in whichever process it is made.
+    in whichever process it is made. Of a batch only `share` is read; its weight is such that
+    the mean over all processes is the mean over the batch. A process without a row computes the
+    first one with weight 0, since all must take part.
     """
 
     scan: Scan
     members: Tensor
     neighbours: Tensor
     partners: int
+    share: Share = Share()
 
     def __len__(self) -> int:
         return len(self.members)
@@ -37,6 +48,10 @@ class ClusterDataset(TorchDataset[Batch]):
             generator = torch.Generator().manual_seed(draw)
             pick = torch.rand(candidates.shape, generator=generator).argsort(dim=1)[:, : self.partners]
             members = torch.cat([members, candidates.gather(1, pick)], dim=1)
+        whole, (rank, world) = len(members), self.share
+        mine = members[rank::world]
+        weight = len(mine) * world / whole
+        members = mine if len(mine) else members[:1]
         scan = self.scan
         return Batch(
             amplitude=scan.amplitude[members],
@@ -45,6 +60,9 @@ class ClusterDataset(TorchDataset[Batch]):
             fraction_yx=scan.fraction_yx[members],
             merged=self.members.shape[1],
             label=None if scan.label is None else scan.label[members],
+            gain=scan.input_gain,
+            weight=weight,
+            whole=whole,
         )
 
 

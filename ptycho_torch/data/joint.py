@@ -7,7 +7,7 @@ import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from ptycho_torch.data.batches import BatchSampler, ClusterDataset
+from ptycho_torch.data.batches import BatchSampler, ClusterDataset, Share
 from ptycho_torch.records import Batch
 
 Key = tuple[int, list[int], int]
@@ -25,6 +25,21 @@ class JointDataset(TorchDataset[Batch]):
     def __getitem__(self, key: Key) -> Batch:
         part, rows, draw = key
         return self.parts[part][rows, draw]
+
+
+Clusters = ClusterDataset | JointDataset
+
+
+def parts_of(dataset: Clusters) -> tuple[ClusterDataset, ...]:
+    """The clusters of each scan."""
+    return dataset.parts if isinstance(dataset, JointDataset) else (dataset,)
+
+
+def shared(dataset: Clusters, share: Share) -> Clusters:
+    """The same dataset, of whose batches this process reads its share."""
+    if isinstance(dataset, JointDataset):
+        return JointDataset(tuple(attrs.evolve(part, share=share) for part in dataset.parts))
+    return attrs.evolve(dataset, share=share)
 
 
 class JointSampler(Sampler[Key]):

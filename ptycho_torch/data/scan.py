@@ -1,38 +1,122 @@
 """From a dataset to the units in which networks see every scan alike."""
 
+import math
+from collections.abc import Sequence
+
+import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_config import ModelConfig
-from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, mean_intensity
+from ptycho_config import ModelConfig, ScaleOptions
+from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, chunks, mean_intensity
 from ptycho_torch.physics.diffraction import power
 from ptycho_torch.physics.probe import smoothed, soft_disk
 from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
 
+# The probe scale at which an object of unit modulus fits on average.
+UNIT_PROBE_SCALE = 4.0
 
-def normalise(dataset: Dataset, model: ModelConfig = ModelConfig()) -> Scan:
-    """`A = sqrt(I / <I>)`, `P -> P N / |P|`, so that an object of unit modulus fits on average.
 
-    With `<I>` the mean intensity per pixel and `|P|^2 = sum|P|^2`, the object of the dataset
-    is the network's object times `object_scale = N sqrt(<I>) / |P|`. The model decides whether
-    the probe is smoothed or masked before.
+@attrs.frozen
+class Statistics:
+    """What a scan is scaled by: mean intensity `<I>` per pixel, `|P| = sqrt(sum|P|^2)`, the largest
+    `sum A` of a pattern (None where nothing asks for it), and the patterns they were taken over."""
+
+    mean_intensity: float
+    probe_norm: float
+    largest_sum: float | None
+    patterns: int
+
+
+def statistics_of(
+    dataset: Dataset, model: ModelConfig, scale: ScaleOptions, rows: NDArray[np.int64] | None = None
+) -> Statistics:
+    """The statistics of a dataset, or of chosen sorted patterns of it, summed in float64."""
+    patterns = dataset.intensity if rows is None else Chosen(dataset.intensity, rows)
+    largest = None
+    if scale.data_scaling == "Max":
+        largest = max(float(np.sqrt(part).sum(axis=(1, 2)).max()) for part in chunks(patterns))
+    return Statistics(
+        mean_intensity(patterns), _norm(prepared_probe(dataset.probe, model)), largest, len(patterns)
+    )
+
+
+def pooled(parts: Sequence[Statistics]) -> Statistics:
+    """The statistics of several scans together: means over patterns, the largest of the largest."""
+    count = sum(part.patterns for part in parts)
+    weights = [part.patterns / count for part in parts]
+    largest = [part.largest_sum for part in parts if part.largest_sum is not None]
+    return Statistics(
+        sum(w * part.mean_intensity for w, part in zip(weights, parts, strict=True)),
+        sum(w * part.probe_norm**2 for w, part in zip(weights, parts, strict=True)) ** 0.5,
+        max(largest) if largest else None,
+        count,
+    )
+
+
+@attrs.frozen(eq=False)
+class Chosen:
+    """Some of the patterns of a dataset, sorted; reads like all of them."""
+
+    patterns: Patterns
+    rows: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, N, N)`."""
+        return len(self.rows), *self.patterns.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.patterns[self.rows[rows]]
+
+
+def normalise(
+    dataset: Dataset,
+    model: ModelConfig = ModelConfig(),
+    scale: ScaleOptions = ScaleOptions(),
+    statistics: Statistics | None = None,
+) -> Scan:
+    """`A = sqrt(I / <I>)` and `P -> f P`, so that objects of different scans are alike.
+
+    With `probe_normalize`, `f = (4 / probe_scale) N / |P|`: an object of modulus `probe_scale / 4`
+    fits on average; without, `f = 1 / sqrt(<I>)` and the network draws the object of the file.
+    The object of the dataset is the network's object times `object_scale = f sqrt(<I>)`. The model
+    decides whether the probe is smoothed or masked before. Without statistics, the dataset's own.
     """
-    side = dataset.probe.shape[-1]
-    mean = mean_intensity(dataset.intensity)
-    probe = prepared_probe(torch.from_numpy(dataset.probe), model)
-    norm = float(power(probe.to(torch.complex128)).sum().sqrt())
+    if statistics is None:
+        statistics = statistics_of(dataset, model, scale)
+    root = math.sqrt(statistics.mean_intensity)
+    probe = prepared_probe(dataset.probe, model)
+    factor = 1 / root
+    if scale.probe_normalize:
+        factor = UNIT_PROBE_SCALE / model.probe_scale * dataset.probe.shape[-1] / statistics.probe_norm
     centre, fraction = split_positions(dataset.position_yx)
-    scale = side * mean**0.5 / norm
     return Scan(
-        amplitude=_amplitudes(dataset.intensity, mean),
-        probe=probe * (side / norm),
+        amplitude=_amplitudes(dataset.intensity, statistics.mean_intensity),
+        probe=probe * factor,
         centre_yx=torch.from_numpy(centre),
         fraction_yx=torch.from_numpy(fraction),
-        object_scale=scale,
-        label=None if dataset.label is None else torch.from_numpy(dataset.label) / scale,
+        object_scale=factor * root,
+        probe_factor=factor,
+        input_gain=_input_gain(scale, statistics),
+        label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
     )
+
+
+def _input_gain(scale: ScaleOptions, statistics: Statistics) -> float:
+    """The factor from amplitudes of unit mean power to what the network is shown."""
+    root = math.sqrt(statistics.mean_intensity)
+    if scale.normalize == "None":
+        return root
+    if scale.data_scaling == "Max":
+        assert statistics.largest_sum is not None
+        return root / statistics.largest_sum
+    return 1.0
 
 
 def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
@@ -41,8 +125,13 @@ def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
     return StreamedAmplitude(intensity, mean)
 
 
-def prepared_probe(probe: Tensor, model: ModelConfig) -> Tensor:
+def _norm(probe: Tensor) -> float:
+    return float(power(probe.to(torch.complex128)).sum().sqrt())
+
+
+def prepared_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:
     """The probe `(P, N, N)` smoothed and masked as the model says."""
+    probe = torch.from_numpy(stored)
     if model.gaussian_smoothing_sigma > 0:
         probe = smoothed(probe, model.gaussian_smoothing_sigma)
     if model.probe_mask:

@@ -126,5 +126,6 @@ def load_inference_bundle_with_backend(
     """The model in a bundle and its parameters; the legacy dict is not written."""
     chosen = backends[config.backend]
     if config.backend == "pytorch":
-        return chosen.load(bundle_dir, model_name=model_name)  # type: ignore[no-any-return] # by contract
+        models, values = chosen.load(bundle_dir, model_name=model_name)
+        return models[model_name], values
     return chosen.load(bundle_dir)  # type: ignore[no-any-return] # by contract

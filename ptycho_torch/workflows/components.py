@@ -1,11 +1,13 @@
 """The torch workflow of PtychoPINN: train, reconstruct and load, on canonical configs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from ptycho_config import (
     ConfigError,
@@ -15,15 +17,22 @@ from ptycho_config import (
     TrainingConfig,
     Transform,
     at,
+    create_training_payload,
     diff,
+    dump_derivation,
     fields,
     from_mapping,
     legacy_delta,
+    resolve,
 )
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import load, reconstruct, train
-from ptycho_torch.model import Reconstructor
+from ptycho_torch.api.inference import restored
+from ptycho_torch.bundle import BUNDLE_NAME, Bundle, save_bundle
+from ptycho_torch.files import writable_folder
+from ptycho_torch.output_scale import RectangularScale
 
+MODEL = "diffraction_to_obj"
 Scan = Path | str | None
 
 
@@ -35,17 +44,28 @@ def train_cdi_model_torch(
 ) -> dict[str, Any]:
     """Train on a scan file (`train_data`, or that of the config).
 
-    Returns `history` (`train_loss`, `val_loss`), `models` with the trained `diffraction_to_obj`,
-    the path of the `bundle` and the `record` of the run.
+    Returns `history` (`train_loss`, `val_loss`), `models` (the trained `diffraction_to_obj`, and
+    `autoencoder`, its network alone), `train_container` and `test_container` (the clusters that were
+    trained and validated on), `rect_s1s2_calibration` (the learned scales, None without them), the
+    path of the `bundle` and the `record` of the run.
     """
     made = train(
         train_data,
         profile=None,
         sources=Sources(execution=execution_config, overrides=_overrides(config, test_data)),
     )
-    history = {name: made.record["history"][name] for name in ("train_loss", "val_loss")}
-    models = {"diffraction_to_obj": load(made.bundle).model}
-    return {"history": history, "models": models, "bundle": made.bundle, "record": made.record}
+    model, data = made.fitted.model, made.fitted.data
+    scale = model.scale
+    scales = {"s1": float(scale.s1), "s2": float(scale.s2)} if isinstance(scale, RectangularScale) else None
+    return {
+        "history": {name: made.record["history"][name] for name in ("train_loss", "val_loss")},
+        "models": {MODEL: model, "autoencoder": model.network},
+        "train_container": data.training,
+        "test_container": data.validation,
+        "rect_s1s2_calibration": scales,
+        "bundle": made.bundle,
+        "record": made.record,
+    }
 
 
 def run_cdi_example_torch(
@@ -79,13 +99,45 @@ def run_cdi_example_torch(
 
 
 def load_inference_bundle_torch(
-    bundle_dir: Path | str, model_name: str = "diffraction_to_obj"
-) -> tuple[Reconstructor, dict[str, Any]]:
-    """The trained model and the legacy values it was trained with."""
-    if model_name != "diffraction_to_obj":
-        raise KeyError(f"a bundle holds 'diffraction_to_obj', not {model_name!r}")
+    bundle_dir: Path | str, model_name: str = MODEL
+) -> tuple[dict[str, nn.Module], dict[str, Any]]:
+    """`(models, params)`: the trained models by name and the legacy values they were trained with.
+
+    Raises KeyError where `model_name` is not among them. The legacy dict is not written.
+    """
     trained = load(bundle_dir)
-    return trained.model, dict(legacy_delta(trained.setup.training).set)
+    models = {MODEL: trained.model, "autoencoder": trained.model.network}
+    if model_name not in models:
+        raise KeyError(f"a bundle holds {', '.join(map(repr, models))}, not {model_name!r}")
+    return models, dict(legacy_delta(trained.setup.training).set)
+
+
+def save_torch_bundle(
+    models_dict: Mapping[str, nn.Module],
+    base_path: Path | str,
+    config: TrainingConfig | TrainingSetup,
+    intensity_scale: float | None = None,
+) -> Path:
+    """Write `wts.h5.zip` into a folder (or beside the name `base_path`, where that ends in `wts.h5`)
+    from the model `diffraction_to_obj`, which must be the one that the config describes.
+
+    intensity_scale is kept in the record. Raises KeyError without that model, DataError for another one.
+    """
+    if MODEL not in models_dict:
+        raise KeyError(f"a bundle needs the model {MODEL!r}, got {', '.join(map(repr, models_dict))}")
+    setup = config
+    if isinstance(setup, TrainingConfig):
+        sources = Sources(overrides=_overrides(setup, None))
+        setup = create_training_payload(sources=sources)[0].config
+    derivation = dump_derivation(resolve(setup))
+    record: dict[str, Any] = {"history": {"train_loss": [], "val_loss": []}}
+    record["intensity_scale"] = intensity_scale
+    weights = dict(models_dict[MODEL].state_dict())
+    bundle = Bundle(setup, weights, derivation, record)
+    restored(bundle, str(base_path))
+    path = Path(base_path)
+    folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path
+    return save_bundle(writable_folder(folder), bundle)
 
 
 def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:

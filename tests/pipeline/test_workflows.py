@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ptycho_config import ConfigError, ModelConfig, PyTorchExecutionConfig, TrainingConfig
 from ptycho_config.legacy import LegacyParams
+from ptycho_torch.api import TrainingRun, load
+from ptycho_torch.errors import DataError
 from ptycho_torch.workflows.backend_selector import (
     run_cdi_example_with_backend,
     train_cdi_model_with_backend,
 )
-from ptycho_torch.workflows.components import load_inference_bundle_torch
+from ptycho_torch.workflows.components import load_inference_bundle_torch, save_torch_bundle
 
 
 def _config(folder: Path, **more: Any) -> TrainingConfig:
@@ -44,9 +47,29 @@ def test_the_dispatcher_trains_and_stitches(scan_file: Path, tmp_path: Path) -> 
     assert results["backend"] == "pytorch"
     assert len(results["history"]["train_loss"]) == 1
     assert legacy["nepochs"] == 1
-    model, params = load_inference_bundle_torch(results["bundle"])
+    models, params = load_inference_bundle_torch(results["bundle"])
     assert params["n_groups"] == 32
-    assert sum(p.numel() for p in model.parameters()) == results["record"]["parameters"]
+    assert set(results["models"]) == set(models) == {"diffraction_to_obj", "autoencoder"}
+    count = sum(p.numel() for p in models["diffraction_to_obj"].parameters())
+    assert count == results["record"]["parameters"]
+    assert results["rect_s1s2_calibration"] is None
+    assert len(results["train_container"]) + len(results["test_container"]) == 32
+
+
+def test_a_model_is_saved_as_a_bundle_of_its_own(trained: TrainingRun, tmp_path: Path) -> None:
+    """What is saved under the replaced system's name loads back; another network's config is refused."""
+    models = {"diffraction_to_obj": trained.fitted.model}
+    path = save_torch_bundle(models, tmp_path / "wts.h5", trained.configs.config, intensity_scale=2.0)
+    assert path == tmp_path / "wts.h5.zip"
+    stored = load(path)
+    assert stored.bundle.record["intensity_scale"] == 2.0
+    for name, tensor in trained.fitted.model.state_dict().items():
+        assert torch.equal(stored.model.state_dict()[name], tensor)
+    with pytest.raises(DataError, match="do not fit its configuration"):
+        save_torch_bundle(models, tmp_path / "other", TrainingConfig(backend="pytorch"))
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(KeyError, match="needs the model 'diffraction_to_obj'"):
+        save_torch_bundle({}, tmp_path, trained.configs.config)
 
 
 def test_flips_are_refused(scan_file: Path, tmp_path: Path) -> None:
@@ -62,7 +85,7 @@ def test_a_backend_that_is_not_installed_says_what_to_do() -> None:
     assert isinstance(caught.value.__cause__, ImportError)
 
 
-def test_a_bundle_has_one_model(tmp_path: Path) -> None:
+def test_a_bundle_has_known_models(trained: TrainingRun) -> None:
     """Another name is a KeyError that names the one there is."""
     with pytest.raises(KeyError, match="diffraction_to_obj"):
-        load_inference_bundle_torch(tmp_path, "autoencoder")
+        load_inference_bundle_torch(trained.bundle, "other")
