@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from ptycho_config import DatasetFacts
 from ptycho_torch.data.dialects.ptychodus import holds_positions, partner_of
+from ptycho_torch.data.dialects.source import Source
 from ptycho_torch.data.hdf5 import is_hdf5, open_hdf5
+from ptycho_torch.data.hdf5_rows import opened
+from ptycho_torch.data.npz import read_arrays
 from ptycho_torch.data.npz_scan import NpzPatterns, open_npz
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
 from ptycho_torch.data.raw import RawScan, checked
@@ -99,6 +102,14 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
         bad_pixels=scan.bad_pixels,
         geometry=scan.geometry,
     )
+
+
+def read_small(path: Path, key: str) -> NDArray[Any]:
+    """The whole of one array of an NPZ or HDF5 file. Raises DataError."""
+    if not is_hdf5(path):
+        return read_arrays(path, [key])[key]
+    with opened(path) as file:
+        return Source(path, file).array(key)
 
 
 def stored_patterns(scan: RawScan, *, in_file: bool, squared: bool = False) -> StoredPatterns:
