@@ -54,14 +54,24 @@ class Source:
         """The dataset at `key`, or None. A link to a file that is not there is an error."""
         try:
             found = self.file[key]
-        except (KeyError, OSError) as error:
-            if "external" in str(error):
-                raise self.error(f"{key} is a link that leads nowhere: {error}", "copy all files") from None
+        except (KeyError, OSError):
+            self._check_links(key)
             return None
         if not isinstance(found, h5py.Dataset):
             return None
         check_readable(self.path, found)
         return found
+
+    def _check_links(self, key: str) -> None:
+        parts = key.split("/")
+        for end in range(1, len(parts) + 1):
+            place = "/".join(parts[:end])
+            link = self.file.get(place, getlink=True) if place else None
+            if isinstance(link, h5py.ExternalLink):
+                where = f"{link.filename}:{link.path}"
+                raise self.error(f"{place} is a link to {where}, which is not there", "copy all its files")
+            if link is None or place not in self.file:
+                return
 
     def array(self, key: str) -> NDArray[Any]:
         """The whole of a small array."""
