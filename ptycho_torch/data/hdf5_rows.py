@@ -45,7 +45,8 @@ def check_readable(path: Path, dataset: h5py.Dataset) -> None:
     for source in {entry.file_name: entry for entry in dataset.virtual_sources()}.values():
         if source.file_name == ".":
             continue
-        other = path.parent / source.file_name
+        # Relative to the file that the dataset is in, which a link may have led to.
+        other = Path(dataset.file.filename).parent / source.file_name
         with opened(other) as file:
             found = file.get(source.dset_name)
             if not isinstance(found, h5py.Dataset):
@@ -63,10 +64,13 @@ class Hdf5Rows:
     dtype: np.dtype[Any]
 
     @classmethod
-    def of(cls, path: Path, dataset: h5py.Dataset) -> "Hdf5Rows":
-        """Of an open dataset, which must be readable. Raises DataError."""
+    def of(cls, path: Path, key: str, dataset: h5py.Dataset) -> "Hdf5Rows":
+        """Of an open dataset, which must be readable; behind a link it has another name than `key`.
+
+        Raises DataError.
+        """
         check_readable(path, dataset)
-        return cls(path, dataset.name, dataset.shape, dataset.dtype)
+        return cls(path, key, dataset.shape, dataset.dtype)
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
         """A slice, or rows that are sorted and without repeats; runs of rows are read at once."""

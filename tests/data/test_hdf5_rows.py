@@ -24,7 +24,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Hdf5Rows:
     path = tmp_path_factory.mktemp("rows") / "rows.h5"
     with h5py.File(path, "w") as file:
         made = file.create_dataset("frames", data=FRAMES, chunks=(7, 4, 4), compression="gzip")
-        return Hdf5Rows.of(path, made)
+        return Hdf5Rows.of(path, "frames", made)
 
 
 def _views(stored: Hdf5Rows) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def test_damage_found_while_reading_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.h5"
     with h5py.File(path, "w") as file:
         file["frames"] = FRAMES
-        rows = Hdf5Rows.of(path, file["frames"])
+        rows = Hdf5Rows.of(path, "frames", file["frames"])
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match=r"is damaged|cannot be read"):
         rows[0:30]

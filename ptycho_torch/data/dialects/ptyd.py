@@ -102,7 +102,7 @@ def _bad_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] | N
             continue
         if stored.ndim not in (2, 3):
             raise source.error(f"chunks/{name}/weights must be (n, N, N), its shape is {stored.shape}")
-        frames = Hdf5Rows.of(source.path, stored)
+        frames = Hdf5Rows.of(source.path, f"chunks/{name}/weights", stored)
         step = _FRAMES_AT_ONCE if stored.ndim == 3 else stored.shape[0]
         for start in range(0, stored.shape[0], step):
             part = frames[start : start + step].reshape(-1, *stored.shape[-2:])

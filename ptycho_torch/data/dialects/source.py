@@ -86,7 +86,7 @@ class Source:
         if found is None or found.ndim not in ndim:
             shape = None if found is None else found.shape
             raise self.error(f"{key} must be an array (n, N, N), its shape is {shape}")
-        return Hdf5Rows.of(self.path, found)
+        return Hdf5Rows.of(self.path, key, found)
 
     def number(self, key: str) -> float:
         """One number above 0."""
