@@ -72,9 +72,9 @@ def open_npz(path: Path) -> RawScan:
         raise DataError(str(path), f"{key} must be three-dimensional (n, N, N), its shape is {shape}")
     last = is_legacy_order(shape, n_positions)
     count = shape[2] if last else shape[0]
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     if n_positions > count:
-        notes = (
+        remarks = (
             f"{n_positions} positions for {count} patterns, the trailing {n_positions - count} not used",
         )
     probe, more = _probe(path, found)
@@ -92,7 +92,7 @@ def open_npz(path: Path) -> RawScan:
         nphotons=_photons(path, read_metadata(path, found)),
         object_at=(path, "objectGuess") if "objectGuess" in found else None,
         label_key=next((name for name in LABEL_KEYS if name in found), None),
-        notes=notes + more,
+        remarks=remarks + more,
     )
 
 

@@ -34,7 +34,7 @@ class RawScan:
     them that have a position, None for all; position_yx `(n, 2)` in object pixels; probe `(P, N, N)`
     under probe_key, None where the file has none; bad_pixels: True where nothing was measured, their
     values are set to 0 where `blank` and have been filled in elsewhere; object_at: file and key of an
-    object on the pixels of the positions; label_key: patches in the file; notes: what is not used of
+    object on the pixels of the positions; label_key: patches in the file; remarks: what is not used of
     it and why; refusal: why it cannot be reconstructed at all.
     """
 
@@ -53,7 +53,7 @@ class RawScan:
     nphotons: float | None = None
     object_at: tuple[Path, str] | None = None
     label_key: str | None = None
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     refusal: DataError | None = None
 
     @property
@@ -113,10 +113,10 @@ def _check_bad_pixels(name: str, scan: RawScan) -> None:
 def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """A probe as `(P, N, N)`, and what is lost: only the first of several coherent (OPR) modes of
     `(modes, P, N, N)` is used. `(N, N)` and `(N, N, 1)` are one mode."""
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     if stored.ndim == 4 and len(stored):
         if len(stored) > 1:
-            notes = (f"{key} holds {len(stored)} coherent (OPR) modes, only the first is used",)
+            remarks = (f"{key} holds {len(stored)} coherent (OPR) modes, only the first is used",)
         stored = stored[0]
     if stored.ndim == 3 and stored.shape[2] == 1:
         stored = stored[..., 0]
@@ -124,7 +124,7 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
         raise DataError(
             str(path), f"{key} must be (N, N) or (modes, N, N) or (OPR, modes, N, N), not {stored.shape}"
         )
-    return (stored if stored.ndim == 3 else stored[None]), notes
+    return (stored if stored.ndim == 3 else stored[None]), remarks
 
 
 def boolean_mask(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.bool_]:

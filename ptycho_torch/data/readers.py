@@ -89,8 +89,8 @@ def read_scan(path: Path, domain: Domain) -> Dataset:
     scan = checked(open_scan(path))
     _check_type(path, scan.key, scan.patterns.dtype)
     probe, position = _probe(scan), _positions(scan)
-    for note in scan.notes:
-        warnings.warn(f"{path.name}: {note}", RuntimeWarning, stacklevel=2)
+    for remark in scan.remarks:
+        warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
     large = math.prod(scan.patterns.shape) * 4 > IN_MEMORY_BYTES
     patterns = stored_patterns(scan, in_file=large, squared=domain == "normalized_amplitude")
     _check_values(path, scan.key, patterns)

@@ -28,7 +28,7 @@ def describe(scan: RawScan) -> str:
         "geometry": _geometry(scan.geometry),
     }
     lines = [f"  {name:<11}{text}" for name, text in facts.items()]
-    return "\n".join([scan.path.name, *lines, *(f"  {'note':<11}{note}" for note in scan.notes)])
+    return "\n".join([scan.path.name, *lines, *(f"  {'note':<11}{remark}" for remark in scan.remarks)])
 
 
 def effective_diameter(intensity: NDArray[np.floating]) -> float:

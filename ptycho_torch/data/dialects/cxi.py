@@ -44,9 +44,9 @@ def cxi(path: Path, file: h5py.File) -> RawScan:
     keys = [f"{SOURCE}/illumination"]
     if "entry_1/ptychodus" in file:
         keys.append("entry_1/image_1/data")  # where ptychodus keeps the probe
-    probe, probe_key, notes = source.probe(*keys)
+    probe, probe_key, remarks = source.probe(*keys)
     if source.find(f"{DETECTOR}/data_dark") is not None:
-        notes += ("data_dark is not subtracted from the patterns",)
+        remarks += ("data_dark is not subtracted from the patterns",)
     scan = RawScan(
         path=path,
         dialect="CXI",
@@ -58,7 +58,7 @@ def cxi(path: Path, file: h5py.File) -> RawScan:
         bad_pixels=bad_bits(source, f"{DETECTOR}/mask"),
         blank=True,
         geometry=geometry,
-        notes=notes,
+        remarks=remarks,
     )
     return refused_if_near(scan)
 

@@ -49,7 +49,7 @@ def nexus(path: Path, file: h5py.File) -> RawScan:
         ),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    probe, probe_key, notes = source.probe(f"{SOURCE}/illumination")
+    probe, probe_key, remarks = source.probe(f"{SOURCE}/illumination")
     mask = next((name for name in _MASKS if source.find(name) is not None), None)
     return refused_if_near(
         RawScan(
@@ -63,7 +63,7 @@ def nexus(path: Path, file: h5py.File) -> RawScan:
             bad_pixels=None if mask is None else bad_bits(source, mask),
             blank=True,
             geometry=geometry,
-            notes=notes,
+            remarks=remarks,
         )
     )
 

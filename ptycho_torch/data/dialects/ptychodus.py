@@ -41,7 +41,7 @@ def training_data(path: Path, file: h5py.File) -> RawScan:
     shape = source.dataset("object").shape[-2:]
     offsets = [source.array(f"probe_position_{axis}_px") for axis, _ in _AXES]
     position = _pairs(source, *(offset + n / 2 for offset, n in zip(offsets, shape, strict=True)))
-    probe, probe_key, notes = source.probe()
+    probe, probe_key, remarks = source.probe()
     pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
     return RawScan(
         path=path,
@@ -54,7 +54,7 @@ def training_data(path: Path, file: h5py.File) -> RawScan:
         bad_pixels=source.bad_pixels("bad_pixels"),
         geometry=_geometry(source, pixel, [0.0, 0.0], shape),
         object_at=(path, "object"),
-        notes=notes,
+        remarks=remarks,
     )
 
 
@@ -86,7 +86,7 @@ def _pair(found: Source, other: Source) -> RawScan:
         key = "patterns"
         position, rows = _matched(found, other, position)
     patterns = other.rows(key)
-    probe, probe_key, notes = found.probe()
+    probe, probe_key, remarks = found.probe()
     return RawScan(
         path=found.path,
         dialect="pty-chi patterns and parameters" if pty_chi else "ptychodus product and diffraction",
@@ -100,7 +100,7 @@ def _pair(found: Source, other: Source) -> RawScan:
         blank=True,
         geometry=_with_detector(geometry, other, patterns),
         object_at=(found.path, "object"),
-        notes=notes,
+        remarks=remarks,
         refusal=_near_field(found),
     )
 

@@ -33,12 +33,12 @@ def ptyd(path: Path, file: h5py.File) -> RawScan:
         frame=(patterns.shape[1], patterns.shape[2]),
     )
     bad, partial = _bad_pixels(source, names)
-    probe, probe_key, notes = source.probe()
+    probe, probe_key, remarks = source.probe()
     if partial:
-        notes += ("weights between 0 and 1 are read as good pixels",)
+        remarks += ("weights between 0 and 1 are read as good pixels",)
     expected = source.known("meta/num_frames")
     if expected is not None and expected > patterns.shape[0]:
-        notes += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
+        remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
     return refused_if_near(
         RawScan(
             path=path,
@@ -51,7 +51,7 @@ def ptyd(path: Path, file: h5py.File) -> RawScan:
             bad_pixels=bad,
             blank=True,
             geometry=geometry,
-            notes=notes,
+            remarks=remarks,
         )
     )
 

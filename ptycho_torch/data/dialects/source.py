@@ -136,11 +136,11 @@ class Source:
         return size
 
     def probe(self, *keys: str) -> tuple[NDArray[Any] | None, str, tuple[str, ...]]:
-        """`(probe (P, N, N) or None, its key, notes)` from the first of the keys, or `probe`."""
+        """`(probe (P, N, N) or None, its key, remarks)` from the first of the keys, or `probe`."""
         for key in (*keys, "probe"):
             if self.find(key) is not None:
-                modes, notes = mode_stack(self.path, key, self.array(key))
-                return modes, key, notes
+                modes, remarks = mode_stack(self.path, key, self.array(key))
+                return modes, key, remarks
         return None, f"probe (looked for {', '.join((*keys, 'probe'))})", ()
 
     def bad_pixels(self, key: str) -> NDArray[np.bool_] | None:
