@@ -7,39 +7,47 @@ import numpy as np
 
 from ptycho_torch.data.patterns import mean_intensity
 from ptycho_torch.files import replacing
-from ptycho_torch.records import Canvas, Dataset
+from ptycho_torch.records import Canvas, Dataset, Geometry
 
-_UNKNOWN = ("detector_object_distance_m", "photon_energy_eV", "exposure_time_s", "mass_attenuation_m2_per_kg")
+_UNKNOWN = ("exposure_time_s", "mass_attenuation_m2_per_kg")
 _UNITS = "The scan file gives no pixel size: all lengths are in object pixels, stored as metres."
+_PIXELS = Geometry(pixel_m=(1.0, 1.0), origin_m=(0.0, 0.0))
 
 
 def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[float]) -> None:
     """The ptychodus product: positions, probe `(1, P, N, N)`, object `(1, H, W)`, losses.
 
-    ptychodus puts position x at array column `(x - center_x) / width + (W - 1) / 2` and the
-    patch around it symmetrically; here the patch of x starts at column `x - N/2 - origin`.
-    Both agree for `center_x = origin + W / 2`.
+    Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts
+    position x at array column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically;
+    here the patch of x starts at column `x - N/2 - origin`. Both agree for an object whose centre is
+    the position of pixel `origin + W / 2`. Unknown numbers are 0.
     """
-    count = len(dataset.position_yx)
-    height, width = canvas.object.shape
-    origin_y, origin_x = canvas.origin_yx
+    geometry = dataset.geometry or _PIXELS
+    pixel, start = np.array(geometry.pixel_m), np.array(geometry.origin_m)
+    position = start + dataset.position_yx * pixel
+    centre = start + (np.array(canvas.origin_yx) + np.array(canvas.object.shape) / 2) * pixel
     with replacing(path) as temporary, h5py.File(temporary, "w") as product:
-        product.attrs.update({"name": dataset.name, "comments": _UNITS, "far_field": True})
+        product.attrs.update({"name": dataset.name, "comments": _comments(dataset), "far_field": True})
         product.attrs.update(dict.fromkeys(_UNKNOWN, 0.0))
+        product.attrs["photon_energy_eV"] = geometry.photon_energy_ev or 0.0
+        product.attrs["detector_object_distance_m"] = geometry.distance_m or 0.0
         product.attrs["probe_photon_count"] = mean_intensity(dataset.intensity) * dataset.probe[0].size
-        product["probe_position_indexes"] = np.arange(count)
-        product["probe_position_x_m"] = dataset.position_yx[:, 1]
-        product["probe_position_y_m"] = dataset.position_yx[:, 0]
+        product["probe_position_indexes"] = np.arange(len(position))
+        product["probe_position_x_m"] = position[:, 1]
+        product["probe_position_y_m"] = position[:, 0]
         product["probe"] = dataset.probe[None]
-        product["opr_weights"] = np.ones((count, 1))
+        product["opr_weights"] = np.ones((len(position), 1))
         product["object"] = canvas.object[None]
         product["object_layer_spacing_m"] = np.empty(0)
         product["loss_epochs"] = np.arange(len(losses))
         product["loss_values"] = np.asarray(losses, np.float64)
         for name in ("probe", "object"):
-            product[name].attrs.update({"pixel_width_m": 1.0, "pixel_height_m": 1.0})
-        product["object"].attrs["center_x_m"] = origin_x + width / 2
-        product["object"].attrs["center_y_m"] = origin_y + height / 2
+            product[name].attrs.update({"pixel_width_m": pixel[1], "pixel_height_m": pixel[0]})
+        product["object"].attrs.update({"center_x_m": centre[1], "center_y_m": centre[0]})
+
+
+def _comments(dataset: Dataset) -> str:
+    return _UNITS if dataset.geometry is None else ""
 
 
 def write_reconstruction(path: Path, canvas: Canvas) -> None:

@@ -29,6 +29,21 @@ class Amplitudes(Protocol):
     def __getitem__(self, rows: Any, /) -> Tensor: ...
 
 
+@attrs.frozen
+class Geometry:
+    """Where object pixels lie in the laboratory: `position_m = origin_m + position_px * pixel_m`.
+
+    pixel_m, origin_m: (y, x) in m, origin_m is the place of position 0 px; photon_energy_ev in eV;
+    distance_m from sample to detector; detector_pixel_m (y, x). The last three None where not known.
+    """
+
+    pixel_m: tuple[float, float]
+    origin_m: tuple[float, float]
+    photon_energy_ev: float | None = None
+    distance_m: float | None = None
+    detector_pixel_m: tuple[float, float] | None = None
+
+
 @attrs.frozen(eq=False)
 class Dataset:
     """A scan as read from a file.
@@ -36,7 +51,8 @@ class Dataset:
     intensity `(n, N, N)` float32, zero frequency at `[N/2, N/2]`, in counts or in the square
     of the file's amplitude unit; position_yx `(n, 2)` float64, patch centres; probe
     `(P, N, N)` complex64 in the square root of the unit of intensity; label `(n, N, N)` complex64,
-    the object patch of each pattern, where the file has them.
+    the object patch of each pattern, where the file has them; bad_pixels `(N, N)` bool, True where
+    the detector did not measure and intensity is 0 or filled in; geometry where the file knows metres.
     """
 
     name: str
@@ -44,6 +60,13 @@ class Dataset:
     position_yx: NDArray[np.float64]
     probe: NDArray[np.complex64]
     label: NDArray[np.complex64] | None = None
+    bad_pixels: NDArray[np.bool_] | None = None
+    geometry: Geometry | None = None
+
+    @property
+    def pixel_m(self) -> tuple[float, float] | None:
+        """The pixel of the object (y, x) in m, where the file knows it."""
+        return None if self.geometry is None else self.geometry.pixel_m
 
 
 @attrs.frozen(eq=False)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import attrs
 import shtab
 
 from ptycho_config import (
@@ -22,7 +21,7 @@ from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
 from ptycho_config.schema.table import table_text
 from ptycho_torch import inference, train
-from ptycho_torch.cli import evaluate
+from ptycho_torch.cli import evaluate, inspect
 from ptycho_torch.cli.common import add_profile_flag, named_profile, parse_arguments, run
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -35,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_arguments(commands.add_parser("train", help="train a network on a scan"))
     inference.add_arguments(commands.add_parser("infer", help="reconstruct a scan with a trained network"))
     evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
-    inspect = commands.add_parser("inspect", help="print what a scan file holds")
-    inspect.add_argument("file", type=Path)
-    inspect.set_defaults(work=_inspect)
+    inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
     _add_config_commands(commands.add_parser("config", help="look at configurations"))
     completion = commands.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
@@ -64,12 +61,6 @@ def _add_config_commands(config: argparse.ArgumentParser) -> None:
     bring = commands.add_parser("migrate", help="print a config file in the current version")
     bring.add_argument("file", type=Path)
     bring.set_defaults(work=_migrate)
-
-
-def _inspect(arguments: argparse.Namespace) -> None:
-    from ptycho_torch.data.readers import inspect_scans
-
-    print(json.dumps(attrs.asdict(inspect_scans(arguments.file)), indent=2))
 
 
 def _show(arguments: argparse.Namespace) -> None:

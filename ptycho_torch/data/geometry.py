@@ -1,20 +1,19 @@
-"""From metres to object pixels."""
+"""From metres to object pixels, and whether the far field holds."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ptycho_torch.records import Geometry
 
 PLANCK_TIMES_LIGHT = 1.98644586e-25  # J m
+ELECTRONVOLT = 1.602176634e-19  # J
+_LEAST_OVERLAP = 0.5
 
 
 def object_pixel_m(energy_j: float, distance_m: float, detector_pixel_m: float, side: int) -> float:
     """`lambda z / (N p)` with `lambda = h c / E`: the pixel of an object seen in the far field."""
     return PLANCK_TIMES_LIGHT / energy_j * distance_m / (side * detector_pixel_m)
-
-
-def centred_pixels(position_m: NDArray[np.float64], pixel_m: float, margin_px: float) -> NDArray[np.float64]:
-    """`(x - min x) / dx + margin`: positions on a grid that starts `margin` px before the first one."""
-    found: NDArray[np.float64] = (position_m - position_m.min(axis=0)) / pixel_m + margin_px
-    return found
 
 
 def on_object_grid(
@@ -27,3 +26,64 @@ def on_object_grid(
     """
     found: NDArray[np.float64] = (position_m - centre_m) / pixel_m + length_px / 2
     return found
+
+
+def far_field(
+    position_m: NDArray[np.float64],
+    *,
+    energy_j: float,
+    distance_m: float,
+    detector_pixel_m: tuple[float, float],
+    frame: tuple[int, int],
+) -> tuple[NDArray[np.float64], Geometry]:
+    """Positions `(n, 2)` in pixels of a far-field object, and the geometry they were made with.
+
+    `(r - min r) / dx + N / 2`: the first patch starts at pixel 0.
+    """
+    pixel = [
+        object_pixel_m(energy_j, distance_m, size, side)
+        for size, side in zip(detector_pixel_m, frame, strict=True)
+    ]
+    origin = position_m.min(axis=0) - np.array(frame) / 2 * pixel
+    geometry = Geometry(
+        pixel_m=(pixel[0], pixel[1]),
+        origin_m=(float(origin[0]), float(origin[1])),
+        photon_energy_ev=energy_j / ELECTRONVOLT,
+        distance_m=distance_m,
+        detector_pixel_m=detector_pixel_m,
+    )
+    return (position_m - origin) / pixel, geometry
+
+
+def nearest_step(position: NDArray[np.float64]) -> float:
+    """The median distance of a position to its nearest neighbour; 0 for a single one."""
+    if len(position) < 2:
+        return 0.0
+    return float(np.median(cKDTree(position).query(position, k=2)[0][:, 1]))
+
+
+def near_field_reason(
+    geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]
+) -> str | None:
+    """Why patterns recorded with this geometry are not of the far field, or None.
+
+    A single Fourier transform samples the field behind the sample with `dx = lambda z / (N p)`, which
+    its quadratic phase allows up to `dx = p` (Voelz and Roggemann 2009), and holds `N dx` of it: a
+    beam in there overlaps with its neighbour only if the steps are smaller than that.
+    """
+    detector = geometry.detector_pixel_m
+    if detector is not None and any(dx > p for dx, p in zip(geometry.pixel_m, detector, strict=True)):
+        return (
+            f"its far field would have object pixels of {max(geometry.pixel_m):.3g} m, larger than those of "
+            f"the detector ({max(detector):.3g} m): the detector is in the near field of the sample"
+        )
+    if not np.isfinite(position_yx).all():
+        return None  # an error of its own, wherever positions are checked
+    step, window = nearest_step(position_yx), min(frame)
+    if step > (1 - _LEAST_OVERLAP) * window:
+        return (
+            f"neighbouring positions lie {step:.3g} px apart, but a far-field pattern of this geometry sees "
+            f"only {window} px ({window * max(geometry.pixel_m):.3g} m) of the object: either it is of the "
+            "near field, or a length or the energy is in another unit"
+        )
+    return None

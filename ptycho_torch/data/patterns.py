@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ptycho_torch.records import Patterns
 
-CHUNK = 1024
+# As many patterns as are read at once, and the memory they may take.
+CHUNK, CHUNK_BYTES = 1024, 64 * 2**20
 # Scans up to this size are kept in memory, where a batch is one gather.
 IN_MEMORY_BYTES = 256 * 2**20
 _LOCAL_HEADER = 30
@@ -25,13 +26,15 @@ class StoredPatterns:
     """Intensities `(n, N, N)` float32, read from `stored` when they are indexed.
 
     stored: an array-like `(n, N, N)`, or `(N, N, n)` where `patterns_last`; squared: it holds
-    amplitudes; rows: the patterns of it that are used, sorted, None for all.
+    amplitudes; rows: the patterns of it that are used, sorted, None for all; blank: a mask
+    `(N, N)`, pixels whose stored values mean nothing and are given as 0.
     """
 
     stored: Any
     patterns_last: bool = False
     squared: bool = False
     rows: NDArray[np.int64] | None = None
+    blank: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -49,14 +52,18 @@ class StoredPatterns:
         if self.rows is not None:
             rows = self.rows[rows]
         part = np.moveaxis(self.stored[..., rows], -1, 0) if self.patterns_last else self.stored[rows]
-        intensity = np.ascontiguousarray(part, np.float32)
+        intensity = np.require(part, np.float32, ["C", "W"])
+        if self.blank is not None:
+            intensity = np.where(self.blank, np.float32(0), intensity)
         return np.square(intensity) if self.squared else intensity
 
 
 def chunks(patterns: Patterns) -> Iterator[NDArray[np.float32]]:
     """All patterns in order, some at a time."""
-    for start in range(0, len(patterns), CHUNK):
-        yield patterns[start : start + CHUNK]
+    frame = 4 * int(np.prod(patterns.shape[1:]))
+    step = max(1, min(CHUNK, CHUNK_BYTES // max(frame, 1)))
+    for start in range(0, len(patterns), step):
+        yield patterns[start : start + step]
 
 
 def mean_intensity(patterns: Patterns) -> float:

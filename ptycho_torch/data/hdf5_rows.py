@@ -1,0 +1,148 @@
+"""Arrays that stay in an HDF5 file: read in parts, and known to be readable."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.data.raw import Stored
+from ptycho_torch.errors import DataError, MissingFileError
+
+# Registers the filters of detectors (bitshuffle, LZ4) that HDF5 itself does not have.
+with suppress(ModuleNotFoundError):
+    import hdf5plugin  # noqa: F401
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file for reading. Raises MissingFileError, or DataError for one that is damaged."""
+    if not path.is_file():
+        raise MissingFileError(str(path), "no such file")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(str(path), f"is damaged: {error}", "copy it again") from None
+    with file:
+        yield file
+
+
+def check_readable(path: Path, dataset: h5py.Dataset) -> None:
+    """Every filter is installed and every file that a virtual dataset is made of is there: HDF5 itself
+    would give zeros for those that are not. Raises DataError."""
+    plist = dataset.id.get_create_plist()
+    for position in range(plist.get_nfilters()):
+        code, _, _, name = plist.get_filter(position)
+        if not h5py.h5z.filter_avail(code):
+            what = f"{dataset.name} is compressed with filter {code} ({name.decode(errors='replace')})"
+            raise DataError(str(path), f"{what}, which is not installed", "pip install hdf5plugin")
+    if not dataset.is_virtual:
+        return
+    for source in {entry.file_name: entry for entry in dataset.virtual_sources()}.values():
+        if source.file_name == ".":
+            continue
+        # Relative to the file that the dataset is in, which a link may have led to.
+        other = Path(dataset.file.filename).parent / source.file_name
+        with opened(other) as file:
+            found = file.get(source.dset_name)
+            if not isinstance(found, h5py.Dataset):
+                raise DataError(str(other), f"has no {source.dset_name}, a part of {path.name}")
+            check_readable(other, found)
+
+
+@attrs.frozen(eq=False)
+class Hdf5Rows:
+    """The array `key` of a file, opened anew for every read: processes that load batches can share it."""
+
+    path: Path
+    key: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, path: Path, key: str, dataset: h5py.Dataset) -> "Hdf5Rows":
+        """Of an open dataset, which must be readable; behind a link it has another name than `key`.
+
+        Raises DataError.
+        """
+        check_readable(path, dataset)
+        return cls(path, key, dataset.shape, dataset.dtype)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
+        """A slice, or rows that are sorted and without repeats; runs of rows are read at once."""
+        chosen = np.arange(self.shape[0])[rows]
+        found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+        breaks = np.flatnonzero(np.diff(chosen) != 1) + 1
+        with opened(self.path) as file:
+            try:
+                dataset = file[self.key]
+                for run in np.split(np.arange(len(chosen)), breaks):
+                    if len(run):
+                        first, last = chosen[run[0]], chosen[run[-1]]
+                        found[run[0] : run[-1] + 1] = dataset[first : last + 1]
+            except (OSError, KeyError) as error:
+                raise DataError(
+                    str(self.path), f"{self.key} cannot be read: {error}", "copy it again"
+                ) from None
+        return found
+
+
+@attrs.frozen(eq=False)
+class Joined:
+    """Arrays of one frame size, one after the other."""
+
+    parts: tuple[Stored, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, H, W)`, n of all parts."""
+        return (sum(part.shape[0] for part in self.parts), *self.parts[0].shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What holds the values of all parts."""
+        return np.result_type(*(part.dtype for part in self.parts))
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
+        """A slice, or rows that are sorted and without repeats."""
+        chosen = np.arange(self.shape[0])[rows]
+        ends = np.cumsum([part.shape[0] for part in self.parts])
+        which = np.searchsorted(ends, chosen, side="right")
+        found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+        for number in np.unique(which):
+            mine = which == number
+            part = self.parts[number]
+            found[mine] = part[chosen[mine] - (ends[number] - part.shape[0])]
+        return found
+
+
+@attrs.frozen(eq=False)
+class Raster:
+    """A raster scan `(rows, columns, H, W)` as a list of frames, `(rows * columns, H, W)`."""
+
+    stored: Stored
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(rows * columns, H, W)`."""
+        rows, columns, height, width = self.stored.shape
+        return rows * columns, height, width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the file."""
+        return self.stored.dtype
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
+        """A slice, or rows that are sorted and without repeats; one line of the raster at a time."""
+        chosen = np.arange(self.shape[0])[rows]
+        line, column = np.divmod(chosen, self.stored.shape[1])
+        found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+        for number in np.unique(line):
+            mine = line == number
+            found[mine] = self.stored[number : number + 1][0][column[mine]]
+        return found

@@ -1,0 +1,136 @@
+"""A scan file as it was found: what every reader hands over, before its values are checked."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.errors import DataError
+from ptycho_torch.records import Geometry
+
+NO_PROBE = (
+    "every network needs one: add a complex dataset `probe` (N, N) or (modes, N, N) to the HDF5 file, or "
+    "save the scan as NPZ with probeGuess"
+)
+
+
+class Stored(Protocol):
+    """An array in a file: read when it is indexed by a slice, or by rows sorted and without repeats."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+    def __getitem__(self, rows: Any, /) -> NDArray[Any]: ...
+
+
+@attrs.frozen(eq=False)
+class RawScan:
+    """What a file holds.
+
+    patterns: array `key` of the file, `(n, N, N)` or `(N, N, n)` where patterns_last; rows: those of
+    them that have a position, None for all; position_yx `(n, 2)` in object pixels; probe `(P, N, N)`
+    under probe_key, None where the file has none; bad_pixels: True where nothing was measured, their
+    values are set to 0 where `blank` and have been filled in elsewhere; object_at: file and key of an
+    object on the pixels of the positions; label_key: patches in the file; remarks: what is not used of
+    it and why; refusal: why it cannot be reconstructed at all.
+    """
+
+    path: Path
+    dialect: str
+    key: str
+    patterns: Stored
+    position_yx: NDArray[np.float64]
+    probe: NDArray[Any] | None
+    probe_key: str = "probe"
+    rows: NDArray[np.int64] | None = None
+    patterns_last: bool = False
+    bad_pixels: NDArray[Any] | None = None
+    blank: bool = False
+    geometry: Geometry | None = None
+    nphotons: float | None = None
+    object_at: tuple[Path, str] | None = None
+    label_key: str | None = None
+    remarks: tuple[str, ...] = ()
+    refusal: DataError | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of patterns that are used."""
+        if self.rows is not None:
+            return len(self.rows)
+        return self.patterns.shape[2 if self.patterns_last else 0]
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """`(H, W)` of a pattern."""
+        shape = self.patterns.shape
+        return (shape[0], shape[1]) if self.patterns_last else (shape[1], shape[2])
+
+
+def checked(scan: RawScan) -> RawScan:
+    """The scan, if its parts fit together. Raises DataError, without reading a pattern."""
+    name = str(scan.path)
+    if scan.refusal is not None:
+        raise scan.refusal
+    height, width = scan.frame
+    if scan.count == 0:
+        raise DataError(name, f"{scan.key} holds no patterns, its shape is {scan.patterns.shape}")
+    if height != width:
+        raise DataError(name, f"patterns must be square, {scan.key} has {height} x {width} pixels")
+    if len(scan.position_yx) != scan.count:
+        raise DataError(
+            name, f"{len(scan.position_yx)} positions for {scan.count} patterns", "each pattern needs one"
+        )
+    if scan.probe is None:
+        raise DataError(name, f"has no {scan.probe_key}", NO_PROBE)
+    if scan.probe.shape[-2:] != (height, width):
+        rows, columns = scan.probe.shape[-2:]
+        raise DataError(
+            name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}"
+        )
+    _check_bad_pixels(name, scan)
+    return scan
+
+
+def _check_bad_pixels(name: str, scan: RawScan) -> None:
+    mask = scan.bad_pixels
+    if mask is None:
+        return
+    if mask.shape != scan.frame:
+        height, width = scan.frame
+        raise DataError(
+            name,
+            f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}",
+            "one mask a scan",
+        )
+    if mask.all():
+        raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
+
+
+def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """A probe as `(P, N, N)`, and what is lost: only the first of several coherent (OPR) modes of
+    `(modes, P, N, N)` is used. `(N, N)` and `(N, N, 1)` are one mode."""
+    remarks: tuple[str, ...] = ()
+    if stored.ndim == 4 and len(stored):
+        if len(stored) > 1:
+            remarks = (f"{key} holds {len(stored)} coherent (OPR) modes, only the first is used",)
+        stored = stored[0]
+    if stored.ndim == 3 and stored.shape[2] == 1:
+        stored = stored[..., 0]
+    if stored.ndim not in (2, 3) or stored.size == 0:
+        raise DataError(
+            str(path), f"{key} must be (N, N) or (modes, N, N) or (OPR, modes, N, N), not {stored.shape}"
+        )
+    return (stored if stored.ndim == 3 else stored[None]), remarks
+
+
+def boolean_mask(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """A mask of bool, or of 0 and 1. Raises DataError."""
+    if stored.dtype.kind not in "biu" or not np.isin(stored, (0, 1)).all():
+        raise DataError(
+            str(path), f"{key} must be bool, True where a pixel was not measured; it is {stored.dtype}"
+        )
+    return stored.astype(np.bool_)

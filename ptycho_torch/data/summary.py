@@ -1,0 +1,125 @@
+"""What a scan file holds, in a few lines for people."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.data.geometry import nearest_step
+from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.readers import read_small, stored_patterns
+from ptycho_torch.records import Geometry
+
+_LOOKED_AT = 16
+
+
+def describe(scan: RawScan) -> str:
+    """One line for each fact. Reads a few of the patterns, as they are stored. Raises DataError."""
+    sample = _sample(scan)
+    facts = {
+        "format": scan.dialect,
+        "patterns": _patterns(scan),
+        "values": _values(sample),
+        "positions": _positions(scan.position_yx, scan.geometry),
+        "probe": _probe(scan, sample),
+        "overlap": _overlap(scan),
+        "bad pixels": _bad_pixels(scan),
+        "object": _object(scan),
+        "labels": scan.label_key or "none",
+        "photons": "not given" if scan.nphotons is None else f"{scan.nphotons:.3g} (_metadata nphotons)",
+        "geometry": _geometry(scan.geometry),
+    }
+    lines = [f"  {name:<11}{text}" for name, text in facts.items()]
+    return "\n".join([scan.path.name, *lines, *(f"  {'note':<11}{remark}" for remark in scan.remarks)])
+
+
+def effective_diameter(intensity: NDArray[np.floating]) -> float:
+    """`2 sqrt(A / pi)` with the area `A = (sum I)^2 / sum I^2`: for a disc its diameter, for a Gaussian
+    beam 4 sigma. I `(H, W)`, result in pixels, 0 without light."""
+    total, squares = float(intensity.sum()), float(np.square(intensity).sum())
+    return 2 * float(np.sqrt(total**2 / squares / np.pi)) if squares > 0 else 0.0
+
+
+def _sample(scan: RawScan) -> NDArray[np.float32]:
+    patterns = stored_patterns(scan, in_file=True)
+    rows = np.unique(np.linspace(0, len(patterns) - 1, min(_LOOKED_AT, len(patterns))).astype(np.int64))
+    return patterns[rows]
+
+
+def _patterns(scan: RawScan) -> str:
+    height, width = scan.frame
+    order = " stored as (N, N, n)" if scan.patterns_last else ""
+    return f"{scan.count} of {height} x {width}, {scan.patterns.dtype}, {scan.key}{order}"
+
+
+def _values(sample: NDArray[np.float32]) -> str:
+    if not len(sample):
+        return "none"
+    whole = "whole numbers" if (sample == np.round(sample)).all() else "not whole numbers"
+    mean = sample.sum(axis=(1, 2), dtype=np.float64).mean()
+    return f"sum {mean:.4g} a pattern, largest {sample.max():.4g}, {whole} ({len(sample)} patterns looked at)"
+
+
+def _positions(position: NDArray[np.float64], geometry: Geometry | None) -> str:
+    if not len(position) or not np.isfinite(position).all():
+        return f"{len(position)}, not all finite" if len(position) else "none"
+    y, x = np.ptp(position, axis=0)
+    step = nearest_step(position)
+    size = ""
+    if geometry is not None:
+        size = f" = {y * geometry.pixel_m[0]:.3g} x {x * geometry.pixel_m[1]:.3g} m"
+    return f"span {y:.1f} x {x:.1f} px{size} (y, x), median step to the nearest neighbour {step:.2f} px"
+
+
+def _intensity(probe: NDArray[np.generic]) -> NDArray[np.float64]:
+    return np.square(np.abs(probe.astype(np.complex128)))
+
+
+def _probe(scan: RawScan, sample: NDArray[np.float32]) -> str:
+    if scan.probe is None:
+        return "none"
+    light = _intensity(scan.probe)
+    power = light.sum(axis=(1, 2))
+    shares = ", ".join(f"{100 * share:.1f} %" for share in power / max(power.sum(), np.finfo(float).tiny))
+    mean = float(sample.sum(axis=(1, 2), dtype=np.float64).mean()) if len(sample) else 0.0
+    ratio = f", {power.sum() / mean:.3g} of the mean sum of a pattern" if mean > 0 else ""
+    modes = "1 mode" if len(light) == 1 else f"{len(light)} modes ({shares})"
+    return f"{scan.probe_key}, {modes}, power {power.sum():.4g}{ratio}"
+
+
+def _overlap(scan: RawScan) -> str:
+    if scan.probe is None or not np.isfinite(scan.position_yx).all():
+        return "not known without a probe" if scan.probe is None else "not known"
+    diameter = effective_diameter(_intensity(scan.probe).sum(axis=0))
+    if diameter == 0 or len(scan.position_yx) < 2:
+        return "not known"
+    overlap = max(0.0, 1 - nearest_step(scan.position_yx) / diameter)
+    return f"about {100 * overlap:.0f} % (1 - step / diameter; the probe is about {diameter:.1f} px wide)"
+
+
+def _bad_pixels(scan: RawScan) -> str:
+    if scan.bad_pixels is None:
+        return "not given"
+    treated = "read as 0" if scan.blank else "filled in by who wrote the file"
+    return f"{int(scan.bad_pixels.sum())} of {scan.bad_pixels.size}, {treated}"
+
+
+def _object(scan: RawScan) -> str:
+    if scan.object_at is None:
+        return "none"
+    path, key = scan.object_at
+    stored = read_small(path, key)
+    where = f"{key} of {path.name} {stored.shape}"
+    return f"{where}, all ones: no object" if (stored == 1).all() else where
+
+
+def _geometry(geometry: Geometry | None) -> str:
+    if geometry is None:
+        return "not given: lengths are in object pixels"
+    y, x = geometry.pixel_m
+    parts = [f"object pixel {y:.4g} x {x:.4g} m"]
+    if geometry.photon_energy_ev is not None:
+        parts.append(f"{geometry.photon_energy_ev / 1e3:.4g} keV")
+    if geometry.distance_m is not None:
+        parts.append(f"detector at {geometry.distance_m:.4g} m")
+    if geometry.detector_pixel_m is not None:
+        parts.append(f"its pixel {geometry.detector_pixel_m[0]:.4g} x {geometry.detector_pixel_m[1]:.4g} m")
+    return ", ".join(parts)

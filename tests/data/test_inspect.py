@@ -1,0 +1,98 @@
+"""`ptycho inspect`: what it tells of a scan, and that it tells it of a scan that is of no use too."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from ptycho_torch.cli import main as umbrella
+from ptycho_torch.data.readers import open_scan
+from ptycho_torch.data.summary import describe, effective_diameter
+
+REAL = Path(__file__).parent / "siemens_star_64.npz"
+Output = pytest.CaptureFixture[str]
+
+
+def test_the_experimental_scan(snapshot: SnapshotAssertion, capsys: Output) -> None:
+    """Every line of a real file."""
+    assert umbrella.main(["inspect", str(REAL)]) == 0
+    assert capsys.readouterr().out == snapshot
+
+
+def test_a_file_with_geometry_and_a_mask(layouts: Any, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    """Metres, keV, bad pixels."""
+    mask = np.zeros((64, 64), bool)
+    mask[:2] = True
+    root = {"photon_energy_eV": 8113.9, "detector_object_distance_m": 2.0}
+    layouts.write(tmp_path / "product.h5", layouts.product(), root)
+    path = layouts.write(tmp_path / "diffraction.h5", layouts.diffraction(bad_pixels=mask))
+    assert describe(open_scan(path)) == snapshot
+
+
+def test_json_is_what_configurations_need(capsys: Output) -> None:
+    """As a program reads it."""
+    assert umbrella.main(["inspect", "--json", str(REAL)]) == 0
+    assert json.loads(capsys.readouterr().out)["n_patterns"] == 516
+
+
+def test_a_folder_is_told_scan_by_scan(layouts: Any, tmp_path: Path, capsys: Output) -> None:
+    """Each by name."""
+    layouts.write(tmp_path / "a.cxi", layouts.cxi())
+    layouts.write(tmp_path / "b.h5", layouts.training_data())
+    assert umbrella.main(["inspect", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == ["a.cxi", "b.h5"]
+
+
+def test_a_scan_of_no_use_is_described_first(layouts: Any, tmp_path: Path, capsys: Output) -> None:
+    """What is there, then what is missing and how to give it, and status 2."""
+    path = layouts.write(tmp_path / "scan.ptyd", layouts.ptyd(probe=None))
+    assert umbrella.main(["inspect", str(path)]) == 2
+    told = capsys.readouterr()
+    assert "36 of 64 x 64, float32" in told.out
+    assert "not known without a probe" in told.out
+    assert "has no probe" in told.err
+    assert "add a complex dataset `probe`" in told.err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"patterns": np.ones((36, 64, 32), np.float32)},
+        {"patterns": np.full((36, 64, 64), np.nan)},
+        {"probe": np.zeros((1, 64, 64), complex)},
+        {"probe_position_y_px": np.full(36, np.nan)},
+        {"probe": np.ones((32, 32), complex)},
+    ],
+    ids=["oblong", "nan", "dark probe", "lost", "other probe"],
+)
+def test_whatever_is_wrong_can_be_described(changes: dict[str, Any], layouts: Any, tmp_path: Path) -> None:
+    """A description is no check: it never fails on values."""
+    path = layouts.write(tmp_path / "a.h5", layouts.training_data(**changes))
+    assert "ptychodus training data" in describe(open_scan(path))
+
+
+@given(st.floats(4.0, 20.0))
+def test_the_diameter_of_a_disc_and_of_a_gaussian(radius: float) -> None:
+    """The disc's own, and 4 sigma."""
+    y, x = np.mgrid[-64:64, -64:64]
+    assert effective_diameter((x**2 + y**2 <= radius**2).astype(float)) == pytest.approx(2 * radius, rel=0.1)
+    sigma = radius / 2
+    gaussian = np.exp(-(x**2 + y**2) / (2 * sigma**2))
+    assert effective_diameter(gaussian) == pytest.approx(4 * sigma, rel=0.01)
+
+
+def test_help_starts_without_torch() -> None:
+    """Torch is imported when a file is read and not before."""
+    code = (
+        "import sys; from ptycho_torch.cli import inspect, main; main.parser(); print('torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
