@@ -98,6 +98,11 @@ class LossTerms(NamedTuple):
     total: Tensor
 
 
+def _measured(intensity: Tensor, amplitude: Tensor, good: Tensor | None) -> Tensor:
+    """The prediction where pixels are good, and elsewhere what the file says, which costs nothing."""
+    return intensity if good is None else torch.where(good, intensity, amplitude.square())
+
+
 def cluster_loss(
     prediction: Prediction, batch: Batch, loss: PatternLoss, overlap: OverlapOptions, *, merge: bool
 ) -> LossTerms:
@@ -114,10 +119,12 @@ def cluster_loss(
         members = torch.cat([group, patches[:, batch.merged :]], dim=1)
     else:
         members = patches
-    data = loss(diffraction_intensity(members, probes), batch.amplitude)
+    data = loss(
+        _measured(diffraction_intensity(members, probes), batch.amplitude, batch.good), batch.amplitude
+    )
     if overlap.weight == 0:
         return LossTerms(data, nothing, nothing, data)
     cross = cross_patterns(patches, probes, batch.centre_yx)
     measured = batch.amplitude[:, cross.target].flatten(0, 1)
-    disagreement = loss(cross.intensity, measured)
+    disagreement = loss(_measured(cross.intensity, measured, batch.good), measured)
     return LossTerms(data, disagreement, nothing, data + overlap.weight * disagreement)

@@ -91,12 +91,15 @@ def _modelled(
 
 def r_factor(dataset: Dataset, canvas: Canvas) -> float:
     """`R = sum (sqrt(I) - sqrt(M))^2 / sum I` over all patterns and pixels, M the patterns that
-    the canvas and the dataset's probe predict. 0 is a perfect fit; no truth is needed."""
+    the canvas and the dataset's probe predict, without bad pixels. 0 is a perfect fit; no truth is
+    needed."""
     squared = total = 0.0
+    good = True if dataset.bad_pixels is None else ~dataset.bad_pixels
     for rows, modelled in _modelled(dataset, canvas.object, canvas.origin_yx):
         measured = dataset.intensity[rows]
-        squared += float(np.square(np.sqrt(measured) - np.sqrt(modelled)).sum(dtype=np.float64))
-        total += float(measured.sum(dtype=np.float64))
+        difference = np.square(np.sqrt(measured) - np.sqrt(modelled))
+        squared += float((difference * good).sum(dtype=np.float64))
+        total += float((measured * good).sum(dtype=np.float64))
     return squared / total
 
 

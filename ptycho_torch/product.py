@@ -20,7 +20,8 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[flo
     Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts
     position x at array column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically;
     here the patch of x starts at column `x - N/2 - origin`. Both agree for an object whose centre is
-    the position of pixel `origin + W / 2`. Unknown numbers are 0.
+    the position of pixel `origin + W / 2`. `origin_px` (y, x) of the object is that origin, in pixels of
+    the scan. Unknown numbers are 0.
     """
     geometry = dataset.geometry or _PIXELS
     pixel, start = np.array(geometry.pixel_m), np.array(geometry.origin_m)
@@ -44,6 +45,7 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[flo
         for name in ("probe", "object"):
             product[name].attrs.update({"pixel_width_m": pixel[1], "pixel_height_m": pixel[0]})
         product["object"].attrs.update({"center_x_m": centre[1], "center_y_m": centre[0]})
+        product["object"].attrs["origin_px"] = np.asarray(canvas.origin_yx, np.int64)
 
 
 def _comments(dataset: Dataset) -> str:

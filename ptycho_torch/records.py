@@ -76,7 +76,8 @@ class Scan:
     amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is
     an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
     this scan times `object_scale` is the object of the dataset, whose probe times `probe_factor`
-    is the probe of this scan. A network is shown `input_gain` times the amplitude; label
+    is the probe of this scan; good `(N, N)` bool in FFT order marks what was measured, None for all.
+    A network is shown `input_gain` times the amplitude; label
     `(n, N, N)` complex64 is in the units of this scan.
     """
 
@@ -87,6 +88,7 @@ class Scan:
     object_scale: float
     probe_factor: float = 1.0
     input_gain: float = 1.0
+    good: Tensor | None = None
     label: Tensor | None = None
 
 
@@ -106,7 +108,8 @@ class Batch(NamedTuple):
     """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
 
     amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
-    fraction_yx `(B, S, 2)` float32, label `(B, S, N, N)` complex64 or None. gain: the scan's
+    fraction_yx `(B, S, 2)` float32, label `(B, S, N, N)` complex64 or None. good `(N, N)` bool:
+    what was measured, None for all. gain: the scan's
     `input_gain`; weight: of this share of a batch in the mean over all shares; whole: the
     clusters of the batch in all shares together.
     """
@@ -117,6 +120,7 @@ class Batch(NamedTuple):
     fraction_yx: Tensor
     merged: int
     label: Tensor | None = None
+    good: Tensor | None = None
     gain: float = 1.0
     weight: float = 1.0
     whole: int = 0

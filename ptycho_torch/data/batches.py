@@ -60,6 +60,7 @@ class ClusterDataset(TorchDataset[Batch]):
             fraction_yx=scan.fraction_yx[members],
             merged=self.members.shape[1],
             label=None if scan.label is None else scan.label[members],
+            good=scan.good,
             gain=scan.input_gain,
             weight=weight,
             whole=whole,

@@ -104,6 +104,7 @@ def normalise(
         object_scale=factor * root,
         probe_factor=factor,
         input_gain=_input_gain(scale, statistics),
+        good=None if dataset.bad_pixels is None else _measured(dataset.bad_pixels),
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
     )
 
@@ -123,6 +124,11 @@ def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
     if isinstance(intensity, np.ndarray):
         return amplitude_of(intensity, mean)
     return StreamedAmplitude(intensity, mean)
+
+
+def _measured(bad_pixels: NDArray[np.bool_]) -> Tensor | None:
+    """Where detector pixels are good, in FFT order; None where all are."""
+    return torch.from_numpy(np.fft.ifftshift(~bad_pixels)) if bad_pixels.any() else None
 
 
 def _norm(probe: Tensor) -> float:

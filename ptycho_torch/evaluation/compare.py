@@ -113,13 +113,25 @@ def _lit(placed: PlacedObject) -> PlacedObject:
         return placed
     light = placed.illumination.astype(np.float32)
     rows, columns = lit_box(Canvas(placed.values.astype(np.complex64), light, (0, 0)))
-    y, x = placed.origin_yx or (0, 0)
+    corner = (rows.start, columns.start)
     return attrs.evolve(
         placed,
         values=placed.values[rows, columns],
         illumination=light[rows, columns],
-        origin_yx=None if placed.origin_yx is None else (y + rows.start, x + columns.start),
+        origin_yx=_moved(placed.origin_yx, corner),
+        scan_origin_yx=_moved(placed.scan_origin_yx, corner),
     )
+
+
+def _moved(origin: tuple[int, int] | None, by: tuple[int, int]) -> tuple[int, int] | None:
+    return None if origin is None else (origin[0] + by[0], origin[1] + by[1])
+
+
+def _origins(image: PlacedObject, reference: PlacedObject) -> list[tuple[int, int] | None]:
+    """Both origins in the same units: where one file knows no metres, in pixels of the scan."""
+    if (image.pixel_m is None) == (reference.pixel_m is None):
+        return [image.origin_yx, reference.origin_yx]
+    return [one.origin_yx if one.pixel_m is None else one.scan_origin_yx for one in (image, reference)]
 
 
 def _common(image: PlacedObject, reference: PlacedObject) -> tuple[Complex, Complex]:
@@ -130,10 +142,11 @@ def _common(image: PlacedObject, reference: PlacedObject) -> tuple[Complex, Comp
             f"have pixels of {image.pixel_m:.4g} m and {reference.pixel_m:.4g} m",
             "resample one of them",
         )
-    if image.origin_yx is None or reference.origin_yx is None:
+    first, second = _origins(image, reference)
+    if first is None or second is None:
         cut = central_area(image.values, reference.values)
     else:
-        (y, x), (top, left) = image.origin_yx, reference.origin_yx
+        (y, x), (top, left) = first, second
         cut = shared_area(image.values, reference.values, (y - top, x - left))
     _refuse_small(cut[0].shape, names)
     return cut

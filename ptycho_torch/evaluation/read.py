@@ -20,8 +20,9 @@ _LENGTHS_ARE_PX = 1.0
 class PlacedObject:
     """A complex object `(H, W)` and what its file says about it.
 
-    origin_yx: the object pixel of element `[0, 0]`; pixel_m: the side of a pixel in m;
-    illumination `(H, W)`: where light fell. Each None where not known.
+    origin_yx: the object pixel of element `[0, 0]`, counted from the point 0 m where pixel_m, the side
+    of a pixel in m, is known; scan_origin_yx: the same in pixels of the scan; illumination `(H, W)`:
+    where light fell. Each None where not known.
     """
 
     name: str
@@ -29,6 +30,7 @@ class PlacedObject:
     origin_yx: tuple[int, int] | None = None
     pixel_m: float | None = None
     illumination: NDArray[np.floating] | None = None
+    scan_origin_yx: tuple[int, int] | None = None
 
 
 def read_object(path: Path) -> PlacedObject:
@@ -97,7 +99,9 @@ def _read_product(path: Path) -> PlacedObject:
             y, x = np.round(corner_yx).astype(int).tolist()
             pixel_m = None if (pixel_yx == _LENGTHS_ARE_PX).all() else float(pixel_yx[1])
             light = _illumination(product, values.shape[-2:], corner_yx, pixel_yx)
-            return PlacedObject(path.name, values, (y, x), pixel_m, light)
+            own = stored.attrs.get("origin_px")
+            scan = None if own is None else (int(own[0]), int(own[1]))
+            return PlacedObject(path.name, values, (y, x), pixel_m, light, scan)
     except OSError as error:
         raise DataError(str(path), f"cannot be read: {error}", "copy it again") from None
 

@@ -64,7 +64,7 @@ MISTAKES = {
         ["--set", "training.scheduler=ReduceLROnPlateau", "--set", "torch.data.validation_fraction=0"],
         "watches a validation loss; there is none",
     ),
-    "not available": (["--set", "probe_trainable=true"], "the probe of the file is used as it is"),
+    "not available": (["--set", "training.mae_weight=0.5"], "is read by the TensorFlow backend only"),
     "too many groups": (["--n_groups", "9999"], "n_groups is 9999, but there are"),
     "too few neighbours": (["--set", "torch.overlap.partners=40"], "raise neighbor_count to 40"),
 }

@@ -75,7 +75,7 @@ def test_the_umbrella_command_inspects_files_and_configs(
 ) -> None:
     """`ptycho inspect` and every `ptycho config` command."""
     (tmp_path / "a.yaml").write_text("training: {nepochs: 3}\n")
-    assert umbrella.main(["inspect", str(scan_file)]) == 0
+    assert umbrella.main(["inspect", "--json", str(scan_file)]) == 0
     assert json.loads(capsys.readouterr().out)["n_patterns"] == 36
     assert umbrella.main(["config", "validate", str(tmp_path / "a.yaml")]) == 0
     assert capsys.readouterr().out.endswith("a.yaml: valid\n")
