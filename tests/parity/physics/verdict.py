@@ -21,7 +21,7 @@ def array(value: Any) -> Array:
 
 class Same(NamedTuple):
     """Ours and theirs agree: shape exactly, integers and truth values exactly, numbers to
-    `rtol (|theirs| + rms theirs)`; only at `where`, if that is given, which must be a fifth of them at least."""
+    `rtol (|theirs| + rms theirs)`; only at `where`, if that is given: a fifth of them at least."""
 
     ours: Any
     theirs: Any
