@@ -16,7 +16,7 @@ from ptycho_torch.physics.patches import cut
 from ptycho_torch.records import Batch, Prediction
 from tests.strategies.fields import complex_field
 
-GOLDEN = Path(__file__).parents[1] / "parity" / "physics" / "model_losses.npz"
+GOLDEN = Path(__file__).parents[1] / "parity" / "physics" / "vectors" / "model_losses.npz"
 
 
 def _amplitude(seed: int) -> torch.Tensor:

@@ -19,7 +19,7 @@ from ptycho_torch.physics.diffraction import (
 )
 from tests.strategies.fields import complex_field
 
-FOLDER = Path(__file__).parents[1] / "parity" / "physics"
+FOLDER = Path(__file__).parents[1] / "parity" / "physics" / "vectors"
 
 
 def _golden(name: str) -> dict[str, torch.Tensor]:

@@ -18,7 +18,7 @@ from ptycho_torch.evaluation.fourier_ring import (
     resolution,
 )
 
-GOLDEN = np.load(Path(__file__).parents[1] / "parity" / "physics" / "frc.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "parity" / "physics" / "vectors" / "frc.npz")
 
 
 def _noise(seed: int, shape: tuple[int, int] = (64, 64)) -> NDArray[np.complex128]:

@@ -23,7 +23,7 @@ from ptycho_torch.evaluation.similarity import (
     wrapped,
 )
 
-GOLDEN = np.load(Path(__file__).parents[1] / "parity" / "physics" / "frc.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "parity" / "physics" / "vectors" / "frc.npz")
 PICTURE = data.camera()[100:324, 100:324].astype(np.float64) / 255
 NOISE = np.random.default_rng(0).normal(size=PICTURE.shape)
 

@@ -12,7 +12,7 @@ from ptycho_torch.nets.cnn_parts import PatchHead
 from ptycho_torch.nets.fourier import INPUT_TRANSFORMS, FactorisedStack, FourierBlock
 from ptycho_torch.nets.gates import Cbam, Eca
 
-FOLDER = Path(__file__).parents[1] / "parity" / "physics"
+FOLDER = Path(__file__).parents[1] / "parity" / "physics" / "vectors"
 
 
 def _golden(name: str) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ptycho_torch.physics.patches import cut, merge, place, translate
 from tests.strategies.fields import complex_field, inner
 
-GOLDEN = Path(__file__).parents[1] / "parity" / "physics"
+GOLDEN = Path(__file__).parents[1] / "parity" / "physics" / "vectors"
 corners = st.lists(st.tuples(st.floats(0, 7), st.floats(0, 6)), min_size=3, max_size=3)
 
 
