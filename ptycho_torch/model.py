@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from ptycho_config import Amplitude, ModelConfig, Primed, RectangularScaled, ScaleOptions, TorchOptions
-from ptycho_torch.input_scale import group_gain
 from ptycho_torch.learned_probe import LearnedProbe
 from ptycho_torch.nets import build_network
 from ptycho_torch.output_scale import IntensityScale, RectangularScale
 from ptycho_torch.physics.diffraction import shift_probe
+from ptycho_torch.physics.scaling import rms_input_scale
 from ptycho_torch.records import Batch, Prediction
 
 
@@ -41,14 +41,20 @@ class Reconstructor(nn.Module):
         clusters = batch.amplitude.shape[:2]
         probes = shift_probe(self.probe(batch.probe), batch.fraction_yx.flatten(0, 1))
         probes = probes.unflatten(0, clusters)
-        brightness: Tensor | float = 1.0
-        if self.units.normalize == "Group":
-            gain = group_gain(batch.amplitude, self.group_size, self.units.data_scaling)
-            brightness = batch.gain / gain
+        brightness = self.brightness(batch)
         # What is drawn from a brighter group is brighter by as much.
         drawn = self.network(batch.amplitude * (batch.gain / brightness), probes) * brightness
         patches: Tensor = self.scale(drawn)
         return Prediction(patches, probes)
+
+    def brightness(self, batch: Batch) -> Tensor | float:
+        """Of each group against its scan, `(B, S, 1, 1)`; 1 where groups are not scaled alone."""
+        if self.units.normalize != "Group" or self.group_size == 1:
+            return 1.0
+        groups = batch.amplitude.unflatten(1, (-1, self.group_size)).flatten(0, 1)
+        gain = rms_input_scale(groups, "Group", self.units.data_scaling)
+        spread = gain.view(len(batch.amplitude), -1, 1, 1).repeat_interleave(self.group_size, dim=1)
+        return batch.gain / spread
 
 
 def build_model(

@@ -48,7 +48,9 @@ class ScaleOptions:
         doc="what the patterns are: photon counts, or amplitudes (square roots) in any unit; never guessed",
     )
     normalize: Literal["Group", "Batch", "None"] = field(
-        default="Batch", doc="what the input scale is taken over: each group, the whole scan, or nothing"
+        default="Batch",
+        doc="what the input scale is taken over: each group (of one pattern: its scan), the whole scan, or "
+        "nothing",
     )
     data_scaling: Literal["Parseval", "Max"] = field(
         default="Parseval", doc="input scale by mean energy or by the brightest pattern"

@@ -127,8 +127,8 @@ def _input_scale(setup: "TrainingSetup") -> Iterator[Problem]:
     if not isinstance(setup.torch.net, Primed):
         return
     message = "cannot be: the network 'primed' compares its input with the probe, which fixes the scale"
-    if scale.normalize == "None":
-        yield Problem("torch.scale.normalize", f"'None' {message}", hint="use Batch or Group")
+    if scale.normalize != "Batch":
+        yield Problem("torch.scale.normalize", f"{scale.normalize!r} {message}", hint="use Batch")
     if scale.data_scaling == "Max":
         yield Problem("torch.scale.data_scaling", f"'Max' {message}", hint="use Parseval")
 

@@ -235,7 +235,10 @@ def _stitched(
         )
     if not stitch.varpro_scaling:
         return canvas, None
-    fitted = fit_scales(scan, canvas, execution.inference_batch_size)
+    try:
+        fitted = fit_scales(scan, canvas, execution.inference_batch_size)
+    except ValueError as error:
+        raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
     return rescaled(canvas, *fitted), fitted
 
 

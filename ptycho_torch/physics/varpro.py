@@ -15,6 +15,8 @@ from torch import Tensor
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity
 
 _ANGLES = 720
+# Smallest eigenvalue of the correlation of the three parts at which they count as different.
+_RANK_FLOOR = 1e-7
 
 
 def intensity_parts(patches: Tensor, probe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -49,8 +51,12 @@ def solve(sums: Moments) -> tuple[float, float]:
 
     With `(s1, s2) = sqrt(r) (cos t, sin t)` and `d = (cos^2, cos sin, sin^2)`, the best r for an
     angle is `max(b.d, 0) / d'Md`, which leaves one angle to search. Raises ValueError where no
-    positive scale fits.
+    positive scale fits, or where real and imaginary part are the same pattern up to a factor (an
+    object of one phase), so that the patterns do not tell one scale from the other.
     """
+    norms = np.sqrt(np.diag(sums.gram))
+    if not (norms > 0).all() or np.linalg.eigvalsh(sums.gram / np.outer(norms, norms))[0] < _RANK_FLOOR:
+        raise ValueError("the patterns do not tell the scale of the real from that of the imaginary part")
 
     def gain(angle: float) -> float:
         direction = _direction(angle)

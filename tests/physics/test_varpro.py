@@ -72,3 +72,13 @@ def test_the_residual_from_sums_is_that_of_the_patterns(s1: float, s2: float) ->
     found = squared_residual(sums, energy, s1, s2)
     assert found == pytest.approx(float((modelled - intensity).square().sum()), rel=1e-6)
     assert squared_residual(sums, energy, *solve(sums)) <= found
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, np.pi / 2])
+def test_an_object_of_one_phase_has_no_two_scales(phase: float) -> None:
+    """Its real and imaginary part give the same pattern, so any pair on an ellipse fits."""
+    _, probe, _ = _scene()
+    amplitude = complex_field(*probe.shape[:2], 12, 12, seed=5).abs()
+    patches = torch.polar(amplitude.double(), torch.full_like(amplitude, phase, dtype=torch.float64))
+    with pytest.raises(ValueError, match="do not tell the scale"):
+        solve(moments(patches, probe, diffraction_intensity(1.3 * patches, probe)))

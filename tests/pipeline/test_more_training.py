@@ -193,15 +193,16 @@ FNO = {
     "torch__net__width": None,
     "torch__net__stages": None,
 }
+GROUPS = {**FNO, "training__model__gridsize": 2}
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"torch__scale__normalize": "Group"},
         {"torch__scale__probe_normalize": False},
         {"training__model__probe_scale": 2.0},
-        {**FNO, "torch__scale__normalize": "Group", "torch__scale__data_scaling": "Max"},
+        {**GROUPS, "torch__scale__normalize": "Group", "torch__scale__data_scaling": "Max"},
+        {**GROUPS, "torch__scale__normalize": "Group"},
         {**FNO, "torch__scale__data_scaling": "Max"},
         {**FNO, "torch__scale__normalize": "None"},
     ],
@@ -222,7 +223,7 @@ def test_every_scale_leads_to_the_same_kind_of_object(
 
 
 @pytest.mark.parametrize(
-    "option", [{"torch__scale__normalize": "None"}, {"torch__scale__data_scaling": "Max"}]
+    "option", [{"torch__scale__normalize": "Group"}, {"torch__scale__data_scaling": "Max"}]
 )
 def test_the_recommended_network_has_one_input_scale(
     option: dict[str, Any], scan_file: Path, tmp_path: Path
