@@ -10,8 +10,8 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from ptycho_config import Amplitude, TrainingSetup
 from ptycho_torch.fine_tuning import FineTuneStage
 from ptycho_torch.losses import LossTerms, cluster_loss, label_loss, pattern_loss, regularisation
-from ptycho_torch.model import Reconstructor
 from ptycho_torch.optimisation import build_optimizer, clip_adaptively, learning_rate_factor
+from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Prediction
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ptycho_config import StitchOptions
-from ptycho_torch.model import Reconstructor
 from ptycho_torch.physics.diffraction import shift_probe
 from ptycho_torch.physics.overlap import merge_weights
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.physics.varpro import Moments, moments, solve
+from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
 from ptycho_torch.stitch import Stitcher
 

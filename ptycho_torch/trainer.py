@@ -26,10 +26,10 @@ from ptycho_torch.fine_tuning import FineTuneStage, fine_tuning_plan
 from ptycho_torch.lightning_callbacks import EpochRecord, ReconstructionLog
 from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.lightning_ranks import Place, PlacedDDP, PlacedEnvironment, launched_outside
-from ptycho_torch.model import Reconstructor
 from ptycho_torch.nets.parts import parameters_by_part
 from ptycho_torch.output_scale import RectangularScale
 from ptycho_torch.physics.diffraction import diffraction_intensity
+from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch
 
 

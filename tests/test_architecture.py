@@ -78,7 +78,7 @@ ORDER = {
         "nets.parts",
         "learned_probe",
         "output_scale",
-        "model",
+        "reconstructor",
         "losses",
         "fine_tuning",
         "optimisation",
@@ -150,7 +150,7 @@ ORDER = {
 PURE = {
     "physics",
     "nets",
-    "model",
+    "reconstructor",
     "learned_probe",
     "output_scale",
     "optimisation",

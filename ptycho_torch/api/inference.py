@@ -32,9 +32,9 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json, write_table
 from ptycho_torch.metrics import flat_canvas, r_factor
-from ptycho_torch.model import Reconstructor, build_model
 from ptycho_torch.predict import PatchStatistics, fit_scales, padded, reconstruct_scan, rescaled
 from ptycho_torch.product import write_product, write_reconstruction
+from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.report import write_report
 from ptycho_torch.unconsumed import refuse_unconsumed

@@ -34,7 +34,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses
 from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.lightning_ranks import Place, launched_outside
-from ptycho_torch.model import Reconstructor, build_model
+from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.trainer import Fit, fit
 from ptycho_torch.unconsumed import refuse_unconsumed
 

@@ -8,7 +8,6 @@ import torch
 
 from ptycho_config import Amplitude, RectangularScaled, TorchOptions
 from ptycho_config.schema import Primed
-from ptycho_torch.model import build_scale
 from ptycho_torch.output_scale import IntensityScale, RectangularScale, rectangular
 from ptycho_torch.physics.diffraction import (
     coherent_sum_intensity,
@@ -17,6 +16,7 @@ from ptycho_torch.physics.diffraction import (
     far_field,
     mode_sum_intensity,
 )
+from ptycho_torch.reconstructor import build_scale
 from tests.strategies.fields import complex_field
 
 FOLDER = Path(__file__).parents[1] / "parity" / "physics" / "vectors"

@@ -10,9 +10,9 @@ from torch import nn
 
 from ptycho_config import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, Primed, TorchOptions
 from ptycho_config.schema.base import kind_of
-from ptycho_torch.model import Reconstructor, build_model
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
+from ptycho_torch.reconstructor import Reconstructor, build_model
 from tests.strategies.fields import complex_field
 
 Member = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Primed

@@ -3,9 +3,9 @@
 import torch
 
 from ptycho_config import ModelConfig, Primed, TorchOptions
-from ptycho_torch.model import build_model
 from ptycho_torch.nets import UNet
 from ptycho_torch.physics.projection import object_gradient
+from ptycho_torch.reconstructor import build_model
 from tests.strategies.fields import complex_field
 
 
