@@ -37,7 +37,8 @@ def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], 
     return np.abs(object_), np.angle(object_ * np.conj(mean) / abs(mean))
 
 
-def _save(path: Path, figure: Figure) -> None:
+def save_figure(path: Path, figure: Figure) -> None:
+    """Draw as PNG."""
     FigureCanvasAgg(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
@@ -67,8 +68,8 @@ def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
     box = lit_box(canvas, window)
     amplitude, phase = amplitude_and_phase(canvas, box)
     origin = canvas.origin_yx
-    _save(folder / "amplitude.png", _image_figure(amplitude, box, origin, "Amplitude", "|O|"))
-    _save(folder / "phase.png", _image_figure(phase, box, origin, "Phase", "arg O (rad)"))
+    save_figure(folder / "amplitude.png", _image_figure(amplitude, box, origin, "Amplitude", "|O|"))
+    save_figure(folder / "phase.png", _image_figure(phase, box, origin, "Phase", "arg O (rad)"))
 
 
 def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
@@ -82,7 +83,7 @@ def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
         axes.set_yscale("log")
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
-    _save(folder / "loss.png", figure)
+    save_figure(folder / "loss.png", figure)
 
 
 def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None:
@@ -94,7 +95,7 @@ def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None
         for row, image in enumerate((np.abs(patch), np.angle(patch * np.conj(patch.sum())))):
             axes[row, column].imshow(image, cmap="gray", interpolation="nearest")
             axes[row, column].set_axis_off()
-    _save(path, figure)
+    save_figure(path, figure)
 
 
 def picture(path: Path) -> NDArray[np.float32]:

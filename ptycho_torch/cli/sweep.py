@@ -1,0 +1,76 @@
+"""`ptycho sweep`: train every combination of some options, once."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ptycho_torch.cli.common import add_profile_flag, announce
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Base, axes, where to, and by what."""
+    parser.add_argument("base", type=Path, help="config file that all trials have in common")
+    parser.add_argument(
+        "--axis",
+        action="append",
+        required=True,
+        metavar="PATH=V1,V2",
+        help="an option and its values; several axes are combined in every way",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="set an option of all trials"
+    )
+    parser.add_argument("--output_dir", type=Path, default=Path("sweep"), help="folder of the sweep")
+    parser.add_argument("--test_data", type=Path, help="scan that every trial reconstructs")
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="processes here, or Ray Tune"
+    )
+    parser.add_argument("--jobs", type=_positive, default=1, help="trials at a time [default: %(default)s]")
+    add_profile_flag(parser)
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.set_defaults(work=work)
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Plan, run what is missing, and show all results. Raises ConfigError or DataError."""
+    announce(arguments)
+    from ptycho_torch.errors import DataError
+    from ptycho_torch.files import writable_folder, write_table
+    from ptycho_torch.sweep import Trial, axis, draw_sweep, plan_sweep, read_rows, run_local, run_ray, table
+    from ptycho_torch.sweep.plan import Base
+    from ptycho_torch.sweep.results import plain
+    from ptycho_torch.sweep.run import is_finished
+
+    base = Base(arguments.base, arguments.profile, tuple(arguments.set), arguments.test_data)
+    trials = plan_sweep(base, [axis(text) for text in arguments.axis], arguments.output_dir)
+    folder = writable_folder(arguments.output_dir)
+    finished = sum(map(is_finished, trials))
+
+    def report(trial: Trial, done: bool) -> None:  # noqa: FBT001 - told by the runner
+        if not arguments.quiet:
+            print(f"{'done' if done else 'FAILED'}: {' '.join(trial.point)}", file=sys.stderr, flush=True)
+
+    if not arguments.quiet:
+        print(f"{len(trials)} trials, {finished} finished before", file=sys.stderr, flush=True)
+    if arguments.engine == "ray":
+        run_ray(trials, folder, max(1, (os.cpu_count() or 1) // arguments.jobs))
+    else:
+        run_local(trials, arguments.jobs, report)
+    rows = read_rows(trials)
+    print(table(rows))
+    if any(row.result for row in rows):
+        write_table(folder / "sweep.csv", [plain(row) for row in rows if row.result])
+        draw_sweep(folder / "sweep.png", rows)
+        print(f"open {folder / 'sweep.png'}")
+    failed = [row.trial for row in rows if row.result is None]
+    if failed:
+        raise DataError(
+            str(folder), f"{len(failed)} of {len(rows)} trials failed", f"see {failed[0].folder}/failure.txt"
+        )

@@ -1,0 +1,119 @@
+"""From a base and axes to trials, each resolved and checked before any of them runs."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ptycho_config import (
+    ConfigError,
+    Problem,
+    Sources,
+    TrainingSetup,
+    Transform,
+    config_file,
+    fingerprint,
+    parse,
+    product,
+)
+from ptycho_torch.api import resolve_training
+from ptycho_torch.cli.common import named_profile
+
+SWEEP = "sweep"
+
+
+@attrs.frozen
+class Base:
+    """What all trials have in common, as text: a config file, a profile, assignments, and the scan
+    that every trial reconstructs, if any."""
+
+    config: Path | None
+    profile: str
+    assignments: tuple[str, ...]
+    test_data: Path | None = None
+
+    def sources(self, point: Transform) -> Sources:
+        """The layers of one trial; its point is an explicit override."""
+        return Sources(
+            config_file=config_file(TrainingSetup, self.config) if self.config else Transform(),
+            command_line=parse(TrainingSetup, list(self.assignments)),
+            overrides=point,
+        )
+
+
+@attrs.frozen
+class Trial:
+    """One point of a sweep: what the axes put there, as text and as values, and where it goes.
+
+    key: of everything that decides the result; equal keys are the same trial.
+    """
+
+    key: str
+    point: tuple[str, ...]
+    values: dict[str, Any] = attrs.field(hash=False)
+    folder: Path = attrs.field()
+    base: Base = attrs.field()
+
+
+def axis(text: str) -> tuple[str, ...]:
+    """`"path=v1,v2"` to `("path=v1", "path=v2")`; commas within brackets or quotes do not separate.
+
+    Raises ConfigError where it does not read so.
+    """
+    path, equals, values = text.partition("=")
+    if not equals or not path or not values:
+        raise ConfigError(
+            [Problem(text, "must read PATH=VALUE,VALUE,...", hint="for instance N=64,128")], SWEEP
+        )
+    parts, depth, quoted = [""], 0, False
+    for character in values:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character in "[{(") - (character in "]})")
+        if character == "," and depth == 0 and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return tuple(f"{path}={part.strip()}" for part in parts)
+
+
+def plan_sweep(base: Base, axes: Sequence[Sequence[str]], folder: Path) -> tuple[Trial, ...]:
+    """The product of the axes (`ptycho_config.product`), first axis slowest.
+
+    Every point is resolved with the facts of its scan, so that a mistake ends the sweep before it
+    starts. Raises ConfigError or DataError, and ConfigError for points that are the same trial and
+    for a run without a seed, whose repetition would be another run.
+    """
+    points = product(*([parse(TrainingSetup, [text], SWEEP) for text in one] for one in axes))
+    texts = product_of_texts(axes)
+    trials = [_trial(base, point, text, folder) for point, text in zip(points, texts, strict=True)]
+    seen: dict[str, Trial] = {}
+    for trial in trials:
+        if trial.key in seen:
+            message = f"{' '.join(trial.point)} and {' '.join(seen[trial.key].point)} are the same trial"
+            raise ConfigError([Problem("axis", message, hint="name each value once")], SWEEP)
+        seen[trial.key] = trial
+    return tuple(trials)
+
+
+def product_of_texts(axes: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The points as they were written, in the order of `product`."""
+    points: list[tuple[str, ...]] = [()]
+    for one in axes:
+        points = [(*point, text) for point in points for text in one]
+    return points
+
+
+def _trial(base: Base, point: Transform, text: tuple[str, ...], folder: Path) -> Trial:
+    configs, _ = resolve_training(profile=named_profile(base.profile), sources=base.sources(point))
+    setup = configs.config
+    if setup.training.subsample_seed is None:
+        hint = "set it in the base, or make it an axis"
+        raise ConfigError([Problem("training.subsample_seed", "a sweep needs a seed", hint=hint)], SWEEP)
+    identity = [fingerprint(setup), str(setup.training.train_data_file), str(setup.training.test_data_file)]
+    identity.append(str(base.test_data))
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    values = {step.path: step.arg for step in point.steps}
+    return Trial(key, text, values, folder / "trials" / key, base)

@@ -1,0 +1,69 @@
+"""What a sweep found, as a table and as a picture."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from matplotlib.figure import Figure
+
+from ptycho_torch.figures import save_figure
+from ptycho_torch.sweep.plan import Trial
+from ptycho_torch.sweep.run import RESULT, is_finished
+
+
+@attrs.frozen
+class Row:
+    """A trial with its result, None where it has none yet."""
+
+    trial: Trial
+    result: dict[str, Any] | None
+
+
+def read_rows(trials: Sequence[Trial]) -> list[Row]:
+    """The trials in their order, with what they left."""
+    return [
+        Row(
+            trial,
+            json.loads((trial.folder / RESULT).read_text(encoding="utf-8"))["result"]
+            if is_finished(trial)
+            else None,
+        )
+        for trial in trials
+    ]
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """One flat record: what the axes put, the result, and the folder's name."""
+    return {**row.trial.values, **(row.result or {}), "trial": row.trial.key}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line a trial, the best loss first; trials without a result at the end."""
+    done = sorted((row for row in rows if row.result), key=lambda row: (row.result or {})["loss"])
+    records = [plain(row) for row in done]
+    names = list(records[0]) if records else []
+    cells = [[_shown(record.get(name)) for name in names] for record in records]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if records else []
+    lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells]
+    head = ["  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True))] if names else []
+    missing = [f"no result: {' '.join(row.trial.point)}" for row in rows if row.result is None]
+    return "\n".join([*head, *lines, *missing])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def draw_sweep(path: Path, rows: Sequence[Row]) -> None:
+    """The loss over each axis, one point a finished trial."""
+    done = [row for row in rows if row.result]
+    names = list(rows[0].trial.values)
+    figure = Figure(figsize=(4.2 * len(names), 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        texts = [_shown(row.trial.values[name]) for row in done]
+        axes.plot(texts, [(row.result or {})["loss"] for row in done], "o")
+        axes.set(xlabel=name, ylabel="loss of the kept epoch")
+        axes.grid(visible=True, alpha=0.3)
+    save_figure(path, figure)

@@ -1,0 +1,87 @@
+"""Running trials: each a process of its own, on this machine or by Ray."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.util import find_spec
+from pathlib import Path
+
+from ptycho_config import ConfigError, Problem
+from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.sweep.plan import SWEEP, Trial
+
+RESULT, FAILURE = "trial.json", "failure.txt"
+Report = Callable[[Trial, bool], object]
+
+
+def is_finished(trial: Trial) -> bool:
+    """Whether the trial has left its result; a killed or failed one has not."""
+    return (trial.folder / RESULT).is_file()
+
+
+def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
+    """Run what is not finished yet, `jobs` at a time, sharing the processor's threads.
+
+    A trial that fails leaves `failure.txt` and the others go on; `report` is told of each end.
+    """
+    waiting = [trial for trial in trials if not is_finished(trial)]
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(run_trial, trial, threads): trial for trial in waiting}
+        for future in as_completed(running):
+            report(running[future], future.result())
+
+
+def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
+    """Run what is not finished yet with Ray Tune, wherever its cluster has `threads` processors free.
+
+    All nodes must see the same folder. Raises ConfigError where Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        problem = Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")
+        raise ConfigError([problem], SWEEP)
+    from ray import tune
+
+    waiting = [trial for trial in trials if not is_finished(trial)]
+    if not waiting:
+        return
+
+    def attempt(config: dict[str, int]) -> dict[str, int]:
+        return {"finished": int(run_trial(waiting[config["trial"]], threads))}
+
+    tune.Tuner(
+        tune.with_resources(attempt, {"cpu": threads}),
+        param_space={"trial": tune.grid_search(list(range(len(waiting))))},
+        run_config=tune.RunConfig(storage_path=str((folder / "ray").absolute()), verbose=0),
+    ).fit()
+
+
+def run_trial(trial: Trial, threads: int) -> bool:
+    """Train in a process of its own, going on from its last checkpoint; whether it finished."""
+    folder = writable_folder(trial.folder)
+    (folder / FAILURE).unlink(missing_ok=True)
+    write_json(folder / "order.json", order(trial))
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "ptycho_torch.sweep.trial", str(folder / "order.json")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        (folder / FAILURE).write_text(done.stderr, encoding="utf-8")
+    return done.returncode == 0
+
+
+def order(trial: Trial) -> dict[str, object]:
+    """What the process of a trial is told."""
+    base = trial.base
+    return {
+        "key": trial.key,
+        "point": trial.point,
+        "config": None if base.config is None else str(base.config.absolute()),
+        "profile": base.profile,
+        "assignments": base.assignments,
+        "test_data": None if base.test_data is None else str(base.test_data.absolute()),
+        "folder": str(trial.folder.absolute()),
+        "values": json.loads(json.dumps(trial.values, default=str)),
+    }

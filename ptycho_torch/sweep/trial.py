@@ -1,0 +1,50 @@
+"""One trial of a sweep: train, reconstruct where asked, and leave the result last."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ptycho_config import TrainingSetup, parse
+from ptycho_torch.api import reconstruct, resolve_training, train
+from ptycho_torch.cli.common import named_profile
+from ptycho_torch.files import write_json
+from ptycho_torch.sweep.plan import SWEEP, Base
+from ptycho_torch.sweep.run import RESULT
+
+
+def main(order_file: str) -> int:
+    """Carry out the order in a file; `trial.json` beside it says that it is done."""
+    order = json.loads(Path(order_file).read_text(encoding="utf-8"))
+    folder = Path(order["folder"])
+    config = None if order["config"] is None else Path(order["config"])
+    base = Base(config, order["profile"], tuple(order["assignments"]))
+    sources = base.sources(parse(TrainingSetup, order["point"], SWEEP))
+    profile = named_profile(base.profile)
+    setup = resolve_training(profile=profile, sources=sources)[0].config
+    unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, setup.training.nepochs)
+    made = train(None, folder, profile=profile, sources=sources, resume=unfinished)
+    history, kept = made.record["history"], made.record["kept_epoch"]
+    losses = history["val_loss"] or history["train_loss"]
+    result: dict[str, Any] = {
+        "loss": losses[kept],
+        "epochs": len(losses),
+        "train_s": made.record["seconds"]["training"],
+        "parameters": made.record["parameters"],
+    }
+    if order["test_data"] is not None:
+        result["R"] = reconstruct(made.bundle, order["test_data"], folder / "reconstruction").metrics["R"]
+    write_json(folder / RESULT, {"key": order["key"], "values": order["values"], "result": result})
+    return 0
+
+
+def _epochs_done(checkpoint: Path) -> int:
+    if not checkpoint.is_file():
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
