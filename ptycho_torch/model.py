@@ -14,7 +14,7 @@ class Reconstructor(nn.Module):
     """Batch to Prediction. The probe of each pattern carries the sub-pixel part of its
     position, so patches lie on the integer grid of the object.
 
-    network: `(amplitude (B, S, N, N), probe (B, S, P, N, N))` to patches `(B, S, N, N)`.
+    network: see `nets.build_network`; it starts from the batch's initial patches, or from 1.
     scale: what is learned between the network's patches and the measured intensities.
     """
 
@@ -28,7 +28,8 @@ class Reconstructor(nn.Module):
         clusters = batch.amplitude.shape[:2]
         probes = shift_probe(batch.probe, batch.fraction_yx.flatten(0, 1))
         probes = probes.unflatten(0, clusters)
-        patches: Tensor = self.scale(self.network(batch.amplitude, probes))
+        initial = torch.ones_like(probes[:, :, 0]) if batch.initial is None else batch.initial
+        patches: Tensor = self.scale(self.network(batch.amplitude, probes, initial, batch.centre_yx))
         return Prediction(patches, probes)
 
 

@@ -53,7 +53,8 @@ class Scan:
     amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is
     an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
     this scan times `object_scale` is the object of the dataset, whose probe it belongs to; label
-    `(n, N, N)` complex64 is in the units of this scan.
+    `(n, N, N)` complex64 is in the units of this scan. initial `(H, W)` complex64 is a first guess
+    of the object on the canvas of the scan, or None.
     """
 
     amplitude: Amplitudes
@@ -62,6 +63,7 @@ class Scan:
     fraction_yx: Tensor
     object_scale: float
     label: Tensor | None = None
+    initial: Tensor | None = None
 
 
 @attrs.frozen(eq=False)
@@ -80,7 +82,7 @@ class Batch(NamedTuple):
     """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
 
     amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
-    fraction_yx `(B, S, 2)` float32, label `(B, S, N, N)` complex64 or None.
+    fraction_yx `(B, S, 2)` float32, label and initial `(B, S, N, N)` complex64 or None.
     """
 
     amplitude: Tensor
@@ -89,6 +91,7 @@ class Batch(NamedTuple):
     fraction_yx: Tensor
     merged: int
     label: Tensor | None = None
+    initial: Tensor | None = None
 
 
 class Prediction(NamedTuple):

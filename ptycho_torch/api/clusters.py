@@ -13,7 +13,7 @@ from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.joint import JointDataset
 from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.readers import read_scan, scan_files
-from ptycho_torch.data.scan import normalise, split_positions
+from ptycho_torch.data.scan import normalise, split_positions, started
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Groups, Scan
 from ptycho_torch.trainer import Clusters
@@ -67,4 +67,4 @@ def _grouped(path: Path, setup: TrainingSetup, seed: int) -> tuple[Scan, Groups,
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    return normalise(dataset, training.model), groups, dataset.name
+    return started(normalise(dataset, training.model), setup.torch), groups, dataset.name

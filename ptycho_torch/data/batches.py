@@ -11,6 +11,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from ptycho_torch.records import Batch, Groups, Scan
+from ptycho_torch.stitch import initial_patches
 
 
 @attrs.frozen(eq=False)
@@ -45,6 +46,7 @@ class ClusterDataset(TorchDataset[Batch]):
             fraction_yx=scan.fraction_yx[members],
             merged=self.members.shape[1],
             label=None if scan.label is None else scan.label[members],
+            initial=initial_patches(scan, members),
         )
 
 

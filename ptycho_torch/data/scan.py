@@ -1,15 +1,20 @@
 """From a dataset to the units in which networks see every scan alike."""
 
+import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_config import ModelConfig
+from ptycho_config import ModelConfig, Primed, TorchOptions
 from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, mean_intensity
+from ptycho_torch.physics.coarse import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import power
 from ptycho_torch.physics.probe import smoothed, soft_disk
 from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
+from ptycho_torch.stitch import canvas_of
+
+_CHUNK = 512
 
 
 def normalise(dataset: Dataset, model: ModelConfig = ModelConfig()) -> Scan:
@@ -33,6 +38,21 @@ def normalise(dataset: Dataset, model: ModelConfig = ModelConfig()) -> Scan:
         object_scale=scale,
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / scale,
     )
+
+
+def started(scan: Scan, options: TorchOptions) -> Scan:
+    """The scan with the object that its network starts from, where that is not flat.
+
+    Reads every pattern once, in pieces.
+    """
+    if not (isinstance(options.net, Primed) and options.net.start == "coarse"):
+        return scan
+    origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
+    rows = torch.arange(len(scan.centre_yx)).split(_CHUNK)
+    moments = torch.cat([pattern_moments(scan.amplitude[chunk]) for chunk in rows])
+    corner = scan.centre_yx + scan.fraction_yx.double() - scan.probe.shape[-1] // 2 - origin
+    initial = coarse_object(moments.double().numpy(), scan.probe.numpy(), corner.numpy(), height, width)
+    return attrs.evolve(scan, initial=torch.from_numpy(initial))
 
 
 def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
