@@ -11,7 +11,7 @@ PROFILES: dict[str, Transform] = {
     "primed": (
         at(_c.training.model.architecture).put("primed")
         >> at(_c.torch.net).put(Primed())
-        >> at(_c.training.neighbor_count).put(24)
+        >> at(_c.training.neighbor_count).put(32)
         >> at(_c.training.batch_size).put(2)
         >> at(_c.training.nepochs).put(2)
         >> at(_c.training.optimizer).put("adamw")
@@ -22,6 +22,7 @@ PROFILES: dict[str, Transform] = {
         >> at(_c.training.lr_min_ratio).put(0.01)
         >> at(_c.training.subsample_seed).put(0)
         >> at(_c.execution.learning_rate).put(4e-3)
+        >> at(_c.execution.inference_batch_size).put(64)
         >> at(_c.torch.overlap.partners).put(24)
     ),
     "ci": (

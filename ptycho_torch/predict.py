@@ -11,7 +11,7 @@ from ptycho_torch.model import Reconstructor
 from ptycho_torch.nets import StitchedNet
 from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
 from ptycho_torch.physics.overlap import merge_weights
-from ptycho_torch.physics.patches import cut, place
+from ptycho_torch.physics.patches import add_patches, cut
 from ptycho_torch.physics.projection import back_projected
 from ptycho_torch.physics.varpro import Moments, moments, solve
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
@@ -84,22 +84,17 @@ class _WholeScan:
         object_ = (empty if start is None else start).to(self.device)[None]
         velocity = torch.zeros_like(object_)
         illumination = torch.zeros_like(object_.real)
-        for chunk in rows.split(self.batch_size):
-            corner, probes = self.view(chunk)
-            illumination += place(mode_sum_intensity(probes), corner, self.height, self.width)
         for stage in range(len(network.corrections)):
-            proposed = self._proposed(object_[0], rows)
-            object_, velocity = network.advance(stage, object_, velocity, proposed[None], illumination)
+            proposed = torch.zeros_like(object_)
+            for chunk in rows.split(self.batch_size):
+                corner, probes = self.view(chunk)
+                patches = cut(object_[0], corner, probes.shape[-1])
+                step = back_projected(patches, probes, self.scan.amplitude[chunk].to(self.device))
+                add_patches(proposed[0], step, corner)
+                if stage == 0:
+                    add_patches(illumination[0], mode_sum_intensity(probes), corner)
+            object_, velocity = network.advance(stage, object_, velocity, proposed, illumination)
         return object_[0]
-
-    def _proposed(self, object_: Tensor, rows: Tensor) -> Tensor:
-        total = torch.zeros_like(object_)
-        for chunk in rows.split(self.batch_size):
-            corner, probes = self.view(chunk)
-            patches = cut(object_, corner, probes.shape[-1])
-            step = back_projected(patches, probes, self.scan.amplitude[chunk].to(self.device))
-            total += place(step, corner, self.height, self.width)
-        return total
 
 
 def stitch_weights(probes: Tensor, weighting: Literal["probe", "uniform"], trim: int) -> Tensor:

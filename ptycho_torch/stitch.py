@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ptycho_torch.physics.patches import cut, place
+from ptycho_torch.physics.patches import add_patches, cut
 from ptycho_torch.records import Canvas, Scan
 
 
@@ -45,8 +45,8 @@ class Stitcher:
         """Add patches `(B, N, N)` complex with real weights `(B, N, N)` at centres `(B, 2)`."""
         corner = centre_yx.double() - self.side // 2 - self.origin
         corner = corner.to(weights.dtype)
-        self.weighted += place(patches * weights, corner, self.height, self.width)
-        self.weights += place(weights, corner, self.height, self.width)
+        add_patches(self.weighted, patches * weights, corner)
+        add_patches(self.weights, weights, corner)
 
     def canvas(self, illumination_floor: float, scale: float) -> Canvas:
         """The stitched object times `scale`; 1 times `scale` where the summed illumination is

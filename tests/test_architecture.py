@@ -55,7 +55,7 @@ ORDER = {
         "physics.diffraction",
         "physics.patches",
         "physics.projection",
-        "physics.coarse",
+        "physics.phase_contrast",
         "physics.overlap",
         "physics.probe",
         "physics.varpro",

@@ -110,6 +110,12 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
             "compares patches, but those of a stitched network are cut from one object and agree",
             hint="set torch.overlap.weight=0, or torch.net.stitched=false",
         )
+    if stitched and overlap.merge_weighting != "probe":
+        yield Problem(
+            "torch.overlap.merge_weighting",
+            "merges patches, but those of a stitched network are cut from one object and agree",
+            hint="leave it at 'probe', or set torch.net.stitched=false",
+        )
     if overlap.weight == 0 and overlap.partners > 0 and not stitched:
         yield Problem(
             "torch.overlap.partners",

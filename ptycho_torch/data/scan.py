@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ptycho_config import ModelConfig, Primed, TorchOptions
 from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, mean_intensity
-from ptycho_torch.physics.coarse import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import power
+from ptycho_torch.physics.phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.probe import smoothed, soft_disk
 from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
 from ptycho_torch.stitch import canvas_of

@@ -30,7 +30,7 @@ class StitchedNet(nn.Module):
         super().__init__()
         self.alpha, self.multiple = alpha, 2 ** (levels + 1)
         self.step = nn.Parameter(torch.ones(stages))
-        self.momentum = nn.Parameter(torch.zeros(stages))
+        self.momentum = nn.Parameter(torch.zeros(stages - 1))
         self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
 
     def forward(self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor) -> Tensor:
@@ -40,16 +40,17 @@ class StitchedNet(nn.Module):
         centres `(B, S, 2)` int64.
         """
         corner = centre_yx - centre_yx.amin(dim=1, keepdim=True)
-        side = amplitude.shape[-1] + int(corner.max())
+        side = amplitude.shape[-1]
+        height, width = (side + reach for reach in corner.flatten(0, 1).amax(dim=0).tolist())
         corner = corner.to(amplitude.dtype)
-        object_ = merge(initial, torch.ones_like(amplitude), corner, side)
-        illumination = place(mode_sum_intensity(probe), corner, side, side)
+        object_ = merge(initial, torch.ones_like(amplitude), corner, height, width)
+        illumination = place(mode_sum_intensity(probe), corner, height, width)
         velocity = torch.zeros_like(object_)
         for stage in range(len(self.corrections)):
-            patches = cut(object_, corner, amplitude.shape[-1])
-            proposed = place(back_projected(patches, probe, amplitude), corner, side, side)
+            step = back_projected(cut(object_, corner, side), probe, amplitude)
+            proposed = place(step, corner, height, width)
             object_, velocity = self.advance(stage, object_, velocity, proposed, illumination)
-        return cut(object_, corner, amplitude.shape[-1])
+        return cut(object_, corner, side)
 
     def advance(
         self, stage: int, object_: Tensor, velocity: Tensor, proposed: Tensor, illumination: Tensor
@@ -61,8 +62,9 @@ class StitchedNet(nn.Module):
         gradient = proposed / regularised_power(illumination, self.alpha)
         phase = object_ / (object_.real.square() + object_.imag.square() + MODULUS_FLOOR**2).sqrt()
         change = self._change(stage, object_, velocity, gradient, illumination, phase)
-        velocity = self.momentum[stage] * velocity + self.step[stage] * gradient + change * phase
-        return object_ + velocity, velocity
+        kept = self.momentum[stage - 1] * velocity if stage else velocity
+        moved = kept + self.step[stage] * gradient + change * phase
+        return object_ + moved, moved
 
     def _change(
         self,
