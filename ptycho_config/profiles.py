@@ -11,19 +11,19 @@ PROFILES: dict[str, Transform] = {
     "primed": (
         at(_c.training.model.architecture).put("primed")
         >> at(_c.torch.net).put(Primed())
-        >> at(_c.training.neighbor_count).put(6)
-        >> at(_c.training.batch_size).put(16)
-        >> at(_c.training.nepochs).put(8)
+        >> at(_c.training.neighbor_count).put(32)
+        >> at(_c.training.batch_size).put(2)
+        >> at(_c.training.nepochs).put(2)
         >> at(_c.training.optimizer).put("adamw")
         >> at(_c.training.weight_decay).put(1e-4)
         >> at(_c.training.gradient_clip_val).put(1.0)
         >> at(_c.training.scheduler).put("WarmupCosine")
-        >> at(_c.training.lr_warmup_epochs).put(1)
+        >> at(_c.training.lr_warmup_epochs).put(0)
         >> at(_c.training.lr_min_ratio).put(0.01)
         >> at(_c.training.subsample_seed).put(0)
-        >> at(_c.execution.learning_rate).put(2e-3)
-        >> at(_c.torch.overlap.partners).put(1)
-        >> at(_c.torch.overlap.weight).put(1.0)
+        >> at(_c.execution.learning_rate).put(4e-3)
+        >> at(_c.execution.inference_batch_size).put(64)
+        >> at(_c.torch.overlap.partners).put(24)
     ),
     "ci": (
         Transform(

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from ptycho_config import StitchOptions
-from ptycho_torch.physics.diffraction import shift_probe
+from ptycho_torch.nets import StitchedNet
+from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
 from ptycho_torch.physics.overlap import merge_weights
-from ptycho_torch.physics.patches import cut
+from ptycho_torch.physics.patches import add_patches, cut
+from ptycho_torch.physics.projection import back_projected
 from ptycho_torch.physics.varpro import Moments, moments, solve
 from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
-from ptycho_torch.stitch import Stitcher
+from ptycho_torch.stitch import Stitcher, canvas_of, initial_patches
 
 Progress = Callable[[int], object]
 Seen = Callable[[Tensor], object]
@@ -23,9 +25,16 @@ Seen = Callable[[Tensor], object]
 def predict(
     model: Reconstructor, scan: Scan, groups: Tensor, batch_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Prediction]]:
-    """`(groups, Prediction)` for chosen groups of patterns `(M, C)`, on `device`, without gradients."""
+    """`(groups, Prediction)` for chosen groups of patterns `(M, C)`, on `device`, without gradients.
+
+    A network that works on the object itself sees all chosen patterns as one cluster.
+    """
     model = model.to(device).eval()
+    if isinstance(model.network, StitchedNet):
+        yield from _predict_stitched(model, model.network, scan, groups, batch_size, device)
+        return
     for chunk in groups.split(batch_size):
+        initial = initial_patches(scan, chunk)
         batch = Batch(
             amplitude=scan.amplitude[chunk].to(device),
             probe=scan.probe.to(device),
@@ -33,9 +42,62 @@ def predict(
             fraction_yx=scan.fraction_yx[chunk].to(device),
             merged=chunk.shape[1],
             gain=scan.input_gain,
+            initial=None if initial is None else initial.to(device),
         )
         with torch.inference_mode():
             yield chunk, model(batch)
+
+
+def _predict_stitched(
+    model: Reconstructor,
+    network: StitchedNet,
+    scan: Scan,
+    groups: Tensor,
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Prediction]]:
+    whole = _WholeScan(scan, model.probe(scan.probe.to(device)), batch_size, device)
+    with torch.inference_mode():
+        object_ = model.scale(whole.unrolled(network, groups.unique()))
+        for chunk in groups.split(batch_size):
+            corner, probes = whole.view(chunk.flatten())
+            patches = cut(object_, corner, probes.shape[-1])
+            shape = (len(chunk), chunk.shape[1])
+            yield chunk, Prediction(patches.unflatten(0, shape), probes.unflatten(0, shape))
+
+
+class _WholeScan:
+    """A scan on its canvas, looked at in batches, so that memory does not grow with the patterns."""
+
+    def __init__(self, scan: Scan, probe: Tensor, batch_size: int, device: torch.device) -> None:
+        self.scan, self.batch_size, self.device = scan, batch_size, device
+        self.origin, self.height, self.width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
+        self.probe = probe
+
+    def view(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Where patterns `(n,)` look on the canvas `(n, 2)`, and their probes `(n, P, N, N)`."""
+        corner = self.scan.centre_yx[rows] - self.probe.shape[-1] // 2 - self.origin
+        probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
+        return corner.to(self.device, probes.real.dtype), probes
+
+    def unrolled(self, network: StitchedNet, rows: Tensor) -> Tensor:
+        """The object `(H, W)` after all stages of the network, from patterns `rows`."""
+        start = self.scan.initial
+        empty = torch.ones(self.height, self.width, dtype=self.probe.dtype)
+        object_ = (empty if start is None else start).to(self.device)[None]
+        velocity = torch.zeros_like(object_)
+        illumination = torch.zeros_like(object_.real)
+        for stage in range(len(network.corrections)):
+            proposed = torch.zeros_like(object_)
+            for chunk in rows.split(self.batch_size):
+                corner, probes = self.view(chunk)
+                patches = cut(object_[0], corner, probes.shape[-1])
+                step = back_projected(patches, probes, self.scan.amplitude[chunk].to(self.device))
+                add_patches(proposed[0], step, corner)
+                if stage == 0:
+                    add_patches(illumination[0], mode_sum_intensity(probes), corner)
+            object_, velocity = network.advance(stage, object_, velocity, proposed, illumination)
+        return object_[0]
 
 
 def stitch_weights(probes: Tensor, weighting: Literal["probe", "uniform"], trim: int) -> Tensor:

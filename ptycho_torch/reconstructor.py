@@ -16,7 +16,7 @@ class Reconstructor(nn.Module):
     """Batch to Prediction. The probe of each pattern carries the sub-pixel part of its
     position, so patches lie on the integer grid of the object.
 
-    network: `(amplitude (B, S, N, N), probe (B, S, P, N, N))` to patches `(B, S, N, N)`.
+    network: see `nets.build_network`; it starts from the batch's initial patches, or from 1.
     scale: what is learned between the network's patches and the measured intensities.
     probe: what is learned about the probe, `(P, N, N)` to `(P, N, N)`.
     """
@@ -41,9 +41,11 @@ class Reconstructor(nn.Module):
         clusters = batch.amplitude.shape[:2]
         probes = shift_probe(self.probe(batch.probe), batch.fraction_yx.flatten(0, 1))
         probes = probes.unflatten(0, clusters)
+        initial = torch.ones_like(probes[:, :, 0]) if batch.initial is None else batch.initial
         brightness = self.brightness(batch)
+        shown = batch.amplitude * (batch.gain / brightness)
         # What is drawn from a brighter group is brighter by as much.
-        drawn = self.network(batch.amplitude * (batch.gain / brightness), probes) * brightness
+        drawn = self.network(shown, probes, initial, batch.centre_yx) * brightness
         patches: Tensor = self.scale(drawn)
         return Prediction(patches, probes)
 

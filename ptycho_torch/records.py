@@ -77,8 +77,9 @@ class Scan:
     an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
     this scan times `object_scale` is the object of the dataset, whose probe times `probe_factor`
     is the probe of this scan; good `(N, N)` bool in FFT order marks what was measured, None for all.
-    A network is shown `input_gain` times the amplitude; label
-    `(n, N, N)` complex64 is in the units of this scan.
+    A network is shown `input_gain` times the amplitude; label `(n, N, N)` complex64 is in the units
+    of this scan; initial `(H, W)` complex64 is a first guess of the object on the canvas of the scan,
+    or None.
     """
 
     amplitude: Amplitudes
@@ -90,6 +91,7 @@ class Scan:
     input_gain: float = 1.0
     good: Tensor | None = None
     label: Tensor | None = None
+    initial: Tensor | None = None
 
 
 @attrs.frozen(eq=False)
@@ -108,10 +110,10 @@ class Batch(NamedTuple):
     """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
 
     amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
-    fraction_yx `(B, S, 2)` float32, label `(B, S, N, N)` complex64 or None. good `(N, N)` bool:
-    what was measured, None for all. gain: the scan's
-    `input_gain`; weight: of this share of a batch in the mean over all shares; whole: the
-    clusters of the batch in all shares together.
+    fraction_yx `(B, S, 2)` float32, label and initial `(B, S, N, N)` complex64 or None. good
+    `(N, N)` bool: what was measured, None for all. gain: the scan's `input_gain`; weight: of this
+    share of a batch in the mean over all shares; whole: the clusters of the batch in all shares
+    together.
     """
 
     amplitude: Tensor
@@ -124,6 +126,7 @@ class Batch(NamedTuple):
     gain: float = 1.0
     weight: float = 1.0
     whole: int = 0
+    initial: Tensor | None = None
 
 
 class Prediction(NamedTuple):

@@ -3,8 +3,28 @@
 import torch
 from torch import Tensor
 
-from ptycho_torch.physics.patches import place
-from ptycho_torch.records import Canvas
+from ptycho_torch.physics.patches import add_patches, cut
+from ptycho_torch.records import Canvas, Scan
+
+
+def canvas_of(centre_yx: Tensor, side: int) -> tuple[Tensor, int, int]:
+    """The smallest canvas that holds every patch of `side` px: the object pixel of its element
+    `[0, 0]` as (y, x) float64, its height and its width. Centres `(n, 2)` may be fractional."""
+    low = torch.floor(centre_yx.amin(dim=0).double()) - side // 2
+    high = torch.ceil(centre_yx.amax(dim=0).double()) - side // 2 + side
+    height, width = (int(extent) for extent in high - low)
+    return low, height, width
+
+
+def initial_patches(scan: Scan, rows: Tensor) -> Tensor | None:
+    """The first guess of the object where patterns `rows`, of any shape, look: `(..., N, N)`."""
+    if scan.initial is None:
+        return None
+    side = scan.probe.shape[-1]
+    origin, _, _ = canvas_of(scan.centre_yx, side)
+    corner = scan.centre_yx[rows.flatten()] - side // 2 - origin
+    patches: Tensor = cut(scan.initial, corner.to(torch.float32), side).unflatten(0, rows.shape)
+    return patches
 
 
 class Stitcher:
@@ -15,11 +35,9 @@ class Stitcher:
     """
 
     def __init__(self, centre_yx: Tensor, side: int, device: torch.device) -> None:
-        low = torch.floor(centre_yx.amin(dim=0).double()) - side // 2
-        high = torch.ceil(centre_yx.amax(dim=0).double()) - side // 2 + side
+        origin, self.height, self.width = canvas_of(centre_yx, side)
         self.side = side
-        self.origin = low.to(device)
-        self.height, self.width = (int(extent) for extent in (high - low))
+        self.origin = origin.to(device)
         self.weighted = torch.zeros(self.height, self.width, dtype=torch.complex64, device=device)
         self.weights = torch.zeros(self.height, self.width, device=device)
 
@@ -27,8 +45,8 @@ class Stitcher:
         """Add patches `(B, N, N)` complex with real weights `(B, N, N)` at centres `(B, 2)`."""
         corner = centre_yx.double() - self.side // 2 - self.origin
         corner = corner.to(weights.dtype)
-        self.weighted += place(patches * weights, corner, self.height, self.width)
-        self.weights += place(weights, corner, self.height, self.width)
+        add_patches(self.weighted, patches * weights, corner)
+        add_patches(self.weights, weights, corner)
 
     def canvas(self, illumination_floor: float, scale: float) -> Canvas:
         """The stitched object times `scale`; 1 times `scale` where the summed illumination is

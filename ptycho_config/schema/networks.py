@@ -64,9 +64,17 @@ class NeuralopUno:
 class Primed:
     """Known-probe projection steps, each followed by a learned correction."""
 
-    stages: int = field(default=3, check=positive, doc="projection steps, each with its own correction")
+    stages: int = field(default=4, check=positive, doc="projection steps, each with its own correction")
     width: int = field(default=16, unit="channels", check=positive, doc="channels at the finest level")
     levels: int = field(default=2, check=between(1, 4), doc="halvings of the U-Net")
+    stitched: bool = field(
+        default=True,
+        doc="steps and corrections on the one object of all patterns, instead of on each pattern's patch",
+    )
+    start: Literal["coarse", "flat"] = field(
+        default="coarse",
+        doc="first guess of the object: from totals and centres of mass of the patterns, or 1",
+    )
     alpha: float = field(
         default=0.1,
         check=between(0.0, 1.0),

@@ -103,7 +103,20 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
             "compares patches of a cluster, but gridsize 1 without partners has one pattern per cluster",
             hint="set torch.overlap.partners to 1 or more",
         )
-    if overlap.weight == 0 and overlap.partners > 0:
+    stitched = isinstance(setup.torch.net, Primed) and setup.torch.net.stitched
+    if stitched and overlap.weight > 0:
+        yield Problem(
+            "torch.overlap.weight",
+            "compares patches, but those of a stitched network are cut from one object and agree",
+            hint="set torch.overlap.weight=0, or torch.net.stitched=false",
+        )
+    if stitched and overlap.merge_weighting != "probe":
+        yield Problem(
+            "torch.overlap.merge_weighting",
+            "merges patches, but those of a stitched network are cut from one object and agree",
+            hint="leave it at 'probe', or set torch.net.stitched=false",
+        )
+    if overlap.weight == 0 and overlap.partners > 0 and not stitched:
         yield Problem(
             "torch.overlap.partners",
             f"{overlap.partners} neighbours would be loaded and never compared: torch.overlap.weight is 0",

@@ -13,7 +13,7 @@ from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.joint import Clusters, JointDataset, parts_of
 from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.readers import read_scan, scan_files
-from ptycho_torch.data.scan import Statistics, normalise, pooled, split_positions, statistics_of
+from ptycho_torch.data.scan import Statistics, normalise, pooled, split_positions, started, statistics_of
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Dataset, Groups
 
@@ -73,7 +73,7 @@ def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Stat
 def _cut(one: _Grouped, rows: torch.Tensor, frozen: Statistics, setup: TrainingSetup) -> ClusterDataset:
     scale = setup.torch.scale
     statistics = frozen if scale.statistics == "training" else None
-    scan = normalise(one.dataset, setup.training.model, scale, statistics)
+    scan = started(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
     try:
         return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners)
     except ValueError as error:

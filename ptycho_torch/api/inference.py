@@ -27,7 +27,7 @@ from ptycho_torch.api.boundary import choose_device, group_plan, peak_memory_mib
 from ptycho_torch.bundle import Bundle, library_versions, load_bundle
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.readers import inspect_dataset, read_scan
-from ptycho_torch.data.scan import Statistics, normalise
+from ptycho_torch.data.scan import Statistics, normalise, started
 from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json, write_table
@@ -112,6 +112,7 @@ def reconstruct(
     dataset = read_scan(test_data_file, setup.torch.scale.domain)
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
     model, dataset, scan = _with_learned_probe(trained.model, dataset, scan)
+    scan = started(scan, setup.torch)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     groups = _groups(dataset, setup, seed)
     folder = writable_folder(setup.inference.output_dir)

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from ptycho_torch.records import Batch, Groups, Scan
+from ptycho_torch.stitch import initial_patches
 
 
 class Share(NamedTuple):
@@ -64,6 +65,7 @@ class ClusterDataset(TorchDataset[Batch]):
             gain=scan.input_gain,
             weight=weight,
             whole=whole,
+            initial=initial_patches(scan, members),
         )
 
 

@@ -9,11 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_config import ModelConfig, ScaleOptions
+from ptycho_config import ModelConfig, Primed, ScaleOptions, TorchOptions
 from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, chunks, mean_intensity
 from ptycho_torch.physics.diffraction import power
+from ptycho_torch.physics.phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.probe import smoothed, soft_disk
 from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
+from ptycho_torch.stitch import canvas_of
+
+_CHUNK = 512
 
 # The probe scale at which an object of unit modulus fits on average.
 UNIT_PROBE_SCALE = 4.0
@@ -118,6 +122,25 @@ def _input_gain(scale: ScaleOptions, statistics: Statistics) -> float:
         assert statistics.largest_sum is not None
         return root / statistics.largest_sum
     return 1.0
+
+
+def started(scan: Scan, options: TorchOptions) -> Scan:
+    """The scan with the object that its network starts from, where that is not flat.
+
+    Reads every pattern once, in pieces.
+    """
+    if not (isinstance(options.net, Primed) and options.net.start == "coarse"):
+        return scan
+    origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
+    rows = torch.arange(len(scan.centre_yx)).split(_CHUNK)
+    moments = torch.cat([pattern_moments(scan.amplitude[chunk]) for chunk in rows]).double()
+    # Brought to the power of the probe, so that the mean modulus is 1 there and `level` here.
+    energy = moments[:, 0].mean()
+    level = torch.sqrt(energy / power(scan.probe).double().sum())
+    moments = moments / level.square()
+    corner = scan.centre_yx + scan.fraction_yx.double() - scan.probe.shape[-1] // 2 - origin
+    initial = coarse_object(moments.numpy(), scan.probe.numpy(), corner.numpy(), height, width)
+    return attrs.evolve(scan, initial=torch.from_numpy(initial) * level.float())
 
 
 def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:

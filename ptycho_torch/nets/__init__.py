@@ -2,6 +2,7 @@
 
 from ptycho_torch.nets.build import build_network
 from ptycho_torch.nets.primed import PrimedNet
+from ptycho_torch.nets.stitched import StitchedNet
 from ptycho_torch.nets.unet import UNet
 
-__all__ = ["PrimedNet", "UNet", "build_network"]
+__all__ = ["PrimedNet", "StitchedNet", "UNet", "build_network"]

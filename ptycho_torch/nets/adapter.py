@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class PerGroup(nn.Module):
-    """Gives a network of C channels the groups of a cluster; the probe is not shown to it.
+    """Gives a network of C channels the groups of a cluster; neither probe nor positions are shown to it.
 
     network: `(amplitude (G, C, N, N))`, zero frequency at the centre, to complex patches of the
     same shape, C = `channels`.
@@ -15,7 +15,7 @@ class PerGroup(nn.Module):
         super().__init__()
         self.network, self.channels = network, channels
 
-    def forward(self, amplitude: Tensor, _probe: Tensor) -> Tensor:
+    def forward(self, amplitude: Tensor, _probe: Tensor, _initial: Tensor, _centre_yx: Tensor) -> Tensor:
         """Amplitude `(B, S, N, N)` in FFT order to patches of the same shape; S is a multiple of C."""
         channels = self.channels
         clusters, size = amplitude.shape[:2]

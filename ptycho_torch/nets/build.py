@@ -10,14 +10,17 @@ from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
 from ptycho_torch.nets.neuralop import UnoNet
 from ptycho_torch.nets.primed import PrimedNet
+from ptycho_torch.nets.stitched import StitchedNet
 
 
 def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:
-    """The module `(amplitude (B, S, N, N), probe (B, S, P, N, N)) -> patches (B, S, N, N)`."""
+    """The module that gives patches `(B, S, N, N)` for `(amplitude (B, S, N, N), probe (B, S, P, N, N),
+    initial patches (B, S, N, N), centre_yx (B, S, 2))`."""
     net, channels = options.net, model.gridsize**2
     match net:
         case Primed():
-            return PrimedNet(net.width, net.levels, net.stages, net.alpha)
+            kind = StitchedNet if net.stitched else PrimedNet
+            return kind(net.width, net.levels, net.stages, net.alpha)
         case Cnn():
             return PerGroup(CnnNet(model, net), channels)
         case Fno():

@@ -1,4 +1,4 @@
-"""The physics-primed network: known-probe projection steps with a learned correction."""
+"""The physics-primed network of single patterns: projection steps with a learned correction."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ FEATURES = 5
 
 
 class PrimedNet(nn.Module):
-    """`O_{k+1} = O_k + a_k g(O_k) + net_k([Re g, Im g, Re O_k - 1, Im O_k, |P| / max|P|])`, `O_0 = 1`.
+    """`O_{k+1} = O_k + a_k g(O_k) + net_k([Re g, Im g, Re O_k - 1, Im O_k, |P| / max|P|])`.
 
     A convolution is local but the map from a pattern to the object is not; the projection
     step `g` (`physics.projection`) carries the measurement into real space first, and the
@@ -24,17 +24,16 @@ class PrimedNet(nn.Module):
         self.step = nn.Parameter(torch.ones(stages))
         self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
 
-    def forward(self, amplitude: Tensor, probe: Tensor) -> Tensor:
-        """Measured amplitude `(B, S, N, N)` and probe `(B, S, P, N, N)` to patches `(B, S, N, N)`
-        complex; patterns do not see each other."""
-        patches = self._patches(amplitude.flatten(0, 1), probe.flatten(0, 1))
+    def forward(self, amplitude: Tensor, probe: Tensor, initial: Tensor, _centre_yx: Tensor) -> Tensor:
+        """Measured amplitude `(B, S, N, N)`, probe `(B, S, P, N, N)` and initial patches, `O_0`, to
+        patches `(B, S, N, N)` complex; patterns do not see each other."""
+        patches = self._patches(amplitude.flatten(0, 1), probe.flatten(0, 1), initial.flatten(0, 1))
         grouped: Tensor = patches.unflatten(0, amplitude.shape[:2])
         return grouped
 
-    def _patches(self, amplitude: Tensor, probe: Tensor) -> Tensor:
+    def _patches(self, amplitude: Tensor, probe: Tensor, patch: Tensor) -> Tensor:
         illumination = mode_sum_intensity(probe).sqrt()
         illumination = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
-        patch = torch.ones_like(probe[:, 0])
         for step, correction in zip(self.step, self.corrections, strict=True):
             gradient = object_gradient(patch, probe, amplitude, self.alpha)
             features = torch.stack(

@@ -63,5 +63,5 @@ def merge_group(patches: Tensor, probes: Tensor, centre_yx: Tensor, weighting: W
         return patches
     corner = (centre_yx - centre_yx.amin(dim=1, keepdim=True)).to(probes.real.dtype)
     side = patches.shape[-1] + int(corner.max())
-    region = merge(patches, merge_weights(probes, weighting), corner, side)
+    region = merge(patches, merge_weights(probes, weighting), corner, side, side)
     return cut(region, corner, patches.shape[-1])

@@ -7,21 +7,22 @@ corners with barycentric weights. Integer corners take one tap and lose nothing.
 import torch
 from torch import Tensor
 
-Tap = tuple[Tensor, Tensor]
+Tap = tuple[Tensor, Tensor | None]
 
 
 def _taps(corner_yx: Tensor) -> list[Tap]:
-    """The `(integer corner (..., 2), weight (...))` pairs whose weighted sum is `corner_yx`."""
+    """The `(integer corner (..., 2), weight (..., 1, 1))` pairs whose weighted sum is `corner_yx`;
+    weight None is 1."""
     base = torch.floor(corner_yx)
     fraction = corner_yx - base
     base = base.to(torch.int64)
     if not bool(fraction.any()):
-        return [(base, torch.ones_like(fraction[..., 0]))]
+        return [(base, None)]
     fy, fx = fraction.unbind(-1)
-    taps = []
+    taps: list[Tap] = []
     for dy, wy in ((0, 1 - fy), (1, fy)):
         for dx, wx in ((0, 1 - fx), (1, fx)):
-            taps.append((base + base.new_tensor([dy, dx]), wy * wx))
+            taps.append((base + base.new_tensor([dy, dx]), (wy * wx)[..., None, None]))
     return taps
 
 
@@ -50,15 +51,21 @@ def place(patches: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor
     corner_yx `(..., C, 2)` is the region pixel of each patch's `[0, 0]`, (y, x), real-valued.
     Raises ValueError when a patch would leave the region: nothing is dropped.
     """
+    region = patches.new_zeros(*patches.shape[:-3], height, width)
+    add_patches(region, patches, corner_yx)
+    return region
+
+
+def add_patches(region: Tensor, patches: Tensor, corner_yx: Tensor) -> None:
+    """`place` into a contiguous region `(..., H, W)` that exists, which it changes: the cost does not
+    grow with the region."""
     side = patches.shape[-1]
-    batch = patches.shape[:-3]
-    region = patches.new_zeros(*batch, height * width)
+    height, width = region.shape[-2:]
+    flat = region.view(*region.shape[:-2], height * width)
     for corner, weight in _taps(corner_yx):
         _check_inside(corner, side, height, width)
-        index = _flat_index(corner, side, width).flatten(-2)
-        values = (patches * weight[..., None, None]).flatten(-3)
-        region = region.scatter_add(-1, index, values)
-    return region.view(*batch, height, width)
+        values = patches if weight is None else patches * weight
+        flat.scatter_add_(-1, _flat_index(corner, side, width).flatten(-2), values.flatten(-3))
 
 
 def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
@@ -68,23 +75,24 @@ def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
     """
     height, width = region.shape[-2:]
     flat = region.flatten(-2)
-    patches = region.new_zeros(*corner_yx.shape[:-1], side, side)
+    shape = (*corner_yx.shape[:-1], side, side)
+    taps: list[Tensor] = []
     for corner, weight in _taps(corner_yx):
         _check_inside(corner, side, height, width)
         index = _flat_index(corner, side, width)
-        tap = flat.gather(-1, index.flatten(-2)).view_as(patches)
-        patches = patches + tap * weight[..., None, None]
-    return patches
+        tap = flat.gather(-1, index.flatten(-2)).view(shape)
+        taps.append(tap if weight is None else tap * weight)
+    return taps[0] if len(taps) == 1 else torch.stack(taps).sum(dim=0)
 
 
-def merge(patches: Tensor, weights: Tensor, corner_yx: Tensor, side: int) -> Tensor:
-    """`R = sum_c w_c O_c / sum_c w_c` on a square region of `side` px, 1 where no weight falls.
+def merge(patches: Tensor, weights: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor:
+    """`R = sum_c w_c O_c / sum_c w_c` on a region `(B, H, W)`, 1 where no weight falls.
 
     patches `(B, C, N, N)` complex, weights `(B, C, N, N)` real and non-negative, corners
     `(B, C, 2)`. Empty pixels are 1 (vacuum): they carry no illumination, hence no information.
     """
-    total = place(weights, corner_yx, side, side)
-    weighted = place(patches * weights, corner_yx, side, side)
+    total = place(weights, corner_yx, height, width)
+    weighted = place(patches * weights, corner_yx, height, width)
     empty = total <= torch.finfo(total.dtype).tiny
     return torch.where(empty, torch.ones_like(weighted), weighted / total.masked_fill(empty, 1.0))
 

@@ -16,16 +16,21 @@ def object_gradient(patch: Tensor, probe: Tensor, amplitude: Tensor, alpha: floa
     Source: rPIE regularisation, Maiden, Johnson & Li, Optica 4, 736 (2017), eq. 6, with the
     multi-mode projection of Thibault & Menzel, Nature 494, 68 (2013).
     """
+    return back_projected(patch, probe, amplitude) / regularised_power(mode_sum_intensity(probe), alpha)
+
+
+def back_projected(patch: Tensor, probe: Tensor, amplitude: Tensor) -> Tensor:
+    """`sum_p P_p^* (psi'_p - psi_p)`, the numerator of `object_gradient`: what overlapping patches add
+    up before they are divided by their summed illumination."""
     waves = exit_waves(patch, probe)
     spectrum = far_field(waves)
     modelled = torch.sqrt(mode_sum_intensity(spectrum) + torch.finfo(amplitude.dtype).eps)
     projected = near_field(spectrum * (amplitude / modelled).unsqueeze(-3))
-    back = (probe.conj() * (projected - waves)).sum(dim=-3)
-    return back / regularised_power(probe, alpha)
+    return (probe.conj() * (projected - waves)).sum(dim=-3)
 
 
-def regularised_power(probe: Tensor, alpha: float) -> Tensor:
-    """`(1-alpha) max|P|^2 + alpha |P|^2`, with `|P|^2 = sum_p |P_p|^2`, shape `(..., N, N)`."""
-    illumination = mode_sum_intensity(probe)
+def regularised_power(illumination: Tensor, alpha: float) -> Tensor:
+    """`(1-alpha) max w + alpha w` of illuminations w `(..., H, W)`: `sum_p |P_p|^2` of one pattern, or
+    of all that overlap."""
     peak = illumination.amax(dim=(-2, -1), keepdim=True)
     return (1.0 - alpha) * peak + alpha * illumination

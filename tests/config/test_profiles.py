@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -58,7 +59,7 @@ def test_what_ci_suggests_can_be_changed() -> None:
 def test_a_profile_can_be_a_transform_of_ones_own() -> None:
     """It enters at the place of a profile."""
     configs, _ = create_training_payload(profile=profile("primed"))
-    assert configs.explain("training.nepochs").startswith("training.nepochs: 50 -> 8 [profile]")
+    assert configs.explain("training.nepochs").startswith("training.nepochs: 50 -> 2 [profile]")
 
 
 def test_an_unknown_profile_names_the_nearest() -> None:
@@ -109,3 +110,17 @@ def test_pictures_for_notebooks(snapshot: SnapshotAssertion) -> None:
     made = resolve(TrainingSetup(), profile("ci"))
     rows = [row for row in made._repr_html_().split("<tr") if "profile ci" in row]
     assert rows == snapshot(name="changed rows of a resolved config")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"torch.overlap.weight": 1.0}, "cut from one object and agree"),
+        ({"torch.overlap.merge_weighting": "uniform"}, "cut from one object and agree"),
+        ({"torch.net.stitched": False}, "loaded and never compared"),
+    ],
+)
+def test_a_stitched_network_has_no_patches_to_compare(change: dict[str, Any], reason: str) -> None:
+    """Options about the agreement of patches are refused beside it, and asked for without it."""
+    with pytest.raises(ConfigError, match=reason):
+        create_training_payload(profile="primed", sources=Sources(overrides=change))

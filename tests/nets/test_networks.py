@@ -23,14 +23,17 @@ def _build(net: Member, **model: Any) -> Reconstructor:
     return build_model(config, TorchOptions(net=net), seed=0)
 
 
-def _input(clusters: int, size: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _input(clusters: int, size: int, side: int) -> tuple[torch.Tensor, ...]:
     amplitude = complex_field(clusters, size, side, side, seed=1, dtype=torch.complex64).abs()
     probe = complex_field(clusters, size, 1, side, side, seed=2, dtype=torch.complex64)
-    return amplitude, probe
+    centres = torch.arange(size)[:, None].expand(clusters, size, 2)
+    return amplitude, probe, torch.ones_like(probe[:, :, 0]), centres
 
 
 @pytest.mark.parametrize(
-    "net", [Cnn(), Fno(), FnoVanilla(), Ffno(), Primed(width=4)], ids=lambda n: type(n).__name__
+    "net",
+    [Cnn(), Fno(), FnoVanilla(), Ffno(), Primed(width=4), Primed(width=4, stitched=False)],
+    ids=lambda n: type(n).__name__,
 )
 @pytest.mark.parametrize(("side", "gridsize"), [(64, 1), (64, 2), (64, 3), (128, 1)])
 def test_patches_have_the_shape_of_the_patterns(net: Member, side: int, gridsize: int) -> None:
@@ -161,8 +164,7 @@ def test_every_parameter_of_a_network_learns(name: str) -> None:
     """Nothing is built and then left without a gradient."""
     net, model = VARIANTS[name]
     network = _build(net, **({"amp_activation": "softplus"} | model)).network
-    amplitude, probe = _input(2, 1, 64)
-    patches = network(amplitude, probe)
+    patches = network(*_input(2, 1, 64))
     target = complex_field(*patches.shape, seed=9, dtype=torch.complex64)
     torch.view_as_real(patches - target).square().sum().backward()
     assert [n for n, p in network.named_parameters() if p.grad is None] == []

@@ -1,4 +1,4 @@
-"""The physics-primed network."""
+"""The physics-primed network of single patterns."""
 
 import torch
 
@@ -10,17 +10,22 @@ from tests.strategies.fields import complex_field
 
 
 def _network(stages: int = 1) -> torch.nn.Module:
-    options = TorchOptions(net=Primed(width=8, stages=stages))
+    options = TorchOptions(net=Primed(width=8, stages=stages, stitched=False))
     return build_model(ModelConfig(architecture="primed"), options, seed=0).network
+
+
+def _views(size: int, modes: int) -> tuple[torch.Tensor, ...]:
+    amplitude = complex_field(2, size, 16, 16, seed=1, dtype=torch.complex64).abs()
+    probe = complex_field(2, size, modes, 16, 16, seed=2, dtype=torch.complex64)
+    initial = 1 + 0.2 * complex_field(2, size, 16, 16, seed=3, dtype=torch.complex64)
+    return amplitude, probe, initial, torch.zeros(2, size, 2, dtype=torch.int64)
 
 
 def test_before_training_it_is_the_projection_step() -> None:
     """Corrections start at zero, so training starts from the known physics."""
-    amplitude = complex_field(2, 1, 16, 16, seed=1, dtype=torch.complex64).abs()
-    probe = complex_field(2, 1, 3, 16, 16, seed=2, dtype=torch.complex64)
-    flat = torch.ones(2, 1, 16, 16, dtype=torch.complex64)
-    expected = flat + object_gradient(flat, probe, amplitude, Primed().alpha)
-    torch.testing.assert_close(_network()(amplitude, probe), expected)
+    amplitude, probe, initial, _ = _views(1, modes=3)
+    expected = initial + object_gradient(initial, probe, amplitude, Primed().alpha)
+    torch.testing.assert_close(_network()(*_views(1, modes=3)), expected)
 
 
 def test_every_parameter_learns() -> None:
@@ -30,15 +35,12 @@ def test_every_parameter_learns() -> None:
     for module in network.modules():
         if isinstance(module, UNet):
             torch.nn.init.normal_(module.head.weight, std=0.1, generator=generator)
-    amplitude = complex_field(1, 2, 16, 16, seed=1, dtype=torch.complex64).abs()
-    probe = complex_field(1, 2, 1, 16, 16, seed=2, dtype=torch.complex64)
-    network(amplitude, probe).abs().square().sum().backward()
+    network(*_views(2, modes=1)).abs().square().sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_patterns_do_not_see_each_other() -> None:
     """A patch depends on its own pattern, whatever else is in the batch."""
     network = _network()
-    amplitude = complex_field(1, 3, 16, 16, seed=1, dtype=torch.complex64).abs()
-    probe = complex_field(1, 3, 1, 16, 16, seed=2, dtype=torch.complex64)
-    torch.testing.assert_close(network(amplitude, probe)[:, 1:2], network(amplitude[:, 1:2], probe[:, 1:2]))
+    alone = network(*(view[:, 1:2] for view in _views(3, modes=1)))
+    torch.testing.assert_close(network(*_views(3, modes=1))[:, 1:2], alone)

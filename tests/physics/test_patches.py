@@ -59,14 +59,14 @@ def test_patches_of_one_object_merge_to_it(seed: int) -> None:
     truth = complex_field(1, 12, 12, seed=seed)
     corner = torch.tensor([[[0, 0], [0, 4], [4, 0], [4, 4]]], dtype=torch.float64)
     weights = torch.rand(1, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 0.1
-    merged = merge(cut(truth, corner, 8), weights, corner, 12)
+    merged = merge(cut(truth, corner, 8), weights, corner, 12, 12)
     assert torch.allclose(merged, truth)
 
 
 def test_unlit_pixels_merge_to_vacuum() -> None:
     """Where no weight falls the object is 1 and the gradient is finite."""
     patches = complex_field(1, 1, 4, 4, seed=0).requires_grad_()
-    region = merge(patches, torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 2), 6)
+    region = merge(patches, torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 2), 6, 6)
     assert torch.equal(region[0, 4:], torch.ones(2, 6, dtype=torch.complex128))
     region.abs().sum().backward()
     assert patches.grad is not None

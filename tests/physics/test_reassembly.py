@@ -63,7 +63,7 @@ def test_whole_pixels_give_the_object_back_and_agree_with_merging(
     made = reassemble_group(patches, weights, offset, M)
     lit = made.weight > 0
     torch.testing.assert_close(made.object[lit], truth[lit])
-    torch.testing.assert_close(made.object, merge(patches, weights, group_corners(offset, N, M), M))
+    torch.testing.assert_close(made.object, merge(patches, weights, group_corners(offset, N, M), M, M))
 
 
 def test_patches_moved_the_wrong_way_disagree() -> None:

@@ -143,7 +143,7 @@ def test_inference_writes_the_legacy_dict_once_and_before_data(
             "training.n_groups": 12,
             "training.sequential_sampling": True,
         },
-        {"torch.data.validation_fraction": 0.0, "training.n_subsample": 20},
+        {"torch.data.validation_fraction": 0.0, "training.n_subsample": 20, "torch.overlap.partners": 9},
         {"execution.checkpoint_save_top_k": 0, "execution.deterministic": "warn"},
         {"execution.checkpoint_monitor_metric": "train_loss", "execution.early_stop_patience": 2},
         {"execution.num_workers": 1, "execution.persistent_workers": True, "execution.prefetch_factor": 2},

@@ -52,6 +52,11 @@ def test_what_cannot_be_resumed_says_so(scan_file: Path, tmp_path: Path) -> None
         _train(scan_file, tmp_path / "done", training__nepochs=2, torch__net__width=6, resume=True)
 
 
+PATCHWISE: dict[str, Any] = {
+    "training__model__gridsize": 2,
+    "torch__net__stitched": False,
+    "torch__overlap__partners": 0,
+}
 CHANGES: dict[str, dict[str, Any]] = {
     "mean absolute error": {"training__torch_loss_mode": "mae"},
     "energy matched": {"training__torch_loss_mode": "mae", "training__torch_mae_pred_l2_match_target": True},
@@ -74,7 +79,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "part of the scan": {"torch__grouping__x_bounds": (0.0, 0.6)},
     "merged uniformly": {
-        "training__model__gridsize": 2,
+        **PATCHWISE,
         "torch__overlap__merge_weighting": "uniform",
     },
 }
@@ -85,8 +90,8 @@ def plain(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int
     """First losses without any of the changes, by gridsize."""
     folder = tmp_path_factory.mktemp("plain")
     runs = {
-        side: _train(scan_file, folder / str(side), training__nepochs=1, training__model__gridsize=side)
-        for side in (1, 2)
+        1: _train(scan_file, folder / "1", training__nepochs=1),
+        2: _train(scan_file, folder / "2", training__nepochs=1, **PATCHWISE),
     }
     return {side: run.record["history"]["train_loss"][0] for side, run in runs.items()}
 

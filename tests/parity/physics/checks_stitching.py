@@ -129,7 +129,7 @@ def merged_crop(z: Vectors, key: str) -> Finding:
     weight = place(ones, group_corners(recentred, crop.shape[-1], side), side, side)
     if key == "mask_crop":
         return equal(weight > THRESHOLD, z[key], where=_certain(crop, ones, recentred, side, "uniform"))
-    made = merge(crop, ones, group_corners(recentred, crop.shape[-1], side), side)
+    made = merge(crop, ones, group_corners(recentred, crop.shape[-1], side), side, side)
     return equal(made, z[key], INTERPOLATED, (weight > LIT).numpy())
 
 

@@ -1,0 +1,86 @@
+"""The physics-primed network on the object itself: patches agree because there is only one object."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ptycho_torch.nets.unet import UNet
+from ptycho_torch.physics.diffraction import mode_sum_intensity
+from ptycho_torch.physics.patches import cut, merge, place
+from ptycho_torch.physics.projection import back_projected, regularised_power
+
+FEATURES = 6
+MODULUS_FLOOR = 1e-2
+
+
+class StitchedNet(nn.Module):
+    """`v_{k+1} = m_k v_k + a_k g(O_k) + net_k(g, v_k, O_k, w)`, `O_{k+1} = O_k + v_{k+1}`, `v_0 = 0`.
+
+    O is the object that all patterns of a cluster, or of a whole scan, look at; w their summed
+    illumination; g the sum of the steps that they propose (`physics.projection`), over the
+    regularised w. So coarse structure spreads from pattern to pattern, every pixel is convolved
+    once however many patterns cover it, and a network trained on clusters serves whole scans.
+
+    The network sees and changes the object in the frame of its own local phase,
+    `[g u*, v u*, |O| - 1, w / max w]` with `u = O / |O|`: a phase factor of the object does not
+    matter, whatever its range. Weights are not shared between stages.
+    """
+
+    def __init__(self, width: int, levels: int, stages: int, alpha: float) -> None:
+        super().__init__()
+        self.alpha, self.multiple = alpha, 2 ** (levels + 1)
+        self.step = nn.Parameter(torch.ones(stages))
+        self.momentum = nn.Parameter(torch.zeros(stages - 1))
+        self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
+
+    def forward(self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor) -> Tensor:
+        """Clusters of patterns to the patches of their objects.
+
+        Measured amplitude, initial patches and result `(B, S, N, N)`, probe `(B, S, P, N, N)`,
+        centres `(B, S, 2)` int64.
+        """
+        corner = centre_yx - centre_yx.amin(dim=1, keepdim=True)
+        side = amplitude.shape[-1]
+        height, width = (side + reach for reach in corner.flatten(0, 1).amax(dim=0).tolist())
+        corner = corner.to(amplitude.dtype)
+        object_ = merge(initial, torch.ones_like(amplitude), corner, height, width)
+        illumination = place(mode_sum_intensity(probe), corner, height, width)
+        velocity = torch.zeros_like(object_)
+        for stage in range(len(self.corrections)):
+            step = back_projected(cut(object_, corner, side), probe, amplitude)
+            proposed = place(step, corner, height, width)
+            object_, velocity = self.advance(stage, object_, velocity, proposed, illumination)
+        return cut(object_, corner, side)
+
+    def advance(
+        self, stage: int, object_: Tensor, velocity: Tensor, proposed: Tensor, illumination: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One stage: `(O, v)` to the next, from the summed steps and illumination of all patterns.
+
+        All `(B, H, W)`, of any height and width; the illumination is real.
+        """
+        gradient = proposed / regularised_power(illumination, self.alpha)
+        phase = object_ / (object_.real.square() + object_.imag.square() + MODULUS_FLOOR**2).sqrt()
+        change = self._change(stage, object_, velocity, gradient, illumination, phase)
+        kept = self.momentum[stage - 1] * velocity if stage else velocity
+        moved = kept + self.step[stage] * gradient + change * phase
+        return object_ + moved, moved
+
+    def _change(
+        self,
+        stage: int,
+        object_: Tensor,
+        velocity: Tensor,
+        gradient: Tensor,
+        illumination: Tensor,
+        phase: Tensor,
+    ) -> Tensor:
+        step, memory = gradient * phase.conj(), velocity * phase.conj()
+        modulus = (object_ * phase.conj()).real
+        light = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
+        features = torch.stack([step.real, step.imag, memory.real, memory.imag, modulus - 1.0, light], dim=1)
+        height, width = object_.shape[-2:]
+        padded = functional.pad(features, (0, -width % self.multiple, 0, -height % self.multiple))
+        change = self.corrections[stage](padded.contiguous(memory_format=torch.channels_last))
+        change = change[..., :height, :width].float()
+        return torch.complex(change[:, 0], change[:, 1])
