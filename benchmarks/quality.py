@@ -5,8 +5,8 @@
 
 Each run trains on one simulated object (1,764 patterns of 64x64) and reconstructs another: contrast
 and detail (docs/benchmarks.md), SSIM of the amplitude, mean absolute phase error in rad. Networks
-other than the recommended one train with the same profile, without the overlap term's partners
-where they see whole groups. Prints a row a run and one JSON line at the end.
+other than the recommended one draw a patch for each pattern and train on pairs of patterns with the
+overlap term. Prints a row a run and one JSON line at the end.
 """
 
 import argparse
@@ -28,6 +28,15 @@ from ptycho_torch.metrics import contrast_and_detail, remove_ramp, scanned_regio
 from ptycho_torch.physics.simulate import SimulatedScan, natural_object, simulate_scan
 
 NETWORKS = ("primed", "cnn", "fno", "fno_vanilla", "ffno")
+OF_PATCHES = (
+    "training.batch_size=16",
+    "training.neighbor_count=6",
+    "training.nepochs=8",
+    "training.lr_warmup_epochs=1",
+    "execution.learning_rate=2e-3",
+    "torch.overlap.partners=1",
+    "torch.overlap.weight=1.0",
+)
 DOMAINS = ("count_intensity", "normalized_amplitude")
 
 
@@ -63,7 +72,8 @@ def run(network: str, domain: Domain, photons: float, seed: int, more: list[str]
         unseen = simulate_scan(natural_object("coffee", "chelsea", 320), seed=2 * seed + 2, photons=photons)
         save(folder / "train.npz", known, domain)
         save(folder / "unseen.npz", unseen, domain)
-        chosen = [f"architecture={network}", f"torch.scale.domain={domain}", f"subsample_seed={seed}", *more]
+        chosen = [f"architecture={network}", f"torch.scale.domain={domain}", f"subsample_seed={seed}"]
+        chosen += [*(OF_PATCHES if network != "primed" else ()), *more]
         sources = Sources(command_line=parse(TrainingSetup, chosen))
         made = train(folder / "train.npz", folder / "model", sources=sources, legacy={})
         result = reconstruct(made.bundle, folder / "unseen.npz", folder / "out", legacy={})
