@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,9 @@ from ptycho_torch.output_scale import RectangularScale
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch
+
+# How long a process waits for another one before it gives up.
+PATIENCE = timedelta(minutes=10)
 
 
 @attrs.frozen(eq=False)
@@ -345,7 +349,8 @@ def _processes(place: Place | None) -> dict[str, Any]:
     torchrun or SLURM started."""
     if place is not None:
         environment = PlacedEnvironment(place)
-        return {"devices": place.world, "strategy": PlacedDDP(cluster_environment=environment)}
+        strategy = PlacedDDP(cluster_environment=environment, timeout=PATIENCE)
+        return {"devices": place.world, "strategy": strategy}
     if (outside := launched_outside()) is not None:
         local = int(
             os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or outside[1]

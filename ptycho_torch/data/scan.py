@@ -133,7 +133,7 @@ def started(scan: Scan, options: TorchOptions) -> Scan:
         return scan
     origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
     rows = torch.arange(len(scan.centre_yx)).split(_CHUNK)
-    moments = torch.cat([pattern_moments(scan.amplitude[chunk]) for chunk in rows]).double()
+    moments = torch.cat([pattern_moments(scan.amplitude[chunk]) for chunk in rows])
     # Brought to the power of the probe, so that the mean modulus is 1 there and `level` here.
     energy = moments[:, 0].mean()
     level = torch.sqrt(energy / power(scan.probe).double().sum())

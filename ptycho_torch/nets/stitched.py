@@ -30,7 +30,8 @@ class StitchedNet(nn.Module):
         super().__init__()
         self.alpha, self.multiple = alpha, 2 ** (levels + 1)
         self.step = nn.Parameter(torch.ones(stages))
-        self.momentum = nn.Parameter(torch.zeros(stages - 1))
+        # One a stage, although the first finds no velocity: an unused parameter would stop DDP.
+        self.momentum = nn.Parameter(torch.zeros(stages))
         self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
 
     def forward(self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ class StitchedNet(nn.Module):
         gradient = proposed / regularised_power(illumination, self.alpha)
         phase = object_ / (object_.real.square() + object_.imag.square() + MODULUS_FLOOR**2).sqrt()
         change = self._change(stage, object_, velocity, gradient, illumination, phase)
-        kept = self.momentum[stage - 1] * velocity if stage else velocity
+        kept = self.momentum[stage] * velocity
         moved = kept + self.step[stage] * gradient + change * phase
         return object_ + moved, moved
 

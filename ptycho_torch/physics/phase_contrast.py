@@ -27,10 +27,13 @@ _DARKEST = 0.05
 
 
 def pattern_moments(amplitude: Tensor) -> Tensor:
-    """`(sum I, sum q_y I, sum q_x I)` of amplitudes `(n, N, N)` in FFT order, `(n, 3)` float32;
+    """`(sum I, sum q_y I, sum q_x I)` of amplitudes `(n, N, N)` in FFT order, `(n, 3)` float64;
     q in radians per pixel of the object."""
-    intensity = amplitude.square()
-    frequency = 2 * torch.pi * torch.fft.fftfreq(amplitude.shape[-1], device=amplitude.device)
+    # A centre of mass is a small difference of large sums.
+    intensity = amplitude.double().square()
+    frequency = (
+        2 * torch.pi * torch.fft.fftfreq(amplitude.shape[-1], dtype=intensity.dtype, device=amplitude.device)
+    )
     rows, columns = intensity.sum(dim=-1), intensity.sum(dim=-2)
     return torch.stack([rows.sum(dim=-1), rows @ frequency, columns @ frequency], dim=-1)
 
@@ -38,6 +41,7 @@ def pattern_moments(amplitude: Tensor) -> Tensor:
 def flux_kernels(probe: Complex) -> Real:
     """`|P|^2` and `Im(P* grad P)` along y and x, summed over modes: `(P, N, N)` to `(3, N, N)`."""
     frequency = 2 * np.pi * fft.fftfreq(probe.shape[-1])
+    probe = probe.astype(np.complex128)
     spectrum = fft.fft2(probe)
     down, right = fft.ifft2(1j * frequency[:, None] * spectrum), fft.ifft2(1j * frequency * spectrum)
     products = (np.abs(probe) ** 2, (probe.conj() * down).imag, (probe.conj() * right).imag)
@@ -69,6 +73,9 @@ def coarse_object(
         ),
         target.ravel(),
         damp=_DAMPING,
+        atol=0.0,
+        btol=0.0,
+        conlim=0.0,
         maxiter=_ITERATIONS,
     )[0]
     fields = [_enlarged(field)[:height, :width] for field in system.fields(solution)]

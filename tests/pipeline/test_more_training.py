@@ -239,7 +239,14 @@ def test_patches_are_described_and_the_canvas_padded(
     """A row for each of the first batches; N/2 px of vacuum, with the origin moved."""
     plain = _reconstruct(trained, scan_file, tmp_path / "plain")
     options = ("torch.record.log_patch_stats=true", "torch.record.patch_stats_limit=2")
-    made = _reconstruct(trained, scan_file, tmp_path / "out", *options, "execution.pad_eval=true")
+    made = _reconstruct(
+        trained,
+        scan_file,
+        tmp_path / "out",
+        *options,
+        "execution.pad_eval=true",
+        "execution.inference_batch_size=16",
+    )
     with (tmp_path / "out" / "patch_statistics.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2
