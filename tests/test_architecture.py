@@ -20,6 +20,7 @@ ORDER = {
         "schema.networks",
         "schema.forward",
         "schema.grouping",
+        "schema.refine",
         "schema.torch_options",
         "schema.setup",
         "schema",
@@ -58,6 +59,7 @@ ORDER = {
         "physics.overlap",
         "physics.probe",
         "physics.varpro",
+        "physics.coarse",
         "physics.simulate",
         "nets.unet",
         "nets.primed",
@@ -76,6 +78,7 @@ ORDER = {
         "model",
         "losses",
         "optimisation",
+        "refine",
         "stitch",
         "predict",
         "metrics",
@@ -126,7 +129,18 @@ ORDER = {
         "cli.main",
     ],
 }
-PURE = {"physics", "nets", "model", "output_scale", "optimisation", "losses", "stitch", "predict", "records"}
+PURE = {
+    "physics",
+    "nets",
+    "model",
+    "output_scale",
+    "optimisation",
+    "losses",
+    "stitch",
+    "predict",
+    "refine",
+    "records",
+}
 FILE_LIBRARIES = {"pathlib", "h5py", "json", "zipfile", "logging", "os"}
 
 
