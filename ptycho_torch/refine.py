@@ -1,11 +1,12 @@
-"""Refine a stitched object against the measured patterns of a scan, with the known probe.
+"""Refine a stitched object against the measured patterns of a scan.
 
-Passes of simultaneous updates over random batches of patterns (ePIE-like: Maiden & Rodenburg,
-Ultramicroscopy 109, 1256 (2009)), and between them corrections of the coarse structure, which such
-updates find last (`physics.coarse`).
+Passes of joint updates of random batches of patterns (ePIE-like: Maiden & Rodenburg,
+Ultramicroscopy 109, 1256 (2009), regularised as in Maiden, Johnson & Li, Optica 4, 736 (2017)), and
+between them corrections of the coarse structure, which such updates find last (`physics.coarse`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import attrs
 import numpy as np
@@ -14,14 +15,18 @@ from torch import Tensor
 
 from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.physics.coarse import Equations, correction, equations, hats, moments
-from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, shift_probe
+from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, power, shift_probe
+from ptycho_torch.physics.update import mean_slope, phase_ramp, photon_intensity, probe_change, wave_change
 from ptycho_torch.records import Scan
 
 Progress = Callable[[int], object]
-_SMOOTHNESS = 0.1
-_GRID = 5
-_CACHE_BYTES = 256 * 2**20
-_COARSE_BATCH = 64
+Corners = list[list[int]]
+
+SMOOTHNESS = 0.1
+NODES_PER_PATCH = 5
+CACHE_BYTES = 512 * 2**20
+PHOTON_SAMPLE = 64
+PROBE_FROM_PASS = 2
 
 
 @attrs.frozen(eq=False)
@@ -54,22 +59,41 @@ def refine(
 
     `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. `good` `(N, N)` bool in
     FFT order: pixels of the detector that measure. Pixels without illumination keep their value.
-    `progress` is told the number of patterns of each finished batch. Raises ValueError.
+    A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
+    is divided out, so that no pattern changes. `progress` is told the number of patterns of each
+    finished batch. Raises ValueError where a patch leaves the object.
     """
     with torch.inference_mode():
-        work = _Work(scan, object_, origin_yx, options, device, good)
-        history = []
+        work = _Work(scan, object_, origin_yx, options, rng, device, good)
         for number in range(options.passes):
-            if number < options.coarse:
+            together = number >= max(options.passes - options.average, 1)
+            work.run_pass(together=together, probe_too=_probe_in(options, number), progress=progress)
+            if number < min(options.coarse, options.passes - 1):
                 work.correct_coarse()
-            history.append(work.sweep(rng, progress))
+        history = tuple(work.history)
         return Refined(
-            work.object.clone().cpu(), scan.probe, scan.centre_yx, scan.fraction_yx, tuple(history)
+            work.object.cpu().clone(), work.probe.cpu().clone(), scan.centre_yx, scan.fraction_yx, history
         )
 
 
+def _probe_in(options: RefineOptions, number: int) -> bool:
+    return options.refine_probe and number >= PROBE_FROM_PASS
+
+
+class _Batch(NamedTuple):
+    """Patterns that are updated together: rows of the scan, the corners of their patches on the
+    canvas, amplitudes `(B, N, N)`, shifted probes and what turns a change of their waves into one
+    of the object, both `(B, P, N, N)`."""
+
+    rows: Tensor
+    corners: Corners
+    amplitude: Tensor
+    probes: Tensor
+    steps: Tensor
+
+
 class _Work:
-    """The state of a refinement: the object, and the scan in the form that passes need."""
+    """The state of a refinement."""
 
     def __init__(
         self,
@@ -77,92 +101,123 @@ class _Work:
         object_: Tensor,
         origin_yx: tuple[int, int],
         options: RefineOptions,
+        rng: np.random.Generator,
         device: torch.device,
         good: Tensor | None,
     ) -> None:
-        self.scan, self.options, self.device = scan, options, device
-        self.side = scan.probe.shape[-1]
+        self.scan, self.options, self.rng, self.device = scan, options, rng, device
+        self.good = None if good is None else good.to(device)
         self.object = object_.to(device, torch.complex64, copy=True)
+        self.probe = scan.probe.to(device, copy=True)
+        self.side = scan.probe.shape[-1]
         self.corner_yx = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
         _check_inside(self.corner_yx, self.side, self.object.shape)
-        self.corners = self.corner_yx.tolist()
-        self.probe = scan.probe.to(device)
-        self.peak = float(mode_sum_intensity(self.probe).max())
-        self.good = None if good is None else good.to(device)
-
-    def _probes(self, rows: Tensor) -> Tensor:
-        return shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
-
-    def _patches(self, rows: list[int]) -> Tensor:
-        n = self.side
-        corners = (self.corners[row] for row in rows)
-        return torch.stack([self.object[y : y + n, x : x + n] for y, x in corners])
-
-    def sweep(self, rng: np.random.Generator, progress: Progress) -> float:
-        """One pass in random batches; returns R."""
-        count = len(self.corners)
+        count = len(self.corner_yx)
         order = torch.from_numpy(rng.permutation(count))
-        numerator, denominator = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
+        batches = -(-count // options.batch)
+        self.rows = [order[number::batches] for number in range(batches)]
+        self.photon = photon_intensity(scan.amplitude[order[:PHOTON_SAMPLE].sort().values])
+        self.slope = mean_slope(self.probe)
+        self.history: list[float] = []
+        self.window = torch.zeros_like(self.object.real)
+        per_pattern = self.side**2 * (16 * len(self.probe) + 4)
+        self.kept: list[_Batch] | None = [] if count * per_pattern <= CACHE_BYTES else None
+
+    def _batch(self, number: int) -> _Batch:
+        """Batch `number`, from memory where all fit."""
+        if self.kept is None:
+            return self._made(self.rows[number])
+        if not self.kept:
+            self.kept = [self._made(rows) for rows in self.rows]
+        return self.kept[number]
+
+    def _made(self, rows: Tensor) -> _Batch:
+        probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
+        corners: Corners = self.corner_yx[rows].tolist()
+        light = mode_sum_intensity(probes)
+        _add(self.window, light, corners)
+        lit = _cut(self.window, corners, self.side)
+        _zero(self.window, corners, self.side)
+        alpha = self.options.alpha
+        floor = (1 - alpha) * float(light.max()) + alpha * lit
+        steps = probes.conj() / torch.maximum(lit, floor).unsqueeze(1)
+        return _Batch(rows, corners, self.scan.amplitude[rows].to(self.device), probes, steps)
+
+    def _batches(self) -> Iterator[_Batch]:
+        """All batches in a random order."""
+        for number in self.rng.permutation(len(self.rows)):
+            yield self._batch(int(number))
+
+    def run_pass(self, *, together: bool, probe_too: bool, progress: Progress) -> None:
+        """One pass over all patterns; their updates batch by batch, or all together at its end."""
         misfit = total = 0.0
-        batches = -(-count // self.options.batch)
-        for number in range(batches):
-            rows = order[number::batches]
-            chosen = rows.tolist()
-            probes = self._probes(rows)
-            amplitude = self.scan.amplitude[rows].to(self.device)
-            waves = exit_waves(self._patches(chosen), probes)
-            change, lost = wave_correction(waves, amplitude, self.good)
-            back = (change * probes.conj()).sum(1)
-            light = mode_sum_intensity(probes)
-            numerator.zero_()
-            denominator.zero_()
-            n = self.side
-            for place, row in enumerate(chosen):
-                y, x = self.corners[row]
-                numerator[y : y + n, x : x + n] += back[place]
-                denominator[y : y + n, x : x + n] += light[place]
-            alpha = self.options.alpha
-            floor = denominator * alpha + (1 - alpha) * self.peak
-            self.object += numerator.div_(torch.maximum(denominator, floor))
+        summed, light = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
+        probe_sum, object_light = torch.zeros_like(self.probe), torch.zeros_like(self.probe[0].real)
+        for batch in self._batches():
+            patches = _cut(self.object, batch.corners, self.side)
+            change, lost = wave_change(
+                exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.good
+            )
+            if probe_too:
+                fraction = self.scan.fraction_yx[batch.rows].to(self.device)
+                back, seen = probe_change(change, patches, fraction)
+                probe_sum += back
+                object_light += seen
+            if together:
+                _add(summed, (change * batch.probes.conj()).sum(1), batch.corners)
+                _add(light, mode_sum_intensity(batch.probes), batch.corners)
+            else:
+                _add(self.object, change.mul_(batch.steps).sum(1), batch.corners)
             misfit += lost
-            total += float(amplitude.square().sum())
-            progress(len(chosen))
-        return misfit / total
+            total += float(batch.amplitude.square().sum())
+            progress(len(batch.rows))
+        if together:
+            floor = float(mode_sum_intensity(self.probe).max())
+            self.object += summed / light.clamp_min(floor)
+        if probe_too:
+            self._follow(probe_sum / object_light.clamp_min(float(object_light.max()) / 10))
+        self.history.append(misfit / total)
+
+    def _follow(self, change: Tensor) -> None:
+        """Change the probe, and keep its power and mean slope."""
+        probe = self.probe + change
+        scale = self.side / float(power(probe).sum().sqrt())
+        drift = mean_slope(probe) - self.slope
+        self.probe = probe * scale * phase_ramp(self.side, self.side, -drift)
+        height, width = self.object.shape
+        self.object = self.object / scale * phase_ramp(height, width, drift)
+        if self.kept is not None:
+            self.kept = []
 
     def correct_coarse(self) -> None:
         """Multiply the object by the smooth factor that the moments of all patterns ask for."""
-        basis = hats(self.side, max(1, self.side // _GRID), self.device)
-        found: Equations | None = None
-        for rows in torch.arange(len(self.corners)).split(_COARSE_BATCH):
-            waves = exit_waves(self._patches(rows.tolist()), self._probes(rows))
-            residual = self.scan.amplitude[rows].to(self.device).square()
-            residual -= mode_sum_intensity(far_field(waves))
+        basis = hats(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
+        parts: list[Equations] = []
+        for number in range(len(self.rows)):
+            batch = self._batch(number)
+            waves = exit_waves(_cut(self.object, batch.corners, self.side), batch.probes)
+            residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
             if self.good is not None:
                 residual *= self.good
-            part = equations(waves, moments(residual), self.corner_yx[rows].to(self.device), basis)
-            found = part if found is None else found + part
-        assert found is not None
+            corner = torch.tensor(batch.corners, device=self.device)
+            parts.append(equations(waves, moments(residual), corner, basis))
         height, width = self.object.shape
-        self.object *= correction(found, height, width, basis, _SMOOTHNESS)
+        self.object *= correction(Equations.joined(parts), height, width, basis, SMOOTHNESS)
 
 
-def wave_correction(waves: Tensor, amplitude: Tensor, good: Tensor | None) -> tuple[Tensor, float]:
-    """`F^-1[(A / sqrt(sum_p |F psi_p|^2) - 1) F psi_p]` and `sum (A - |F psi|)^2`.
+def _cut(canvas: Tensor, corners: Corners, side: int) -> Tensor:
+    return torch.stack([canvas[y : y + side, x : x + side] for y, x in corners])
 
-    What exit waves `(B, P, N, N)` lack to have the measured amplitude `(B, N, N)`; nothing at pixels
-    that are not `good` `(N, N)`.
-    """
-    side = waves.shape[-1]
-    spectrum = torch.fft.fft2(waves)
-    modelled = mode_sum_intensity(spectrum)
-    modelled += torch.finfo(modelled.dtype).tiny
-    inverse = modelled.rsqrt()
-    ratio = (amplitude * side).mul_(inverse).sub_(1)
-    if good is not None:
-        ratio *= good
-    misfit = float((modelled * ratio * ratio).sum()) / side**2
-    spectrum *= ratio.unsqueeze(1)
-    return torch.fft.ifft2(spectrum), misfit
+
+def _add(canvas: Tensor, patches: Tensor, corners: Corners) -> None:
+    side = patches.shape[-1]
+    for (y, x), patch in zip(corners, patches.unbind(), strict=True):
+        canvas[y : y + side, x : x + side] += patch
+
+
+def _zero(canvas: Tensor, corners: Corners, side: int) -> None:
+    for y, x in corners:
+        canvas[y : y + side, x : x + side] = 0
 
 
 def _check_inside(corner_yx: Tensor, side: int, shape: torch.Size) -> None:

@@ -60,6 +60,7 @@ ORDER = {
         "physics.probe",
         "physics.varpro",
         "physics.coarse",
+        "physics.update",
         "physics.simulate",
         "nets.unet",
         "nets.primed",

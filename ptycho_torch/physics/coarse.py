@@ -70,12 +70,11 @@ class Equations:
     missing: Tensor
     node_yx: Tensor
 
-    def __add__(self, other: "Equations") -> "Equations":
-        return Equations(
-            torch.cat([self.response, other.response]),
-            torch.cat([self.missing, other.missing]),
-            torch.cat([self.node_yx, other.node_yx]),
-        )
+    @classmethod
+    def joined(cls, parts: "list[Equations]") -> "Equations":
+        """The equations of all batches together."""
+        names = [attribute.name for attribute in attrs.fields(cls)]
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
 def equations(waves: Tensor, missing: Tensor, corner_yx: Tensor, basis: Hats) -> Equations:
