@@ -23,7 +23,9 @@ Progress = Callable[[int], object]
 Corners = list[list[int]]
 
 SMOOTHNESS = 0.1
-NODES_PER_PATCH = 5
+NODES_PER_PATCH = 4
+LIT = 1e-3
+SAMPLED_BATCHES = 4
 CACHE_BYTES = 512 * 2**20
 PHOTON_SAMPLE = 64
 PROBE_FROM_PASS = 2
@@ -58,7 +60,8 @@ def refine(
     """The object `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
 
     `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. `good` `(N, N)` bool in
-    FFT order: pixels of the detector that measure. Pixels without illumination keep their value.
+    FFT order: pixels of the detector that measure. Pixels without illumination keep their value;
+    patterns without light say nothing.
     A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
     is divided out, so that no pattern changes. `progress` is told the number of patterns of each
     finished batch. Raises ValueError where a patch leaves the object.
@@ -132,6 +135,10 @@ class _Work:
         return self.kept[number]
 
     def _made(self, rows: Tensor) -> _Batch:
+        amplitude = self.scan.amplitude[rows].to(self.device)
+        seen = amplitude.amax((-2, -1)) > 0
+        if not bool(seen.all()):
+            amplitude, rows = amplitude[seen], rows[seen.cpu()]
         probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
         corners: Corners = self.corner_yx[rows].tolist()
         light = mode_sum_intensity(probes)
@@ -141,7 +148,7 @@ class _Work:
         alpha = self.options.alpha
         floor = (1 - alpha) * float(light.max()) + alpha * lit
         steps = probes.conj() / torch.maximum(lit, floor).unsqueeze(1)
-        return _Batch(rows, corners, self.scan.amplitude[rows].to(self.device), probes, steps)
+        return _Batch(rows, corners, amplitude, probes, steps)
 
     def _batches(self) -> Iterator[_Batch]:
         """All batches in a random order."""
@@ -189,20 +196,45 @@ class _Work:
         if self.kept is not None:
             self.kept = []
 
-    def correct_coarse(self) -> None:
-        """Multiply the object by the smooth factor that the moments of all patterns ask for."""
+    def correct_coarse(self) -> bool:
+        """Multiply the lit object by the smooth factor that the moments of all patterns ask for.
+
+        Whether it was kept: it must lower the misfit of a sample of the patterns. A model that is
+        wrong elsewhere (probe, positions, background) moves the moments too.
+        """
         basis = hats(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
+        light = torch.zeros_like(self.object.real)
         parts: list[Equations] = []
         for number in range(len(self.rows)):
             batch = self._batch(number)
-            waves = exit_waves(_cut(self.object, batch.corners, self.side), batch.probes)
+            _add(light, mode_sum_intensity(batch.probes), batch.corners)
+            waves = self._waves(batch)
             residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
             if self.good is not None:
                 residual *= self.good
             corner = torch.tensor(batch.corners, device=self.device)
             parts.append(equations(waves, moments(residual), corner, basis))
         height, width = self.object.shape
-        self.object *= correction(Equations.joined(parts), height, width, basis, SMOOTHNESS)
+        factor = correction(Equations.joined(parts), height, width, basis, SMOOTHNESS)
+        before, misfit = self.object, self._sampled_misfit()
+        self.object = torch.where(light > LIT * light.max(), before * factor, before)
+        kept = self._sampled_misfit() < misfit
+        if not kept:
+            self.object = before
+        return kept
+
+    def _waves(self, batch: _Batch) -> Tensor:
+        return exit_waves(_cut(self.object, batch.corners, self.side), batch.probes)
+
+    def _sampled_misfit(self) -> float:
+        misfit = 0.0
+        for number in range(0, len(self.rows), SAMPLED_BATCHES):
+            batch = self._batch(number)
+            lost = mode_sum_intensity(far_field(self._waves(batch))).sqrt_().sub_(batch.amplitude)
+            if self.good is not None:
+                lost *= self.good
+            misfit += float(lost.square_().sum())
+        return misfit
 
 
 def _cut(canvas: Tensor, corners: Corners, side: int) -> Tensor:
