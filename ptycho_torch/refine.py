@@ -85,14 +85,15 @@ def _probe_in(options: RefineOptions, number: int) -> bool:
 
 class _Batch(NamedTuple):
     """Patterns that are updated together: rows of the scan, the corners of their patches on the
-    canvas, amplitudes `(B, N, N)`, shifted probes and what turns a change of their waves into one
-    of the object, both `(B, P, N, N)`."""
+    canvas, amplitudes `(B, N, N)` and the sum of their squares, shifted probes and what turns a change
+    of their waves into one of the object, both `(B, P, N, N)`."""
 
     rows: Tensor
     corners: Corners
     amplitude: Tensor
     probes: Tensor
     steps: Tensor
+    energy: float
 
 
 class _Work:
@@ -148,7 +149,7 @@ class _Work:
         alpha = self.options.alpha
         floor = (1 - alpha) * float(light.max()) + alpha * lit
         steps = probes.conj() / torch.maximum(lit, floor).unsqueeze(1)
-        return _Batch(rows, corners, amplitude, probes, steps)
+        return _Batch(rows, corners, amplitude, probes, steps, float(amplitude.square().sum()))
 
     def _batches(self) -> Iterator[_Batch]:
         """All batches in a random order."""
@@ -171,12 +172,12 @@ class _Work:
                 probe_sum += back
                 object_light += seen
             if together:
-                _add(summed, (change * batch.probes.conj()).sum(1), batch.corners)
+                _add(summed, _over_modes(change * batch.probes.conj()), batch.corners)
                 _add(light, mode_sum_intensity(batch.probes), batch.corners)
             else:
-                _add(self.object, change.mul_(batch.steps).sum(1), batch.corners)
+                _add(self.object, _over_modes(change.mul_(batch.steps)), batch.corners)
             misfit += lost
-            total += float(batch.amplitude.square().sum())
+            total += batch.energy
             progress(len(batch.rows))
         if together:
             floor = float(mode_sum_intensity(self.probe).max())
@@ -235,6 +236,10 @@ class _Work:
                 lost *= self.good
             misfit += float(lost.square_().sum())
         return misfit
+
+
+def _over_modes(waves: Tensor) -> Tensor:
+    return waves.squeeze(1) if waves.shape[1] == 1 else waves.sum(1)
 
 
 def _cut(canvas: Tensor, corners: Corners, side: int) -> Tensor:
