@@ -165,7 +165,6 @@ PURE = {
     "nets",
     "reconstructor",
     "learned_probe",
-    "model",
     "output_scale",
     "optimisation",
     "losses",
