@@ -1,43 +1,50 @@
 """Quality on an unseen object, by network, scale contract and photon count.
 
     python benchmarks/quality.py [--networks primed cnn] [--domains count_intensity] \
-        [--photons 1e4 1e5 1e6] [--seeds 0 1 2] [--set PATH=VALUE ...]
+        [--photons 1e4 1e5 1e6] [--seeds 0 1 2] [--side 200] [--budget 30] [--set PATH=VALUE ...]
 
-Each run trains on one simulated object (1,764 patterns of 64x64) and reconstructs another: contrast
-and detail (docs/benchmarks.md), SSIM of the amplitude, mean absolute phase error in rad. Networks
-other than the recommended one draw a patch for each pattern and train on pairs of patterns with the
-overlap term. Prints a row a run and one JSON line at the end.
+Each run trains on one simulated object of `side` px and reconstructs another: contrast and detail
+(docs/benchmarks.md), SSIM of the amplitude, mean absolute phase error in rad. Every network gets
+`budget` seconds of one core: a few steps are timed in processor time, and the learning-rate schedule
+is laid over as many steps as fit. Networks other than the recommended one draw a patch for each
+pattern and train on pairs of patterns with the overlap term. Nothing is refined. Prints a row a run
+and one JSON line at the end.
 """
 
 import argparse
 import itertools
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from ptycho_config import Sources, TrainingSetup, parse
-from ptycho_torch.api import Reconstruction, reconstruct, train
+from ptycho_torch.api import Reconstruction, reconstruct, resolve_training, train
+from ptycho_torch.api.clusters import training_data
+from ptycho_torch.api.training import fresh_model
 from ptycho_torch.data.readers import Domain, read_scan
 from ptycho_torch.data.writers import write_scan
+from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.metrics import contrast_and_detail, remove_ramp, scanned_region
-from ptycho_torch.physics.simulate import SimulatedScan, natural_object, simulate_scan
+from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 
 NETWORKS = ("primed", "cnn", "fno", "fno_vanilla", "ffno")
 OF_PATCHES = (
     "training.batch_size=16",
     "training.neighbor_count=6",
-    "training.nepochs=8",
-    "training.lr_warmup_epochs=1",
+    "training.lr_warmup_epochs=0",
     "execution.learning_rate=2e-3",
     "torch.overlap.partners=1",
     "torch.overlap.weight=1.0",
 )
 DOMAINS = ("count_intensity", "normalized_amplitude")
+TIMED_STEPS = 3
 
 
 def save(path: Path, scan: SimulatedScan, domain: Domain) -> None:
@@ -64,16 +71,54 @@ def figures(result: Reconstruction, path: Path, domain: Domain, truth: NDArray[A
     return {"contrast": contrast, "detail": detail, "ssim": float(ssim), "phase_mae": float(phase)}
 
 
-def run(network: str, domain: Domain, photons: float, seed: int, more: list[str]) -> dict[str, Any]:
+def simulated(names: tuple[str, str], side: int, seed: int, photons: float, pattern: int) -> SimulatedScan:
+    """A scan of an object from two images; larger patterns have a larger spot and longer steps."""
+    factor = pattern / 64
+    return simulate_scan(
+        natural_object(*names, side),
+        seed=seed,
+        photons=photons,
+        probe=defocused_probe(pattern, pupil_px=10.0, defocus_rad=6.0)[None],
+        step_px=6.0 * factor,
+        jitter_px=1.5 * factor,
+    )
+
+
+def lengths(scan: Path, chosen: list[str], budget: float) -> list[str]:
+    """Epochs, or groups of one epoch, that take `budget` seconds of processor time."""
+    sources = Sources(command_line=parse(TrainingSetup, chosen))
+    setup = resolve_training(scan, sources=sources)[0].config
+    data = training_data(setup, seed=0)
+    model = fresh_model(setup, data, seed=0)
+    module = TrainingModule(model, setup, steps_per_epoch=1)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-6)
+    size = setup.training.batch_size
+    seconds = []
+    for step in range(TIMED_STEPS):
+        start = time.process_time()
+        module.terms(data.training[list(range(step * size, (step + 1) * size)), step]).total.backward()  # type: ignore[index]
+        optimizer.step()
+        seconds.append(time.process_time() - start)
+    steps = max(1, round(budget / min(seconds)))
+    epoch = -(-len(data.training) // size)
+    if steps >= epoch:
+        return [f"training.nepochs={round(steps / epoch)}"]
+    return ["training.nepochs=1", f"training.n_groups={steps * size}"]
+
+
+def run(network: str, domain: Domain, photons: float, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """One training and one reconstruction."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        known = simulate_scan(natural_object("camera", "astronaut", 320), seed=2 * seed + 1, photons=photons)
-        unseen = simulate_scan(natural_object("coffee", "chelsea", 320), seed=2 * seed + 2, photons=photons)
+        folder, side = Path(name), asked.side
+        known, unseen = (
+            simulated(names, side, 2 * seed + number, photons, asked.pattern)
+            for number, names in enumerate((("camera", "astronaut"), ("coffee", "chelsea")), 1)
+        )
         save(folder / "train.npz", known, domain)
         save(folder / "unseen.npz", unseen, domain)
         chosen = [f"architecture={network}", f"torch.scale.domain={domain}", f"subsample_seed={seed}"]
-        chosen += [*(OF_PATCHES if network != "primed" else ()), *more]
+        chosen += [*(OF_PATCHES if network != "primed" else ()), *asked.set]
+        chosen += lengths(folder / "train.npz", chosen, asked.budget)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
         made = train(folder / "train.npz", folder / "model", sources=sources, legacy={})
         result = reconstruct(made.bundle, folder / "unseen.npz", folder / "out", legacy={})
@@ -91,11 +136,15 @@ def main() -> None:
     parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
     parser.add_argument("--photons", nargs="+", type=float, default=[1e4, 1e5, 1e6])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--side", type=int, default=200, help="px of the objects")
+    parser.add_argument("--pattern", type=int, choices=(64, 128), default=64, help="px of the patterns")
+    parser.add_argument("--budget", type=float, default=30.0, help="seconds of training on one core")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
     asked = parser.parse_args()
+    torch.set_num_threads(1)
     rows = []
     for setting in itertools.product(asked.networks, asked.domains, asked.photons, asked.seeds):
-        rows.append(run(*setting, asked.set))
+        rows.append(run(*setting, asked))
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     print(json.dumps(rows))
 
