@@ -22,3 +22,14 @@ def networks_become_a_choice(document: dict[str, Any]) -> dict[str, Any]:
         torch["scale"] = {"domain": data.pop("measurement_domain")}
         torch["data"] = data
     return {**document, **({"torch": torch} if torch else {})}
+
+
+@migration("ptycho.training", 2)
+@migration("ptycho.inference", 2)
+def primed_networks_had_a_patch_each(document: dict[str, Any]) -> dict[str, Any]:
+    """A primed network drew a patch for each pattern from a flat start, in 3 stages unless it says so."""
+    torch = dict(document.get("torch", {}))
+    net = torch.get("net")
+    if isinstance(net, dict) and net.get(KIND_KEY) == "primed":
+        torch["net"] = {"stages": 3, **net, "stitched": False, "start": "flat"}
+    return {**document, **({"torch": torch} if torch else {})}

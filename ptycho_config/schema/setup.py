@@ -181,7 +181,7 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
 class TrainingSetup:
     """Configuration of a training run."""
 
-    SCHEMA: ClassVar[str] = "ptycho.training/2"
+    SCHEMA: ClassVar[str] = "ptycho.training/3"
 
     training: TrainingConfig = field(default=TrainingConfig(), doc="what is learned")
     execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")
@@ -192,7 +192,7 @@ class TrainingSetup:
 class InferenceSetup:
     """Configuration of an inference run."""
 
-    SCHEMA: ClassVar[str] = "ptycho.inference/2"
+    SCHEMA: ClassVar[str] = "ptycho.inference/3"
 
     inference: InferenceConfig = field(doc="what is reconstructed")
     execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")

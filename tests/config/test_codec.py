@@ -8,6 +8,7 @@ from hypothesis import given
 
 from ptycho_config import (
     ConfigError,
+    Primed,
     Resolved,
     TrainingSetup,
     Transform,
@@ -177,3 +178,13 @@ def test_the_fast_way_and_the_slow_way_agree() -> None:
             "execution.accum_steps",
             "execution.num_workers",
         ]
+
+
+def test_a_primed_network_of_an_older_document_stays_what_it_was() -> None:
+    """Patch by patch, from a flat start, with three stages unless it says otherwise."""
+    old = {"$schema": "ptycho.training/2", "training": {"model": {"architecture": "primed"}}}
+    net = {"kind": "primed", "width": 8}
+    made = load(TrainingSetup, {**old, "torch": {"net": net, "overlap": {"partners": 1, "weight": 1.0}}})
+    assert made.torch.net == Primed(width=8, stages=3, stitched=False, start="flat")
+    kept = load(TrainingSetup, {**old, "torch": {"net": {**net, "stages": 5}}})
+    assert kept.torch.net == Primed(width=8, stages=5, stitched=False, start="flat")

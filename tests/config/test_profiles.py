@@ -78,7 +78,7 @@ OLD = {
 def test_a_config_of_the_first_version_is_read() -> None:
     """The network becomes a choice, the domain moves, nothing is lost."""
     setup = load(TrainingSetup, OLD)
-    assert setup.torch.net == Primed(width=4)
+    assert setup.torch.net == Primed(width=4, stages=3, stitched=False, start="flat")
     assert setup.torch.scale.domain == "normalized_amplitude"
     assert setup.training.nepochs == 3
     assert load(TrainingSetup, json.loads(json.dumps(dump(setup)))) == setup

@@ -82,9 +82,9 @@ def test_the_umbrella_command_inspects_files_and_configs(
     assert umbrella.main(["config", "show", str(tmp_path / "a.yaml")]) == 0
     assert "config file" in capsys.readouterr().out
     assert umbrella.main(["config", "schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/2"
+    assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/3"
     assert umbrella.main(["config", "migrate", str(tmp_path / "a.yaml")]) == 0
-    assert json.loads(capsys.readouterr().out)["$schema"] == "ptycho.training/2"
+    assert json.loads(capsys.readouterr().out)["$schema"] == "ptycho.training/3"
 
 
 def test_configs_are_compared_option_by_option(tmp_path: Path, capsys: Output) -> None:
