@@ -1,0 +1,138 @@
+"""Seconds of training until an unseen object is reconstructed well enough.
+
+    python benchmarks/time_to_quality.py [--seeds 0 1 2] [--limit 240] [--cases primed-4 cnn ...]
+
+Trains on one object of the simulated pair (1,764 patterns of 64x64) and looks at the other one every
+few seconds; looking does not count. A case is a network, for the primed ones with its number of
+stages. Prints, for every seed, the seconds until contrast and detail have reached each goal (0 before
+any step: what the physics alone gives), what was reached at the end, and the seconds of inference.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from pair import dataset_of, score, written
+
+from ptycho_config import Sources, TrainingSetup, parse
+from ptycho_torch.api import resolve_training
+from ptycho_torch.api.clusters import training_data
+from ptycho_torch.api.training import fresh_model
+from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.physics.simulate import SimulatedScan
+from ptycho_torch.predict import reconstruct_scan
+from ptycho_torch.reconstructor import Reconstructor
+from ptycho_torch.trainer import prepare, run
+
+GOALS = ((0.6, 0.6), (0.75, 0.8), (0.85, 0.9), (0.92, 0.95))
+CASES = ("primed-1", "primed-2", "primed-4", "primed-8", "cnn", "fno", "fno_vanilla", "ffno")
+OF_PATCHES = ("neighbor_count=6", "batch_size=16", "partners=1", "torch.overlap.weight=1.0", "nepochs=8")
+EVERY_S = 8.0
+
+
+class Watch(Callback):
+    """Looks at the unseen object every few seconds of training and stops at the limit."""
+
+    def __init__(
+        self, model: Reconstructor, unseen: SimulatedScan, setup: TrainingSetup, limit: float
+    ) -> None:
+        self.model, self.unseen, self.limit = model, unseen, limit
+        self.scan = started(normalise(dataset_of(unseen)), setup.torch)
+        self.stitch = setup.torch.stitch
+        self.trained = self.next = self.inference = 0.0
+        self.reached: dict[tuple[float, float], float] = {}
+        self.last = (0.0, 0.0)
+
+    def look(self) -> None:
+        """Score the network as it is."""
+        begun = time.perf_counter()
+        canvas = reconstruct_scan(
+            self.model,
+            self.scan,
+            torch.arange(len(self.scan.centre_yx))[:, None],
+            batch_size=64,
+            stitch=self.stitch,
+            trim=0,
+            device=torch.device("cpu"),
+            progress=lambda _: None,
+        )
+        self.inference = time.perf_counter() - begun
+        self.last = score(canvas, self.unseen)
+        for goal in GOALS:
+            if self.last[0] >= goal[0] and self.last[1] >= goal[1]:
+                self.reached.setdefault(goal, self.trained)
+        self.model.train()
+
+    def on_train_start(self, *_: Any) -> None:
+        """Before any step: what the physics alone gives."""
+        self.look()
+        self.since = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Count the seconds of training only."""
+        self.trained += time.perf_counter() - self.since
+        if self.trained >= self.next + EVERY_S:
+            self.next = self.trained
+            self.look()
+        if self.trained >= self.limit:
+            trainer.should_stop = True
+        self.since = time.perf_counter()
+
+
+def measured(case: str, seed: int, limit: float) -> dict[str, Any]:
+    """One training, watched."""
+    network, _, stages = case.partition("-")
+    chosen = [f"architecture={network}", f"subsample_seed={seed}", "execution.enable_checkpointing=false"]
+    chosen += ["execution.logger_backend=null"]
+    chosen += [f"torch.net.stages={stages}"] if stages else OF_PATCHES
+    with tempfile.TemporaryDirectory() as name:
+        known, _, unseen = written(Path(name), seed)
+        sources = Sources(command_line=parse(TrainingSetup, chosen))
+        setup = resolve_training(known, name, sources=sources)[0].config
+        data = training_data(setup, seed)
+        model = fresh_model(setup, data, seed)
+        watch = Watch(model, unseen, setup, limit)
+        session = prepare(model, setup, data.training, None, seed=seed, folder=Path(name), more=(watch,))
+        run(session)
+        watch.look()
+    return {
+        "case": case,
+        "seed": seed,
+        **{f"{goal[0]}/{goal[1]}": _seconds(watch.reached.get(goal)) for goal in GOALS},
+        "contrast": round(watch.last[0], 3),
+        "detail": round(watch.last[1], 3),
+        "trained_s": round(watch.trained),
+        "inference_s": round(watch.inference, 2),
+    }
+
+
+def _seconds(found: float | None) -> float | None:
+    return None if found is None else round(found, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", nargs="+", default=list(CASES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--limit", type=float, default=240.0, help="seconds of training")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    rows = []
+    for case in asked.cases:
+        for seed in asked.seeds:
+            rows.append(measured(case, seed, asked.limit))
+            print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
