@@ -21,6 +21,7 @@ ORDER = {
         "schema.forward",
         "schema.fine_tuning",
         "schema.grouping",
+        "schema.refine",
         "schema.torch_options",
         "schema.setup",
         "schema",
@@ -61,6 +62,8 @@ ORDER = {
         "physics.probe",
         "physics.scaling",
         "physics.varpro",
+        "physics.coarse",
+        "physics.update",
         "physics.simulate",
         "nets.unet",
         "nets.primed",
@@ -82,6 +85,7 @@ ORDER = {
         "losses",
         "fine_tuning",
         "optimisation",
+        "refine",
         "stitch",
         "predict",
         "metrics",
@@ -157,6 +161,7 @@ PURE = {
     "losses",
     "stitch",
     "predict",
+    "refine",
     "records",
 }
 FILE_LIBRARIES = {"pathlib", "h5py", "json", "zipfile", "logging", "os"}

@@ -1,0 +1,32 @@
+"""How a stitched object is improved against the measured patterns."""
+
+from ptycho_config.schema.base import config, field
+from ptycho_config.schema.checks import between, non_negative, positive
+
+
+@config
+class RefineOptions:
+    """Passes over all patterns that improve a stitched object."""
+
+    passes: int = field(
+        default=0, check=non_negative, doc="passes over all patterns; 0 leaves the object as it is"
+    )
+    batch: int = field(
+        default=64, unit="patterns", check=positive, doc="patterns whose updates are applied together"
+    )
+    alpha: float = field(
+        default=0.3,
+        check=between(0.0, 1.0),
+        doc="weight of the local illumination in the step: 0 slow and calm, 1 fast and noisy",
+    )
+    coarse: int = field(
+        default=2,
+        check=non_negative,
+        doc="passes after which coarse structure is corrected from the moments of the patterns",
+    )
+    average: int = field(
+        default=1,
+        check=non_negative,
+        doc="last passes that apply the updates of all patterns together: less noise, little progress",
+    )
+    refine_probe: bool = field(default=False, doc="improve the probe too, from the third pass on")

@@ -1,0 +1,69 @@
+"""What measured patterns ask of exit waves, and how object and probe follow."""
+
+import torch
+from torch import Tensor
+
+from ptycho_torch.physics.diffraction import mode_sum_intensity, power
+
+OFFSET_PHOTONS = 0.1
+
+
+def wave_change(
+    waves: Tensor, amplitude: Tensor, photon: float, good: Tensor | None = None
+) -> tuple[Tensor, float]:
+    """`F^-1[(sqrt((A^2 + c) / (sum_p |F psi_p|^2 + c)) - 1) F psi_p]` and `sum (A - |F psi|)^2`.
+
+    The negative gradient of `sum (sqrt(M + c) - sqrt(A^2 + c))^2` with respect to the exit waves
+    `(B, P, N, N)`, M their intensity and A the measured amplitude `(B, N, N)`: with c = 0 the
+    modulus projection. The root of a Poisson count has a variance that does not depend on the
+    count, but below a few counts it is biased; c of a tenth of a photon takes most of that bias
+    away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948)) and keeps the gradient finite where the
+    model is dark. `photon` is the intensity of one photon in the units of A^2; nothing is asked
+    at pixels that are not `good` `(N, N)`.
+    """
+    side = waves.shape[-1]
+    spectrum = torch.fft.fft2(waves)
+    modelled = mode_sum_intensity(spectrum)
+    measured = amplitude * side
+    misfit = measured - modelled.sqrt()
+    offset = OFFSET_PHOTONS * photon * side**2 + torch.finfo(modelled.dtype).tiny
+    ratio = measured.square_().add_(offset).sqrt_().mul_(modelled.add_(offset).rsqrt_()).sub_(1)
+    if good is not None:
+        ratio *= good
+        misfit *= good
+    spectrum *= ratio.unsqueeze(-3)
+    return torch.fft.ifft2(spectrum), float(misfit.square_().sum()) / side**2
+
+
+def photon_intensity(amplitude: Tensor) -> float:
+    """The smallest positive `A^2`: of counts one photon, of continuous values next to nothing."""
+    lit = amplitude[amplitude > 0]
+    return float(lit.min()) ** 2 if lit.numel() else 0.0
+
+
+def probe_change(change: Tensor, patches: Tensor, shift_yx: Tensor) -> tuple[Tensor, Tensor]:
+    """`sum_j O_j* change_j` moved back by the sub-pixel shifts, `(P, N, N)`, and `sum_j |O_j|^2`.
+
+    change `(B, P, N, N)`, patches `(B, N, N)`, shifts `(B, 2)` in pixels as (y, x): the adjoint of
+    `shift_probe`, so that all patterns speak of the same probe.
+    """
+    frequency = torch.fft.fftfreq(patches.shape[-1], device=patches.device, dtype=shift_yx.dtype)
+    angle = 2.0 * torch.pi * shift_yx.unsqueeze(-1) * frequency
+    ramp = torch.polar(torch.ones_like(angle), angle)
+    spectrum = torch.fft.fft2(change * patches.conj().unsqueeze(1))
+    back = torch.einsum("bpyx,by,bx->pyx", spectrum, ramp[:, 0], ramp[:, 1])
+    return torch.fft.ifft2(back), power(patches).sum(0)
+
+
+def mean_slope(probe: Tensor) -> Tensor:
+    """The mean phase step of a probe `(P, N, N)` from pixel to pixel, (y, x) in rad: the angle of
+    `sum_p sum_r P_p*(r) P_p(r + 1)`."""
+    steps = [(probe.conj() * probe.roll(-1, axis)).sum() for axis in (-2, -1)]
+    return torch.stack(steps).angle()
+
+
+def phase_ramp(height: int, width: int, slope_yx: Tensor) -> Tensor:
+    """`exp(i k . r)` on `(H, W)`, complex64, k in rad per pixel as (y, x)."""
+    y, x = (torch.arange(n, device=slope_yx.device) for n in (height, width))
+    angle = y[:, None] * slope_yx[0] + x * slope_yx[1]
+    return torch.polar(torch.ones_like(angle), angle)

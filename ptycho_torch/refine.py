@@ -1,0 +1,262 @@
+"""Refine a stitched object against the measured patterns of a scan.
+
+Passes of joint updates of random batches of patterns (ePIE-like: Maiden & Rodenburg,
+Ultramicroscopy 109, 1256 (2009), regularised as in Maiden, Johnson & Li, Optica 4, 736 (2017)), and
+between them corrections of the coarse structure, which such updates find last (`physics.coarse`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptycho_config.schema.refine import RefineOptions
+from ptycho_torch.physics.coarse import Equations, correction, equations, hats, moments
+from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, power, shift_probe
+from ptycho_torch.physics.update import mean_slope, phase_ramp, photon_intensity, probe_change, wave_change
+from ptycho_torch.records import Scan
+
+Progress = Callable[[int], object]
+Corners = list[list[int]]
+
+SMOOTHNESS = 0.1
+NODES_PER_PATCH = 4
+LIT = 1e-3
+SAMPLED_BATCHES = 4
+CACHE_BYTES = 512 * 2**20
+PHOTON_SAMPLE = 64
+PROBE_FROM_PASS = 2
+
+
+@attrs.frozen(eq=False)
+class Refined:
+    """What the patterns made of an object, in the units of the scan.
+
+    object `(H, W)` complex64; probe `(P, N, N)` complex64; positions as `centre_yx` `(n, 2)` int64
+    and `fraction_yx` `(n, 2)` float32; history: R of each pass, every pattern before its update.
+    """
+
+    object: Tensor
+    probe: Tensor
+    centre_yx: Tensor
+    fraction_yx: Tensor
+    history: tuple[float, ...]
+
+
+def refine(
+    scan: Scan,
+    object_: Tensor,
+    origin_yx: tuple[int, int],
+    options: RefineOptions,
+    *,
+    rng: np.random.Generator,
+    device: torch.device,
+    progress: Progress = lambda _: None,
+    good: Tensor | None = None,
+) -> Refined:
+    """The object `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
+
+    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. `good` `(N, N)` bool in
+    FFT order: pixels of the detector that measure. Pixels without illumination keep their value;
+    patterns without light say nothing.
+    A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
+    is divided out, so that no pattern changes. `progress` is told the number of patterns of each
+    finished batch. Raises ValueError where a patch leaves the object.
+    """
+    with torch.inference_mode():
+        work = _Work(scan, object_, origin_yx, options, rng, device, good)
+        for number in range(options.passes):
+            together = number >= max(options.passes - options.average, 1)
+            work.run_pass(together=together, probe_too=_probe_in(options, number), progress=progress)
+            if number < min(options.coarse, options.passes - 1):
+                work.correct_coarse()
+        history = tuple(work.history)
+        return Refined(
+            work.object.cpu().clone(), work.probe.cpu().clone(), scan.centre_yx, scan.fraction_yx, history
+        )
+
+
+def _probe_in(options: RefineOptions, number: int) -> bool:
+    return options.refine_probe and number >= PROBE_FROM_PASS
+
+
+class _Batch(NamedTuple):
+    """Patterns that are updated together: rows of the scan, the corners of their patches on the
+    canvas, amplitudes `(B, N, N)`, shifted probes and what turns a change of their waves into one
+    of the object, both `(B, P, N, N)`."""
+
+    rows: Tensor
+    corners: Corners
+    amplitude: Tensor
+    probes: Tensor
+    steps: Tensor
+
+
+class _Work:
+    """The state of a refinement."""
+
+    def __init__(
+        self,
+        scan: Scan,
+        object_: Tensor,
+        origin_yx: tuple[int, int],
+        options: RefineOptions,
+        rng: np.random.Generator,
+        device: torch.device,
+        good: Tensor | None,
+    ) -> None:
+        self.scan, self.options, self.rng, self.device = scan, options, rng, device
+        self.good = None if good is None else good.to(device)
+        self.object = object_.to(device, torch.complex64, copy=True)
+        self.probe = scan.probe.to(device, copy=True)
+        self.side = scan.probe.shape[-1]
+        self.corner_yx = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
+        _check_inside(self.corner_yx, self.side, self.object.shape)
+        count = len(self.corner_yx)
+        order = torch.from_numpy(rng.permutation(count))
+        batches = -(-count // options.batch)
+        self.rows = [order[number::batches] for number in range(batches)]
+        self.photon = photon_intensity(scan.amplitude[order[:PHOTON_SAMPLE].sort().values])
+        self.slope = mean_slope(self.probe)
+        self.history: list[float] = []
+        self.window = torch.zeros_like(self.object.real)
+        per_pattern = self.side**2 * (16 * len(self.probe) + 4)
+        self.kept: list[_Batch] | None = [] if count * per_pattern <= CACHE_BYTES else None
+
+    def _batch(self, number: int) -> _Batch:
+        """Batch `number`, from memory where all fit."""
+        if self.kept is None:
+            return self._made(self.rows[number])
+        if not self.kept:
+            self.kept = [self._made(rows) for rows in self.rows]
+        return self.kept[number]
+
+    def _made(self, rows: Tensor) -> _Batch:
+        amplitude = self.scan.amplitude[rows].to(self.device)
+        seen = amplitude.amax((-2, -1)) > 0
+        if not bool(seen.all()):
+            amplitude, rows = amplitude[seen], rows[seen.cpu()]
+        probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
+        corners: Corners = self.corner_yx[rows].tolist()
+        light = mode_sum_intensity(probes)
+        _add(self.window, light, corners)
+        lit = _cut(self.window, corners, self.side)
+        _zero(self.window, corners, self.side)
+        alpha = self.options.alpha
+        floor = (1 - alpha) * float(light.max()) + alpha * lit
+        steps = probes.conj() / torch.maximum(lit, floor).unsqueeze(1)
+        return _Batch(rows, corners, amplitude, probes, steps)
+
+    def _batches(self) -> Iterator[_Batch]:
+        """All batches in a random order."""
+        for number in self.rng.permutation(len(self.rows)):
+            yield self._batch(int(number))
+
+    def run_pass(self, *, together: bool, probe_too: bool, progress: Progress) -> None:
+        """One pass over all patterns; their updates batch by batch, or all together at its end."""
+        misfit = total = 0.0
+        summed, light = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
+        probe_sum, object_light = torch.zeros_like(self.probe), torch.zeros_like(self.probe[0].real)
+        for batch in self._batches():
+            patches = _cut(self.object, batch.corners, self.side)
+            change, lost = wave_change(
+                exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.good
+            )
+            if probe_too:
+                fraction = self.scan.fraction_yx[batch.rows].to(self.device)
+                back, seen = probe_change(change, patches, fraction)
+                probe_sum += back
+                object_light += seen
+            if together:
+                _add(summed, (change * batch.probes.conj()).sum(1), batch.corners)
+                _add(light, mode_sum_intensity(batch.probes), batch.corners)
+            else:
+                _add(self.object, change.mul_(batch.steps).sum(1), batch.corners)
+            misfit += lost
+            total += float(batch.amplitude.square().sum())
+            progress(len(batch.rows))
+        if together:
+            floor = float(mode_sum_intensity(self.probe).max())
+            self.object += summed / light.clamp_min(floor)
+        if probe_too:
+            self._follow(probe_sum / object_light.clamp_min(float(object_light.max()) / 10))
+        self.history.append(misfit / total)
+
+    def _follow(self, change: Tensor) -> None:
+        """Change the probe, and keep its power and mean slope."""
+        probe = self.probe + change
+        scale = self.side / float(power(probe).sum().sqrt())
+        drift = mean_slope(probe) - self.slope
+        self.probe = probe * scale * phase_ramp(self.side, self.side, -drift)
+        height, width = self.object.shape
+        self.object = self.object / scale * phase_ramp(height, width, drift)
+        if self.kept is not None:
+            self.kept = []
+
+    def correct_coarse(self) -> bool:
+        """Multiply the lit object by the smooth factor that the moments of all patterns ask for.
+
+        Whether it was kept: it must lower the misfit of a sample of the patterns. A model that is
+        wrong elsewhere (probe, positions, background) moves the moments too.
+        """
+        basis = hats(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
+        light = torch.zeros_like(self.object.real)
+        parts: list[Equations] = []
+        for number in range(len(self.rows)):
+            batch = self._batch(number)
+            _add(light, mode_sum_intensity(batch.probes), batch.corners)
+            waves = self._waves(batch)
+            residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
+            if self.good is not None:
+                residual *= self.good
+            corner = torch.tensor(batch.corners, device=self.device)
+            parts.append(equations(waves, moments(residual), corner, basis))
+        height, width = self.object.shape
+        factor = correction(Equations.joined(parts), height, width, basis, SMOOTHNESS)
+        before, misfit = self.object, self._sampled_misfit()
+        self.object = torch.where(light > LIT * light.max(), before * factor, before)
+        kept = self._sampled_misfit() < misfit
+        if not kept:
+            self.object = before
+        return kept
+
+    def _waves(self, batch: _Batch) -> Tensor:
+        return exit_waves(_cut(self.object, batch.corners, self.side), batch.probes)
+
+    def _sampled_misfit(self) -> float:
+        misfit = 0.0
+        for number in range(0, len(self.rows), SAMPLED_BATCHES):
+            batch = self._batch(number)
+            lost = mode_sum_intensity(far_field(self._waves(batch))).sqrt_().sub_(batch.amplitude)
+            if self.good is not None:
+                lost *= self.good
+            misfit += float(lost.square_().sum())
+        return misfit
+
+
+def _cut(canvas: Tensor, corners: Corners, side: int) -> Tensor:
+    return torch.stack([canvas[y : y + side, x : x + side] for y, x in corners])
+
+
+def _add(canvas: Tensor, patches: Tensor, corners: Corners) -> None:
+    side = patches.shape[-1]
+    for (y, x), patch in zip(corners, patches.unbind(), strict=True):
+        canvas[y : y + side, x : x + side] += patch
+
+
+def _zero(canvas: Tensor, corners: Corners, side: int) -> None:
+    for y, x in corners:
+        canvas[y : y + side, x : x + side] = 0
+
+
+def _check_inside(corner_yx: Tensor, side: int, shape: torch.Size) -> None:
+    low, high = corner_yx.amin(0).tolist(), (corner_yx.amax(0) + side).tolist()
+    if min(low) < 0 or high[0] > shape[0] or high[1] > shape[1]:
+        msg = (
+            f"patches of {side} px from {low} to {high} (y, x) do not fit an object of {tuple(shape)} px: "
+            "stitch the object from the same scan"
+        )
+        raise ValueError(msg)
