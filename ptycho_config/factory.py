@@ -142,6 +142,7 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
         )
         >> at(c.torch.scale).put(trained.torch.scale)
         >> at(c.torch.stitch).put(trained.torch.stitch)
+        >> at(c.torch.refine).put(trained.torch.refine)
     )
     decided = layer("bundle", network, fixed=True) >> suggested
     return layer("bundle", located(decided, where))

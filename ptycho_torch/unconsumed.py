@@ -72,6 +72,7 @@ _READ_GROUPS = (
     "torch.forward",
     "torch.grouping",
     "torch.scale",
+    "torch.refine",
     "torch.stitch",
 )
 # Layers that follow from the run itself: nobody asked for what they set.

@@ -10,6 +10,7 @@ from ptycho_config.schema.fine_tuning import FineTuneOptions
 from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
 from ptycho_config.schema.grouping import GroupingOptions
 from ptycho_config.schema.networks import Cnn, Network
+from ptycho_config.schema.refine import RefineOptions
 
 ObjectTerm = Literal["Total_Variation", "Mean_Deviation"] | None
 
@@ -128,4 +129,5 @@ class TorchOptions:
     stages: StageOptions = field(default=StageOptions(), doc="staged schedules and fine-tuning")
     fine_tune: FineTuneOptions = field(default=FineTuneOptions(), doc="staged fine-tuning")
     stitch: StitchOptions = field(default=StitchOptions(), doc="stitching")
+    refine: RefineOptions = field(default=RefineOptions(), doc="improving the stitched object")
     record: RecordOptions = field(default=RecordOptions(), doc="what is written down")

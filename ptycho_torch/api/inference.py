@@ -36,6 +36,7 @@ from ptycho_torch.predict import PatchStatistics, fit_scales, padded, reconstruc
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.refine import refine
 from ptycho_torch.report import write_report
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -120,15 +121,22 @@ def reconstruct(
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
     canvas, fitted = _stitched(model, scan, groups, setup, device, patches)
     stitched = time.perf_counter()
+    canvas, dataset, passes = refined(canvas, dataset, scan, setup, seed, device)
+    improved = time.perf_counter()
     metrics = {
         "R": round(r_factor(dataset, canvas), 6),
         "R_flat": round(r_factor(dataset, flat_canvas(canvas, scan.object_scale)), 6),
         "patterns": len(groups.unique()),
         **({"s1": round(fitted[0], 6), "s2": round(fitted[1], 6)} if fitted else {}),
+        **({"refine": [round(value, 6) for value in passes]} if passes else {}),
         "object_px": list(canvas.object.shape),
         "origin_px": list(canvas.origin_yx),
         "seed": seed,
-        "seconds": {"loading": round(loaded - start, 2), "predict_and_stitch": round(stitched - loaded, 2)},
+        "seconds": {
+            "loading": round(loaded - start, 2),
+            "predict_and_stitch": round(stitched - loaded, 2),
+            **({"refine": round(improved - stitched, 2)} if passes else {}),
+        },
         "peak_memory_mib": round(peak_memory_mib()),
         "versions": library_versions(),
     }
@@ -240,6 +248,33 @@ def _stitched(
     except ValueError as error:
         raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
     return rescaled(canvas, *fitted), fitted
+
+
+def refined(
+    canvas: Canvas, dataset: Dataset, scan: Scan, setup: InferenceSetup, seed: int, device: torch.device
+) -> tuple[Canvas, Dataset, tuple[float, ...]]:
+    """The canvas after `torch.refine.passes` passes over the patterns of the scan, the dataset with
+    the probe that belongs to it, and R before each pass; unchanged and empty where there are none."""
+    options = setup.torch.refine
+    if options.passes == 0:
+        return canvas, dataset, ()
+    hidden = None if setup.execution.enable_progress_bar else True
+    total = options.passes * len(scan.centre_yx)
+    with tqdm(total=total, unit="pattern", desc="refinement", disable=hidden) as bar:
+        found = refine(
+            scan,
+            torch.from_numpy(canvas.object) / scan.object_scale,
+            canvas.origin_yx,
+            options,
+            rng=np.random.default_rng(seed),
+            device=device,
+            progress=bar.update,
+            good=scan.good,
+        )
+    object_ = (found.object * scan.object_scale).numpy()
+    if options.refine_probe:
+        dataset = attrs.evolve(dataset, probe=(found.probe / scan.probe_factor).numpy())
+    return attrs.evolve(canvas, object=object_), dataset, found.history
 
 
 def _write(
