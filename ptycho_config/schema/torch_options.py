@@ -25,6 +25,11 @@ class DataOptions:
     phase_subtraction: bool = field(
         default=True, doc="subtract the mean phase of the object's centre from labels (supervised)"
     )
+    position_origin: Literal["corner", "centre"] = field(
+        default="corner",
+        doc="where in the first object pixel position 0 of an NPZ scan lies: its corner, so that a patch of "
+        "N px around x starts at pixel x - N/2, or its centre, as ptychodus counts",
+    )
 
 
 @config

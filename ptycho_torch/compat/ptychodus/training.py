@@ -1,0 +1,227 @@
+"""The calls with which ptychodus trains, in the order in which it makes them."""
+
+import enum
+import logging
+import secrets
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_config import Resolved, Sources, TrainingSetup, dump_derivation, update_legacy_dict
+from ptycho_config.legacy import LegacyDelta, legacy_params
+from ptycho_torch.api.boundary import choose_device, seed_or_fresh
+from ptycho_torch.api.clusters import TrainingData, training_data
+from ptycho_torch.api.inference import Trained, restored
+from ptycho_torch.api.ranks import free_port, other_ranks, world_size
+from ptycho_torch.api.training import Fitted, fresh_model, resolve_training, training_record
+from ptycho_torch.bundle import Bundle
+from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
+from ptycho_torch.compat.ptychodus.lifting import RECOMMENDED, training_layer
+from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.errors import DataError
+from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.lightning_ranks import Place
+from ptycho_torch.trainer import Session, prepare, run
+
+logger = logging.getLogger(__name__)
+
+
+class DataloaderFormats(enum.Enum):
+    """How training data is loaded: there is one way."""
+
+    LIGHTNING = "lightning_only_module"
+
+
+@attrs.define
+class ConfigManager:
+    """The five flat configs of a run."""
+
+    data_config: DataConfig = attrs.field(factory=DataConfig)
+    model_config: ModelConfig = attrs.field(factory=ModelConfig)
+    training_config: TrainingConfig = attrs.field(factory=TrainingConfig)
+    inference_config: InferenceConfig = attrs.field(factory=InferenceConfig)
+    datagen_config: Any = None
+
+    @property
+    def flats(self) -> dict[str, Any]:
+        """Those that a model file keeps, by name."""
+        return {name: getattr(self, f"{name}_config") for name in FLAT}
+
+    @classmethod
+    def from_loaded_model(cls, ptycho_model: "PtychoModel") -> "ConfigManager":
+        """The configs that a model was loaded with."""
+        return cls(**{f"{name}_config": one for name, one in ptycho_model.flats.items()})
+
+    def validate_arch_compatibility(self, ptycho_model: "PtychoModel") -> None:
+        """ValueError where what decides the network is not what the model was trained with."""
+        _, trained = ptycho_model.loaded
+        for name in ("data", "model"):
+            ours, theirs = attrs.asdict(self.flats[name]), attrs.asdict(trained[name])
+            other = [
+                f"{key} is {ours[key]!r}, was {theirs[key]!r}" for key in ours if ours[key] != theirs[key]
+            ]
+            if other:
+                raise ValueError(
+                    f"the model was trained with other settings: {'; '.join(other)}. Train again"
+                )
+
+
+class PtychoPINN_Lightning:  # noqa: N801 - the client's name for it
+    """A model: nothing before its training, weights and configuration after it."""
+
+    loss_name: ClassVar[str] = "train_loss"
+    val_loss_name: ClassVar[str] = "val_loss"
+
+    def __init__(self, trained: Trained | None = None, flats: dict[str, Any] | None = None) -> None:
+        self.trained, self.flats = trained, flats
+
+    @classmethod
+    def load_from_checkpoint(cls, path: Path | str, **_: Any) -> "PtychoPINN_Lightning":
+        """The model in a file; its configuration is in there too. Raises DataError."""
+        bundle, flats = read_checkpoint(Path(path))
+        return cls(Trained(restored(bundle, str(path)), bundle.setup, bundle), flats)
+
+
+class PtychoModel:
+    """A model with the flat configs that it is used with."""
+
+    def __init__(self, **configs: Any) -> None:
+        self.flats = {name: configs[f"{name}_config"] for name in FLAT}
+        self.model = PtychoPINN_Lightning()
+
+    @classmethod
+    def _new_model(cls, model: type[PtychoPINN_Lightning], config_manager: ConfigManager) -> "PtychoModel":
+        made = cls(**{f"{name}_config": one for name, one in config_manager.flats.items()})
+        made.model = model()
+        return made
+
+    @staticmethod
+    def _extract_configs_from_checkpoint(path: str) -> tuple[Any, ...]:
+        return tuple(read_checkpoint(Path(path))[1].values())
+
+    @property
+    def loaded(self) -> tuple[Trained, dict[str, Any]]:
+        """What was loaded, and the flat configs that it was trained with."""
+        if self.model.trained is None or self.model.flats is None:
+            raise DataError("the model", "holds no weights", "train one, or load a .ckpt")
+        return self.model.trained, self.model.flats
+
+
+@attrs.frozen(eq=False)
+class Arrays:
+    """A scan in memory: patterns `(n, N, N)`, probe `(P, N, N)`, positions `(n, 2)` as (y, x) from
+    the centre of the first pixel of the client's object array."""
+
+    patterns: NDArray[Any]
+    probe: NDArray[Any]
+    position_yx: NDArray[np.float64]
+
+
+class PtychoDataLoader:
+    """The scans of a folder that are trained on, and the new folder of the run."""
+
+    arrays: Arrays | None = None
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        config_manager: ConfigManager,
+        data_format: DataloaderFormats = DataloaderFormats.LIGHTNING,
+        output_dir: Path | str = "outputs",
+    ) -> None:
+        self.data_format = data_format
+        stamp = f"run_{time.strftime('%Y%m%d_%H%M%S')}_{secrets.token_hex(4)}"
+        self.output_dir = Path(output_dir).absolute() / stamp
+        self.configs, self.delta = resolve_client(Path(data_dir), self.output_dir, config_manager)
+
+    @classmethod
+    def from_np(
+        cls,
+        diff_patterns: NDArray[Any],
+        probe: NDArray[Any],
+        positions: NDArray[np.float64],
+        config_manager: ConfigManager,  # noqa: ARG003 - the client passes it
+    ) -> "PtychoDataLoader":
+        """A scan in memory, to be reconstructed."""
+        made = cls.__new__(cls)
+        made.arrays = Arrays(diff_patterns, probe, np.asarray(positions, np.float64))
+        return made
+
+
+def resolve_client(
+    scans: Path, folder: Path, manager: ConfigManager
+) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
+    """The setup of a training, with the reason of every value; writes nothing.
+
+    A folder means its NPZ files, which is what ptychodus exports, and its other scans only where
+    there are none.
+    """
+    if scans.is_dir() and any(scans.glob("*.npz")):
+        scans = scans / "*.npz"
+    client = training_layer(manager.data_config, manager.model_config, manager.training_config)
+    inference = training_layer(manager.inference_config)
+    sources = Sources(config_file=client >> inference)
+    return resolve_training(scans, folder / "training", profile=RECOMMENDED, sources=sources)
+
+
+class Trainer:
+    """A training that is ready to start; `_trainer` is Lightning's, to which callbacks may be added."""
+
+    def __init__(self, session: Session, data: TrainingData, seed: int, loading_s: float) -> None:
+        self.session, self.data, self.seed, self.loading_s = session, data, seed, loading_s
+        self._trainer = session.trainer
+        self.loader: PtychoDataLoader
+        self.model: PtychoModel
+
+    @classmethod
+    def _from_lightning(
+        cls,
+        model: PtychoModel,
+        dataloader: PtychoDataLoader,
+        **_: Any,
+    ) -> "Trainer":
+        """Read the scans and build network and trainer. The caller's process is the first of several."""
+        start = time.perf_counter()
+        setup = dataloader.configs.config
+        update_legacy_dict(legacy_params, dataloader.delta)
+        seed = seed_or_fresh(setup.training.subsample_seed)
+        world = world_size(setup.execution, choose_device(setup.execution.accelerator))
+        data = training_data(setup, seed)
+        folder = writable_folder(setup.training.output_dir)
+        place = None if world == 1 else Place(0, world, free_port())
+        network = fresh_model(setup, data, seed)
+        session = prepare(
+            network, setup, data.training, data.validation, seed=seed, folder=folder, place=place
+        )
+        made = cls(session, data, seed, time.perf_counter() - start)
+        made.loader, made.model = dataloader, model
+        return made
+
+    def train(self, **_: Any) -> None:
+        """Train, then write `checkpoints/best-checkpoint.ckpt` into the folder of the run."""
+        session, setup, place = self.session, self.session.setup, self.session.place
+        world, port = (1, None) if place is None else (place.world, place.port)
+        logger.info("Training on %d groups, %d epochs", len(self.data.training), setup.training.nepochs)
+        with other_ranks(setup, self.seed, world, resume=False, port=port):
+            outcome = run(session)
+        made = Fitted(session.model, self.data, outcome, self.loading_s)
+        derivation = dump_derivation(self.loader.configs)
+        bundle = Bundle(setup, session.model.state_dict(), derivation, training_record(made, self.seed))
+        run_dir = self.loader.output_dir
+        checkpoints = writable_folder(run_dir / "checkpoints")
+        write_json(writable_folder(run_dir / "configs") / "config.json", {"training": derivation})
+        write_checkpoint(checkpoints / "best-checkpoint.ckpt", bundle, self.model.flats)
+        self.model.model.trained = Trained(session.model, setup, bundle)
+        self.model.model.flats = self.model.flats
+        history = outcome.history
+        logger.info(
+            "Trained in %.1f s: training loss %.5f, validation loss %.5f in the best epoch, %d",
+            outcome.seconds,
+            history["train_loss"][outcome.kept_epoch],
+            history["val_loss"][outcome.kept_epoch],
+            outcome.kept_epoch + 1,
+        )
