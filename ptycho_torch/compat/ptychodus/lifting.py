@@ -11,10 +11,11 @@ from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
-from ptycho_config import PROFILES, ConfigError, InferenceSetup, Problem, Step, TrainingSetup, Transform
+from ptycho_config import PROFILES, ConfigError, Problem, Step, TrainingSetup, Transform
 from ptycho_config.lens import at, fields
 from ptycho_config.schema import leaves
 from ptycho_config.vocabulary import destinations, paths_of
+from ptycho_config.vocabulary.flat import Flat
 from ptycho_torch.compat.ptychodus.settings import REFINE_PASSES, DataConfig
 
 LAYER = "ptychodus"
@@ -31,14 +32,23 @@ RECOMMENDED = (
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {"N": 128, "strategy": "ddp_spawn", "orchestrator": "Lightning", "probe_mask": None}
 )
-ALWAYS = frozenset({"epochs", "batch_size", "mode", "n_devices"})
+ALWAYS = frozenset({"epochs", "batch_size", "mode", "n_devices", "refine_passes"})
+# Channels of the network at its finest level over n_filters_scale, 2 by default.
+WIDTH = 8
+# Fields with another path here, and fields whose path nothing of this network reads.
+OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "n_filters_scale": ("torch.net.width",),
+        **dict.fromkeys(("nll", "amp_activation", "probe_big", "pad_eval", "window"), ()),
+    }
+)
 CHANNELS = ("C", "C_model", "C_forward", "decoder_last_amp_channels", "grid_size")
 
 _ONE_NETWORK = (
     "is an option of the network 'cnn'; this client trains the network 'primed', which has no such part"
 )
 _WHOLE = "the client places the result on its own object array, so all of it is returned"
-# Fields whose path nothing of this network reads, the values that change nothing, and why.
+# Fields of which some values change nothing, and why the others cannot be.
 REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = MappingProxyType(
     {
         "nll": ((True,), "the loss of the patterns is named by loss_function: choose MAE there"),
@@ -50,24 +60,11 @@ REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = MappingProxyType(
 )
 
 
-def training_layer(*flats: Any) -> Transform:
-    """What the client asks of a training. Raises ConfigError with every field that cannot be."""
-    return _layer(TrainingSetup, flats)
-
-
-def inference_layer(inference: Any) -> Transform:
-    """What the client asks of an inference: its inference settings alone."""
-    return _layer(InferenceSetup, (inference,))
-
-
-def _layer(root: type, flats: tuple[Any, ...]) -> Transform:
+def client_layer(root: type, *flats: Any) -> Transform:
+    """What the client asks of a TrainingSetup or InferenceSetup. Raises ConfigError with every field
+    that cannot be."""
     problems: list[Problem] = []
-    steps = [step for one in flats for step in _steps(root, one, problems)]
-    if side := _group_side(flats, problems):
-        steps.insert(0, Step("training.model.gridsize", "put", side, LAYER, where="as 'C'"))
-        if side > 1:
-            # The members of a group overlap already.
-            steps.insert(1, Step("torch.overlap.partners", "put", 0, LAYER, where="as 'C'"))
+    steps = [*_groups(flats, problems), *(step for one in flats for step in _steps(root, one, problems))]
     if problems:
         raise ConfigError(problems, "the settings of ptychodus")
     choices = {path for path, spec in leaves(root) if spec.variants}
@@ -75,67 +72,55 @@ def _layer(root: type, flats: tuple[Any, ...]) -> Transform:
 
 
 def _steps(root: type, one: Any, problems: list[Problem]) -> Iterator[Step]:
-    """One put for each field that counts; adds those that cannot be to `problems`."""
+    """A put for each field that counts; adds those that cannot be to `problems`."""
     known, plain = dict(leaves(root)), type(one)()
     for name, place in destinations(type(one)).items():
-        value = getattr(one, name)
-        default = DEFAULTS.get(name, getattr(plain, name))
+        value, default = getattr(one, name), DEFAULTS.get(name, getattr(plain, name))
         if name in CHANNELS or (name not in ALWAYS and _same(value, default)):
             continue
-        sentence = _refusal(name, value, place.gone, place.paths)
-        if sentence:
-            problems.append(Problem(name, f"{value!r}: {sentence}", LAYER))
-            continue
-        if name in REFUSED:
-            continue
         try:
-            read = _width(value) if name == "n_filters_scale" else place.translation.read(value)
+            read = _read(name, value, place)
         except ValueError as error:
-            problems.append(Problem(name, str(error), LAYER))
+            problems.append(Problem(name, f"{value!r}: {error}", LAYER))
             continue
-        paths = ("torch.net.width",) if name == "n_filters_scale" else paths_of(place, root)
+        paths = OURS.get(name, paths_of(place, root))
         yield from (Step(path, "put", read, LAYER, where=f"as {name!r}") for path in paths if path in known)
 
 
-def _refusal(name: str, value: Any, gone: str, paths: tuple[str, ...]) -> str:
-    if name in REFUSED:
-        harmless, why = REFUSED[name]
-        return "" if value in harmless else why
+def _read(name: str, value: Any, place: Flat) -> Any:
+    """A changed value as ours. Raises ValueError where it has no meaning here."""
+    harmless, why = REFUSED.get(name, ((), place.gone))
+    if any(path.startswith("torch.net.") for path in place.paths):
+        why = _ONE_NETWORK
+    if why and value not in harmless:
+        raise ValueError(why)
     if name == "finetune_val_split" and value == 0:
-        return "validation is never empty: hold back more than nothing"
-    if any(path.startswith("torch.net.") for path in paths):
-        return _ONE_NETWORK
-    return gone
+        raise ValueError("validation is never empty: hold back more than nothing")
+    return WIDTH * value if name == "n_filters_scale" else place.translation.read(value)
 
 
 def _same(value: Any, default: Any) -> bool:
     return value is None or (isinstance(value, type(default)) and bool(value == default))
 
 
-def _width(filters: int) -> int:
-    """Channels of the network at its finest level: 16 at the client's default of 2."""
-    return 8 * filters
-
-
-def _group_side(flats: tuple[Any, ...], problems: list[Problem]) -> int | None:
-    """Side of a group from the channels and the grid, of which one may be left at its default."""
-    data = next((one for one in flats if isinstance(one, DataConfig)), None)
+def _groups(flats: tuple[Any, ...], problems: list[Problem]) -> Iterator[Step]:
+    """Side of a group from channels and grid, of which one may be left at its default."""
+    data, plain = next((one for one in flats if isinstance(one, DataConfig)), None), DataConfig()
     if data is None:
-        return None
+        return
     count, (rows, columns) = data.C, data.grid_size
-    plain = DataConfig()
-    if rows != columns:
-        message = f"groups are square: both sides must be equal, got {(rows, columns)}"
-        problems.append(Problem("grid_size", message, LAYER))
-    elif count == plain.C:
-        count = rows**2
-    elif (rows, columns) != plain.grid_size and count != rows**2:
+    if count == plain.C:
+        count = rows * columns
+    if rows != columns or count != isqrt(count) ** 2:
+        problems.append(Problem("grid_size", f"groups are square, got {(rows, columns)}, C {data.C}", LAYER))
+    if (rows, columns) != plain.grid_size and count != rows * columns:
         problems.append(Problem("C", f"{count} channels do not fill a grid of {rows} x {columns}", LAYER))
-    if count != isqrt(count) ** 2:
-        problems.append(Problem("C", f"groups are square: 1, 4 or 9 channels, got {count}", LAYER))
     for one in flats:
         for name in CHANNELS[1:-1]:
             found = getattr(one, name, data.C)
             if found not in {data.C, getattr(type(one)(), name, data.C)}:
                 problems.append(Problem(name, f"{found}: follows from C, which is {data.C}", LAYER))
-    return isqrt(count)
+    yield Step("training.model.gridsize", "put", isqrt(count), LAYER, where="as 'C'")
+    if count > 1:
+        # The members of a group overlap already.
+        yield Step("torch.overlap.partners", "put", 0, LAYER, where="as 'C'")

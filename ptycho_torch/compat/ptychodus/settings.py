@@ -7,7 +7,7 @@ from ptycho_config.vocabulary import FlatInferenceConfig, FlatModelConfig, FlatT
 from ptycho_config.vocabulary.flat import flat, gone
 from ptycho_config.vocabulary.translation import words
 
-REFINE_PASSES = 30
+REFINE_PASSES = 20
 _COSINE = words({"Cosine": "WarmupCosine"})
 _RAMP = "a phase ramp taken out of the probe would appear in the object, whose patterns it cannot move"
 _VARIANCE = "there is no such term: choose amp_loss Total_Variation or Mean_Deviation"

@@ -20,8 +20,9 @@ from ptycho_torch.api.ranks import free_port, other_ranks, world_size
 from ptycho_torch.api.training import Fitted, fresh_model, resolve_training, training_record
 from ptycho_torch.bundle import Bundle
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
-from ptycho_torch.compat.ptychodus.lifting import RECOMMENDED, training_layer
+from ptycho_torch.compat.ptychodus.lifting import RECOMMENDED, client_layer
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.data.readers import open_scan, read_small, scan_files
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.lightning_ranks import Place
@@ -162,10 +163,15 @@ def resolve_client(
     """
     if scans.is_dir() and any(scans.glob("*.npz")):
         scans = scans / "*.npz"
-    client = training_layer(manager.data_config, manager.model_config, manager.training_config)
-    inference = training_layer(manager.inference_config)
-    sources = Sources(config_file=client >> inference)
+    sources = Sources(config_file=client_layer(TrainingSetup, *manager.flats.values()))
     return resolve_training(scans, folder / "training", profile=RECOMMENDED, sources=sources)
+
+
+def _object_shapes(setup: TrainingSetup) -> list[tuple[int, ...]]:
+    """`(H, W)` of the object arrays of the scans that were trained on."""
+    assert setup.training.train_data_file is not None
+    places = [open_scan(file).object_at for file in scan_files(setup.training.train_data_file)]
+    return [read_small(*place).shape[-2:] for place in places if place is not None]
 
 
 class Trainer:
@@ -210,18 +216,13 @@ class Trainer:
             outcome = run(session)
         made = Fitted(session.model, self.data, outcome, self.loading_s)
         derivation = dump_derivation(self.loader.configs)
-        bundle = Bundle(setup, session.model.state_dict(), derivation, training_record(made, self.seed))
+        record = {**training_record(made, self.seed), "object_shapes": _object_shapes(setup)}
+        bundle = Bundle(setup, session.model.state_dict(), derivation, record)
         run_dir = self.loader.output_dir
         checkpoints = writable_folder(run_dir / "checkpoints")
         write_json(writable_folder(run_dir / "configs") / "config.json", {"training": derivation})
         write_checkpoint(checkpoints / "best-checkpoint.ckpt", bundle, self.model.flats)
         self.model.model.trained = Trained(session.model, setup, bundle)
         self.model.model.flats = self.model.flats
-        history = outcome.history
-        logger.info(
-            "Trained in %.1f s: training loss %.5f, validation loss %.5f in the best epoch, %d",
-            outcome.seconds,
-            history["train_loss"][outcome.kept_epoch],
-            history["val_loss"][outcome.kept_epoch],
-            outcome.kept_epoch + 1,
-        )
+        best, loss = outcome.kept_epoch, outcome.history["val_loss"][outcome.kept_epoch]
+        logger.info("Trained in %.1f s, validation loss %.5f in epoch %d", outcome.seconds, loss, best + 1)
