@@ -54,7 +54,7 @@ def scan_files(path: Path) -> list[Path]:
     """The scan files that a path means: itself, in a folder all of them by name, or all that match a
     name with `*`. A product and its patterns, in two files, are one scan. Raises DataError where there
     is none."""
-    if "*" in path.name:
+    if "*" in path.name and not path.exists():
         matching = sorted(path.parent.glob(path.name))
         if not matching:
             raise MissingFileError(str(path), "no file has such a name")

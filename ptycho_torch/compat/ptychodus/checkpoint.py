@@ -15,7 +15,13 @@ from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import replacing
 
 SCHEMA = "ptycho.ptychodus/1"
-FLAT = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig, "inference": InferenceConfig}
+# In the order in which the client takes them apart.
+FLAT = {
+    "data_config": DataConfig,
+    "model_config": ModelConfig,
+    "training_config": TrainingConfig,
+    "inference_config": InferenceConfig,
+}
 _HINT = "give the .ckpt of a training with this package"
 
 

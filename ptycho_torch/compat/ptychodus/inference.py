@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +18,7 @@ from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.data.readers import CENTRE, dataset_of
 from ptycho_torch.errors import DataError
 from ptycho_torch.metrics import r_factor
-from ptycho_torch.records import Canvas
+from ptycho_torch.predict import on_array
 
 logger = logging.getLogger(__name__)
 NAME = Path("scan")
@@ -41,7 +40,7 @@ class InferenceEngine:
 
 
 def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDArray[np.complex64]:
-    """Network, stitching, refinement; then the array that the client has the object on."""
+    """Network, stitching, refinement; then the array on which the client has the object."""
     scan = _found(arrays)
     sizes = {"n_patterns": scan.count, "n_pixels": scan.frame[0], "probe_modes": arrays.probe.shape[0]}
     facts = DatasetFacts(name=str(NAME), nphotons=None, **sizes)
@@ -56,7 +55,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     fit = r_factor(solved.dataset, solved.canvas)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
     shape = object_shape(arrays.position_yx, trained.bundle.record["object_shapes"], scan.frame[0])
-    return placed(solved.canvas, shape)
+    return on_array(solved.canvas, shape)
 
 
 def _found(arrays: Arrays) -> RawScan:
@@ -97,25 +96,3 @@ def object_shape(
                 "the result may lie up to half a step beside it. Reconstruct all positions."
             )
     return int(nearest[0]), int(nearest[1])
-
-
-def placed(canvas: Canvas, shape: tuple[int, int]) -> NDArray[np.complex64]:
-    """The canvas on the client's array `(H, W)`; where no light fell, vacuum: the mean modulus and
-    phase of what was seen."""
-    lit = canvas.illumination > 0
-    seen = canvas.object[lit]
-    level = np.abs(seen).mean() * np.exp(1j * np.angle(seen.mean()))
-    whole = np.full(shape, level, np.complex64)
-    source = attrs.evolve(canvas, object=np.where(lit, canvas.object, np.complex64(level)))
-    into, out_of = zip(
-        *(_overlap(o, n, m) for o, n, m in zip(canvas.origin_yx, source.object.shape, shape, strict=True)),
-        strict=True,
-    )
-    whole[into] = source.object[out_of]
-    return whole
-
-
-def _overlap(origin: int, length: int, whole: int) -> tuple[slice, slice]:
-    """Where an axis of `length` px that starts at `origin` lies on one of `whole` px, and its part."""
-    start, stop = max(origin, 0), min(origin + length, whole)
-    return slice(start, stop), slice(start - origin, stop - origin)

@@ -50,25 +50,21 @@ class ConfigManager:
     @property
     def flats(self) -> dict[str, Any]:
         """Those that a model file keeps, by name."""
-        return {name: getattr(self, f"{name}_config") for name in FLAT}
+        return {name: getattr(self, name) for name in FLAT}
 
     @classmethod
     def from_loaded_model(cls, ptycho_model: "PtychoModel") -> "ConfigManager":
         """The configs that a model was loaded with."""
-        return cls(**{f"{name}_config": one for name, one in ptycho_model.flats.items()})
+        return cls(**ptycho_model.flats)
 
     def validate_arch_compatibility(self, ptycho_model: "PtychoModel") -> None:
         """ValueError where what decides the network is not what the model was trained with."""
         _, trained = ptycho_model.loaded
-        for name in ("data", "model"):
+        for name in ("data_config", "model_config"):
             ours, theirs = attrs.asdict(self.flats[name]), attrs.asdict(trained[name])
-            other = [
-                f"{key} is {ours[key]!r}, was {theirs[key]!r}" for key in ours if ours[key] != theirs[key]
-            ]
+            other = [f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in ours if ours[key] != theirs[key]]
             if other:
-                raise ValueError(
-                    f"the model was trained with other settings: {'; '.join(other)}. Train again"
-                )
+                raise ValueError(f"the model was trained with {'; '.join(other)}: train again")
 
 
 class PtychoPINN_Lightning:  # noqa: N801 - the client's name for it
@@ -91,12 +87,12 @@ class PtychoModel:
     """A model with the flat configs that it is used with."""
 
     def __init__(self, **configs: Any) -> None:
-        self.flats = {name: configs[f"{name}_config"] for name in FLAT}
+        self.flats = {name: configs[name] for name in FLAT}
         self.model = PtychoPINN_Lightning()
 
     @classmethod
     def _new_model(cls, model: type[PtychoPINN_Lightning], config_manager: ConfigManager) -> "PtychoModel":
-        made = cls(**{f"{name}_config": one for name, one in config_manager.flats.items()})
+        made = cls(**config_manager.flats)
         made.model = model()
         return made
 
@@ -174,22 +170,24 @@ def _object_shapes(setup: TrainingSetup) -> list[tuple[int, ...]]:
     return [read_small(*place).shape[-2:] for place in places if place is not None]
 
 
+@attrs.frozen(eq=False)
 class Trainer:
-    """A training that is ready to start; `_trainer` is Lightning's, to which callbacks may be added."""
+    """A training that is ready to start."""
 
-    def __init__(self, session: Session, data: TrainingData, seed: int, loading_s: float) -> None:
-        self.session, self.data, self.seed, self.loading_s = session, data, seed, loading_s
-        self._trainer = session.trainer
-        self.loader: PtychoDataLoader
-        self.model: PtychoModel
+    model: PtychoModel
+    loader: PtychoDataLoader
+    session: Session
+    data: TrainingData
+    seed: int
+    loading_s: float
+
+    @property
+    def _trainer(self) -> Any:
+        """Lightning's trainer, to which callbacks may be added."""
+        return self.session.trainer
 
     @classmethod
-    def _from_lightning(
-        cls,
-        model: PtychoModel,
-        dataloader: PtychoDataLoader,
-        **_: Any,
-    ) -> "Trainer":
+    def _from_lightning(cls, model: PtychoModel, dataloader: PtychoDataLoader, **_: Any) -> "Trainer":
         """Read the scans and build network and trainer. The caller's process is the first of several."""
         start = time.perf_counter()
         setup = dataloader.configs.config
@@ -199,13 +197,9 @@ class Trainer:
         data = training_data(setup, seed)
         folder = writable_folder(setup.training.output_dir)
         place = None if world == 1 else Place(0, world, free_port())
-        network = fresh_model(setup, data, seed)
-        session = prepare(
-            network, setup, data.training, data.validation, seed=seed, folder=folder, place=place
-        )
-        made = cls(session, data, seed, time.perf_counter() - start)
-        made.loader, made.model = dataloader, model
-        return made
+        sets = (data.training, data.validation)
+        session = prepare(fresh_model(setup, data, seed), setup, *sets, seed=seed, folder=folder, place=place)
+        return cls(model, dataloader, session, data, seed, time.perf_counter() - start)
 
     def train(self, **_: Any) -> None:
         """Train, then write `checkpoints/best-checkpoint.ckpt` into the folder of the run."""
@@ -218,11 +212,11 @@ class Trainer:
         derivation = dump_derivation(self.loader.configs)
         record = {**training_record(made, self.seed), "object_shapes": _object_shapes(setup)}
         bundle = Bundle(setup, session.model.state_dict(), derivation, record)
-        run_dir = self.loader.output_dir
-        checkpoints = writable_folder(run_dir / "checkpoints")
-        write_json(writable_folder(run_dir / "configs") / "config.json", {"training": derivation})
+        configs, checkpoints = (
+            writable_folder(self.loader.output_dir / name) for name in ("configs", "checkpoints")
+        )
+        write_json(configs / "config.json", {"training": derivation})
         write_checkpoint(checkpoints / "best-checkpoint.ckpt", bundle, self.model.flats)
-        self.model.model.trained = Trained(session.model, setup, bundle)
-        self.model.model.flats = self.model.flats
+        self.model.model = PtychoPINN_Lightning(Trained(session.model, setup, bundle), self.model.flats)
         best, loss = outcome.kept_epoch, outcome.history["val_loss"][outcome.kept_epoch]
         logger.info("Trained in %.1f s, validation loss %.5f in epoch %d", outcome.seconds, loss, best + 1)
