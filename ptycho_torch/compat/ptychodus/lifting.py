@@ -55,6 +55,7 @@ REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = MappingProxyType(
         "amp_activation": (("silu",), _ONE_NETWORK),
         "probe_big": ((True,), "the network draws the whole patch always"),
         "pad_eval": ((True,), _WHOLE),
+        "orchestrator": (("Lightning", "Mlflow"), "training has one route, a logger is no choice here"),
         "window": ((0, 20), _WHOLE + "; a border of it cannot be left out"),
     }
 )
