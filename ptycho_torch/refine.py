@@ -17,10 +17,10 @@ from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.physics.coarse import Equations, correction, equations, hats, moments
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, power, shift_probe
 from ptycho_torch.physics.update import mean_slope, phase_ramp, photon_intensity, probe_change, wave_change
+from ptycho_torch.physics.windows import Corners, add, check_inside, clear, read
 from ptycho_torch.records import Scan
 
 Progress = Callable[[int], object]
-Corners = list[list[int]]
 
 SMOOTHNESS = 0.1
 NODES_PER_PATCH = 4
@@ -29,6 +29,7 @@ SAMPLED_BATCHES = 4
 CACHE_BYTES = 512 * 2**20
 PHOTON_SAMPLE = 64
 PROBE_FROM_PASS = 2
+MOMENTUM = 0.5
 
 
 @attrs.frozen(eq=False)
@@ -85,14 +86,15 @@ def _probe_in(options: RefineOptions, number: int) -> bool:
 
 class _Batch(NamedTuple):
     """Patterns that are updated together: rows of the scan, the corners of their patches on the
-    canvas, amplitudes `(B, N, N)`, shifted probes and what turns a change of their waves into one
-    of the object, both `(B, P, N, N)`."""
+    canvas, amplitudes `(B, N, N)` and the sum of their squares, shifted probes and what turns a change
+    of their waves into one of the object, both `(B, P, N, N)`."""
 
     rows: Tensor
     corners: Corners
     amplitude: Tensor
     probes: Tensor
     steps: Tensor
+    energy: float
 
 
 class _Work:
@@ -114,13 +116,14 @@ class _Work:
         self.probe = scan.probe.to(device, copy=True)
         self.side = scan.probe.shape[-1]
         self.corner_yx = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
-        _check_inside(self.corner_yx, self.side, self.object.shape)
+        check_inside(self.corner_yx, self.side, self.object.shape)
         count = len(self.corner_yx)
         order = torch.from_numpy(rng.permutation(count))
         batches = -(-count // options.batch)
         self.rows = [order[number::batches] for number in range(batches)]
         self.photon = photon_intensity(scan.amplitude[order[:PHOTON_SAMPLE].sort().values])
         self.slope = mean_slope(self.probe)
+        self.velocity = torch.zeros_like(self.probe)
         self.history: list[float] = []
         self.window = torch.zeros_like(self.object.real)
         per_pattern = self.side**2 * (16 * len(self.probe) + 4)
@@ -142,13 +145,13 @@ class _Work:
         probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
         corners: Corners = self.corner_yx[rows].tolist()
         light = mode_sum_intensity(probes)
-        _add(self.window, light, corners)
-        lit = _cut(self.window, corners, self.side)
-        _zero(self.window, corners, self.side)
+        add(self.window, light, corners)
+        lit = read(self.window, corners, self.side)
+        clear(self.window, corners, self.side)
         alpha = self.options.alpha
         floor = (1 - alpha) * float(light.max()) + alpha * lit
         steps = probes.conj() / torch.maximum(lit, floor).unsqueeze(1)
-        return _Batch(rows, corners, amplitude, probes, steps)
+        return _Batch(rows, corners, amplitude, probes, steps, float(amplitude.square().sum()))
 
     def _batches(self) -> Iterator[_Batch]:
         """All batches in a random order."""
@@ -161,7 +164,7 @@ class _Work:
         summed, light = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
         probe_sum, object_light = torch.zeros_like(self.probe), torch.zeros_like(self.probe[0].real)
         for batch in self._batches():
-            patches = _cut(self.object, batch.corners, self.side)
+            patches = read(self.object, batch.corners, self.side)
             change, lost = wave_change(
                 exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.good
             )
@@ -171,12 +174,12 @@ class _Work:
                 probe_sum += back
                 object_light += seen
             if together:
-                _add(summed, (change * batch.probes.conj()).sum(1), batch.corners)
-                _add(light, mode_sum_intensity(batch.probes), batch.corners)
+                add(summed, _over_modes(change * batch.probes.conj()), batch.corners)
+                add(light, mode_sum_intensity(batch.probes), batch.corners)
             else:
-                _add(self.object, change.mul_(batch.steps).sum(1), batch.corners)
+                add(self.object, _over_modes(change.mul_(batch.steps)), batch.corners)
             misfit += lost
-            total += float(batch.amplitude.square().sum())
+            total += batch.energy
             progress(len(batch.rows))
         if together:
             floor = float(mode_sum_intensity(self.probe).max())
@@ -186,8 +189,9 @@ class _Work:
         self.history.append(misfit / total)
 
     def _follow(self, change: Tensor) -> None:
-        """Change the probe, and keep its power and mean slope."""
-        probe = self.probe + change
+        """Change the probe, with momentum, and keep its power and mean slope."""
+        self.velocity = MOMENTUM * self.velocity + change
+        probe = self.probe + self.velocity
         scale = self.side / float(power(probe).sum().sqrt())
         drift = mean_slope(probe) - self.slope
         self.probe = probe * scale * phase_ramp(self.side, self.side, -drift)
@@ -207,7 +211,7 @@ class _Work:
         parts: list[Equations] = []
         for number in range(len(self.rows)):
             batch = self._batch(number)
-            _add(light, mode_sum_intensity(batch.probes), batch.corners)
+            add(light, mode_sum_intensity(batch.probes), batch.corners)
             waves = self._waves(batch)
             residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
             if self.good is not None:
@@ -224,7 +228,7 @@ class _Work:
         return kept
 
     def _waves(self, batch: _Batch) -> Tensor:
-        return exit_waves(_cut(self.object, batch.corners, self.side), batch.probes)
+        return exit_waves(read(self.object, batch.corners, self.side), batch.probes)
 
     def _sampled_misfit(self) -> float:
         misfit = 0.0
@@ -237,26 +241,5 @@ class _Work:
         return misfit
 
 
-def _cut(canvas: Tensor, corners: Corners, side: int) -> Tensor:
-    return torch.stack([canvas[y : y + side, x : x + side] for y, x in corners])
-
-
-def _add(canvas: Tensor, patches: Tensor, corners: Corners) -> None:
-    side = patches.shape[-1]
-    for (y, x), patch in zip(corners, patches.unbind(), strict=True):
-        canvas[y : y + side, x : x + side] += patch
-
-
-def _zero(canvas: Tensor, corners: Corners, side: int) -> None:
-    for y, x in corners:
-        canvas[y : y + side, x : x + side] = 0
-
-
-def _check_inside(corner_yx: Tensor, side: int, shape: torch.Size) -> None:
-    low, high = corner_yx.amin(0).tolist(), (corner_yx.amax(0) + side).tolist()
-    if min(low) < 0 or high[0] > shape[0] or high[1] > shape[1]:
-        msg = (
-            f"patches of {side} px from {low} to {high} (y, x) do not fit an object of {tuple(shape)} px: "
-            "stitch the object from the same scan"
-        )
-        raise ValueError(msg)
+def _over_modes(waves: Tensor) -> Tensor:
+    return waves.squeeze(1) if waves.shape[1] == 1 else waves.sum(1)

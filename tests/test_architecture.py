@@ -62,6 +62,7 @@ ORDER = {
         "physics.varpro",
         "physics.coarse",
         "physics.update",
+        "physics.windows",
         "physics.simulate",
         "nets.unet",
         "nets.primed",

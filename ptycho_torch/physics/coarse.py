@@ -84,9 +84,10 @@ def equations(waves: Tensor, missing: Tensor, corner_yx: Tensor, basis: Hats) ->
     Each is divided by the square root of the light of its pattern, which is its Poisson noise.
     """
     place = corner_yx % basis.spacing
-    value_y, value_x = basis.values[place[:, 0]], basis.values[place[:, 1]]
-    step_y, step_x = basis.steps[place[:, 0]], basis.steps[place[:, 1]]
     light = mode_sum_intensity(waves)
+    values, steps = basis.values.to(light.dtype), basis.steps.to(light.dtype)
+    value_y, value_x = values[place[:, 0]], values[place[:, 1]]
+    step_y, step_x = steps[place[:, 0]], steps[place[:, 1]]
     rows = [
         value_y.mT @ (2 * light) @ value_x,
         step_y.mT @ _overlap(waves, -2) @ value_x,

@@ -1,0 +1,125 @@
+"""What refinement makes of a flat object and of a network's object, pass by pass.
+
+    python benchmarks/refine.py [--start reconstruction.npz] [--star tests/data/siemens_star_64.npz] \
+        [--photons 6e5] [--passes 1 2 3 4 6 8] [--threads 1] [--seed 2] [--probe]
+
+The simulated object is the unseen one of simulated_pair.py (1,764 patterns of 64x64; seed 2 is the
+one that its seed 0 reconstructs); `--start` is the `reconstruction.npz` of a network for exactly that
+scan (`--save` writes the scan, to give it to one). Seconds are the best of three runs and include
+everything but reading.
+Prints a row a run and one JSON line at the end.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ptycho_config.schema.refine import RefineOptions
+from ptycho_torch.data.readers import read_scan
+from ptycho_torch.data.scan import normalise
+from ptycho_torch.data.writers import write_scan
+from ptycho_torch.metrics import contrast_and_detail, r_factor, scanned_region
+from ptycho_torch.physics.simulate import natural_object, simulate_scan
+from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.refine import Refined, refine
+
+REPEATS = 3
+
+
+def flat_start(scan: Scan) -> Canvas:
+    """Ones over all patches, in the units of the dataset."""
+    side = scan.probe.shape[-1]
+    low = scan.centre_yx.amin(0) - side // 2
+    height, width = (scan.centre_yx.amax(0) - side // 2 + side - low).tolist()
+    ones = np.full((height, width), scan.object_scale, np.complex64)
+    return Canvas(ones, np.zeros((height, width), np.float32), tuple(low.tolist()))
+
+
+def timed(scan: Scan, start: Canvas, options: RefineOptions) -> tuple[float, Refined]:
+    best, object_ = float("inf"), torch.from_numpy(start.object / np.float32(scan.object_scale))
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        found = refine(
+            scan,
+            object_,
+            start.origin_yx,
+            options,
+            rng=np.random.default_rng(0),
+            device=torch.device("cpu"),
+        )
+        best = min(best, time.perf_counter() - begun)
+    return best, found
+
+
+def figures(
+    dataset: Dataset, scan: Scan, start: Canvas, found: Refined, truth: NDArray[Any] | None
+) -> dict[str, float]:
+    """R, and contrast and detail where there is a truth."""
+    norm = float(np.linalg.norm(dataset.probe)) / scan.probe.shape[-1]
+    seen = attrs.evolve(dataset, probe=found.probe.numpy() * np.float32(norm))
+    canvas = attrs.evolve(start, object=found.object.numpy() * np.float32(scan.object_scale))
+    row = {"R": round(r_factor(seen, canvas), 5)}
+    if truth is not None:
+        rows, columns = scanned_region(dataset, canvas)
+        y, x = canvas.origin_yx
+        known = truth[rows.start + y : rows.stop + y, columns.start + x : columns.stop + x]
+        contrast, detail = contrast_and_detail(canvas.object[rows, columns], known)
+        row |= {"contrast": round(contrast, 4), "detail": round(detail, 4)}
+    return row
+
+
+def table(
+    label: str, dataset: Dataset, start: Canvas | None, truth: NDArray[Any] | None, asked: argparse.Namespace
+) -> list[dict[str, Any]]:
+    scan = normalise(dataset)
+    begin = flat_start(scan) if start is None else start
+    rows = []
+    for passes in (0, *asked.passes):
+        options = RefineOptions(passes=passes, refine_probe=asked.probe)
+        seconds, found = timed(scan, begin, options)
+        quality = figures(dataset, scan, begin, found, truth)
+        rows.append({"scan": label, "passes": passes, "s": round(seconds, 2), **quality})
+        print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+    return rows
+
+
+def read_start(path: Path) -> Canvas:
+    with np.load(path, allow_pickle=False) as arrays:
+        object_, origin = arrays["object"], arrays["origin_px"]
+    return Canvas(object_, np.zeros(object_.shape, np.float32), tuple(origin.tolist()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--star", type=Path, default=Path("tests/data/siemens_star_64.npz"))
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--photons", type=float, default=6e5)
+    parser.add_argument("--passes", nargs="+", type=int, default=[1, 2, 3, 4, 6, 8])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--probe", action="store_true")
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    unseen = simulate_scan(natural_object("coffee", "chelsea", 320), seed=asked.seed, photons=asked.photons)
+    if asked.save is not None:
+        write_scan(asked.save, unseen)
+    dataset = Dataset("unseen", unseen.counts, unseen.position_yx, unseen.probe)
+    rows = table("simulated, flat", dataset, None, unseen.truth, asked)
+    if asked.start is not None:
+        rows += table("simulated, network", dataset, read_start(asked.start), unseen.truth, asked)
+    rows += table("star, flat", read_scan(asked.star, "count_intensity"), None, None, asked)
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
