@@ -205,7 +205,7 @@ class Trainer:
         """Train, then write `checkpoints/best-checkpoint.ckpt` into the folder of the run."""
         session, setup, place = self.session, self.session.setup, self.session.place
         world, port = (1, None) if place is None else (place.world, place.port)
-        logger.info("Training on %d groups, %d epochs", len(self.data.training), setup.training.nepochs)
+        logger.info("Training on %d groups, %d epochs", len(self.data.training), session.trainer.max_epochs)
         with other_ranks(setup, self.seed, world, resume=False, port=port):
             outcome = run(session)
         made = Fitted(session.model, self.data, outcome, self.loading_s)

@@ -26,6 +26,7 @@ from tests.contracts.ptychodus.client import (
 from tests.contracts.ptychodus.scans import Known, known_scan
 
 ROOT = Path(__file__).parents[3]
+EPOCHS = 5
 
 
 @pytest.fixture(scope="module")
@@ -49,20 +50,20 @@ def trained(
     workplace: Path,  # noqa: ARG001 - the child starts there
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[TrainOutput, Any, Path]:
-    """A training with every setting untouched, through the client's child process."""
-    client, folder = reconstructor(), tmp_path_factory.mktemp("same")
+    """A training with every setting but the epochs untouched, through the client's child process."""
+    client, folder = reconstructor(epochs=EPOCHS), tmp_path_factory.mktemp("same")
     client.export_training_data(folder / "training.npz", scan.given)
     (output,) = client.train(folder, folder)
     return output, client, folder
 
 
 def test_untouched_settings_train_and_report_every_epoch(trained: tuple[TrainOutput, Any, Path]) -> None:
-    """50 epochs on a machine without a GPU; training and validation loss of each reach the client."""
+    """On a machine without a GPU; training and validation loss of each reach the client."""
     output, _, _ = trained
     for losses in (output.training_loss, output.validation_loss):
-        assert [loss.epoch for loss in losses] == list(range(50))
+        assert [loss.epoch for loss in losses] == list(range(EPOCHS))
         assert np.isfinite([loss.value for loss in losses]).all()
-    assert output.progress == 50
+    assert output.progress == EPOCHS
     assert output.training_loss[-1].value < output.training_loss[0].value
 
 
