@@ -140,8 +140,10 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
         >> at(c.execution.inference_batch_size).put(
             trained.execution.inference_batch_size or trained.training.batch_size
         )
+        >> at(c.torch.data.position_origin).put(trained.torch.data.position_origin)
         >> at(c.torch.scale).put(trained.torch.scale)
         >> at(c.torch.stitch).put(trained.torch.stitch)
+        >> at(c.torch.refine).put(trained.torch.refine)
     )
     decided = layer("bundle", network, fixed=True) >> suggested
     return layer("bundle", located(decided, where))

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
@@ -15,6 +16,7 @@ from ptycho_config import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset
 from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_object, draw_patches, picture
+from ptycho_torch.files import replacing
 from ptycho_torch.predict import reconstruct_scan
 
 
@@ -65,6 +67,17 @@ class EpochRecord(Callback):
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints that are complete or not there: written beside their place, then renamed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002 - Lightning passes it
+        """Write a checkpoint."""
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(place) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 class ReconstructionLog(Callback):

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ptycho_config import StitchOptions
@@ -190,3 +191,17 @@ def padded(canvas: Canvas, border: int) -> Canvas:
     object_ = np.pad(canvas.object, border, constant_values=np.complex64(level))
     y, x = canvas.origin_yx
     return Canvas(object_, np.pad(canvas.illumination, border), (y - border, x - border))
+
+
+def on_array(canvas: Canvas, shape: tuple[int, int]) -> NDArray[np.complex64]:
+    """The canvas on an array `(H, W)` whose `[0, 0]` is object pixel (0, 0); where no light fell,
+    vacuum of the mean modulus and phase of what was seen."""
+    lit = canvas.illumination > 0
+    seen = canvas.object[lit]
+    level = np.complex64(np.abs(seen).mean() * np.exp(1j * np.angle(seen.mean()))) if seen.size else 1.0
+    whole = np.full(shape, level, np.complex64)
+    edges = list(zip(canvas.origin_yx, canvas.object.shape, shape, strict=True))
+    into = tuple(slice(max(start, 0), min(start + length, size)) for start, length, size in edges)
+    part = tuple(slice(i.start - o, i.stop - o) for i, o in zip(into, canvas.origin_yx, strict=True))
+    whole[into] = np.where(lit, canvas.object, level)[part]
+    return whole

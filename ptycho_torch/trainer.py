@@ -24,7 +24,7 @@ from ptycho_torch.data.batches import BatchSampler, Share
 from ptycho_torch.data.joint import Clusters, JointDataset, JointSampler, parts_of, shared
 from ptycho_torch.errors import DataError, DivergedError, MissingFileError
 from ptycho_torch.fine_tuning import FineTuneStage, fine_tuning_plan
-from ptycho_torch.lightning_callbacks import EpochRecord, ReconstructionLog
+from ptycho_torch.lightning_callbacks import EpochRecord, ReconstructionLog, WholeFiles
 from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.lightning_ranks import Place, PlacedDDP, PlacedEnvironment, launched_outside
 from ptycho_torch.nets.parts import parameters_by_part
@@ -334,6 +334,7 @@ def _trainer(
         logger=_logger(setup, folder),
         callbacks=callbacks,
         enable_checkpointing=execution.enable_checkpointing,
+        plugins=[WholeFiles()],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

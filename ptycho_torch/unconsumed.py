@@ -60,6 +60,7 @@ READ_AT_INFERENCE = frozenset(
         "execution.inference_batch_size",
         "execution.middle_trim",
         "execution.pad_eval",
+        "torch.data.position_origin",
         "torch.record.log_patch_stats",
         "torch.record.patch_stats_limit",
     }
@@ -72,6 +73,7 @@ _READ_GROUPS = (
     "torch.forward",
     "torch.grouping",
     "torch.scale",
+    "torch.refine",
     "torch.stitch",
 )
 # Layers that follow from the run itself: nobody asked for what they set.

@@ -50,8 +50,6 @@ ORDER = {
         "",
         "errors",
         "unconsumed",
-        "config_params",
-        "config_bridge",
         "records",
         "physics",
         "physics.diffraction",
@@ -158,6 +156,18 @@ ORDER = {
         "train",
         "inference",
         "cli.main",
+        "compat",
+        "compat.ptychodus",
+        "compat.ptychodus.settings",
+        "compat.ptychodus.lifting",
+        "compat.ptychodus.checkpoint",
+        "compat.ptychodus.training",
+        "compat.ptychodus.inference",
+        "config_params",
+        "config_bridge",
+        "lightning_utils",
+        "model",
+        "api.base_api",
     ],
 }
 PURE = {
@@ -249,6 +259,8 @@ def test_the_legacy_dict_is_written_at_the_boundary_only() -> None:
     assert sorted(callers) == [
         "api.inference",
         "api.training",
+        "compat.ptychodus.inference",
+        "compat.ptychodus.training",
         "config_factory",
         "workflows.backend_selector",
     ]

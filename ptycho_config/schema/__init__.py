@@ -8,6 +8,7 @@ from ptycho_config.schema.grouping import FourQuadrant, GroupingOptions, MinDist
 from ptycho_config.schema.inference import InferenceConfig
 from ptycho_config.schema.model import ModelConfig
 from ptycho_config.schema.networks import Cnn, Ffno, Fno, FnoVanilla, Network, NeuralopUno, Primed
+from ptycho_config.schema.refine import RefineOptions
 from ptycho_config.schema.setup import InferenceSetup, TrainingSetup
 from ptycho_config.schema.torch_options import (
     DataOptions,
@@ -45,6 +46,7 @@ __all__ = [
     "PyTorchExecutionConfig",
     "RecordOptions",
     "RectangularScaled",
+    "RefineOptions",
     "RegularisationOptions",
     "ScaleOptions",
     "StageOptions",

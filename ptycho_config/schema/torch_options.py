@@ -10,6 +10,7 @@ from ptycho_config.schema.fine_tuning import FineTuneOptions
 from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
 from ptycho_config.schema.grouping import GroupingOptions
 from ptycho_config.schema.networks import Cnn, Network
+from ptycho_config.schema.refine import RefineOptions
 
 ObjectTerm = Literal["Total_Variation", "Mean_Deviation"] | None
 
@@ -23,6 +24,11 @@ class DataOptions:
     )
     phase_subtraction: bool = field(
         default=True, doc="subtract the mean phase of the object's centre from labels (supervised)"
+    )
+    position_origin: Literal["corner", "centre"] = field(
+        default="corner",
+        doc="where in the first object pixel position 0 of an NPZ scan lies: its corner, so that a patch of "
+        "N px around x starts at pixel x - N/2, or its centre, as ptychodus counts",
     )
 
 
@@ -128,4 +134,5 @@ class TorchOptions:
     stages: StageOptions = field(default=StageOptions(), doc="staged schedules and fine-tuning")
     fine_tune: FineTuneOptions = field(default=FineTuneOptions(), doc="staged fine-tuning")
     stitch: StitchOptions = field(default=StitchOptions(), doc="stitching")
+    refine: RefineOptions = field(default=RefineOptions(), doc="improving the stitched object")
     record: RecordOptions = field(default=RecordOptions(), doc="what is written down")

@@ -127,7 +127,7 @@ class FlatModelConfig:
     probe_mask_tensor: Any = gone(None, "an array is no option: use probe_mask with sigma and diameter")
     probe_mask_sigma: float = flat(1.0, "run.model.probe_mask_sigma")
     probe_mask_diameter: float | None = flat(None, "run.model.probe_mask_diameter")
-    edge_pad: int = gone(10, "had no effect")
+    edge_pad: int = gone(10, "had no effect: patches are as large as the patterns")
     decoder_last_c_outer_fraction: float = flat(0.125, "torch.net.decoder_last_c_outer_fraction")
     decoder_last_amp_channels: int = channels(1, shown=False)
     use_legacy_decoder_channel_override: bool = flat(False, "torch.net.use_legacy_decoder_channel_override")

@@ -82,7 +82,7 @@ def _cut(one: _Grouped, rows: torch.Tensor, frozen: Statistics, setup: TrainingS
 
 def _grouped(path: Path, setup: TrainingSetup, seed: int, fraction: float) -> _Grouped:
     training = setup.training
-    dataset = read_scan(path, setup.torch.scale.domain)
+    dataset = read_scan(path, setup.torch.scale.domain, setup.torch.data.position_origin)
     if training.model.model_type == "supervised":
         centre, _ = split_positions(dataset.position_yx)
         side, subtract = training.model.N, setup.torch.data.phase_subtraction

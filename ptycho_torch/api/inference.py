@@ -36,6 +36,7 @@ from ptycho_torch.predict import PatchStatistics, fit_scales, padded, reconstruc
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.refine import refine
 from ptycho_torch.report import write_report
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -109,27 +110,24 @@ def reconstruct(
     setup = configs.config
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy, delta)
-    dataset = read_scan(test_data_file, setup.torch.scale.domain)
-    scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
-    model, dataset, scan = _with_learned_probe(trained.model, dataset, scan)
-    scan = started(scan, setup.torch)
+    dataset = read_scan(test_data_file, setup.torch.scale.domain, setup.torch.data.position_origin)
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    groups = _groups(dataset, setup, seed)
+    task = task_of(trained, dataset, setup, seed)
     folder = writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
     record = setup.torch.record
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
-    canvas, fitted = _stitched(model, scan, groups, setup, device, patches)
-    stitched = time.perf_counter()
+    solved = solve(task, setup, seed, device, patches)
+    canvas, dataset = solved.canvas, solved.dataset
     metrics = {
         "R": round(r_factor(dataset, canvas), 6),
-        "R_flat": round(r_factor(dataset, flat_canvas(canvas, scan.object_scale)), 6),
-        "patterns": len(groups.unique()),
-        **({"s1": round(fitted[0], 6), "s2": round(fitted[1], 6)} if fitted else {}),
+        "R_flat": round(r_factor(dataset, flat_canvas(canvas, task.scan.object_scale)), 6),
+        "patterns": len(task.groups.unique()),
+        **solved.figures(),
         "object_px": list(canvas.object.shape),
         "origin_px": list(canvas.origin_yx),
         "seed": seed,
-        "seconds": {"loading": round(loaded - start, 2), "predict_and_stitch": round(stitched - loaded, 2)},
+        "seconds": {"loading": round(loaded - start, 2), **solved.seconds},
         "peak_memory_mib": round(peak_memory_mib()),
         "versions": library_versions(),
     }
@@ -139,6 +137,55 @@ def reconstruct(
     if patches.rows:
         write_table(folder / "patch_statistics.csv", patches.rows)
     return Reconstruction(canvas, metrics, configs, folder)
+
+
+@attrs.frozen(eq=False)
+class Task:
+    """A scan that is ready to be shown to a network: patterns in both units, and the groups `(M, C)`."""
+
+    model: Reconstructor
+    dataset: Dataset
+    scan: Scan
+    groups: torch.Tensor
+
+
+@attrs.frozen(eq=False)
+class Solved:
+    """A stitched and refined object, the dataset with the probe that belongs to it, the scales that
+    were fitted, R before each pass of refinement, and the seconds of each step."""
+
+    canvas: Canvas
+    dataset: Dataset
+    scales: tuple[float, float] | None
+    passes: tuple[float, ...]
+    seconds: dict[str, float]
+
+    def figures(self) -> dict[str, Any]:
+        """Scales and passes, as far as there are any, for a table."""
+        scales = zip(("s1", "s2"), self.scales or (), strict=False)
+        passes = {"refine": [round(value, 6) for value in self.passes]} if self.passes else {}
+        return {**{name: round(value, 6) for name, value in scales}, **passes}
+
+
+def task_of(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> Task:
+    """The scan in the units of the network, with the probe that it learned. Raises DataError."""
+    scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
+    model, dataset, scan = _with_learned_probe(trained.model, dataset, scan)
+    return Task(model, dataset, started(scan, setup.torch), _groups(dataset, setup, seed))
+
+
+def solve(
+    task: Task, setup: InferenceSetup, seed: int, device: torch.device, patches: PatchStatistics | None = None
+) -> Solved:
+    """Network, stitching, refinement; writes nothing. `patches` looks at what the network draws."""
+    start = time.perf_counter()
+    canvas, scales = _stitched(task, setup, device, patches or PatchStatistics(0))
+    stitched = time.perf_counter()
+    canvas, dataset, passes = _refined(canvas, task, setup, seed, device)
+    seconds = {"predict_and_stitch": round(stitched - start, 2)}
+    if passes:
+        seconds["refine"] = round(time.perf_counter() - stitched, 2)
+    return Solved(canvas, dataset, scales, passes, seconds)
 
 
 def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
@@ -211,22 +258,17 @@ def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
 
 
 def _stitched(
-    model: Reconstructor,
-    scan: Scan,
-    groups: torch.Tensor,
-    setup: InferenceSetup,
-    device: torch.device,
-    patches: PatchStatistics,
+    task: Task, setup: InferenceSetup, device: torch.device, patches: PatchStatistics
 ) -> tuple[Canvas, tuple[float, float] | None]:
     """The canvas, and the scales that were fitted to it, if that was asked for."""
     execution, stitch = setup.execution, setup.torch.stitch
     assert execution.inference_batch_size is not None
     hidden = None if execution.enable_progress_bar else True
-    with tqdm(total=len(groups), unit="group", desc="inference", disable=hidden) as bar:
+    with tqdm(total=len(task.groups), unit="group", desc="inference", disable=hidden) as bar:
         canvas = reconstruct_scan(
-            model,
-            scan,
-            groups,
+            task.model,
+            task.scan,
+            task.groups,
             batch_size=execution.inference_batch_size,
             stitch=stitch,
             trim=execution.middle_trim,
@@ -237,10 +279,37 @@ def _stitched(
     if not stitch.varpro_scaling:
         return canvas, None
     try:
-        fitted = fit_scales(scan, canvas, execution.inference_batch_size)
+        fitted = fit_scales(task.scan, canvas, execution.inference_batch_size)
     except ValueError as error:
         raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
     return rescaled(canvas, *fitted), fitted
+
+
+def _refined(
+    canvas: Canvas, task: Task, setup: InferenceSetup, seed: int, device: torch.device
+) -> tuple[Canvas, Dataset, tuple[float, ...]]:
+    """The canvas after `torch.refine.passes` passes over the patterns of the scan, the dataset with
+    the probe that belongs to it, and R before each pass; unchanged and empty where there are none."""
+    options, dataset, scan = setup.torch.refine, task.dataset, task.scan
+    if options.passes == 0:
+        return canvas, dataset, ()
+    hidden = None if setup.execution.enable_progress_bar else True
+    total = options.passes * len(scan.centre_yx)
+    with tqdm(total=total, unit="pattern", desc="refinement", disable=hidden) as bar:
+        found = refine(
+            scan,
+            torch.from_numpy(canvas.object) / scan.object_scale,
+            canvas.origin_yx,
+            options,
+            rng=np.random.default_rng(seed),
+            device=device,
+            progress=bar.update,
+            good=scan.good,
+        )
+    object_ = (found.object * scan.object_scale).numpy()
+    if options.refine_probe:
+        dataset = attrs.evolve(dataset, probe=(found.probe / scan.probe_factor).numpy())
+    return attrs.evolve(canvas, object=object_), dataset, found.history
 
 
 def _write(

@@ -39,10 +39,12 @@ def world_size(execution: PyTorchExecutionConfig, device: torch.device) -> int:
 
 
 @contextmanager
-def other_ranks(setup: TrainingSetup, seed: int, world: int, *, resume: bool) -> Iterator[Place | None]:
+def other_ranks(
+    setup: TrainingSetup, seed: int, world: int, *, resume: bool, port: int | None = None
+) -> Iterator[Place | None]:
     """Start ranks 1 to `world - 1` as processes of their own and give the caller its place, None
     where it is alone. They are ended when the block is left with an error, and waited for
-    otherwise. Each computes with its share of the threads.
+    otherwise. Each computes with its share of the threads. port: where they meet, a free one by default.
 
     The others are started by command, not by `multiprocessing`, so nothing of the caller is
     imported or pickled and a caller that may have no child processes of its own kind can call this.
@@ -50,7 +52,7 @@ def other_ranks(setup: TrainingSetup, seed: int, world: int, *, resume: bool) ->
     if world == 1:
         yield None
         return
-    port, threads = _free_port(), torch.get_num_threads()
+    port, threads = port or free_port(), torch.get_num_threads()
     running = [
         _started({"setup": dump(setup), "seed": seed, "resume": resume, "place": [rank, world, port]}, world)
         for rank in range(1, world)
@@ -69,7 +71,8 @@ def other_ranks(setup: TrainingSetup, seed: int, world: int, *, resume: bool) ->
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -60,5 +60,6 @@ INFERENCE: tuple[Flag, ...] = (
     value("execution.inference_batch_size", "--inference-batch-size"),
     value("torch.stitch.patch_weighting", "--patch-weighting"),
     switch("torch.stitch.varpro_scaling", "--varpro-scaling", "true"),
+    value("torch.refine.passes", "--refine-passes"),
     *_model("inference"),
 )

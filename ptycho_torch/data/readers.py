@@ -18,11 +18,14 @@ from ptycho_torch.data.npz import read_arrays
 from ptycho_torch.data.npz_scan import NpzPatterns, open_npz
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
 from ptycho_torch.data.raw import RawScan, checked
-from ptycho_torch.errors import DataError
+from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Dataset
 
 MIN_SPAN_PX, MAX_SPAN_PX = 1e-2, 2**16
 Domain = Literal["count_intensity", "normalized_amplitude"]
+Origin = Literal["corner", "centre"]
+# The centre of a pixel, counted from its corner.
+CENTRE = 0.5
 
 
 def open_scan(path: Path) -> RawScan:
@@ -48,8 +51,14 @@ SUFFIXES = (".npz", ".h5", ".hdf5", ".cxi", ".nxs", ".ptyd")
 
 
 def scan_files(path: Path) -> list[Path]:
-    """The scan files that a path means: itself, or in a folder all of them by name. A product and its
-    patterns, in two files, are one scan. Raises DataError for a folder without any."""
+    """The scan files that a path means: itself, in a folder all of them by name, or all that match a
+    name with `*`. A product and its patterns, in two files, are one scan. Raises DataError where there
+    is none."""
+    if "*" in path.name and not path.exists():
+        matching = sorted(path.parent.glob(path.name))
+        if not matching:
+            raise MissingFileError(str(path), "no file has such a name")
+        return matching
     if not path.is_dir():
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
@@ -79,14 +88,23 @@ def inspect_scans(path: Path) -> DatasetFacts:
     )
 
 
-def read_scan(path: Path, domain: Domain) -> Dataset:
+def read_scan(path: Path, domain: Domain, origin: Origin = "corner") -> Dataset:
     """Read a scan; `domain` says whether its patterns are counts or amplitudes.
 
     Amplitudes are squared. A large scan stays in its file and is read as it is needed, unless it is a
-    compressed NPZ. What is not used of the file is a RuntimeWarning. Raises DataError with the file,
-    the array and the reason.
+    compressed NPZ. What is not used of the file is a RuntimeWarning. `origin`: where in the first pixel
+    position 0 of an NPZ lies; HDF5 files say it themselves. Raises DataError with the file, the array
+    and the reason.
     """
-    scan = checked(open_scan(path))
+    scan = open_scan(path)
+    if origin == "centre" and isinstance(scan.patterns, NpzPatterns):
+        scan = attrs.evolve(scan, position_yx=scan.position_yx + CENTRE)
+    return dataset_of(scan, domain)
+
+
+def dataset_of(scan: RawScan, domain: Domain) -> Dataset:
+    """A scan that was found, as a dataset, its values checked. Raises DataError."""
+    path = checked(scan).path
     _check_type(path, scan.key, scan.patterns.dtype)
     probe, position = _probe(scan), _positions(scan)
     for remark in scan.remarks:

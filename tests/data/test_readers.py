@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ptycho_torch.data.npz_scan import is_legacy_order
-from ptycho_torch.data.readers import inspect_dataset, read_scan
+from ptycho_torch.data.readers import inspect_dataset, read_scan, scan_files
 from ptycho_torch.errors import DataError
 
 REAL = Path(__file__).parent / "siemens_star_64.npz"
@@ -186,3 +186,20 @@ def test_what_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:-200])
     with pytest.raises(DataError):
         read_scan(whole, "count_intensity")
+
+
+def test_positions_may_count_from_the_centre_of_a_pixel(tmp_path: Path) -> None:
+    """As ptychodus does in its NPZ: position 0 is half a pixel from the corner; HDF5 says it itself."""
+    path = _write(tmp_path)
+    corner, centre = (read_scan(path, "count_intensity", origin) for origin in ("corner", "centre"))
+    np.testing.assert_array_equal(centre.position_yx, corner.position_yx + 0.5)
+
+
+def test_a_name_with_a_star_is_all_files_that_match(tmp_path: Path) -> None:
+    """In order; none is an error."""
+    for name in ("b", "a"):
+        np.savez(tmp_path / f"{name}.npz", **_arrays())
+    (tmp_path / "c.h5").touch()
+    assert [path.name for path in scan_files(tmp_path / "*.npz")] == ["a.npz", "b.npz"]
+    with pytest.raises(DataError, match="no file has such a name"):
+        scan_files(tmp_path / "*.cxi")

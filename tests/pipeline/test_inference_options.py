@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from ptycho_config import Sources
-from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct
+from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, train
+from ptycho_torch.predict import on_array
+from tests.pipeline.conftest import SMALL
 
 
 def _reconstruct(trained: TrainingRun, scan: Path, folder: Path, **options: Any) -> Reconstruction:
@@ -56,3 +59,49 @@ def test_the_window_leaves_out_the_border_of_the_pictures_only(
     assert np.array_equal(plain.canvas.object, cropped.canvas.object)
     pictures = [imread(made.folder / "phase.png") for made in (plain, cropped)]
     assert pictures[0].shape != pictures[1].shape or not np.array_equal(*pictures)
+
+
+def test_refinement_improves_the_fit_pass_by_pass(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """Its history is in the metrics, the last pass is better than the first and than none; the passes
+    of the training setup are what an inference does unless it is told otherwise."""
+    plain = _reconstruct(trained, scan_file, tmp_path / "plain")
+    refined = _reconstruct(trained, scan_file, tmp_path / "refined", torch__refine__passes=5)
+    assert "refine" not in plain.metrics
+    assert len(refined.metrics["refine"]) == 5
+    assert refined.metrics["refine"][-1] < refined.metrics["refine"][0]
+    assert refined.metrics["R"] < 0.5 * plain.metrics["R"]
+    assert set(refined.metrics["seconds"]) == {"loading", "predict_and_stitch", "refine"}
+    setup = Sources(overrides={**SMALL, "torch.refine.passes": 2, "training.nepochs": 1})
+    run = train(scan_file, tmp_path / "model", sources=setup, legacy={})
+    assert len(_reconstruct(run, scan_file, tmp_path / "out").metrics["refine"]) == 2
+
+
+def test_a_refined_probe_is_that_of_the_product(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """And the one that R is computed with."""
+    options = {"torch__refine__passes": 6, "torch__refine__refine_probe": True}
+    fixed = _reconstruct(trained, scan_file, tmp_path / "fixed", torch__refine__passes=6)
+    made = _reconstruct(trained, scan_file, tmp_path / "made", **options)
+    probes = []
+    for run in (fixed, made):
+        with h5py.File(run.folder / "product.h5") as product:
+            probes.append(np.asarray(product["probe"]))
+    assert not np.allclose(*probes)
+    assert made.metrics["R"] < 2 * fixed.metrics["R"]
+
+
+def test_a_scan_is_placed_on_an_array_of_any_size(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """Cut where it is smaller than the canvas, vacuum where no light fell."""
+    canvas = _reconstruct(trained, scan_file, tmp_path / "plain").canvas
+    y, x = canvas.origin_yx
+    height, width = canvas.object.shape
+    whole = on_array(canvas, (y + height + 5, x + width - 3))
+    lit = (canvas.illumination > 0)[:, :-3]
+    np.testing.assert_array_equal(whole[y:-5, x:][lit], canvas.object[:, :-3][lit])
+    level = np.abs(canvas.object[canvas.illumination > 0]).mean()
+    np.testing.assert_allclose(np.abs(whole[-5:]), level, rtol=1e-4)

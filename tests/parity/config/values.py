@@ -14,8 +14,8 @@ from ptycho_config import (
     PyTorchExecutionConfig,
     TrainingConfig,
     create_training_payload,
+    vocabulary,
 )
-from ptycho_torch import config_params as flat
 from ptycho_torch.bundle import Bundle, save_bundle
 
 CLASSES = {
@@ -23,11 +23,11 @@ CLASSES = {
     "canonical.TrainingConfig": TrainingConfig,
     "canonical.InferenceConfig": InferenceConfig,
     "PyTorchExecutionConfig": PyTorchExecutionConfig,
-    "torch.DataConfig": flat.DataConfig,
-    "torch.ModelConfig": flat.ModelConfig,
-    "torch.TrainingConfig": flat.TrainingConfig,
-    "torch.InferenceConfig": flat.InferenceConfig,
-    "torch.DatagenConfig": flat.DatagenConfig,
+    "torch.DataConfig": vocabulary.DataConfig,
+    "torch.ModelConfig": vocabulary.FlatModelConfig,
+    "torch.TrainingConfig": vocabulary.FlatTrainingConfig,
+    "torch.InferenceConfig": vocabulary.FlatInferenceConfig,
+    "torch.DatagenConfig": vocabulary.DatagenConfig,
 }
 NAMES = {cls: name for name, cls in CLASSES.items()}
 

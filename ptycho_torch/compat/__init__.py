@@ -1,0 +1,1 @@
+"""Other programs that use this package under names they know."""

@@ -1,0 +1,1 @@
+"""The plug-in `PtychoPINN-Torch` of ptychodus: its settings, its calls and its model file."""

@@ -1,0 +1,74 @@
+"""The model file of the client: one `.ckpt` that holds all that a reconstruction needs."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from ptycho_config import ConfigError, TrainingSetup, dump, load
+from ptycho_torch.bundle import Bundle
+from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.files import replacing
+
+SCHEMA = "ptycho.ptychodus/1"
+# In the order in which the client takes them apart.
+FLAT = {
+    "data_config": DataConfig,
+    "model_config": ModelConfig,
+    "training_config": TrainingConfig,
+    "inference_config": InferenceConfig,
+}
+_HINT = "give the .ckpt of a training with this package"
+
+
+def write_checkpoint(path: Path, bundle: Bundle, flats: dict[str, Any]) -> None:
+    """Weights on the CPU, configuration, record and the client's fields; complete or not at all."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
+    text = {
+        "schema": SCHEMA,
+        "config": json.dumps(dump(bundle.setup)),
+        "derivation": json.dumps(bundle.derivation),
+        "record": json.dumps(bundle.record),
+        "ptychodus": json.dumps({name: attrs.asdict(one) for name, one in flats.items()}),
+    }
+    with replacing(path) as temporary:
+        torch.save({**text, "state_dict": weights}, temporary)
+
+
+def read_checkpoint(path: Path) -> tuple[Bundle, dict[str, Any]]:
+    """The trained model and the client's fields. Runs nothing of the file. Raises DataError."""
+    if not path.is_file():
+        raise MissingFileError(str(path), "no such file", _HINT)
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
+            raise DataError(str(path), "is no model of this package", _HINT)
+        setup = load(TrainingSetup, json.loads(stored["config"]))
+        derivation, record = json.loads(stored["derivation"]), json.loads(stored["record"])
+        bundle = Bundle(setup, stored["state_dict"], derivation, record)
+        held = json.loads(stored["ptychodus"])
+        flats = {name: cls(**_tuples(held[name])) for name, cls in FLAT.items()}
+    except ConfigError as error:
+        raise DataError(str(path), f"its configuration cannot be read: {error}", _HINT) from None
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(str(path), f"is damaged or foreign: {error}", _HINT) from None
+    return bundle, flats
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples; the fields that are pairs are tuples."""
+    pairs = {name: value for name, value in values.items() if isinstance(value, list) and len(value) == 2}
+    return {**values, **{name: tuple(value) for name, value in pairs.items()}}
+
+
+def find_best_checkpoint(folder: Path | str) -> Path | None:
+    """The newest `best-checkpoint.ckpt` of a run folder, or of a folder of runs; None without one."""
+    found = [
+        *Path(folder).glob("checkpoints/best-checkpoint.ckpt"),
+        *Path(folder).glob("run_*/checkpoints/best-checkpoint.ckpt"),
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)

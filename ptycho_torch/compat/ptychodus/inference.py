@@ -1,0 +1,98 @@
+"""The calls with which ptychodus reconstructs, and the object array that it expects back."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_config import DatasetFacts, InferenceSetup, Sources, create_inference_payload, update_legacy_dict
+from ptycho_config.legacy import legacy_params
+from ptycho_torch.api.boundary import choose_device, seed_or_fresh
+from ptycho_torch.api.inference import Trained, solve, task_of
+from ptycho_torch.compat.ptychodus.lifting import client_layer
+from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
+from ptycho_torch.data.raw import RawScan, mode_stack
+from ptycho_torch.data.readers import CENTRE, dataset_of
+from ptycho_torch.errors import DataError
+from ptycho_torch.metrics import r_factor
+from ptycho_torch.predict import on_array
+
+logger = logging.getLogger(__name__)
+NAME = Path("scan")
+# Pixel numbers closer than this to a whole one are whole.
+WHOLE = 1e-3
+
+
+class InferenceEngine:
+    """Reconstructs scans with a trained model."""
+
+    def __init__(self, config_manager: ConfigManager, ptycho_model: PtychoModel) -> None:
+        self.configs, self.model = config_manager, ptycho_model
+
+    def predict_and_stitch(self, dataloader: PtychoDataLoader) -> NDArray[np.complex64]:
+        """The object `(H, W)` of the scan on the client's own array. Raises DataError or ConfigError."""
+        assert dataloader.arrays is not None
+        trained, _ = self.model.loaded
+        return reconstruct_arrays(trained, dataloader.arrays, self.configs.inference_config)
+
+
+def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDArray[np.complex64]:
+    """Network, stitching, refinement; then the array on which the client has the object."""
+    scan = _found(arrays)
+    sizes = {"n_patterns": scan.count, "n_pixels": scan.frame[0], "probe_modes": arrays.probe.shape[0]}
+    facts = DatasetFacts(name=str(NAME), nphotons=None, **sizes)
+    sources = Sources(config_file=client_layer(InferenceSetup, inference))
+    configs, delta = create_inference_payload(NAME, NAME, trained=trained.setup, facts=facts, sources=sources)
+    setup = configs.config
+    device = choose_device(setup.execution.accelerator)
+    update_legacy_dict(legacy_params, delta)
+    dataset = dataset_of(scan, setup.torch.scale.domain)
+    seed = seed_or_fresh(setup.inference.subsample_seed)
+    solved = solve(task_of(trained, dataset, setup, seed), setup, seed, device)
+    fit = r_factor(solved.dataset, solved.canvas)
+    logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
+    shape = object_shape(arrays.position_yx, trained.bundle.record["object_shapes"], scan.frame[0])
+    return on_array(solved.canvas, shape)
+
+
+def _found(arrays: Arrays) -> RawScan:
+    patterns = np.asarray(arrays.patterns)
+    if patterns.ndim != 3:
+        raise DataError(str(NAME), f"patterns must be (n, N, N), their shape is {patterns.shape}")
+    probe, _ = mode_stack(NAME, "probe", np.asarray(arrays.probe))
+    return RawScan(
+        path=NAME,
+        dialect="memory",
+        key="patterns",
+        patterns=patterns,
+        position_yx=arrays.position_yx + CENTRE,
+        probe=probe,
+    )
+
+
+def object_shape(
+    position_yx: NDArray[np.float64], trained: Sequence[Sequence[int]], side: int
+) -> tuple[int, int]:
+    """`2 m + 1` with m the middle of the scan in pixels, counted from the centre of the first: the
+    client does not say how large its array is, and makes it with its centre there.
+
+    Of a part of a scan that is no whole number. Then it is the array of the scan that was trained
+    on, where there is one that all patches fit; otherwise the nearest number, with a warning.
+    """
+    low, high = position_yx.min(axis=0), position_yx.max(axis=0)
+    exact = low + high + 1
+    nearest = np.round(exact)
+    if np.abs(exact - nearest).max() > WHOLE:
+        reach = high + (side - 1) / 2
+        fitting = {tuple(shape) for shape in trained if (reach <= np.array(shape) - WHOLE).all()}
+        if len(fitting) == 1:
+            nearest = np.array(fitting.pop())
+        else:
+            logger.warning(
+                "The scan is not in the middle of its object array, whose size is not known: "
+                "the result may lie up to half a step beside it. Reconstruct all positions."
+            )
+    return int(nearest[0]), int(nearest[1])
