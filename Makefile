@@ -1,4 +1,5 @@
 # make demo   train on a real scan and reconstruct it; opens nothing, writes outputs/demo
+# make bench  all benchmarks in a quarter of an hour; writes benchmarks/results.md
 # make test   lint, types and the whole test suite
 # make venv   only the environment
 PYTHON ?= python3.11
@@ -11,7 +12,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 DEMO := outputs/demo
 
-.PHONY: venv demo test lint types slow snapshots docs clean
+.PHONY: venv demo test lint types slow bench snapshots docs clean
 
 venv: $(STAMP)
 
@@ -24,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO) --max_epochs 12
-	$(BIN)/ptycho_inference --model_path $(DEMO) --test_data tests/data/siemens_star_64.npz --output_dir $(DEMO)
+	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO)
+	$(BIN)/ptycho_inference --model_path $(DEMO) --test_data tests/data/siemens_star_64.npz --output_dir $(DEMO) --refine-passes 4
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -39,6 +40,9 @@ test: lint types
 
 slow: $(STAMP)
 	$(BIN)/pytest -m slow
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/all.py
 
 snapshots: $(STAMP)
 	$(BIN)/pytest --snapshot-update

@@ -21,7 +21,7 @@ from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
 from ptycho_config.schema.table import table_text
 from ptycho_torch import inference, train
-from ptycho_torch.cli import evaluate, inspect, sweep
+from ptycho_torch.cli import evaluate, inspect, refine, sweep
 from ptycho_torch.cli.common import add_profile_flag, named_profile, parse_arguments, run
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     inference.add_arguments(commands.add_parser("infer", help="reconstruct a scan with a trained network"))
     evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
     inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
+    refine.add_arguments(commands.add_parser("refine", help="improve an object without a network"))
     sweep.add_arguments(commands.add_parser("sweep", help="train every combination of some options"))
     _add_config_commands(commands.add_parser("config", help="look at configurations"))
     completion = commands.add_parser("completion", help="print the completion script of a shell")

@@ -16,6 +16,8 @@ SMALL: dict[str, Any] = {
     "training.batch_size": 8,
     "torch.net.width": 4,
     "torch.net.stages": 1,
+    "training.neighbor_count": 8,
+    "torch.overlap.partners": 6,
 }
 
 

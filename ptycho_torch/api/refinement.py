@@ -1,0 +1,143 @@
+"""`refine_scan`: a scan file, and an object to start from, to a better object; no network."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ptycho_config import Primed, RefineOptions, TorchOptions, dump
+from ptycho_torch.api.boundary import choose_device, peak_memory_mib
+from ptycho_torch.bundle import library_versions
+from ptycho_torch.data.readers import Domain, read_scan
+from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.errors import DataError
+from ptycho_torch.evaluation.read import read_object
+from ptycho_torch.figures import draw_object
+from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.metrics import r_factor
+from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
+from ptycho_torch.product import write_product, write_reconstruction
+from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.refine import refine
+from ptycho_torch.stitch import Stitcher, canvas_of
+
+COARSE = TorchOptions(net=Primed(start="coarse"))
+_CHUNK = 256
+
+
+@attrs.frozen(eq=False)
+class Refinement:
+    """A refined object, its figures of merit, and the folder with all files."""
+
+    canvas: Canvas
+    metrics: dict[str, Any]
+    folder: Path
+
+
+def refine_scan(
+    scan_file: Path | str,
+    output_dir: Path | str,
+    options: RefineOptions,
+    *,
+    start: Path | str | None = None,
+    domain: Domain = "count_intensity",
+    seed: int = 0,
+    accelerator: str = "auto",
+    visible: bool = False,
+) -> Refinement:
+    """Improve an object against the patterns of a scan; write product, pictures and metrics.
+
+    start: a `reconstruction.npz` or `product.h5` of the same scan; without one, the coarse object
+    that totals and centres of mass of the patterns give. Raises ConfigError or DataError before
+    anything is written.
+    """
+    device = choose_device(accelerator)
+    dataset = read_scan(Path(scan_file), domain)
+    scan = normalise(dataset)
+    begun = _coarse(scan) if start is None else _read(Path(start), scan)
+    folder = writable_folder(Path(output_dir))
+    clock = time.perf_counter()
+    total = options.passes * len(scan.centre_yx)
+    with tqdm(total=total, unit="pattern", desc="refinement", disable=None if visible else True) as bar:
+        found = refine(
+            scan,
+            begun,
+            _origin(scan),
+            options,
+            rng=np.random.default_rng(seed),
+            device=device,
+            progress=bar.update,
+            good=scan.good,
+        )
+    seconds = time.perf_counter() - clock
+    if options.refine_probe:
+        dataset = attrs.evolve(dataset, probe=(found.probe / scan.probe_factor).numpy())
+    canvas = Canvas((found.object * scan.object_scale).numpy(), _light(scan), _origin(scan))
+    metrics = {
+        "R": round(r_factor(dataset, canvas), 6),
+        "R_by_pass": [round(value, 6) for value in found.history],
+        "patterns": len(scan.centre_yx),
+        "options": dump(options),
+        "seed": seed,
+        "seconds": {"refine": round(seconds, 2)},
+        "peak_memory_mib": round(peak_memory_mib()),
+        "versions": library_versions(),
+    }
+    _write(folder, dataset, canvas, metrics)
+    return Refinement(canvas, metrics, folder)
+
+
+def _origin(scan: Scan) -> tuple[int, int]:
+    y, x = canvas_of(scan.centre_yx, scan.probe.shape[-1])[0].long().tolist()
+    return y, x
+
+
+def _coarse(scan: Scan) -> torch.Tensor:
+    initial = started(scan, COARSE).initial
+    assert initial is not None
+    return initial
+
+
+def _read(path: Path, scan: Scan) -> torch.Tensor:
+    """The stored object in the units of the scan, vacuum where it has nothing. Raises DataError."""
+    stored = read_object(path)
+    place = stored.scan_origin_yx or stored.origin_yx
+    if place is None or (stored.pixel_m is not None and stored.scan_origin_yx is None):
+        raise DataError(
+            str(path), "does not say where its object lies on the scan", "give a reconstruction.npz"
+        )
+    _, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
+    object_ = np.ones((height, width), np.complex64)
+    top, left = (there - here for there, here in zip(place, _origin(scan), strict=True))
+    rows, columns = _shared(top, stored.values.shape[0], height), _shared(left, stored.values.shape[1], width)
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        raise DataError(str(path), "its object and the scan have no pixel in common")
+    inner = stored.values[
+        rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+    ].astype(np.complex64)
+    object_[rows, columns] = inner / np.float32(scan.object_scale)
+    return torch.from_numpy(object_)
+
+
+def _shared(offset: int, length: int, whole: int) -> slice:
+    return slice(max(0, offset), min(whole, offset + length))
+
+
+def _light(scan: Scan) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The summed illumination of the scan on its canvas."""
+    stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], torch.device("cpu"))
+    for rows in torch.arange(len(scan.centre_yx)).split(_CHUNK):
+        light = mode_sum_intensity(shift_probe(scan.probe, scan.fraction_yx[rows]))
+        stitcher.add(torch.zeros_like(light, dtype=torch.complex64), light, scan.centre_yx[rows])
+    return stitcher.canvas(0.0, 1.0).illumination
+
+
+def _write(folder: Path, dataset: Dataset, canvas: Canvas, metrics: dict[str, Any]) -> None:
+    write_product(folder / "product.h5", dataset, canvas, metrics["R_by_pass"])
+    write_reconstruction(folder / "reconstruction.npz", canvas)
+    write_json(folder / "metrics.json", {"refinement": metrics})
+    draw_object(folder, canvas)

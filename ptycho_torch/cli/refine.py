@@ -1,0 +1,61 @@
+"""`ptycho refine`: improve an object against the patterns of a scan, without a network."""
+
+import argparse
+from pathlib import Path
+
+from ptycho_config import RefineOptions, ScaleOptions, parse
+from ptycho_config.schema import specs
+from ptycho_torch.cli.common import COMMAND_LINE, announce
+
+PASSES = 6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Scan, start, options and where to."""
+    parser.add_argument("scan", type=Path, help="scan with the patterns")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="reconstruction.npz or product.h5 to start from [default: what the patterns give]",
+    )
+    parser.add_argument("--output_dir", type=Path, default=Path("refined"), help="folder for results")
+    parser.add_argument(
+        "--passes", type=int, default=PASSES, help="passes over the patterns [default: %(default)s]"
+    )
+    parser.add_argument("--probe", action="store_true", help="refine the probe too")
+    parser.add_argument(
+        "--measurement-domain",
+        choices=list(ScaleOptions.CONTRACTS),
+        default=specs(ScaleOptions)["domain"].default,
+        help="what the patterns are [default: %(default)s]",
+    )
+    parser.add_argument("--accelerator", default="auto", help="device [default: %(default)s]")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the order of the patterns")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="another option of torch.refine"
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.set_defaults(work=work)
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Refine and say how well the patterns are explained. Raises ConfigError or DataError."""
+    given = [f"passes={arguments.passes}", *(["refine_probe=true"] if arguments.probe else ())]
+    options = parse(RefineOptions, [*given, *arguments.set], COMMAND_LINE)(RefineOptions())
+    announce(arguments)
+    from ptycho_torch.api.refinement import refine_scan
+
+    made = refine_scan(
+        arguments.scan,
+        arguments.output_dir,
+        options,
+        start=arguments.start,
+        domain=arguments.measurement_domain,
+        seed=arguments.seed,
+        accelerator=arguments.accelerator,
+        visible=not arguments.quiet,
+    )
+    metrics, seconds = made.metrics, made.metrics["seconds"]["refine"]
+    print(f"refined {metrics['patterns']} patterns in {seconds:.1f} s; R = {metrics['R']:.4f}")
+    print(f"open {made.folder / 'phase.png'}")
