@@ -16,7 +16,7 @@ SMALL: dict[str, Any] = {
     "training.batch_size": 8,
     "torch.net.width": 4,
     "torch.net.stages": 1,
-    "training.neighbor_count": 8,
+    "training.neighbor_count": 12,
     "torch.overlap.partners": 6,
 }
 

@@ -134,7 +134,7 @@ def test_inference_writes_the_legacy_dict_once_and_before_data(
         {"training.model.gridsize": 2, "torch.overlap.partners": 0, "torch.overlap.weight": 0.0},
         {"training.model.gridsize": 2, "training.model.object_big": False},
         {"training.torch_loss_mode": "mae"},
-        {"training.optimizer": "sgd", "execution.learning_rate": 1e-4},
+        {"training.optimizer": "sgd", "execution.learning_rate": 1e-2},
         {"training.optimizer": "adam", "training.scheduler": "ReduceLROnPlateau"},
         {"training.scheduler": "Exponential", "execution.accum_steps": 2},
         {"training.gradient_clip_algorithm": "value", "execution.logger_backend": None},
