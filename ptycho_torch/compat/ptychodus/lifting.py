@@ -25,16 +25,19 @@ RECOMMENDED = (
     PROFILES["primed"]
     >> at(_c.torch.data.position_origin).put("centre")
     >> at(_c.torch.refine.passes).put(REFINE_PASSES)
-    >> at(_c.execution.inference_batch_size).put(64)
 )
 
 # Where the client's default is not that of the flat class.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {"N": 128, "strategy": "ddp_spawn", "orchestrator": "Lightning", "probe_mask": None}
 )
-ALWAYS = frozenset({"epochs", "batch_size", "mode", "n_devices", "refine_passes"})
+ALWAYS = frozenset(
+    {"run.nepochs", "run.batch_size", "run.model.model_type", "execution.devices", "torch.refine.passes"}
+)
 # Channels of the network at its finest level over n_filters_scale, 2 by default.
 WIDTH = 8
+# Patterns that are seen together while training: a group, or a pattern with its neighbours.
+CLUSTER = 4
 # Fields with another path here, and fields whose path nothing of this network reads.
 OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -77,7 +80,8 @@ def _steps(root: type, one: Any, problems: list[Problem]) -> Iterator[Step]:
     known, plain = dict(leaves(root)), type(one)()
     for name, place in destinations(type(one)).items():
         value, default = getattr(one, name), DEFAULTS.get(name, getattr(plain, name))
-        if name in CHANNELS or (name not in ALWAYS and _same(value, default)):
+        chosen = ALWAYS.intersection(place.paths) or not _same(value, default)
+        if name in CHANNELS or not chosen:
             continue
         try:
             read = _read(name, value, place)
@@ -122,6 +126,5 @@ def _groups(flats: tuple[Any, ...], problems: list[Problem]) -> Iterator[Step]:
             if found not in {data.C, getattr(type(one)(), name, data.C)}:
                 problems.append(Problem(name, f"{found}: follows from C, which is {data.C}", LAYER))
     yield Step("training.model.gridsize", "put", isqrt(count), LAYER, where="as 'C'")
-    if count > 1:
-        # The members of a group overlap already.
-        yield Step("torch.overlap.partners", "put", 0, LAYER, where="as 'C'")
+    # An epoch shows a cluster around every pattern, so larger ones would make it as much longer.
+    yield Step("torch.overlap.partners", "put", max(CLUSTER - count, 0), LAYER, where="as 'C'")

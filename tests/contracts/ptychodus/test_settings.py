@@ -186,7 +186,7 @@ def test_a_default_gives_way_and_a_choice_counts(folder: Path) -> None:
     """The learning rate that the client always sends is not a choice; another one is."""
     plain = _resolved(folder, {})
     chosen = _resolved(folder, {("TrainingConfig", "learning_rate"): 5e-4})
-    assert plain.config.execution.learning_rate == 2e-3
+    assert plain.config.execution.learning_rate == 4e-3
     assert chosen.config.execution.learning_rate == 5e-4
     assert chosen.explain("execution.learning_rate").endswith("[ptychodus] as 'learning_rate'")
     assert plain.config.training.nepochs == 50
