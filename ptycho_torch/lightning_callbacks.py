@@ -136,7 +136,7 @@ class ReconstructionLog(Callback):
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(path.stem, picture(path), epoch, dataformats="HWC")
         elif isinstance(logger, MLFlowLogger):
-            logger.experiment.log_artifact(logger.run_id, str(path))
+            logger.experiment.log_artifact(logger.run_id, str(path), f"epoch={epoch:03d}")
 
 
 def _logged_rows(clusters: ClusterDataset, setup: TrainingSetup) -> list[int]:

@@ -310,7 +310,12 @@ def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
         case "tensorboard":
             return TensorBoardLogger(folder, name="lightning_logs")
         case "mlflow":
-            return MLFlowLogger(name, tracking_uri=(folder / "mlruns").absolute().as_uri())
+            store = folder.absolute()
+            return MLFlowLogger(
+                name,
+                tracking_uri=f"sqlite:///{store / 'mlflow.db'}",
+                artifact_location=(store / "mlruns").as_uri(),
+            )
         case None:
             return False
 
