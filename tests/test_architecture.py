@@ -129,6 +129,7 @@ ORDER = {
         "lightning_module",
         "lightning_ranks",
         "lightning_callbacks",
+        "lightning_setup",
         "trainer",
         "api.boundary",
         "api.clusters",
@@ -250,7 +251,13 @@ def test_lightning_is_known_to_the_adapter_only() -> None:
         for name, path in _modules("ptycho_torch").items()
         if any(imported.partition(".")[0] == "lightning" for imported in _imports(path))
     ]
-    assert sorted(users) == ["lightning_callbacks", "lightning_module", "lightning_ranks", "trainer"]
+    assert sorted(users) == [
+        "lightning_callbacks",
+        "lightning_module",
+        "lightning_ranks",
+        "lightning_setup",
+        "trainer",
+    ]
 
 
 def test_the_legacy_dict_is_written_at_the_boundary_only() -> None:
