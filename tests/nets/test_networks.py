@@ -1,6 +1,5 @@
 """All networks: shapes, published sizes, nothing built in vain, and each option matters."""
 
-from importlib.util import find_spec
 from typing import Any
 
 import attrs
@@ -200,18 +199,19 @@ def test_the_border_has_the_range_of_the_centre() -> None:
     assert float(amplitude.max()) <= 1.0 + 1e-6
 
 
-@pytest.mark.skipif(find_spec("neuralop") is not None, reason="the package is installed")
-def test_a_network_whose_package_is_missing_says_how_to_get_it() -> None:
+def test_a_network_whose_package_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not an ImportError from somewhere inside."""
+    monkeypatch.setattr("ptycho_torch.nets.neuralop.find_spec", lambda _: None)
     with pytest.raises(RuntimeError, match=r"pip install 'ptycho\[neuralop\]'"):
         _build(NeuralopUno(), N=128)
 
 
 def test_the_uno_runs_where_its_package_is_installed() -> None:
-    """Shape only: its weights are the package's."""
-    pytest.importorskip("neuralop")
-    patches = _build(NeuralopUno(), N=128).network(*_input(1, 1, 128))
-    assert patches.shape == (1, 1, 128, 128)
+    """Its shape and its published size."""
+    pytest.importorskip("neuralop", reason="the optional package neuraloperator is not installed")
+    network = _build(NeuralopUno(), N=128).network
+    assert network(*_input(1, 1, 128)).shape == (1, 1, 128, 128)
+    assert _size(network) == 1_257_858
 
 
 def test_options_are_all_there() -> None:

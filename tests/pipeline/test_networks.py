@@ -8,6 +8,8 @@ import pytest
 
 from ptycho_config import Sources
 from ptycho_torch.api import TrainingRun, reconstruct, train
+from ptycho_torch.data.writers import write_scan
+from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "cnn": {"architecture": "cnn", "n_filters_scale": 1},
@@ -58,3 +60,17 @@ def test_the_overlap_term_works_for_single_patterns_of_any_network(scan_file: Pa
     """It compares patches, whoever made them."""
     run = _train("cnn", scan_file, tmp_path, nepochs=1, partners=1, weight=1.0)
     assert np.isfinite(run.record["history"]["train_loss"]).all()
+
+
+def test_the_uno_trains_where_its_package_is_installed(tmp_path: Path) -> None:
+    """Twenty steps on patterns of 128 px lower the loss."""
+    pytest.importorskip("neuralop", reason="the optional package neuraloperator is not installed")
+    probe = defocused_probe(128, pupil_px=20.0, defocus_rad=6.0)[None]
+    scan = simulate_scan(natural_object("camera", "coins", 190), seed=0, probe=probe, step_px=12.0)
+    write_scan(tmp_path / "scan.npz", scan)
+    overrides = {**SHORT, "architecture": "neuralop_uno", "N": 128, "nepochs": 10}
+    run = train(
+        tmp_path / "scan.npz", tmp_path, profile=None, sources=Sources(overrides=overrides), legacy={}
+    )
+    losses = run.record["history"]["train_loss"]
+    assert losses[-1] < losses[0]
