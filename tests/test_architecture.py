@@ -136,6 +136,7 @@ ORDER = {
         "api.ranks",
         "api.training",
         "rank",
+        "api.solving",
         "api.inference",
         "api",
         "workflows",

@@ -27,7 +27,7 @@ from ptycho_config import (
 )
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import load, reconstruct, train
-from ptycho_torch.api.inference import restored
+from ptycho_torch.api.solving import restored
 from ptycho_torch.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.files import writable_folder
 from ptycho_torch.output_scale import RectangularScale

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ptycho_config import DatasetFacts, InferenceSetup, Sources, create_inference_payload, update_legacy_dict
 from ptycho_config.legacy import legacy_params
 from ptycho_torch.api.boundary import choose_device, seed_or_fresh
-from ptycho_torch.api.inference import Trained, solve, task_of
+from ptycho_torch.api.solving import Trained, solve, task_of
 from ptycho_torch.compat.ptychodus.lifting import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
 from ptycho_torch.data.raw import RawScan, mode_stack

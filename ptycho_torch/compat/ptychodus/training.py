@@ -15,8 +15,8 @@ from ptycho_config import Resolved, Sources, TrainingSetup, dump_derivation, upd
 from ptycho_config.legacy import LegacyDelta, legacy_params
 from ptycho_torch.api.boundary import choose_device, seed_or_fresh
 from ptycho_torch.api.clusters import TrainingData, training_data
-from ptycho_torch.api.inference import Trained, restored
 from ptycho_torch.api.ranks import free_port, other_ranks, world_size
+from ptycho_torch.api.solving import Trained, restored
 from ptycho_torch.api.training import Fitted, fresh_model, resolve_training, training_record
 from ptycho_torch.bundle import Bundle
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint

@@ -1,0 +1,199 @@
+"""From a trained model and a dataset to an object: network, stitching, refinement; writes nothing."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ptycho_config import InferenceSetup, Primed, TrainingSetup
+from ptycho_torch.api.boundary import group_plan
+from ptycho_torch.bundle import Bundle, load_bundle
+from ptycho_torch.data.grouping import plan_groups
+from ptycho_torch.data.scan import Statistics, normalise, started
+from ptycho_torch.errors import DataError
+from ptycho_torch.predict import PatchStatistics, fit_scales, reconstruct_scan, rescaled
+from ptycho_torch.reconstructor import Reconstructor, build_model
+from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.refine import refine
+
+
+@attrs.frozen(eq=False)
+class Trained:
+    """A loaded model with the configuration and the record of its training."""
+
+    model: Reconstructor
+    setup: TrainingSetup
+    bundle: Bundle
+
+
+def load(model_path: Path | str) -> Trained:
+    """The model in a bundle, its weights checked name by name. Raises DataError."""
+    bundle = load_bundle(Path(model_path))
+    return Trained(restored(bundle, str(model_path)), bundle.setup, bundle)
+
+
+def restored(bundle: Bundle, name: str) -> Reconstructor:
+    """The model that the configuration of a bundle describes, with its weights; DataError where
+    they do not fit."""
+    training, learned = bundle.setup.training, bundle.weights.get("probe.real")
+    model = build_model(
+        training.model,
+        bundle.setup.torch,
+        seed=0,
+        intensity_scale=training.intensity_scale_trainable,
+        learned_probe=None if learned is None else tuple(learned.shape),
+    )
+    try:
+        model.load_state_dict(bundle.weights)
+    except RuntimeError as error:
+        raise DataError(name, f"its weights do not fit its configuration: {error}") from None
+    return model
+
+
+@attrs.frozen(eq=False)
+class Task:
+    """A scan that is ready to be shown to a network: patterns in both units, and the groups `(M, C)`."""
+
+    model: Reconstructor
+    dataset: Dataset
+    scan: Scan
+    groups: torch.Tensor
+
+
+@attrs.frozen(eq=False)
+class Solved:
+    """A stitched and refined object, the dataset with the probe that belongs to it, the scales that
+    were fitted, R before each pass of refinement, and the seconds of each step."""
+
+    canvas: Canvas
+    dataset: Dataset
+    scales: tuple[float, float] | None
+    passes: tuple[float, ...]
+    seconds: dict[str, float]
+
+    def figures(self) -> dict[str, Any]:
+        """Scales and passes, as far as there are any, for a table."""
+        scales = zip(("s1", "s2"), self.scales or (), strict=False)
+        passes = {"refine": [round(value, 6) for value in self.passes]} if self.passes else {}
+        return {**{name: round(value, 6) for name, value in scales}, **passes}
+
+
+def task_of(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> Task:
+    """The scan in the units of the network, with the probe that it learned. Raises DataError."""
+    scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
+    model, dataset, scan = _with_learned_probe(trained.model, dataset, scan)
+    return Task(model, dataset, started(scan, setup.torch), _groups(dataset, setup, seed))
+
+
+def solve(
+    task: Task, setup: InferenceSetup, seed: int, device: torch.device, patches: PatchStatistics | None = None
+) -> Solved:
+    """Network, stitching, refinement; writes nothing. `patches` looks at what the network draws."""
+    start = time.perf_counter()
+    canvas, scales = _stitched(task, setup, device, patches or PatchStatistics(0))
+    stitched = time.perf_counter()
+    canvas, dataset, passes = _refined(canvas, task, setup, seed, device)
+    seconds = {"predict_and_stitch": round(stitched - start, 2)}
+    if passes:
+        seconds["refine"] = round(time.perf_counter() - stitched, 2)
+    return Solved(canvas, dataset, scales, passes, seconds)
+
+
+def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
+    """The statistics of the training, where they shall scale this scan too."""
+    if setup.torch.scale.statistics == "scan":
+        return None
+    stored = bundle.record.get("statistics")
+    if stored is None:
+        raise DataError(
+            str(setup.inference.model_path),
+            "holds no training statistics",
+            "set torch.scale.statistics=scan, or train again",
+        )
+    return Statistics(**stored)
+
+
+def _with_learned_probe(
+    model: Reconstructor, dataset: Dataset, scan: Scan
+) -> tuple[Reconstructor, Dataset, Scan]:
+    """The probe that the model learned put into dataset and scan, once for all that follows."""
+    if isinstance(model.probe, torch.nn.Identity):
+        return model, dataset, scan
+    with torch.no_grad():
+        probe = model.probe(scan.probe)
+    model.probe = torch.nn.Identity()
+    stored = (probe / scan.probe_factor).numpy()
+    return model, attrs.evolve(dataset, probe=stored), attrs.evolve(scan, probe=probe)
+
+
+def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
+    """The groups `(M, C)` that the network is shown: one pattern each where it looks at single
+    patterns, all different."""
+    inference = setup.inference
+    try:
+        plan = group_plan(inference, setup.torch)
+        groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
+    except ValueError as error:
+        raise DataError(dataset.name, str(error)) from None
+    if isinstance(setup.torch.net, Primed):
+        return torch.from_numpy(np.unique(groups.members)[:, None])
+    return torch.from_numpy(groups.members)
+
+
+def _stitched(
+    task: Task, setup: InferenceSetup, device: torch.device, patches: PatchStatistics
+) -> tuple[Canvas, tuple[float, float] | None]:
+    """The canvas, and the scales that were fitted to it, if that was asked for."""
+    execution, stitch = setup.execution, setup.torch.stitch
+    assert execution.inference_batch_size is not None
+    hidden = None if execution.enable_progress_bar else True
+    with tqdm(total=len(task.groups), unit="group", desc="inference", disable=hidden) as bar:
+        canvas = reconstruct_scan(
+            task.model,
+            task.scan,
+            task.groups,
+            batch_size=execution.inference_batch_size,
+            stitch=stitch,
+            trim=execution.middle_trim,
+            device=device,
+            progress=bar.update,
+            seen=patches,
+        )
+    if not stitch.varpro_scaling:
+        return canvas, None
+    try:
+        fitted = fit_scales(task.scan, canvas, execution.inference_batch_size)
+    except ValueError as error:
+        raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
+    return rescaled(canvas, *fitted), fitted
+
+
+def _refined(
+    canvas: Canvas, task: Task, setup: InferenceSetup, seed: int, device: torch.device
+) -> tuple[Canvas, Dataset, tuple[float, ...]]:
+    """The canvas after `torch.refine.passes` passes over the patterns of the scan, the dataset with
+    the probe that belongs to it, and R before each pass; unchanged and empty where there are none."""
+    options, dataset, scan = setup.torch.refine, task.dataset, task.scan
+    if options.passes == 0:
+        return canvas, dataset, ()
+    hidden = None if setup.execution.enable_progress_bar else True
+    total = options.passes * len(scan.centre_yx)
+    with tqdm(total=total, unit="pattern", desc="refinement", disable=hidden) as bar:
+        found = refine(
+            scan,
+            torch.from_numpy(canvas.object) / scan.object_scale,
+            canvas.origin_yx,
+            options,
+            rng=np.random.default_rng(seed),
+            device=device,
+            progress=bar.update,
+            good=scan.good,
+        )
+    object_ = (found.object * scan.object_scale).numpy()
+    if options.refine_probe:
+        dataset = attrs.evolve(dataset, probe=(found.probe / scan.probe_factor).numpy())
+    return attrs.evolve(canvas, object=object_), dataset, found.history
