@@ -98,15 +98,11 @@ def test_a_moved_model_reconstructs_in_a_fresh_process(
 
 SORTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "uint16": ({"dtype": np.uint16}, {}),
-    "int32 with bad pixels": ({"dtype": np.int32, "bad": True}, {}),
-    "float32": ({"dtype": np.float32}, {}),
-    "float64": ({"dtype": np.float64}, {}),
-    "three modes": ({"modes": 3}, {}),
-    "one channel": ({}, {"num_channels": 1}),
-    "labels": ({"with_object": True}, {"mode": "Supervised"}),
+    "int32 with bad pixels, three modes": ({"dtype": np.int32, "bad": True, "modes": 3}, {}),
+    "float32, one channel": ({"dtype": np.float32}, {"num_channels": 1}),
+    "float64, labels": ({"dtype": np.float64, "with_object": True}, {"mode": "Supervised"}),
     "labels, one channel": ({"with_object": True}, {"mode": "Supervised", "num_channels": 1}),
-    "amplitude loss": ({}, {"loss_function": "MAE"}),
-    "workers": ({}, {"num_dataloader_workers": 1}),
+    "amplitude loss, a worker": ({}, {"loss_function": "MAE", "num_dataloader_workers": 1}),
     "fine-tuning": (
         {},
         {"enable_staged_finetuning": True, "finetune_stage1_epochs": 1, "finetune_stage2_epochs": 1},
