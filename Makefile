@@ -35,8 +35,9 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+# One process for each core with one thread each: threads that wait for each other spin.
 test: lint types
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 slow: $(STAMP)
 	$(BIN)/pytest -m slow
