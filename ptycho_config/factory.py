@@ -133,6 +133,9 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
         put_all(trained.training.model, "inference.model")
         >> at(c.torch.net).put(trained.torch.net)
         >> at(c.torch.forward).put(trained.torch.forward)
+        >> at(c.torch.scale.normalize).put(trained.torch.scale.normalize)
+        >> at(c.torch.scale.data_scaling).put(trained.torch.scale.data_scaling)
+        >> at(c.torch.scale.probe_normalize).put(trained.torch.scale.probe_normalize)
     )
     suggested = (
         at(c.inference.neighbor_count).put(trained.training.neighbor_count)
@@ -141,7 +144,12 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
             trained.execution.inference_batch_size or trained.training.batch_size
         )
         >> at(c.torch.data.position_origin).put(trained.torch.data.position_origin)
-        >> at(c.torch.scale).put(trained.torch.scale)
+        >> at(c.torch.scale.domain).put(trained.torch.scale.domain)
+        >> at(c.torch.scale.statistics).put(trained.torch.scale.statistics)
+        >> at(c.execution.middle_trim).put(trained.execution.middle_trim)
+        >> at(c.execution.pad_eval).put(trained.execution.pad_eval)
+        >> at(c.torch.record.log_patch_stats).put(trained.torch.record.log_patch_stats)
+        >> at(c.torch.record.patch_stats_limit).put(trained.torch.record.patch_stats_limit)
         >> at(c.torch.stitch).put(trained.torch.stitch)
         >> at(c.torch.refine).put(trained.torch.refine)
     )

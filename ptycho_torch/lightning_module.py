@@ -1,5 +1,7 @@
 """Lightning's view of training: steps, logged losses, optimiser, schedule. No physics here."""
 
+from typing import Any
+
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -7,12 +9,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from ptycho_config import Amplitude, TrainingSetup
+from ptycho_config import Amplitude, PyTorchExecutionConfig, TrainingSetup, at, fields, fingerprint
 from ptycho_torch.fine_tuning import FineTuneStage
 from ptycho_torch.losses import LossTerms, cluster_loss, label_loss, pattern_loss, regularisation
 from ptycho_torch.optimisation import build_optimizer, clip_adaptively, learning_rate_factor
 from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Prediction
+
+IDENTITY = "ptycho_identity"
 
 
 class TrainingModule(pl.LightningModule):
@@ -31,6 +35,22 @@ class TrainingModule(pl.LightningModule):
         self.steps_per_epoch = steps_per_epoch
         self.stage = stage
         self.pattern_loss = pattern_loss(setup.training)
+
+    def identity(self) -> str:
+        """What a checkpoint must agree on with the training that resumes it: every option but the
+        number of epochs and the use of the machine, and with them the seed."""
+        c, execution = fields(TrainingSetup), self.configuration.execution
+        plain = PyTorchExecutionConfig(
+            learning_rate=execution.learning_rate,
+            accum_steps=execution.accum_steps,
+            precision=execution.precision,
+        )
+        alike = at(c.training.nepochs).put(1) >> at(c.execution).put(plain)
+        return fingerprint(alike(self.configuration))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write the identity beside the weights."""
+        checkpoint[IDENTITY] = self.identity()
 
     def terms(self, batch: Batch) -> LossTerms:
         """The loss of one batch, by its terms."""

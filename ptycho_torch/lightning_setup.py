@@ -24,6 +24,7 @@ from ptycho_torch.records import Batch
 
 # How long a process waits for another one before it gives up.
 PATIENCE = timedelta(minutes=10)
+_SET_BY_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "CUBLAS_WORKSPACE_CONFIG")
 
 
 @contextmanager
@@ -34,7 +35,9 @@ def process_left_as_found() -> Iterator[None]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
-    meeting = {name: os.environ.get(name) for name in ("MASTER_ADDR", "MASTER_PORT")}
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    meeting = {name: os.environ.get(name) for name in _SET_BY_LIGHTNING}
     grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         # Batches are one gather from memory: loader processes would only add copies.
@@ -48,6 +51,7 @@ def process_left_as_found() -> Iterator[None]:
             yield
         finally:
             torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+            log.setLevel(level)
             if not grouped and torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
             for name, value in meeting.items():
@@ -99,9 +103,9 @@ def checkpoint(
     )
 
 
-def stopping(setup: TrainingSetup, validation: Any, patience: int) -> list[Callback]:
-    """Ends a training without progress on validation data, where there are any."""
-    if validation is None:
+def stopping(setup: TrainingSetup, patience: int, *, monitored: bool) -> list[Callback]:
+    """Ends a training without progress, where that is monitored."""
+    if not monitored:
         return []
     execution = setup.execution
     return [

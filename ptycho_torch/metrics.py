@@ -46,8 +46,8 @@ def _correlation(a: Complex, b: Complex) -> float:
 
 
 def _is_flat(image: Complex) -> bool:
-    """Whether all that varies is rounding."""
-    rounding = 100 * np.finfo(image.real.dtype).eps
+    """Whether all that varies is rounding, of the single precision in which objects are stored."""
+    rounding = 100 * np.finfo(np.float32).eps
     return bool(np.abs(image - image.mean()).max() <= rounding * np.abs(image).max())
 
 
@@ -65,6 +65,7 @@ def contrast_and_detail(image: Complex, truth: Complex) -> tuple[float, float]:
     blurred picture. Both are compared where the truth itself has no ramp, so that the ramp
     fitted to a flat image earns it nothing: it scores 0.
     """
+    image, truth = image.astype(np.complex128), truth.astype(np.complex128)
     ramp = remove_ramp(np.ones_like(truth), truth)
     level = np.conj(ramp) / np.abs(ramp)
     r, t = remove_ramp(image, truth) * level, truth * level

@@ -42,6 +42,7 @@ def predict(
             centre_yx=scan.centre_yx[chunk].to(device),
             fraction_yx=scan.fraction_yx[chunk].to(device),
             merged=chunk.shape[1],
+            good=None if scan.good is None else scan.good.to(device),
             gain=scan.input_gain,
             initial=None if initial is None else initial.to(device),
         )
@@ -74,6 +75,7 @@ class _WholeScan:
         self.scan, self.batch_size, self.device = scan, batch_size, device
         self.origin, self.height, self.width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
         self.probe = probe
+        self.good = None if scan.good is None else scan.good.to(device)
 
     def view(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Where patterns `(n,)` look on the canvas `(n, 2)`, and their probes `(n, P, N, N)`."""
@@ -93,7 +95,8 @@ class _WholeScan:
             for chunk in rows.split(self.batch_size):
                 corner, probes = self.view(chunk)
                 patches = cut(object_[0], corner, probes.shape[-1])
-                step = back_projected(patches, probes, self.scan.amplitude[chunk].to(self.device))
+                measured = self.scan.amplitude[chunk].to(self.device)
+                step = back_projected(patches, probes, measured, self.good)
                 add_patches(proposed[0], step, corner)
                 if stage == 0:
                     add_patches(illumination[0], mode_sum_intensity(probes), corner)
@@ -149,7 +152,7 @@ def fit_scales(scan: Scan, canvas: Canvas, batch_size: int) -> tuple[float, floa
         corner = scan.centre_yx[chunk] - side // 2 - origin
         patches = cut(object_, corner.to(torch.float32), side)
         probes = shift_probe(scan.probe, scan.fraction_yx[chunk])
-        part = moments(patches, probes, scan.amplitude[chunk].square())
+        part = moments(patches, probes, scan.amplitude[chunk].square(), scan.good)
         total = part if total is None else total + part
     assert total is not None
     return solve(total)

@@ -45,7 +45,7 @@ class Reconstructor(nn.Module):
         brightness = self.brightness(batch)
         shown = batch.amplitude * (batch.gain / brightness)
         # What is drawn from a brighter group is brighter by as much.
-        drawn = self.network(shown, probes, initial, batch.centre_yx) * brightness
+        drawn = self.network(shown, probes, initial, batch.centre_yx, batch.good) * brightness
         patches: Tensor = self.scale(drawn)
         return Prediction(patches, probes)
 

@@ -5,7 +5,7 @@ Ultramicroscopy 109, 1256 (2009), regularised as in Maiden, Johnson & Li, Optica
 between them corrections of the coarse structure, which such updates find last (`physics.coarse`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import attrs
@@ -114,6 +114,7 @@ class _Work:
         self.good = None if good is None else good.to(device)
         self.object = object_.to(device, torch.complex64, copy=True)
         self.probe = scan.probe.to(device, copy=True)
+        self.norm = float(power(self.probe).sum().sqrt())
         self.side = scan.probe.shape[-1]
         self.corner_yx = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
         check_inside(self.corner_yx, self.side, self.object.shape)
@@ -127,9 +128,9 @@ class _Work:
         self.history: list[float] = []
         self.window = torch.zeros_like(self.object.real)
         per_pattern = self.side**2 * (16 * len(self.probe) + 4)
-        self.kept: list[_Batch] | None = [] if count * per_pattern <= CACHE_BYTES else None
+        self.kept: list[_Batch | None] | None = [] if count * per_pattern <= CACHE_BYTES else None
 
-    def _batch(self, number: int) -> _Batch:
+    def _batch(self, number: int) -> _Batch | None:
         """Batch `number`, from memory where all fit."""
         if self.kept is None:
             return self._made(self.rows[number])
@@ -137,11 +138,14 @@ class _Work:
             self.kept = [self._made(rows) for rows in self.rows]
         return self.kept[number]
 
-    def _made(self, rows: Tensor) -> _Batch:
+    def _made(self, rows: Tensor) -> _Batch | None:
+        """The batch without its dark patterns, None where that leaves nothing."""
         amplitude = self.scan.amplitude[rows].to(self.device)
         seen = amplitude.amax((-2, -1)) > 0
         if not bool(seen.all()):
             amplitude, rows = amplitude[seen], rows[seen.cpu()]
+        if len(rows) == 0:
+            return None
         probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
         corners: Corners = self.corner_yx[rows].tolist()
         light = mode_sum_intensity(probes)
@@ -155,8 +159,13 @@ class _Work:
 
     def _batches(self) -> Iterator[_Batch]:
         """All batches in a random order."""
-        for number in self.rng.permutation(len(self.rows)):
-            yield self._batch(int(number))
+        yield from self._lit(self.rng.permutation(len(self.rows)).tolist())
+
+    def _lit(self, numbers: Iterable[int]) -> Iterator[_Batch]:
+        for number in numbers:
+            batch = self._batch(number)
+            if batch is not None:
+                yield batch
 
     def run_pass(self, *, together: bool, probe_too: bool, progress: Progress) -> None:
         """One pass over all patterns; their updates batch by batch, or all together at its end."""
@@ -192,7 +201,7 @@ class _Work:
         """Change the probe, with momentum, and keep its power and mean slope."""
         self.velocity = MOMENTUM * self.velocity + change
         probe = self.probe + self.velocity
-        scale = self.side / float(power(probe).sum().sqrt())
+        scale = self.norm / float(power(probe).sum().sqrt())
         drift = mean_slope(probe) - self.slope
         self.probe = probe * scale * phase_ramp(self.side, self.side, -drift)
         height, width = self.object.shape
@@ -209,8 +218,7 @@ class _Work:
         basis = hats(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
         light = torch.zeros_like(self.object.real)
         parts: list[Equations] = []
-        for number in range(len(self.rows)):
-            batch = self._batch(number)
+        for batch in self._lit(range(len(self.rows))):
             add(light, mode_sum_intensity(batch.probes), batch.corners)
             waves = self._waves(batch)
             residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
@@ -232,8 +240,7 @@ class _Work:
 
     def _sampled_misfit(self) -> float:
         misfit = 0.0
-        for number in range(0, len(self.rows), SAMPLED_BATCHES):
-            batch = self._batch(number)
+        for batch in self._lit(range(0, len(self.rows), SAMPLED_BATCHES)):
             lost = mode_sum_intensity(far_field(self._waves(batch))).sqrt_().sub_(batch.amplitude)
             if self.good is not None:
                 lost *= self.good

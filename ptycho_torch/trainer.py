@@ -17,7 +17,7 @@ from ptycho_torch.data.joint import Clusters, parts_of, shared
 from ptycho_torch.errors import DataError, DivergedError, MissingFileError
 from ptycho_torch.fine_tuning import FineTuneStage, fine_tuning_plan
 from ptycho_torch.lightning_callbacks import EpochRecord, ReconstructionLog
-from ptycho_torch.lightning_module import TrainingModule
+from ptycho_torch.lightning_module import IDENTITY, TrainingModule
 from ptycho_torch.lightning_ranks import Place, launched_outside
 from ptycho_torch.lightning_setup import checkpoint, loader, new_trainer, process_left_as_found, stopping
 from ptycho_torch.nets.parts import parameters_by_part
@@ -25,6 +25,8 @@ from ptycho_torch.output_scale import RectangularScale
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch
+
+Score = torch.Tensor | None
 
 
 @attrs.frozen(eq=False)
@@ -75,14 +77,19 @@ def prepare(
     if validation is not None:
         validation_batches = loader(shared(validation, share), setup, seed, shuffle=False)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
-    best = checkpoint(setup.execution, folder / "checkpoints", monitored=validation is not None)
+    best = checkpoint(setup.execution, folder / "checkpoints", monitored=_monitored(setup, validation))
     logs = (
         []
         if setup.execution.recon_log_every_n_epochs is None
         else [ReconstructionLog(parts_of(training)[0], setup, folder)]
     )
     patience = setup.execution.early_stop_patience
-    callbacks = [record, *stopping(setup, validation_batches, patience), *([best] if best else []), *logs]
+    callbacks = [
+        record,
+        *stopping(setup, patience, monitored=_monitored(setup, validation)),
+        *([best] if best else []),
+        *logs,
+    ]
     module = TrainingModule(model, setup, -(-len(batches) // setup.execution.accum_steps))
     with process_left_as_found():
         trainer = new_trainer(setup, folder, [*callbacks, *more], setup.training.nepochs, place)
@@ -111,8 +118,9 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
         kept = len(record.history["train_loss"]) - 1
         if session.best is not None and session.best.best_model_path:
             kept = _take_up(session.best.best_model_path, module)
+        score = None if session.best is None else session.best.best_model_score
         for stage in fine_tuning_plan(setup.torch):
-            kept = _fine_tune(session, stage, kept)
+            kept, score = _fine_tune(session, stage, kept, score)
     return Fit(record.history, kept, time.perf_counter() - start)
 
 
@@ -139,11 +147,13 @@ def _take_up(path: str, module: TrainingModule) -> int:
     return int(stored["epoch"])
 
 
-def _fine_tune(session: Session, stage: FineTuneStage, kept: int) -> int:
-    """Go on from the kept weights as the stage says; they stay where no epoch of it is better."""
+def _fine_tune(session: Session, stage: FineTuneStage, kept: int, before: Score) -> tuple[int, Score]:
+    """Go on from the kept weights as the stage says; they stay where no epoch of it is better.
+
+    Returns the epoch kept and its score.
+    """
     setup, folder = session.setup, session.folder / "finetune_checkpoints"
     batches, validation = session.loaders
-    before = session.best.best_model_score if session.best is not None else None
     weights = {name: tensor.clone() for name, tensor in session.module.state_dict().items()}
     parts = parameters_by_part(session.model)
     frozen = [p for part, factor in stage.factors.items() if factor == 0 for p in parts[part]]
@@ -151,8 +161,12 @@ def _fine_tune(session: Session, stage: FineTuneStage, kept: int) -> int:
     module = TrainingModule(session.model, setup, session.module.steps_per_epoch, stage)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
     name = f"best-{stage.name.replace(' ', '-')}"
-    best = checkpoint(setup.execution, folder, monitored=validation is not None, name=name)
-    callbacks = [record, *stopping(setup, validation, stage.patience), *([best] if best else [])]
+    best = checkpoint(setup.execution, folder, monitored=_monitored(setup, validation), name=name)
+    callbacks = [
+        record,
+        *stopping(setup, stage.patience, monitored=_monitored(setup, validation)),
+        *([best] if best else []),
+    ]
     passed = len(session.record.history["train_loss"])
     try:
         for parameter in trained:
@@ -166,11 +180,16 @@ def _fine_tune(session: Session, stage: FineTuneStage, kept: int) -> int:
         session.record.history[loss].extend(values)
     _refuse_divergence(record.history, setup.execution.learning_rate)
     if best is None or not best.best_model_path:
-        return passed + len(record.history["train_loss"]) - 1
+        return passed + len(record.history["train_loss"]) - 1, before
     if _is_better(best.best_model_score, before, setup.execution.checkpoint_mode):
-        return passed + _take_up(best.best_model_path, module)
+        return passed + _take_up(best.best_model_path, module), best.best_model_score
     session.module.load_state_dict(weights)
-    return kept
+    return kept, before
+
+
+def _monitored(setup: TrainingSetup, validation: object) -> bool:
+    """Whether the metric that decides what is best exists."""
+    return validation is not None or setup.execution.checkpoint_monitor_metric.startswith("train_")
 
 
 def _is_better(score: torch.Tensor | None, before: torch.Tensor | None, mode: str) -> bool:
@@ -184,7 +203,10 @@ def _calibrate(model: Reconstructor, batch: Batch) -> None:
     """Scales that start from the data get their first value from the first batch."""
     if isinstance(model.scale, RectangularScale) and model.scale.from_data:
         patches, probes = model(batch)
-        model.scale.calibrate(batch.amplitude.square(), diffraction_intensity(patches, probes))
+        measured, predicted = batch.amplitude.square(), diffraction_intensity(patches, probes)
+        if batch.good is not None:
+            measured, predicted = measured * batch.good, predicted * batch.good
+        model.scale.calibrate(measured, predicted)
 
 
 def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
@@ -196,6 +218,12 @@ def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
         module.load_state_dict(stored["state_dict"])
     except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise DataError(str(path), f"is no checkpoint of this training: {error}") from None
+    if stored.get(IDENTITY) != module.identity():
+        raise DataError(
+            str(path),
+            "is no checkpoint of this training: it was made with other options or another seed",
+            "resume with the options of its config.json, or train without --resume",
+        )
     if stored["epoch"] + 1 >= epochs:
         raise DataError(
             str(path), f"has {stored['epoch'] + 1} of {epochs} epochs already", "raise --max_epochs to go on"

@@ -1,6 +1,8 @@
 """The direction of imports: every file uses only what stands before it."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,7 @@ ORDER = {
         "rank",
         "api.solving",
         "api.inference",
+        "api.refinement",
         "api",
         "workflows",
         "workflows.components",
@@ -153,7 +156,6 @@ ORDER = {
         "sweep",
         "sweep.trial",
         "cli.sweep",
-        "api.refinement",
         "cli.evaluate",
         "cli.refine",
         "cli.inspect",
@@ -274,3 +276,10 @@ def test_the_legacy_dict_is_written_at_the_boundary_only() -> None:
         "config_factory",
         "workflows.backend_selector",
     ]
+
+
+def test_a_reconstruction_does_not_wait_for_lightning() -> None:
+    """It is imported by trainings only."""
+    used = "import sys, ptycho_torch.api as api; api.reconstruct, api.refine_scan"
+    code = f"{used}; sys.exit('lightning' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -45,7 +45,7 @@ class PyTorchExecutionConfig:
     learning_rate: float = field(default=1e-3, unit="1/step", check=positive, doc="first learning rate")
     scheduler: str = field(default="Default", doc="see training.scheduler")
     enable_progress_bar: bool = field(default=False, doc="show progress")
-    enable_checkpointing: bool = field(default=True, doc="keep the best weights and stop early")
+    enable_checkpointing: bool = field(default=True, doc="keep the best weights")
     checkpoint_save_top_k: int = field(default=1, check=non_negative, doc="best checkpoints kept")
     checkpoint_monitor_metric: Literal[
         "val_loss", "val_data", "val_overlap", "train_loss", "train_data", "train_overlap"

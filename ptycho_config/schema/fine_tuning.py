@@ -1,12 +1,31 @@
 """Staged fine-tuning: which part of a network goes on learning, how fast and for how long."""
 
+from collections.abc import Iterator
+
+from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
 from ptycho_config.schema.checks import between, non_negative, positive
 
 _FACTOR = between(0.0, 1.0)
 
 
-@config
+def _something_learns(tune: "FineTuneOptions") -> Iterator[Problem]:
+    stages = {
+        "stage1": (tune.stage1_lr_decoder,),
+        "stage2": (tune.stage2_lr_encoder_top, tune.stage2_lr_decoder, tune.stage2_lr_phase_head),
+        "stage3": (
+            tune.stage3_lr_encoder_bottom,
+            tune.stage3_lr_encoder_top,
+            tune.stage3_lr_decoder,
+            tune.stage3_lr_phase_head,
+        ),
+    }
+    for name, factors in stages.items():
+        if not any(factors):
+            yield Problem(f"{name}_lr_decoder", f"all parts of {name} are frozen", hint="raise one above 0")
+
+
+@config(constraints=(_something_learns,))
 class FineTuneOptions:
     """Three stages after the training; a factor multiplies its learning rate, 0 freezes a part.
 

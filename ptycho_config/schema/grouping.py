@@ -1,7 +1,9 @@
 """Which patterns form a group."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
+from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
 from ptycho_config.schema.checks import fractions, non_negative, positive
 
@@ -11,7 +13,16 @@ class Nearest:
     """Members are drawn from the `neighbor_count` nearest patterns."""
 
 
-@config
+def _interval(rule: "MinDistance | FourQuadrant") -> Iterator[Problem]:
+    if rule.min_neighbor_distance >= rule.max_neighbor_distance:
+        yield Problem(
+            "min_neighbor_distance",
+            f"{rule.min_neighbor_distance} px is not below max_neighbor_distance, "
+            f"{rule.max_neighbor_distance} px",
+        )
+
+
+@config(constraints=(_interval,))
 class MinDistance:
     """As nearest, of those whose distance lies in an interval."""
 
@@ -25,7 +36,7 @@ class MinDistance:
     )
 
 
-@config
+@config(constraints=(_interval,))
 class FourQuadrant:
     """One member from each quadrant around the centre; gridsize 2 only."""
 

@@ -146,6 +146,29 @@ def _input_scale(setup: "TrainingSetup") -> Iterator[Problem]:
         yield Problem("torch.scale.data_scaling", f"'Max' {message}", hint="use Parseval")
 
 
+def _supervised(setup: "TrainingSetup") -> Iterator[Problem]:
+    if setup.training.model.model_type != "supervised":
+        return
+    message = "would have no effect: supervised training compares objects, not patterns"
+    if setup.torch.overlap.weight > 0:
+        yield Problem("torch.overlap.weight", f"{setup.torch.overlap.weight} {message}", hint="set it to 0")
+    if setup.training.probe_trainable:
+        yield Problem("training.probe_trainable", f"true {message}", hint="use model_type 'pinn'")
+
+
+def _losses(setup: "TrainingSetup") -> Iterator[Problem]:
+    training = setup.training
+    if training.torch_mae_pred_l2_match_target and training.torch_loss_mode != "mae":
+        yield Problem(
+            "training.torch_mae_pred_l2_match_target",
+            f"belongs to the loss 'mae', torch_loss_mode is {training.torch_loss_mode!r}",
+        )
+    if training.gradient_clip_algorithm == "agc" and training.gradient_clip_val is None:
+        yield Problem(
+            "training.gradient_clip_algorithm", "'agc' needs a limit", hint="set training.gradient_clip_val"
+        )
+
+
 def _enough_neighbours(setup: "TrainingSetup") -> Iterator[Problem]:
     others, partners = setup.training.model.gridsize**2 - 1, setup.torch.overlap.partners
     if setup.training.neighbor_count < others + partners:
@@ -174,6 +197,8 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
         _overlap_pair,
         _whole_groups,
         _input_scale,
+        _supervised,
+        _losses,
         _enough_neighbours,
         _validation_needed,
     )

@@ -84,7 +84,7 @@ class StageOptions:
         default=0, unit="epochs", check=non_negative, doc="epochs of fine-tuning with a frozen encoder"
     )
     fine_tune_gamma: float = field(
-        default=0.1, check=between(0, 1), doc="learning rate of fine-tuning over that of training"
+        default=0.1, check=positive, doc="learning rate of fine-tuning over that of training"
     )
 
 

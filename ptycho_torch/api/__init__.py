@@ -1,16 +1,29 @@
-"""The verbs: train, load, reconstruct. The only callers of `update_legacy_dict`."""
+"""The verbs: train, load, reconstruct. Only they, and the edges for other programs, call
+`update_legacy_dict`. Each is imported when it is used, so that a reconstruction does not wait for
+Lightning."""
 
-from ptycho_torch.api.inference import Reconstruction, reconstruct, resolve_inference
-from ptycho_torch.api.solving import Trained, load
-from ptycho_torch.api.training import TrainingRun, resolve_training, train
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Reconstruction",
-    "Trained",
-    "TrainingRun",
-    "load",
-    "reconstruct",
-    "resolve_inference",
-    "resolve_training",
-    "train",
-]
+import lazy_loader
+
+if TYPE_CHECKING:
+    from ptycho_torch.api.inference import Reconstruction as Reconstruction
+    from ptycho_torch.api.inference import reconstruct as reconstruct
+    from ptycho_torch.api.inference import resolve_inference as resolve_inference
+    from ptycho_torch.api.refinement import Refinement as Refinement
+    from ptycho_torch.api.refinement import refine_scan as refine_scan
+    from ptycho_torch.api.solving import Trained as Trained
+    from ptycho_torch.api.solving import load as load
+    from ptycho_torch.api.training import TrainingRun as TrainingRun
+    from ptycho_torch.api.training import resolve_training as resolve_training
+    from ptycho_torch.api.training import train as train
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "inference": ["Reconstruction", "reconstruct", "resolve_inference"],
+        "refinement": ["Refinement", "refine_scan"],
+        "solving": ["Trained", "load"],
+        "training": ["TrainingRun", "resolve_training", "train"],
+    },
+)

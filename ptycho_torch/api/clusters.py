@@ -15,7 +15,7 @@ from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.readers import read_scan, scan_files
 from ptycho_torch.data.scan import Statistics, normalise, pooled, split_positions, started, statistics_of
 from ptycho_torch.errors import DataError
-from ptycho_torch.records import Dataset, Groups
+from ptycho_torch.records import Dataset, Groups, Scan
 
 
 @attrs.frozen(eq=False)
@@ -55,9 +55,13 @@ def training_data(setup: TrainingSetup, seed: int) -> TrainingData:
     scans = [_grouped(path, setup, seed, fraction) for path in scan_files(training.train_data_file)]
     others = [] if held is None else [_grouped(path, setup, seed, 0.0) for path in scan_files(held)]
     statistics = pooled([_statistics(one, setup, one.kept) for one in scans])
-    whole = [_cut(one, one.kept, statistics, setup) for one in scans]
-    checked = [_cut(one, one.held_back, statistics, setup) for one in scans if len(one.held_back)]
-    checked += [_cut(one, one.kept, statistics, setup) for one in others]
+    whole, checked = [], []
+    for one in scans:
+        scan = _scaled(one, statistics, setup)
+        whole.append(_cut(one, scan, one.kept, setup))
+        if len(one.held_back):
+            checked.append(_cut(one, scan, one.held_back, setup))
+    checked += [_cut(one, _scaled(one, statistics, setup), one.kept, setup) for one in others]
     return TrainingData(_joined(whole), _joined(checked) if checked else None, statistics)
 
 
@@ -70,10 +74,13 @@ def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Stat
     return statistics_of(one.dataset, setup.training.model, setup.torch.scale, patterns)
 
 
-def _cut(one: _Grouped, rows: torch.Tensor, frozen: Statistics, setup: TrainingSetup) -> ClusterDataset:
+def _scaled(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
     scale = setup.torch.scale
     statistics = frozen if scale.statistics == "training" else None
-    scan = started(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
+    return started(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
+
+
+def _cut(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
     try:
         return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners)
     except ValueError as error:

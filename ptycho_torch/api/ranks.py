@@ -28,6 +28,12 @@ def world_size(execution: PyTorchExecutionConfig, device: torch.device) -> int:
         known = ", ".join(map(repr, STRATEGIES))
         message = f"must be one of {known}, got {execution.strategy!r}"
         raise ConfigError([Problem("execution.strategy", message)], "the execution options")
+    if execution.precision == "16-mixed" and device.type == "cpu":
+        message = "'16-mixed' needs a GPU, this run is on a CPU"
+        raise ConfigError(
+            [Problem("execution.precision", message, hint="use bf16-mixed or 32-true")],
+            "the execution options",
+        )
     if launched_outside() is not None:
         return 1
     available = torch.cuda.device_count() if device.type == "cuda" else 1

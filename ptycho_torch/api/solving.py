@@ -1,5 +1,6 @@
 """From a trained model and a dataset to an object: network, stitching, refinement; writes nothing."""
 
+import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config import InferenceSetup, Primed, TrainingSetup
+from ptycho_config import InferenceSetup, ModelConfig, Primed, TrainingSetup
 from ptycho_torch.api.boundary import group_plan
 from ptycho_torch.bundle import Bundle, load_bundle
 from ptycho_torch.data.grouping import plan_groups
@@ -85,7 +86,7 @@ class Solved:
 def task_of(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> Task:
     """The scan in the units of the network, with the probe that it learned. Raises DataError."""
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
-    model, dataset, scan = _with_learned_probe(trained.model, dataset, scan)
+    model, dataset, scan = _with_used_probe(trained.model, dataset, scan, setup.inference.model)
     return Task(model, dataset, started(scan, setup.torch), _groups(dataset, setup, seed))
 
 
@@ -117,14 +118,17 @@ def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
     return Statistics(**stored)
 
 
-def _with_learned_probe(
-    model: Reconstructor, dataset: Dataset, scan: Scan
+def _with_used_probe(
+    model: Reconstructor, dataset: Dataset, scan: Scan, model_config: ModelConfig
 ) -> tuple[Reconstructor, Dataset, Scan]:
-    """The probe that the model learned put into dataset and scan, once for all that follows."""
-    if isinstance(model.probe, torch.nn.Identity):
+    """The probe that is used, masked, smoothed and learned, put into dataset and scan once for all
+    that follows, so that object, R and product go together."""
+    prepared = model_config.probe_mask or model_config.gaussian_smoothing_sigma > 0
+    if isinstance(model.probe, torch.nn.Identity) and not prepared:
         return model, dataset, scan
     with torch.no_grad():
         probe = model.probe(scan.probe)
+    model = copy.deepcopy(model)
     model.probe = torch.nn.Identity()
     stored = (probe / scan.probe_factor).numpy()
     return model, attrs.evolve(dataset, probe=stored), attrs.evolve(scan, probe=probe)

@@ -82,7 +82,7 @@ def train(
     configs, delta = resolve_training(train_data_file, output_dir, profile=profile, sources=sources)
     update_legacy_dict(legacy, delta)
     setup = configs.config
-    seed = _common_seed(setup.training.subsample_seed)
+    seed = _common_seed(setup.training.subsample_seed, resume=resume)
     with other_ranks(
         setup, seed, world_size(setup.execution, choose_device(setup.execution.accelerator)), resume=resume
     ) as place:
@@ -123,11 +123,21 @@ def fresh_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstr
     )
 
 
-def _common_seed(seed: int | None) -> int:
-    """The configured seed or a fresh one; processes that were started elsewhere cannot agree on one."""
-    if seed is None and launched_outside() is not None:
-        message = "is needed where several processes train together"
-        raise ConfigError([Problem("training.subsample_seed", message, hint="give any number")], "the run")
+def _common_seed(seed: int | None, *, resume: bool) -> int:
+    """The configured seed or a fresh one, which neither a training that is resumed nor processes that
+    were started elsewhere could agree on."""
+    if seed is None and (resume or launched_outside() is not None):
+        message = "is needed to resume a training, and where several processes train together"
+        raise ConfigError(
+            [
+                Problem(
+                    "training.subsample_seed",
+                    message,
+                    hint="give the number that the record of the run names, or any for a new one",
+                )
+            ],
+            "the run",
+        )
     return seed_or_fresh(seed)
 
 

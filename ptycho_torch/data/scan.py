@@ -1,7 +1,7 @@
 """From a dataset to the units in which networks see every scan alike."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ptycho_config import ModelConfig, Primed, ScaleOptions, TorchOptions
 from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, chunks, mean_intensity
-from ptycho_torch.physics.diffraction import power
+from ptycho_torch.physics.diffraction import diffraction_intensity, power
 from ptycho_torch.physics.phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.probe import smoothed, soft_disk
 from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
@@ -133,7 +133,8 @@ def started(scan: Scan, options: TorchOptions) -> Scan:
         return scan
     origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
     rows = torch.arange(len(scan.centre_yx)).split(_CHUNK)
-    moments = torch.cat([pattern_moments(scan.amplitude[chunk]) for chunk in rows])
+    filled = _filled(scan)
+    moments = torch.cat([pattern_moments(filled(scan.amplitude[chunk])) for chunk in rows])
     # Brought to the power of the probe, so that the mean modulus is 1 there and `level` here.
     energy = moments[:, 0].mean()
     level = torch.sqrt(energy / power(scan.probe).double().sum())
@@ -141,6 +142,21 @@ def started(scan: Scan, options: TorchOptions) -> Scan:
     corner = scan.centre_yx + scan.fraction_yx.double() - scan.probe.shape[-1] // 2 - origin
     initial = coarse_object(moments.numpy(), scan.probe.numpy(), corner.numpy(), height, width)
     return attrs.evolve(scan, initial=torch.from_numpy(initial) * level.float())
+
+
+def _filled(scan: Scan) -> Callable[[Tensor], Tensor]:
+    """Puts what a flat object would show where nothing was measured, so that it says nothing."""
+    good = scan.good
+    if good is None:
+        return lambda amplitude: amplitude
+    flat = diffraction_intensity(torch.ones_like(scan.probe[0]), scan.probe).sqrt()
+
+    def fill(amplitude: Tensor) -> Tensor:
+        seen = (amplitude.square() * good).sum(dim=(-2, -1), keepdim=True)
+        level = (seen / (flat.square() * good).sum()).sqrt()
+        return torch.where(good, amplitude, flat * level)
+
+    return fill
 
 
 def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:

@@ -15,7 +15,7 @@ from ptycho_torch.nets.stitched import StitchedNet
 
 def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:
     """The module that gives patches `(B, S, N, N)` for `(amplitude (B, S, N, N), probe (B, S, P, N, N),
-    initial patches (B, S, N, N), centre_yx (B, S, 2))`."""
+    initial patches (B, S, N, N), centre_yx (B, S, 2), good (N, N) or None)`."""
     net, channels = options.net, model.gridsize**2
     match net:
         case Primed():

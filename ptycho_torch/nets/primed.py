@@ -24,18 +24,25 @@ class PrimedNet(nn.Module):
         self.step = nn.Parameter(torch.ones(stages))
         self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
 
-    def forward(self, amplitude: Tensor, probe: Tensor, initial: Tensor, _centre_yx: Tensor) -> Tensor:
+    def forward(
+        self,
+        amplitude: Tensor,
+        probe: Tensor,
+        initial: Tensor,
+        _centre_yx: Tensor,
+        good: Tensor | None = None,
+    ) -> Tensor:
         """Measured amplitude `(B, S, N, N)`, probe `(B, S, P, N, N)` and initial patches, `O_0`, to
         patches `(B, S, N, N)` complex; patterns do not see each other."""
-        patches = self._patches(amplitude.flatten(0, 1), probe.flatten(0, 1), initial.flatten(0, 1))
+        patches = self._patches(amplitude.flatten(0, 1), probe.flatten(0, 1), initial.flatten(0, 1), good)
         grouped: Tensor = patches.unflatten(0, amplitude.shape[:2])
         return grouped
 
-    def _patches(self, amplitude: Tensor, probe: Tensor, patch: Tensor) -> Tensor:
+    def _patches(self, amplitude: Tensor, probe: Tensor, patch: Tensor, good: Tensor | None) -> Tensor:
         illumination = mode_sum_intensity(probe).sqrt()
         illumination = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
         for step, correction in zip(self.step, self.corrections, strict=True):
-            gradient = object_gradient(patch, probe, amplitude, self.alpha)
+            gradient = object_gradient(patch, probe, amplitude, self.alpha, good)
             features = torch.stack(
                 [gradient.real, gradient.imag, patch.real - 1.0, patch.imag, illumination], dim=1
             )

@@ -34,11 +34,18 @@ class StitchedNet(nn.Module):
         self.momentum = nn.Parameter(torch.zeros(stages))
         self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
 
-    def forward(self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor) -> Tensor:
+    def forward(
+        self,
+        amplitude: Tensor,
+        probe: Tensor,
+        initial: Tensor,
+        centre_yx: Tensor,
+        good: Tensor | None = None,
+    ) -> Tensor:
         """Clusters of patterns to the patches of their objects.
 
         Measured amplitude, initial patches and result `(B, S, N, N)`, probe `(B, S, P, N, N)`,
-        centres `(B, S, 2)` int64.
+        centres `(B, S, 2)` int64; good `(N, N)` where pixels measure, None for all.
         """
         corner = centre_yx - centre_yx.amin(dim=1, keepdim=True)
         side = amplitude.shape[-1]
@@ -48,7 +55,7 @@ class StitchedNet(nn.Module):
         illumination = place(mode_sum_intensity(probe), corner, height, width)
         velocity = torch.zeros_like(object_)
         for stage in range(len(self.corrections)):
-            step = back_projected(cut(object_, corner, side), probe, amplitude)
+            step = back_projected(cut(object_, corner, side), probe, amplitude, good)
             proposed = place(step, corner, height, width)
             object_, velocity = self.advance(stage, object_, velocity, proposed, illumination)
         return cut(object_, corner, side)

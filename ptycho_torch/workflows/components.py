@@ -31,6 +31,7 @@ from ptycho_torch.api.solving import restored
 from ptycho_torch.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.files import writable_folder
 from ptycho_torch.output_scale import RectangularScale
+from ptycho_torch.unconsumed import READ_AT_INFERENCE
 
 MODEL = "diffraction_to_obj"
 Scan = Path | str | None
@@ -93,7 +94,12 @@ def run_cdi_example_torch(
         return None, None, results
     scan = test_data or config.test_data_file or train_data or config.train_data_file
     assert scan is not None
-    made = reconstruct(results["bundle"], scan, config.output_dir)
+    used = Transform()
+    if execution_config is not None:
+        changed = diff(PyTorchExecutionConfig(), execution_config).steps
+        steps = (attrs.evolve(step, path=f"execution.{step.path}") for step in changed)
+        used = Transform(tuple(step for step in steps if step.path in READ_AT_INFERENCE))
+    made = reconstruct(results["bundle"], scan, config.output_dir, sources=Sources(overrides=used))
     picture = made.canvas.object
     return np.abs(picture), np.angle(picture), {**results, "reconstruction": made}
 
