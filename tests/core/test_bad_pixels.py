@@ -4,12 +4,14 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import OverlapOptions
+from ptycho_config import ModelConfig, OverlapOptions, Primed, TorchOptions
 from ptycho_torch.data.batches import cluster_dataset
-from ptycho_torch.data.scan import normalise
+from ptycho_torch.data.scan import Statistics, normalise, started
 from ptycho_torch.losses import cluster_loss, poisson_deviance
 from ptycho_torch.metrics import r_factor
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
+from ptycho_torch.predict import predict
+from ptycho_torch.reconstructor import build_model
 from ptycho_torch.records import Batch, Canvas, Dataset, Groups, Prediction
 
 MADE = simulate_scan(natural_object("camera", "coins", 100), seed=0)
@@ -61,3 +63,21 @@ def test_a_mask_without_bad_pixels_is_no_mask() -> None:
     """So that a clean detector costs nothing."""
     scan = normalise(attrs.evolve(_dataset(MADE.counts, None), bad_pixels=np.zeros_like(BAD)))
     assert scan.good is None
+
+
+def test_no_step_of_the_network_depends_on_bad_pixels() -> None:
+    """Coarse start and projection steps are the same whatever stands there; unmarked they are not."""
+    spoilt = MADE.counts.copy()
+    spoilt[:, BAD] = 1e4
+    options = TorchOptions(net=Primed(width=4, stages=2))
+    model = build_model(ModelConfig(architecture="primed"), options, seed=0)
+    drawn = []
+    for counts, bad in ((MADE.counts, BAD), (spoilt, BAD), (spoilt, None)):
+        scan = normalise(_dataset(counts, bad), statistics=Statistics(3.0, 1.0, None, 1))
+        scan = started(scan, options)
+        rows = torch.arange(len(scan.centre_yx))[:, None]
+        with torch.inference_mode():
+            ((_, prediction),) = predict(model, scan, rows, len(rows), torch.device("cpu"))
+        drawn.append(prediction.patches)
+    torch.testing.assert_close(drawn[0], drawn[1])
+    assert not torch.allclose(drawn[0], drawn[2], rtol=1e-2)

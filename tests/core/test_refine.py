@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from ptycho_config import ModelConfig
 from ptycho_config.errors import ConfigError
 from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.metrics import contrast_and_detail
+from ptycho_torch.physics.diffraction import power
 from ptycho_torch.physics.simulate import (
     Complex,
     SimulatedScan,
@@ -28,8 +30,12 @@ from tests.strategies.fields import complex_field
 ORIGIN = (0, 0)
 
 
+def _dataset(simulated: SimulatedScan) -> Dataset:
+    return Dataset("simulated", simulated.counts, simulated.position_yx, simulated.probe)
+
+
 def _scan(simulated: SimulatedScan) -> Scan:
-    return normalise(Dataset("simulated", simulated.counts, simulated.position_yx, simulated.probe))
+    return normalise(_dataset(simulated))
 
 
 @cache
@@ -221,3 +227,25 @@ def test_impossible_options_are_refused(name: str, value: float) -> None:
     """Each option says what it takes."""
     with pytest.raises(ConfigError, match=name):
         RefineOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_refined_probe_keeps_its_power_whatever_that_is() -> None:
+    """Not only that of the usual units, so that the object keeps its size."""
+    dataset = _dataset(_simulated())
+    scan = normalise(dataset, ModelConfig(probe_scale=1.0))
+    start = torch.full(_simulated().truth.shape, 0.25, dtype=torch.complex64)
+    options = RefineOptions(passes=4, refine_probe=True)
+    found = refine(scan, start, (0, 0), options, rng=np.random.default_rng(0), device=torch.device("cpu"))
+    assert torch.isclose(power(found.probe).sum(), power(scan.probe).sum(), rtol=1e-4)
+
+
+def test_a_batch_of_dark_patterns_alone_is_passed_over() -> None:
+    """Of one pattern, or of one among others."""
+    counts = _simulated().counts.copy()
+    counts[3] = 0
+    scan = normalise(attrs.evolve(_dataset(_simulated()), intensity=counts))
+    start = torch.ones(_simulated().truth.shape, dtype=torch.complex64)
+    for batch in (1, 8):
+        options = RefineOptions(passes=2, batch=batch)
+        found = refine(scan, start, (0, 0), options, rng=np.random.default_rng(0), device=torch.device("cpu"))
+        assert bool(torch.isfinite(torch.view_as_real(found.object)).all())

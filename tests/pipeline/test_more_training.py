@@ -73,6 +73,64 @@ def test_fine_tuning_that_does_not_help_is_undone(scan_file: Path, tmp_path: Pat
     assert plain.record["kept_epoch"] in (0, 1)
 
 
+def test_a_later_stage_does_not_undo_an_earlier_one(scan_file: Path, tmp_path: Path) -> None:
+    """What is kept at the end has the lowest validation loss of all epochs of training and stages."""
+    lengths = {f"torch__fine_tune__stage{n}_epochs": 2 for n in (1, 2, 3)}
+    steps = {"torch__fine_tune__stage2_lr_decoder": 1.0, "torch__fine_tune__stage3_lr_decoder": 1.0}
+    run = _train(
+        scan_file,
+        tmp_path,
+        torch__fine_tune__staged=True,
+        torch__fine_tune__skip_stage3=False,
+        **lengths,
+        **steps,
+    )
+    losses = run.record["history"]["val_loss"]
+    assert run.record["kept_epoch"] == int(np.argmin(losses))
+
+
+def test_a_stage_in_which_nothing_learns_is_refused(scan_file: Path, tmp_path: Path) -> None:
+    """Before any training."""
+    with pytest.raises(ConfigError, match="all parts of stage1 are frozen"):
+        _train(scan_file, tmp_path, torch__fine_tune__stage1_lr_decoder=0.0)
+    with pytest.raises(ConfigError, match="must be greater than 0"):
+        _train(scan_file, tmp_path, fine_tune_gamma=0.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"model_type": "supervised", "probe_trainable": True}, "compares objects, not patterns"),
+        ({"gradient_clip_algorithm": "agc", "gradient_clip_val": None}, "'agc' needs a limit"),
+        ({"torch_mae_pred_l2_match_target": True}, "belongs to the loss 'mae'"),
+        ({"execution__precision": "16-mixed"}, "needs a GPU"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    options: dict[str, Any], sentence: str, scan_file: Path, tmp_path: Path
+) -> None:
+    """With what to do instead."""
+    changed = {
+        **SMALL,
+        "execution.accelerator": "cpu",
+        **{k.replace("__", "."): v for k, v in options.items()},
+    }
+    with pytest.raises(ConfigError, match=sentence):
+        train(scan_file, tmp_path, sources=Sources(overrides=changed), legacy={})
+
+
+def test_a_training_is_not_resumed_as_another_one(scan_file: Path, tmp_path: Path) -> None:
+    """Another seed or batch size is another training; without a seed there is nothing to go on with."""
+    _train(scan_file, tmp_path, training__nepochs=1)
+    for options in ({"training.subsample_seed": 7}, {"training.batch_size": 4}):
+        sources = Sources(overrides={**SMALL, **options})
+        with pytest.raises(DataError, match="made with other options or another seed"):
+            train(scan_file, tmp_path, sources=sources, legacy={}, resume=True)
+    sources = Sources(overrides={**SMALL, "training.subsample_seed": None})
+    with pytest.raises(ConfigError, match="is needed to resume"):
+        train(scan_file, tmp_path, sources=sources, legacy={}, resume=True)
+
+
 def test_a_learned_probe_comes_back_in_the_units_of_the_file(scan_file: Path, tmp_path: Path) -> None:
     """Trained from a narrowed probe it comes nearer to the true one; product and R use it."""
     with np.load(scan_file) as arrays:
