@@ -30,11 +30,24 @@ def _inner(lit: NDArray[np.int64], window: int) -> slice:
 
 
 def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`|O|` and `arg O` in rad over a box, the mean phase factor removed."""
-    object_ = canvas.object[box]
+    """`|O|` and `arg O` in rad over a box, without the mean phase and its mean slope, which
+    ptychography hardly knows and which would hide the rest."""
     weight = canvas.illumination[box]
+    object_ = _level(canvas.object[box], weight)
     mean = (weight * object_).sum()
     return np.abs(object_), np.angle(object_ * np.conj(mean) / abs(mean))
+
+
+def _level(object_: NDArray[np.complex64], weight: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """`O exp(-i s . r)` with s the phase of the mean product of neighbours along each axis."""
+    lit = weight * object_
+    rows, columns = np.indices(object_.shape, sparse=True)
+    down = np.angle((lit[1:] * lit[:-1].conj()).sum())
+    right = np.angle((lit[:, 1:] * lit[:, :-1].conj()).sum())
+    found: NDArray[np.complex64] = (object_ * np.exp(-1j * (down * rows + right * columns))).astype(
+        np.complex64
+    )
+    return found
 
 
 def save_figure(path: Path, figure: Figure) -> None:
@@ -69,7 +82,9 @@ def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
     amplitude, phase = amplitude_and_phase(canvas, box)
     origin = canvas.origin_yx
     save_figure(folder / "amplitude.png", _image_figure(amplitude, box, origin, "Amplitude", "|O|"))
-    save_figure(folder / "phase.png", _image_figure(phase, box, origin, "Phase", "arg O (rad)"))
+    save_figure(
+        folder / "phase.png", _image_figure(phase, box, origin, "Phase, mean slope removed", "arg O (rad)")
+    )
 
 
 def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
