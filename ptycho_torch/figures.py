@@ -40,14 +40,12 @@ def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], 
 
 def _level(object_: NDArray[np.complex64], weight: NDArray[np.float32]) -> NDArray[np.complex64]:
     """`O exp(-i s . r)` with s the phase of the mean product of neighbours along each axis."""
+    rows, columns = (np.arange(length) for length in object_.shape)
     lit = weight * object_
-    rows, columns = np.indices(object_.shape, sparse=True)
     down = np.angle((lit[1:] * lit[:-1].conj()).sum())
     right = np.angle((lit[:, 1:] * lit[:, :-1].conj()).sum())
-    found: NDArray[np.complex64] = (object_ * np.exp(-1j * (down * rows + right * columns))).astype(
-        np.complex64
-    )
-    return found
+    slope = np.exp(-1j * (down * rows[:, None] + right * columns))
+    return (object_ * slope).astype(np.complex64)
 
 
 def save_figure(path: Path, figure: Figure) -> None:
