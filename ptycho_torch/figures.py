@@ -45,7 +45,8 @@ def _level(object_: NDArray[np.complex64], weight: NDArray[np.float32]) -> NDArr
     down = np.angle((lit[1:] * lit[:-1].conj()).sum())
     right = np.angle((lit[:, 1:] * lit[:, :-1].conj()).sum())
     slope = np.exp(-1j * (down * rows[:, None] + right * columns))
-    return (object_ * slope).astype(np.complex64)
+    level: NDArray[np.complex64] = (object_ * slope).astype(np.complex64)
+    return level
 
 
 def save_figure(path: Path, figure: Figure) -> None:
