@@ -34,9 +34,8 @@ from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.metrics import contrast_and_detail, remove_ramp, scanned_region
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 
-NETWORKS = ("primed", "cnn", "fno", "fno_vanilla", "ffno")
+NETWORKS = ("primed", "cnn", "fno", "fno_vanilla", "ffno", "neuralop_uno")
 OF_PATCHES = (
-    "training.batch_size=16",
     "training.neighbor_count=6",
     "training.lr_warmup_epochs=0",
     "execution.learning_rate=2e-3",
@@ -117,7 +116,8 @@ def run(network: str, domain: Domain, photons: float, seed: int, asked: argparse
         save(folder / "train.npz", known, domain)
         save(folder / "unseen.npz", unseen, domain)
         chosen = [f"architecture={network}", f"torch.scale.domain={domain}", f"subsample_seed={seed}"]
-        chosen += [*(OF_PATCHES if network != "primed" else ()), *asked.set]
+        batch = () if network == "primed" else (f"training.batch_size={4 if asked.pattern == 128 else 16}",)
+        chosen += [f"N={asked.pattern}", *batch, *(OF_PATCHES if network != "primed" else ()), *asked.set]
         chosen += lengths(folder / "train.npz", chosen, asked.budget)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
         made = train(folder / "train.npz", folder / "model", sources=sources, legacy={})
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS[:-1]))
     parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
     parser.add_argument("--photons", nargs="+", type=float, default=[1e4, 1e5, 1e6])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
