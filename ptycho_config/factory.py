@@ -16,7 +16,13 @@ from ptycho_config.legacy import LegacyDelta, legacy_delta
 from ptycho_config.lens import at, fields
 from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import BASE, Resolved, resolve
-from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
+from ptycho_config.schema import (
+    InferenceConfig,
+    InferenceSetup,
+    Primed,
+    PyTorchExecutionConfig,
+    TrainingSetup,
+)
 from ptycho_config.transform import Transform, diff, layer, located, put_all
 
 LAYER_ORDER = (
@@ -129,8 +135,12 @@ def _training_backend() -> Transform:
 def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
     """What a bundle decides (fixed) and what it suggests for an inference run."""
     c = fields(InferenceSetup)
+    # The primed networks learn convolutions, which fit patterns of every size; a learned probe has one.
+    side = at(c.inference.model.N)
+    free = isinstance(trained.torch.net, Primed) and not trained.training.probe_trainable
+    model = put_all(trained.training.model, "inference.model").steps
     network = (
-        put_all(trained.training.model, "inference.model")
+        Transform(tuple(step for step in model if not (free and step.path == side.path)))
         >> at(c.torch.net).put(trained.torch.net)
         >> at(c.torch.forward).put(trained.torch.forward)
         >> at(c.torch.scale.normalize).put(trained.torch.scale.normalize)
@@ -153,5 +163,7 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
         >> at(c.torch.stitch).put(trained.torch.stitch)
         >> at(c.torch.refine).put(trained.torch.refine)
     )
+    if free:
+        suggested = side.put(trained.training.model.N) >> suggested
     decided = layer("bundle", network, fixed=True) >> suggested
     return layer("bundle", located(decided, where))

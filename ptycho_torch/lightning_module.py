@@ -11,7 +11,14 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from ptycho_config import Amplitude, PyTorchExecutionConfig, TrainingSetup, at, fields, fingerprint
 from ptycho_torch.fine_tuning import FineTuneStage
-from ptycho_torch.losses import LossTerms, cluster_loss, label_loss, pattern_loss, regularisation
+from ptycho_torch.losses import (
+    LossTerms,
+    cluster_loss,
+    exit_wave_error,
+    label_loss,
+    pattern_loss,
+    regularisation,
+)
 from ptycho_torch.optimisation import build_optimizer, clip_adaptively, learning_rate_factor
 from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Prediction
@@ -58,7 +65,11 @@ class TrainingModule(pl.LightningModule):
         patches, probes = self.model(batch)
         if training.model.model_type == "supervised":
             assert batch.label is not None
-            data, nothing = label_loss(patches, batch.label), patches.real.new_zeros(())
+            waves = options.labels.loss == "exit_waves"
+            data = (
+                exit_wave_error(patches, probes, batch.label) if waves else label_loss(patches, batch.label)
+            )
+            nothing = patches.real.new_zeros(())
             terms = LossTerms(data, nothing, nothing, data)
         else:
             gain = options.forward.amplitude_physics_gain if isinstance(options.forward, Amplitude) else 1.0

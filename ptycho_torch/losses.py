@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from ptycho_config import OverlapOptions, RegularisationOptions, TrainingConfig
-from ptycho_torch.physics.diffraction import diffraction_intensity
+from ptycho_torch.physics.diffraction import diffraction_intensity, mode_sum_intensity, power
 from ptycho_torch.physics.overlap import cross_patterns, merge_group
 from ptycho_torch.records import Batch, Prediction
 
 RATE_FLOOR = 1e-4
+# Of the light of a cluster: an object without structure has no relative error.
+LABEL_FLOOR = 1e-3
 PatternLoss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -86,6 +88,35 @@ def label_loss(patches: Tensor, label: Tensor) -> Tensor:
     difference wrapped. Patches and labels `(..., N, N)` complex."""
     amplitude = (patches.abs() - label.abs()).abs().mean()
     return 2 * amplitude + 4 * torch.angle(patches * label.conj()).abs().mean()
+
+
+def exit_wave_error(patches: Tensor, probes: Tensor, label: Tensor) -> Tensor:
+    """`e(u O - L) + e'(u O - L)`: the relative errors of the exit waves and of their slopes.
+
+    `e(D)^2 = sum_p,r |P_p D|^2 / sum_p,r |P_p (L - <L>)|^2`, e' the same for the differences of D and L
+    from pixel to pixel, which coarse structure hardly enters; u is the one phase factor of a cluster
+    that brings its patches nearest. By Parseval, the error of the diffraction patterns with the phases
+    that no detector sees. Patches and labels `(B, S, N, N)`, probes `(B, S, P, N, N)`; a mean over B.
+    """
+    light = mode_sum_intensity(probes)
+    overlap = _over_cluster(light * patches.conj() * label)
+    turned = patches * overlap / overlap.abs().clamp_min(RATE_FLOOR)
+    mean = _over_cluster(light * label) / _over_cluster(light)
+    floor = LABEL_FLOOR * _over_cluster(light * power(label))
+    error = _over_cluster(light * power(turned - label))
+    whole = error / _over_cluster(light * power(label - mean)).clamp_min(floor)
+    slopes = _slopes(turned - label, light) / _slopes(label, light).clamp_min(LABEL_FLOOR * floor)
+    return ((whole + RATE_FLOOR**2).sqrt() + (slopes + RATE_FLOOR**2).sqrt()).mean()
+
+
+def _over_cluster(x: Tensor) -> Tensor:
+    return x.sum(dim=(-3, -2, -1), keepdim=True)
+
+
+def _slopes(field: Tensor, light: Tensor) -> Tensor:
+    """`sum w |d_y x|^2 + w |d_x x|^2` of a cluster."""
+    rows = _over_cluster(light[..., 1:, :] * power(field.diff(dim=-2)))
+    return rows + _over_cluster(light[..., 1:] * power(field.diff(dim=-1)))
 
 
 class LossTerms(NamedTuple):

@@ -12,6 +12,7 @@ from ptycho_config.schema.refine import RefineOptions
 from ptycho_config.schema.setup import InferenceSetup, TrainingSetup
 from ptycho_config.schema.torch_options import (
     DataOptions,
+    LabelOptions,
     OverlapOptions,
     RecordOptions,
     RegularisationOptions,
@@ -35,6 +36,7 @@ __all__ = [
     "GroupingOptions",
     "InferenceConfig",
     "InferenceSetup",
+    "LabelOptions",
     "MinDistance",
     "ModelConfig",
     "Nearest",

@@ -148,6 +148,9 @@ def _input_scale(setup: "TrainingSetup") -> Iterator[Problem]:
 
 def _supervised(setup: "TrainingSetup") -> Iterator[Problem]:
     if setup.training.model.model_type != "supervised":
+        if setup.torch.labels.loss != "patches":
+            message = f"{setup.torch.labels.loss!r} compares with labels, model_type is 'pinn'"
+            yield Problem("torch.labels.loss", message, hint="set training.model.model_type=supervised")
         return
     message = "would have no effect: supervised training compares objects, not patterns"
     if setup.torch.overlap.weight > 0:

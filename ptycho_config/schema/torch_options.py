@@ -62,6 +62,16 @@ class RegularisationOptions:
     phase_loss_coeff: float = field(default=1.0, check=non_negative, doc="weight of the phase term")
 
 
+@config
+class LabelOptions:
+    """What supervised training compares."""
+
+    loss: Literal["patches", "exit_waves"] = field(
+        default="patches",
+        doc="moduli and phases of patches as they are, or the exit waves that they make, up to one phase",
+    )
+
+
 def _stage_lengths(stages: "StageOptions") -> Iterator[Problem]:
     if stages.stage_1_epochs == 0 and stages.stage_2_epochs + stages.stage_3_epochs > 0:
         yield Problem("stage_1_epochs", "is 0, so there is no stage that 2 and 3 could follow")
@@ -131,6 +141,7 @@ class TorchOptions:
     forward: ForwardModel = field(default=Amplitude(), doc="physics that the network is trained against")
     overlap: OverlapOptions = field(default=OverlapOptions(), doc="agreement of neighbouring patches")
     regularisation: RegularisationOptions = field(default=RegularisationOptions(), doc="terms on the patches")
+    labels: LabelOptions = field(default=LabelOptions(), doc="supervised training")
     stages: StageOptions = field(default=StageOptions(), doc="staged schedules and fine-tuning")
     fine_tune: FineTuneOptions = field(default=FineTuneOptions(), doc="staged fine-tuning")
     stitch: StitchOptions = field(default=StitchOptions(), doc="stitching")

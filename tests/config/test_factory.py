@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -118,6 +119,28 @@ def test_inference_takes_the_network_from_the_bundle() -> None:
         create_inference_payload(
             Path("m"), Path("t.npz"), trained=trained, sources=Sources(overrides={"torch.net.width": 8})
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "free"),
+    [
+        ({}, True),
+        ({"training.probe_trainable": True}, False),
+        ({"architecture": "cnn", "torch.overlap.partners": 0}, False),
+    ],
+)
+def test_only_convolutions_fit_patterns_of_every_size(options: dict[str, Any], *, free: bool) -> None:
+    """A primed network takes N from the scan; a learned probe or another network fixes it."""
+    small = attrs.evolve(FACTS, n_pixels=64)
+    trained = create_training_payload(
+        Path("t.npz"), profile="primed", facts=small, sources=Sources(overrides=options)
+    )[0].config
+    if free:
+        found = create_inference_payload(Path("m"), Path("t.npz"), trained=trained, facts=FACTS)[0].config
+        assert found.inference.model.N == 128
+        return
+    with pytest.raises(ConfigError, match=r"'bundle' .*fixes it to 64, 'dataset facts' asks for 128"):
+        create_inference_payload(Path("m"), Path("t.npz"), trained=trained, facts=FACTS)
 
 
 def test_the_recommended_profile(snapshot: SnapshotAssertion) -> None:

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from scipy.special import gammaln
 
 from ptycho_config import OverlapOptions
-from ptycho_torch.losses import PatternLoss, amplitude_mae, cluster_loss, poisson_deviance
+from ptycho_torch.losses import (
+    PatternLoss,
+    amplitude_mae,
+    cluster_loss,
+    exit_wave_error,
+    poisson_deviance,
+)
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.records import Batch, Prediction
@@ -89,3 +95,31 @@ def test_patches_that_only_fit_themselves_are_told_by_the_overlap_term() -> None
     assert float(terms.data) < 1e-4
     assert float(terms.overlap) > 0.1
     torch.testing.assert_close(terms.total, terms.data + 2 * terms.overlap)
+
+
+@given(seed=st.integers(0, 2**31), angle=st.floats(-3.0, 3.0), scale=st.floats(0.5, 2.0))
+def test_the_error_of_exit_waves_knows_no_phase_but_a_modulus(seed: int, angle: float, scale: float) -> None:
+    """0 for the labels turned as a whole; not where they are scaled, or turned one by one."""
+    label, probes = complex_field(2, 3, 8, 8, seed=seed), complex_field(2, 3, 2, 8, 8, seed=seed + 1)
+    turn = torch.polar(torch.tensor(1.0), torch.tensor(angle))
+    assert float(exit_wave_error(label * turn, probes, label)) < 1e-3
+    others = torch.polar(torch.ones(2, 3, 1, 1), torch.tensor([0.0, 1.0, 2.0]).view(1, 3, 1, 1))
+    assert float(exit_wave_error(label * others, probes, label)) > 0.1
+    flat = torch.ones_like(label)
+    nothing = float(exit_wave_error(flat * 0, probes, label))
+    assert float(exit_wave_error(label * scale, probes, label)) == pytest.approx(
+        abs(scale - 1) * nothing, abs=1e-3
+    )
+
+
+def test_what_no_light_reaches_does_not_count() -> None:
+    """Errors outside the probe are free, and a label without structure gives no infinity."""
+    label, probes = complex_field(1, 2, 8, 8, seed=0), complex_field(1, 2, 1, 8, 8, seed=1)
+    probes[..., 4:] = 0
+    wrong = label.clone()
+    wrong[..., 4:] = 5.0
+    assert float(exit_wave_error(wrong, probes, label)) < 1e-3
+    flat = torch.ones_like(label, requires_grad=True)
+    exit_wave_error(flat, probes, torch.ones_like(label)).backward()
+    assert flat.grad is not None
+    assert bool(torch.isfinite(torch.view_as_real(flat.grad)).all())

@@ -101,6 +101,7 @@ def test_a_stage_in_which_nothing_learns_is_refused(scan_file: Path, tmp_path: P
     ("options", "sentence"),
     [
         ({"model_type": "supervised", "probe_trainable": True}, "compares objects, not patterns"),
+        ({"torch__labels__loss": "exit_waves"}, "compares with labels, model_type is 'pinn'"),
         ({"gradient_clip_algorithm": "agc", "gradient_clip_val": None}, "'agc' needs a limit"),
         ({"torch_mae_pred_l2_match_target": True}, "belongs to the loss 'mae'"),
         ({"execution__precision": "16-mixed"}, "needs a GPU"),

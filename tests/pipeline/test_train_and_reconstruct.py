@@ -15,8 +15,10 @@ from ptycho_config import Sources, TrainingSetup, load
 from ptycho_torch.api import TrainingRun, reconstruct, train
 from ptycho_torch.api import load as load_model
 from ptycho_torch.data.readers import read_scan
+from ptycho_torch.data.writers import write_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.metrics import r_factor
+from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
 from tests.pipeline.conftest import SMALL, RecordingDict
 
 
@@ -74,6 +76,16 @@ def test_a_new_process_reconstructs_from_the_files_alone(
     report = (tmp_path / "out" / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 3
     assert "torch.net.width" in report
+
+
+def test_one_network_serves_patterns_of_another_size(trained: TrainingRun, tmp_path: Path) -> None:
+    """Trained on patterns of 64 px, it reconstructs a scan of 128 px."""
+    probe = defocused_probe(128, pupil_px=10.0, defocus_rad=6.0)[None]
+    scan = simulate_scan(natural_object("camera", "coins", 180), seed=0, probe=probe, step_px=10.0)
+    write_scan(tmp_path / "large.npz", scan)
+    result = reconstruct(trained.bundle, tmp_path / "large.npz", tmp_path / "out", legacy={})
+    assert result.configs.config.inference.model.N == 128
+    assert result.metrics["R"] < result.metrics["R_flat"] / 2
 
 
 def test_a_trained_network_beats_a_flat_object(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:

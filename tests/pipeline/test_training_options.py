@@ -110,7 +110,8 @@ def test_an_option_changes_what_is_learned(
     assert np.isfinite(made.canvas.object).all()
 
 
-def test_supervised_training_learns_the_labels(scan_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("loss", ["patches", "exit_waves"])
+def test_supervised_training_learns_the_labels(loss: str, scan_file: Path, tmp_path: Path) -> None:
     """Patches of objectGuess, cut around each position; the loss falls."""
     run = _train(
         scan_file,
@@ -118,6 +119,7 @@ def test_supervised_training_learns_the_labels(scan_file: Path, tmp_path: Path) 
         training__nepochs=6,
         execution__learning_rate=2e-2,
         model_type="supervised",
+        torch__labels__loss=loss,
         torch__overlap__partners=0,
         torch__overlap__weight=0.0,
     )
