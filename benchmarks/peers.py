@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py [--seeds 0] [--threads 1] [--repeats 3] [--batch 64] [--step 1.8] [--joint] \
         [--epochs 1 3 5 8 10 12 15 20] [--after 1 3 5 8] [--passes 1 2 3 4 8] \
-        [--star tests/data/siemens_star_64.npz] [--goal 0.985 0.98] [--commands]
+        [--star tests/data/siemens_star_64.npz] [--goal 0.985 0.975] [--commands]
 
 Needs an environment of its own, because pty-chi needs a torchvision that fits its torch, and nothing
 else here does:
@@ -180,7 +180,7 @@ def command_row(case: Case, label: str, command: list[str], made: Path, repeats:
     walls, processors = [], []
     for _ in range(repeats):
         before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
         walls.append(time.perf_counter() - begun)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         processors.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--step", type=float, default=STEP, help="scaler of LSQML's step size")
     parser.add_argument("--joint", action="store_true", help="solve it together with the probe's")
     parser.add_argument("--star", type=Path, default=Path("tests/data/siemens_star_64.npz"))
-    parser.add_argument("--goal", nargs=2, type=float, default=[0.985, 0.98])
+    parser.add_argument("--goal", nargs=2, type=float, default=[0.985, 0.975])
     parser.add_argument("--commands", action="store_true")
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
