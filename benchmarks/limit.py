@@ -18,6 +18,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from ptycho_torch.lightning_module import TrainingModule
 from ptycho_torch.optimisation import build_optimizer
 from ptycho_torch.predict import reconstruct_scan
 from ptycho_torch.reconstructor import build_model
+from ptycho_torch.records import Dataset
 
 OF_PATCHES = ("neighbor_count=6", "batch_size=16", "partners=1", "torch.overlap.weight=1.0")
 STEPS, REPEATS = 6, 5
@@ -127,13 +129,19 @@ class Work(NamedTuple):
     inferred: int
 
 
+@cache
+def simulated() -> Dataset:
+    """The scan that is trained on and reconstructed."""
+    return dataset_of(pair(0)[1])
+
+
 def work_of(network: str, training_batch: int | None = None, inference_batch: int = 64) -> Work:
     """Training steps, their data, and inference, of the profile with one network."""
     chosen = [f"architecture={network}", "N=64", *(OF_PATCHES if network != "primed" else ())]
     chosen += [] if training_batch is None else [f"batch_size={training_batch}"]
     sources = Sources(command_line=parse(TrainingSetup, chosen))
     setup = create_training_payload(profile="primed", sources=sources)[0].config
-    dataset = dataset_of(pair(0)[1])
+    dataset = simulated()
     scan = started(normalise(dataset), setup.torch)
     groups = plan_groups(
         dataset.position_yx, group_plan(setup.training, setup.torch), np.random.default_rng(0)
