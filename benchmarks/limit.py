@@ -1,25 +1,30 @@
 """How far training and inference are from what the machine can do.
 
-    python benchmarks/limit.py [--threads 2] [--networks primed cnn]
+    python benchmarks/limit.py [--threads 2] [--networks primed cnn] [--batch]
 
 Measures the peak of a matrix product (2048) and of 3x3 convolutions (channels last, the best of some
-shapes), counts the floating-point operations of a network with torch's counter (convolutions and
-products) and of its FFTs (5 N^2 log2 N^2 each, counted by hooking the transform), and times training
-steps, their data and whole-scan inference on the simulated scan. Rates are all operations over all
-seconds. Prints a table and one JSON line.
+shapes), counts the floating-point operations of a network with torch's counter, forward and backward
+(convolutions and products as torch does, FFTs as 5 N^2 log2 N^2 each), and times training steps, their
+data and whole-scan inference on the simulated scan. Rates are all operations over all seconds, and
+those of convolutions over the seconds that torch's profiler finds in them; the profiler also says
+where the rest of the time goes. With one thread seconds are of the processor, which others that use
+the machine change less. --batch: patterns a second for several batch sizes too. Prints tables and
+one JSON line.
 """
 
 import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from pair import dataset_of, pair
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from ptycho_config import Sources, TrainingSetup, create_training_payload, parse
@@ -28,11 +33,26 @@ from ptycho_torch.data.batches import cluster_dataset
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.scan import normalise, started
 from ptycho_torch.lightning_module import TrainingModule
+from ptycho_torch.optimisation import build_optimizer
 from ptycho_torch.predict import reconstruct_scan
 from ptycho_torch.reconstructor import build_model
+from ptycho_torch.records import Dataset
 
 OF_PATCHES = ("neighbor_count=6", "batch_size=16", "partners=1", "torch.overlap.weight=1.0")
-STEPS, REPEATS = 6, 3
+STEPS, REPEATS = 6, 5
+TRAINING_BATCHES, INFERENCE_BATCHES = (1, 2, 4, 8), (16, 32, 64, 128, 256)
+# What the profiler's operations are about, the first that fits; all others pass over arrays once.
+KINDS = {
+    "convolutions": ("conv",),
+    "ffts": ("_fft_",),
+    "gather_scatter": ("scatter", "gather", "index"),
+    "optimiser": ("adam", "Optimizer"),
+}
+
+
+def now() -> float:
+    """Seconds of the processor where one thread works, of the wall otherwise."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
 def fastest(work: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -40,9 +60,9 @@ def fastest(work: Callable[[], object], repeats: int = REPEATS) -> float:
     work()
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = now()
         work()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(now() - start)
     return min(seconds)
 
 
@@ -64,38 +84,64 @@ def convolution_peak() -> float:
     return max(rates)
 
 
-@contextmanager
-def counted() -> Iterator[dict[str, float]]:
-    """Operations of what runs inside: `network` by torch's counter, `fft` by hand."""
-    found = {"network": 0.0, "fft": 0.0}
-    originals = {name: getattr(torch.fft, name) for name in ("fft2", "ifft2")}
-
-    def hooked(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            pixels = x.shape[-1] * x.shape[-2]
-            found["fft"] += x.numel() * 5 * math.log2(pixels)
-            return original(x, *args, **kwargs)
-
-        return call
-
-    for name, original in originals.items():
-        setattr(torch.fft, name, hooked(original))
-    counter = FlopCounterMode(display=False)
-    try:
-        with counter:
-            yield found
-    finally:
-        for name, original in originals.items():
-            setattr(torch.fft, name, original)
-    found["network"] = float(counter.get_total_flops())
+def fft_operations(shape: tuple[int, ...], dim: list[int], *_: Any, **__: Any) -> int:
+    """`5 n log2 n` of each transform of n elements."""
+    return round(math.prod(shape) * 5 * math.log2(math.prod(shape[axis] for axis in dim)))
 
 
-def measured(network: str) -> dict[str, float]:
-    """Operations and seconds of a training step, of its data, and of inference, each per pattern."""
+def counted(work: Callable[[], object]) -> dict[str, float]:
+    """Operations in `convolutions` (and products) and in `ffts`, of the backward pass too."""
+    transform = torch.ops.aten._fft_c2c  # noqa: SLF001 # torch has no other name for it
+    counter = FlopCounterMode(display=False, custom_mapping={transform: fft_operations})
+    with counter:
+        work()
+    by_name = {str(op): count for op, count in counter.get_flop_counts()["Global"].items()}
+    ffts = sum(count for name, count in by_name.items() if "_fft_" in name)
+    return {"convolutions": float(sum(by_name.values()) - ffts), "ffts": float(ffts)}
+
+
+def account(work: Callable[[], object]) -> dict[str, float]:
+    """Seconds in each of `KINDS` and in `passes`, the least of several runs of each operation."""
+    runs = []
+    for _ in range(REPEATS):
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            work()
+        found: dict[str, list[float]] = {}
+        for event in profiler.events() or ():
+            if event.name.startswith(("aten::", "Optimizer")):
+                found.setdefault(event.name, []).append(event.self_cpu_time_total / 1e6)
+        runs.append(found)
+    total: Counter[str] = Counter(dict.fromkeys((*KINDS, "passes"), 0.0))
+    for name in runs[0]:
+        kind = next((kind for kind, parts in KINDS.items() if any(p in name for p in parts)), "passes")
+        same = [run[name] for run in runs if len(run[name]) == len(runs[0][name])]
+        total[kind] += sum(map(min, zip(*same, strict=True)))
+    return dict(total)
+
+
+class Work(NamedTuple):
+    """What is timed, and how many patterns each call has."""
+
+    steps: Callable[[], object]
+    load: Callable[[], object]
+    infer: Callable[[], object]
+    trained: int
+    inferred: int
+
+
+@cache
+def simulated() -> Dataset:
+    """The scan that is trained on and reconstructed."""
+    return dataset_of(pair(0)[1])
+
+
+def work_of(network: str, training_batch: int | None = None, inference_batch: int = 64) -> Work:
+    """Training steps, their data, and inference, of the profile with one network."""
     chosen = [f"architecture={network}", "N=64", *(OF_PATCHES if network != "primed" else ())]
+    chosen += [] if training_batch is None else [f"batch_size={training_batch}"]
     sources = Sources(command_line=parse(TrainingSetup, chosen))
     setup = create_training_payload(profile="primed", sources=sources)[0].config
-    dataset = dataset_of(pair(0)[1])
+    dataset = simulated()
     scan = started(normalise(dataset), setup.torch)
     groups = plan_groups(
         dataset.position_yx, group_plan(setup.training, setup.torch), np.random.default_rng(0)
@@ -104,9 +150,10 @@ def measured(network: str) -> dict[str, float]:
     clusters = cluster_dataset(scan, groups, every, setup.torch.overlap.partners)
     model = build_model(setup.training.model, setup.torch, seed=0)
     module = TrainingModule(model, setup, steps_per_epoch=1)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-6)
+    optimizer = build_optimizer(model, setup.training, 1e-6)
     size = setup.training.batch_size
-    batches = [clusters[list(range(size * i, size * (i + 1))), i] for i in range(STEPS)]
+    chunks = [(list(range(size * i, size * (i + 1))), i) for i in range(STEPS)]
+    batches = [clusters[chunk] for chunk in chunks]
 
     def steps() -> None:
         for batch in batches:
@@ -114,38 +161,51 @@ def measured(network: str) -> dict[str, float]:
             module.terms(batch).total.backward()
             optimizer.step()
 
-    def load() -> None:
-        for i in range(STEPS):
-            clusters[list(range(size * i, size * (i + 1))), i]
-
     def infer() -> None:
         reconstruct_scan(
             model,
             scan,
             torch.from_numpy(groups.members),
-            batch_size=64,
+            batch_size=inference_batch,
             stitch=setup.torch.stitch,
             trim=0,
             device=torch.device("cpu"),
             progress=lambda _: None,
         )
 
-    with counted() as training:
-        steps()
-    with counted() as inference:
-        infer()
     patterns = STEPS * batches[0].amplitude.shape[0] * batches[0].amplitude.shape[1]
-    # torch's counter sees backward convolutions; FFTs of the backward pass are as many as of the forward one.
-    work = {"training": training["network"] + 2 * training["fft"], "inference": sum(inference.values())}
-    seconds = {"training": fastest(steps), "data": fastest(load), "inference": fastest(infer)}
-    return {
-        "training_gflop_s": work["training"] / seconds["training"] / 1e9,
-        "training_patterns_s": patterns / seconds["training"],
-        "inference_gflop_s": work["inference"] / seconds["inference"] / 1e9,
-        "inference_patterns_s": len(scan.centre_yx) / seconds["inference"],
-        "data_share": seconds["data"] / seconds["training"],
-        "fft_share_of_training_work": 2 * training["fft"] / work["training"],
-    }
+    return Work(steps, lambda: [clusters[chunk] for chunk in chunks], infer, patterns, len(scan.centre_yx))
+
+
+def measured(network: str) -> dict[str, float]:
+    """Rates of training and inference, and the share of the time that each kind of work takes."""
+    work = work_of(network)
+    row: dict[str, float] = {}
+    for stage, call, patterns in (
+        ("training", work.steps, work.trained),
+        ("inference", work.infer, work.inferred),
+    ):
+        operations, seconds, parts = counted(call), fastest(call), account(call)
+        row[f"{stage}_patterns_s"] = patterns / seconds
+        row[f"{stage}_gflop_s"] = sum(operations.values()) / seconds / 1e9
+        row[f"{stage}_convolution_gflop_s"] = operations["convolutions"] / parts["convolutions"] / 1e9
+        row[f"{stage}_fft_gflop_s"] = operations["ffts"] / max(parts["ffts"], 1e-9) / 1e9
+        row |= {f"{stage}_in_{kind}": part / seconds for kind, part in parts.items()}
+        row[f"{stage}_in_rest"] = 1 - sum(parts.values()) / seconds
+    row["data_share"] = fastest(work.load) / fastest(work.steps)
+    return row
+
+
+def by_batch(network: str) -> dict[str, dict[int, float]]:
+    """Patterns a second, `training` by clusters a step and `inference` by patterns at once."""
+    found: dict[str, dict[int, float]] = {"training": {}, "inference": {}}
+    for size in TRAINING_BATCHES:
+        work = work_of(network, training_batch=size)
+        found["training"][size] = round(work.trained / fastest(work.steps))
+    for size in INFERENCE_BATCHES:
+        work = work_of(network, inference_batch=size)
+        found["inference"][size] = round(work.inferred / fastest(work.infer))
+    return found
 
 
 def main() -> None:
@@ -154,17 +214,26 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--networks", nargs="+", default=["primed", "cnn"])
+    parser.add_argument("--batch", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     peaks = {"matmul_gflop_s": matmul_peak() / 1e9, "convolution_gflop_s": convolution_peak() / 1e9}
     print("  ".join(f"{name} {value:.0f}" for name, value in peaks.items()), f" threads {asked.threads}")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in asked.networks:
-        row = {"network": network, **{key: round(value, 3) for key, value in measured(network).items()}}
+        row: dict[str, Any] = {"network": network}
+        row |= {key: round(value, 3) for key, value in measured(network).items()}
         for stage in ("training", "inference"):
-            row[f"{stage}_of_peak"] = round(row[f"{stage}_gflop_s"] / peaks["convolution_gflop_s"], 3)
+            for rate in ("gflop_s", "convolution_gflop_s"):
+                name = f"{stage}_{rate.removesuffix('gflop_s')}of_peak"
+                row[name] = round(row[f"{stage}_{rate}"] / peaks["convolution_gflop_s"], 3)
+        print("\n".join(f"{key:32} {value}" for key, value in row.items()), flush=True)
+        if asked.batch:
+            row["by_batch"] = by_batch(network)
+            for stage, rates in row["by_batch"].items():
+                best = max(rates, key=rates.__getitem__)
+                print(f"{stage}: best batch {best}; patterns/s", rates, flush=True)
         rows.append(row)
-        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     print(json.dumps({"threads": asked.threads, **peaks, "networks": rows}))
 
 

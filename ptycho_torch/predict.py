@@ -1,7 +1,7 @@
 """Apply a trained network to a scan and stitch what it says, batch by batch."""
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from ptycho_config import StitchOptions
 from ptycho_torch.nets import StitchedNet
 from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
 from ptycho_torch.physics.overlap import merge_weights
-from ptycho_torch.physics.patches import add_patches, cut
+from ptycho_torch.physics.patches import Footprints, cut
 from ptycho_torch.physics.projection import back_projected
 from ptycho_torch.physics.varpro import Moments, moments, solve
 from ptycho_torch.reconstructor import Reconstructor
@@ -21,6 +21,8 @@ from ptycho_torch.stitch import Stitcher, canvas_of, initial_patches
 
 Progress = Callable[[int], object]
 Seen = Callable[[Tensor], object]
+# Memory for what every stage of a network that works on the object itself looks at again.
+KEPT_BYTES = 256 * 2**20
 
 
 def predict(
@@ -62,26 +64,51 @@ def _predict_stitched(
     with torch.inference_mode():
         object_ = model.scale(whole.unrolled(network, groups.unique()))
         for chunk in groups.split(batch_size):
-            corner, probes = whole.view(chunk.flatten())
-            patches = cut(object_, corner, probes.shape[-1])
-            shape = (len(chunk), chunk.shape[1])
-            yield chunk, Prediction(patches.unflatten(0, shape), probes.unflatten(0, shape))
+            view = whole.view(chunk.flatten())
+            patches = view.footprints.cut(object_)
+            yield chunk, Prediction(patches.unflatten(0, chunk.shape), view.probes.unflatten(0, chunk.shape))
+
+
+class _View(NamedTuple):
+    """What patterns `(n,)` see: their places on the canvas, probes `(n, P, N, N)`, amplitudes `(n, N, N)`."""
+
+    footprints: Footprints
+    probes: Tensor
+    amplitude: Tensor
 
 
 class _WholeScan:
-    """A scan on its canvas, looked at in batches, so that memory does not grow with the patterns."""
+    """A scan on its canvas, looked at in batches, so that memory does not grow with the patterns.
 
-    def __init__(self, scan: Scan, probe: Tensor, batch_size: int, device: torch.device) -> None:
+    Every stage looks at the same batches: as many as fit into `room` bytes are kept for the next.
+    """
+
+    def __init__(
+        self, scan: Scan, probe: Tensor, batch_size: int, device: torch.device, room: int = KEPT_BYTES
+    ) -> None:
         self.scan, self.batch_size, self.device = scan, batch_size, device
         self.origin, self.height, self.width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
         self.probe = probe
         self.good = None if scan.good is None else scan.good.to(device)
+        self.kept: dict[tuple[int, ...], _View] = {}
+        self.room = room
 
-    def view(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Where patterns `(n,)` look on the canvas `(n, 2)`, and their probes `(n, P, N, N)`."""
-        corner = self.scan.centre_yx[rows] - self.probe.shape[-1] // 2 - self.origin
+    def view(self, rows: Tensor) -> _View:
+        """What patterns `(n,)` see, found anew or kept."""
+        key = tuple(rows.tolist())
+        if key in self.kept:
+            return self.kept[key]
+        side = self.probe.shape[-1]
+        corner = self.scan.centre_yx[rows] - side // 2 - self.origin
         probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
-        return corner.to(self.device, probes.real.dtype), probes
+        corner = corner.to(self.device, probes.real.dtype)
+        footprints = Footprints(corner, side, self.height, self.width)
+        view = _View(footprints, probes, self.scan.amplitude[rows].to(self.device))
+        size = footprints.nbytes + probes.nbytes + view.amplitude.nbytes
+        if size <= self.room:
+            self.kept[key] = view
+            self.room -= size
+        return view
 
     def unrolled(self, network: StitchedNet, rows: Tensor) -> Tensor:
         """The object `(H, W)` after all stages of the network, from patterns `rows`."""
@@ -93,13 +120,12 @@ class _WholeScan:
         for stage in range(len(network.corrections)):
             proposed = torch.zeros_like(object_)
             for chunk in rows.split(self.batch_size):
-                corner, probes = self.view(chunk)
-                patches = cut(object_[0], corner, probes.shape[-1])
-                measured = self.scan.amplitude[chunk].to(self.device)
-                step = back_projected(patches, probes, measured, self.good)
-                add_patches(proposed[0], step, corner)
+                view = self.view(chunk)
+                patches = view.footprints.cut(object_[0])
+                step = back_projected(patches, view.probes, view.amplitude, self.good)
+                view.footprints.add(proposed[0], step)
                 if stage == 0:
-                    add_patches(illumination[0], mode_sum_intensity(probes), corner)
+                    view.footprints.add(illumination[0], mode_sum_intensity(view.probes))
             object_, velocity = network.advance(stage, object_, velocity, proposed, illumination)
         return object_[0]
 

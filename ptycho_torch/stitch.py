@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ptycho_torch.physics.patches import add_patches, cut
+from ptycho_torch.physics.patches import Footprints, cut
 from ptycho_torch.records import Canvas, Scan
 
 
@@ -43,10 +43,10 @@ class Stitcher:
 
     def add(self, patches: Tensor, weights: Tensor, centre_yx: Tensor) -> None:
         """Add patches `(B, N, N)` complex with real weights `(B, N, N)` at centres `(B, 2)`."""
-        corner = centre_yx.double() - self.side // 2 - self.origin
-        corner = corner.to(weights.dtype)
-        add_patches(self.weighted, patches * weights, corner)
-        add_patches(self.weights, weights, corner)
+        corner = (centre_yx.double() - self.side // 2 - self.origin).to(weights.dtype)
+        footprints = Footprints(corner, self.side, self.height, self.width)
+        footprints.add(self.weighted, patches * weights)
+        footprints.add(self.weights, weights)
 
     def canvas(self, illumination_floor: float, scale: float) -> Canvas:
         """The stitched object times `scale`; 1 times `scale` where the summed illumination is

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ptycho_torch.nets.unet import UNet
-from ptycho_torch.physics.diffraction import mode_sum_intensity
-from ptycho_torch.physics.patches import cut, merge, place
+from ptycho_torch.physics.diffraction import mode_sum_intensity, power
+from ptycho_torch.physics.patches import Footprints, merged
 from ptycho_torch.physics.projection import back_projected, regularised_power
 
 FEATURES = 6
@@ -50,15 +50,15 @@ class StitchedNet(nn.Module):
         corner = centre_yx - centre_yx.amin(dim=1, keepdim=True)
         side = amplitude.shape[-1]
         height, width = (side + reach for reach in corner.flatten(0, 1).amax(dim=0).tolist())
-        corner = corner.to(amplitude.dtype)
-        object_ = merge(initial, torch.ones_like(amplitude), corner, height, width)
-        illumination = place(mode_sum_intensity(probe), corner, height, width)
+        footprints = Footprints(corner.to(amplitude.dtype), side, height, width)
+        object_ = merged(initial, torch.ones_like(amplitude), footprints)
+        illumination = footprints.place(mode_sum_intensity(probe))
         velocity = torch.zeros_like(object_)
         for stage in range(len(self.corrections)):
-            step = back_projected(cut(object_, corner, side), probe, amplitude, good)
-            proposed = place(step, corner, height, width)
+            step = back_projected(footprints.cut(object_), probe, amplitude, good)
+            proposed = footprints.place(step)
             object_, velocity = self.advance(stage, object_, velocity, proposed, illumination)
-        return cut(object_, corner, side)
+        return footprints.cut(object_)
 
     def advance(
         self, stage: int, object_: Tensor, velocity: Tensor, proposed: Tensor, illumination: Tensor
@@ -67,28 +67,24 @@ class StitchedNet(nn.Module):
 
         All `(B, H, W)`, of any height and width; the illumination is real.
         """
-        gradient = proposed / regularised_power(illumination, self.alpha)
-        phase = object_ / (object_.real.square() + object_.imag.square() + MODULUS_FLOOR**2).sqrt()
-        change = self._change(stage, object_, velocity, gradient, illumination, phase)
+        gradient = proposed * regularised_power(illumination, self.alpha).reciprocal()
+        squared = power(object_)
+        inverse = (squared + MODULUS_FLOOR**2).rsqrt()
+        phase = object_ * inverse
+        light = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
+        change = self._change(stage, gradient, velocity, phase, [squared * inverse - 1.0, light])
         kept = self.momentum[stage] * velocity
         moved = kept + self.step[stage] * gradient + change * phase
         return object_ + moved, moved
 
     def _change(
-        self,
-        stage: int,
-        object_: Tensor,
-        velocity: Tensor,
-        gradient: Tensor,
-        illumination: Tensor,
-        phase: Tensor,
+        self, stage: int, gradient: Tensor, velocity: Tensor, phase: Tensor, scalars: list[Tensor]
     ) -> Tensor:
-        step, memory = gradient * phase.conj(), velocity * phase.conj()
-        modulus = (object_ * phase.conj()).real
-        light = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
-        features = torch.stack([step.real, step.imag, memory.real, memory.imag, modulus - 1.0, light], dim=1)
-        height, width = object_.shape[-2:]
-        padded = functional.pad(features, (0, -width % self.multiple, 0, -height % self.multiple))
-        change = self.corrections[stage](padded.contiguous(memory_format=torch.channels_last))
-        change = change[..., :height, :width].float()
-        return torch.complex(change[:, 0], change[:, 1])
+        turn = phase.conj().resolve_conj()
+        fields = [torch.view_as_real(field * turn) for field in (gradient, velocity)]
+        # Built with the features last, as the convolutions want them in memory.
+        features = torch.cat([*fields, *(scalar.unsqueeze(-1) for scalar in scalars)], dim=-1)
+        height, width = gradient.shape[-2:]
+        padded = functional.pad(features, (0, 0, 0, -width % self.multiple, 0, -height % self.multiple))
+        change = self.corrections[stage](padded.movedim(-1, 1))[..., :height, :width]
+        return torch.view_as_complex(change.movedim(1, -1).float().contiguous())

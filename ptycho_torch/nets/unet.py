@@ -6,6 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+def _rectified(x: Tensor) -> Tensor:
+    """`relu(x)` in place: nothing else reads what a convolution gave."""
+    return functional.relu(x, inplace=True)
+
+
 class ConvPair(nn.Module):
     """`x -> relu(conv3(relu(conv3(x))))`, plus `x` when the widths agree."""
 
@@ -17,7 +22,7 @@ class ConvPair(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, inputs, H, W) -> (B, outputs, H, W)`."""
-        y = functional.relu(self.second(functional.relu(self.first(x))))
+        y = _rectified(self.second(_rectified(self.first(x))))
         return x + y if self.residual else y
 
 
@@ -43,7 +48,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, inputs, N, N) -> (B, outputs, N, N)`."""
-        x = functional.relu(self.stem(functional.pixel_unshuffle(x, 2)))
+        x = _rectified(self.stem(functional.pixel_unshuffle(x, 2)))
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             x = block(x)

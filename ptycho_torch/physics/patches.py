@@ -4,6 +4,9 @@
 corners with barycentric weights. Integer corners take one tap and lose nothing.
 """
 
+from functools import cached_property
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,12 +29,104 @@ def _taps(corner_yx: Tensor) -> list[Tap]:
     return taps
 
 
-def _flat_index(corner_yx: Tensor, side: int, width: int) -> Tensor:
-    """Flat indices `(..., side*side)` of a square window in a row-major image of `width`."""
-    step = torch.arange(side, device=corner_yx.device)
-    rows = corner_yx[..., 0, None, None] + step[:, None]
-    columns = corner_yx[..., 1, None, None] + step
-    return (rows * width + columns).flatten(-2)
+class Footprints:
+    """Where patches of `side` px lie in regions `(..., H, W)`: found once, placed and cut often.
+
+    corner_yx `(..., C, 2)` is the region pixel of each patch's `[0, 0]`, (y, x), real-valued.
+    Raises ValueError when a patch would leave the region: nothing is dropped.
+    """
+
+    def __init__(self, corner_yx: Tensor, side: int, height: int, width: int) -> None:
+        self.regions = (*corner_yx.shape[:-2], height, width)
+        self.patches = (*corner_yx.shape[:-1], side, side)
+        self.taps: list[tuple[_Rows, Tensor | None]] = []
+        for corner, weight in _taps(corner_yx):
+            _check_inside(corner, side, height, width)
+            self.taps.append((_Rows(corner, side, height, width), weight))
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the indices, once they have been used to place."""
+        return sum(rows.start.nbytes * (1 + rows.side) for rows, _ in self.taps)
+
+    def place(self, patches: Tensor) -> Tensor:
+        """`R(r) = sum_c O_c(r - s_c)`: add patches `(..., C, N, N)` into regions `(..., H, W)`."""
+        total: Tensor | None = None
+        for rows, weight in self.taps:
+            values = patches if weight is None else patches * weight
+            region = _Place.apply(values, rows, self.regions)  # type: ignore[no-untyped-call] # torch's
+            total = region if total is None else total + region
+        assert total is not None
+        return total
+
+    def add(self, region: Tensor, patches: Tensor) -> None:
+        """`place` into contiguous regions that exist, which it changes: the cost does not grow with
+        the region, and there is no gradient."""
+        for rows, weight in self.taps:
+            rows.add(region, patches if weight is None else patches * weight)
+
+    def cut(self, region: Tensor) -> Tensor:
+        """`O_c(r) = R(r + s_c)`: cut patches `(..., C, N, N)` from regions, the adjoint of `place`."""
+        total: Tensor | None = None
+        for rows, weight in self.taps:
+            tap: Tensor = _Cut.apply(region, rows, self.patches)  # type: ignore[no-untyped-call] # torch's
+            values = tap if weight is None else tap * weight
+            total = values if total is None else total + values
+        assert total is not None
+        return total
+
+
+class _Rows:
+    """The rows of all patches at whole-pixel corners, as where each begins in the flattened regions."""
+
+    def __init__(self, corner_yx: Tensor, side: int, height: int, width: int) -> None:
+        step = torch.arange(side, device=corner_yx.device)
+        corner = corner_yx.flatten(0, -3) if corner_yx.ndim > 2 else corner_yx[None]
+        region = torch.arange(len(corner), device=corner.device)[:, None, None] * (height * width)
+        first = corner[..., 0, None] + step
+        self.side = side
+        self.start = (region + first * width + corner[..., 1, None]).flatten()
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """The index of every pixel of every row."""
+        return (self.start[:, None] + torch.arange(self.side, device=self.start.device)).flatten()
+
+    def add(self, region: Tensor, patches: Tensor) -> None:
+        """Add the rows of patches to regions, in place."""
+        region.view(-1).scatter_add_(0, self.pixels, patches.reshape(-1))
+
+    def take(self, region: Tensor) -> Tensor:
+        """The rows `(rows, side)` of regions, each copied as a whole."""
+        return region.reshape(-1).unfold(0, self.side, 1).index_select(0, self.start)
+
+
+class _Place(torch.autograd.Function):
+    """Rows of patches, added into empty regions."""
+
+    @staticmethod
+    def forward(ctx: Any, patches: Tensor, rows: _Rows, shape: tuple[int, ...]) -> Tensor:
+        ctx.rows, ctx.shape = rows, patches.shape
+        region = patches.new_zeros(shape)
+        rows.add(region, patches)
+        return region
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _Cut.apply(grad, ctx.rows, ctx.shape), None, None  # type: ignore[no-untyped-call] # torch's
+
+
+class _Cut(torch.autograd.Function):
+    """Rows of patches, taken from regions."""
+
+    @staticmethod
+    def forward(ctx: Any, region: Tensor, rows: _Rows, shape: tuple[int, ...]) -> Tensor:
+        ctx.rows, ctx.shape = rows, region.shape
+        return rows.take(region).view(shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _Place.apply(grad, ctx.rows, ctx.shape), None, None  # type: ignore[no-untyped-call] # torch's
 
 
 def _check_inside(corner_yx: Tensor, side: int, height: int, width: int) -> None:
@@ -46,53 +141,31 @@ def _check_inside(corner_yx: Tensor, side: int, height: int, width: int) -> None
 
 
 def place(patches: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor:
-    """`R(r) = sum_c O_c(r - s_c)`: add patches `(..., C, N, N)` into regions `(..., H, W)`.
-
-    corner_yx `(..., C, 2)` is the region pixel of each patch's `[0, 0]`, (y, x), real-valued.
-    Raises ValueError when a patch would leave the region: nothing is dropped.
-    """
-    region = patches.new_zeros(*patches.shape[:-3], height, width)
-    add_patches(region, patches, corner_yx)
-    return region
-
-
-def add_patches(region: Tensor, patches: Tensor, corner_yx: Tensor) -> None:
-    """`place` into a contiguous region `(..., H, W)` that exists, which it changes: the cost does not
-    grow with the region."""
-    side = patches.shape[-1]
-    height, width = region.shape[-2:]
-    flat = region.view(*region.shape[:-2], height * width)
-    for corner, weight in _taps(corner_yx):
-        _check_inside(corner, side, height, width)
-        values = patches if weight is None else patches * weight
-        flat.scatter_add_(-1, _flat_index(corner, side, width).flatten(-2), values.flatten(-3))
+    """`Footprints.place` of patches `(..., C, N, N)` at corners `(..., C, 2)`, once."""
+    return Footprints(corner_yx, patches.shape[-1], height, width).place(patches)
 
 
 def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
-    """`O_c(r) = R(r + s_c)`: cut patches `(..., C, side, side)` from regions `(..., H, W)`.
+    """`Footprints.cut` of patches `(..., C, side, side)` from regions `(..., H, W)`, once.
 
     The adjoint of `place`: `<place(a), b> = <a, cut(b)>` for the same corners.
     """
-    height, width = region.shape[-2:]
-    flat = region.flatten(-2)
-    shape = (*corner_yx.shape[:-1], side, side)
-    taps: list[Tensor] = []
-    for corner, weight in _taps(corner_yx):
-        _check_inside(corner, side, height, width)
-        index = _flat_index(corner, side, width)
-        tap = flat.gather(-1, index.flatten(-2)).view(shape)
-        taps.append(tap if weight is None else tap * weight)
-    return taps[0] if len(taps) == 1 else torch.stack(taps).sum(dim=0)
+    return Footprints(corner_yx, side, *region.shape[-2:]).cut(region)
 
 
 def merge(patches: Tensor, weights: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor:
+    """`merged` on a region `(B, H, W)`, from patches with corners `(B, C, 2)`."""
+    return merged(patches, weights, Footprints(corner_yx, patches.shape[-1], height, width))
+
+
+def merged(patches: Tensor, weights: Tensor, footprints: Footprints) -> Tensor:
     """`R = sum_c w_c O_c / sum_c w_c` on a region `(B, H, W)`, 1 where no weight falls.
 
-    patches `(B, C, N, N)` complex, weights `(B, C, N, N)` real and non-negative, corners
-    `(B, C, 2)`. Empty pixels are 1 (vacuum): they carry no illumination, hence no information.
+    patches `(B, C, N, N)` complex, weights `(B, C, N, N)` real and non-negative. Empty pixels are 1
+    (vacuum): they carry no illumination, hence no information.
     """
-    total = place(weights, corner_yx, height, width)
-    weighted = place(patches * weights, corner_yx, height, width)
+    total = footprints.place(weights)
+    weighted = footprints.place(patches * weights)
     empty = total <= torch.finfo(total.dtype).tiny
     return torch.where(empty, torch.ones_like(weighted), weighted / total.masked_fill(empty, 1.0))
 

@@ -1,9 +1,18 @@
 """The known-probe modulus projection and the object update it implies (one ePIE-like step)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, near_field
+from ptycho_torch.physics.diffraction import (
+    exit_waves,
+    far_field,
+    mode_sum_intensity,
+    near_field,
+    over_modes,
+)
 
 
 def object_gradient(
@@ -25,14 +34,43 @@ def object_gradient(
 def back_projected(patch: Tensor, probe: Tensor, amplitude: Tensor, good: Tensor | None = None) -> Tensor:
     """`sum_p P_p^* (psi'_p - psi_p)`, the numerator of `object_gradient`: what overlapping patches add
     up before they are divided by their summed illumination."""
-    waves = exit_waves(patch, probe)
-    spectrum = far_field(waves)
-    modelled = torch.sqrt(mode_sum_intensity(spectrum) + torch.finfo(amplitude.dtype).eps)
-    ratio = amplitude / modelled
-    if good is not None:
-        ratio = torch.where(good, ratio, 1.0)
-    projected = near_field(spectrum * ratio.unsqueeze(-3))
-    return (probe.conj() * (projected - waves)).sum(dim=-3)
+    change: Tensor = _ModulusChange.apply(exit_waves(patch, probe), amplitude, good)  # type: ignore[no-untyped-call] # torch's
+    return over_modes(probe.conj() * change)
+
+
+class _ModulusChange(torch.autograd.Function):
+    """`psi -> psi' - psi = F^-1 (r - 1) F psi` with `r = A / M`, `M = sqrt(sum_q |F psi_q|^2 + eps)`.
+
+    With `S = F psi` its derivative is `J = F^-1 [(r - 1) T - (r / M^2) S Re sum_q S_q^* T_q]`,
+    `T = F d psi`: linear over the reals and its own adjoint, so that the gradient is J of the
+    gradient. Autograd would find the same with twice the passes over memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, waves: Tensor, amplitude: Tensor, good: Tensor | None) -> Tensor:
+        spectrum = far_field(waves)
+        inverse = mode_sum_intensity(spectrum).add_(torch.finfo(amplitude.dtype).eps).rsqrt_()
+        excess = (amplitude * inverse).sub_(1.0)
+        if good is not None:
+            excess.masked_fill_(~good, 0.0)
+        ctx.save_for_backward(spectrum, inverse, excess, good)
+        return near_field(spectrum * excess.unsqueeze(-3))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        spectrum, inverse, excess, good = ctx.saved_tensors
+        turned = far_field(grad)
+        # The change of the amplitude that a change of the object would make, as A sees it.
+        along = over_modes((spectrum.conj() * turned).real) * inverse
+        if good is not None:
+            along = along.masked_fill(~good, 0.0)
+        by_waves = None
+        if ctx.needs_input_grad[0]:
+            weight = along * (excess + 1.0).mul_(inverse)
+            turned.mul_(excess.unsqueeze(-3)).sub_(spectrum * weight.unsqueeze(-3))
+            by_waves = near_field(turned)
+        return by_waves, along if ctx.needs_input_grad[1] else None, None
 
 
 def regularised_power(illumination: Tensor, alpha: float) -> Tensor:

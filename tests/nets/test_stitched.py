@@ -9,7 +9,7 @@ from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.patches import cut, place
 from ptycho_torch.physics.projection import back_projected, object_gradient, regularised_power
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
-from ptycho_torch.predict import predict
+from ptycho_torch.predict import _WholeScan, predict
 from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.records import Batch, Dataset, Scan
 from tests.strategies.fields import complex_field
@@ -95,6 +95,20 @@ def test_a_scan_in_batches_is_one_cluster_of_all_its_patterns() -> None:
     made = predict(model, scan, rows[:, None], 7, torch.device("cpu"))
     patches = torch.cat([prediction.patches[:, 0] for _, prediction in made])
     torch.testing.assert_close(patches, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_kept_from_stage_to_stage_changes_nothing() -> None:
+    """A scan too large to be kept gives the same object to the last bit."""
+    model, scan = _model(2, learned=True), _scan("flat")
+    assert isinstance(model.network, StitchedNet)
+    objects = []
+    for room in (0, 10**6, 10**9):
+        whole = _WholeScan(scan, scan.probe, 7, torch.device("cpu"), room)
+        with torch.inference_mode():
+            objects.append(whole.unrolled(model.network, torch.arange(len(scan.centre_yx))))
+        assert whole.room >= 0
+    assert torch.equal(objects[0], objects[1])
+    assert torch.equal(objects[0], objects[2])
 
 
 def test_a_scan_starts_from_its_first_guess() -> None:

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, near_field, shift_probe
+from ptycho_torch.physics.diffraction import (
+    diffraction_intensity,
+    far_field,
+    near_field,
+    power,
+    shift_probe,
+)
 from tests.strategies.fields import complex_field, inner
 
 seeds = st.integers(0, 2**31)
@@ -38,6 +44,13 @@ def test_no_light_is_lost(seed: int) -> None:
     patch, probe = complex_field(2, 16, 16, seed=seed), complex_field(2, 3, 16, 16, seed=seed + 1)
     lit = (patch.unsqueeze(1) * probe).abs().square().sum()
     assert torch.isclose(diffraction_intensity(patch, probe).sum(), lit)
+
+
+def test_the_derivative_of_the_power_is_that_of_the_formula() -> None:
+    """`|z|^2` has the gradient `2 z`, and that a derivative of its own."""
+    field = complex_field(3, 4, seed=0).requires_grad_()
+    assert torch.autograd.gradcheck(power, (field,))
+    assert torch.autograd.gradgradcheck(power, (field,))
 
 
 @given(seeds, st.permutations(range(4)))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ptycho_torch.physics.patches import cut, merge, place, translate
+from ptycho_torch.physics.patches import Footprints, cut, merge, place, translate
 from tests.strategies.fields import complex_field, inner
 
 GOLDEN = Path(__file__).parents[1] / "parity" / "physics" / "vectors"
@@ -26,6 +26,33 @@ def test_placing_and_cutting_are_adjoint(seed: int, values: list[tuple[float, fl
     a, b = complex_field(1, 3, 6, 6, seed=seed), complex_field(1, 15, 14, seed=seed + 1)
     corner = _corners(values)
     assert torch.isclose(inner(place(a, corner, 15, 14), b), inner(a, cut(b, corner, 6)))
+
+
+@given(st.integers(0, 2**31), corners)
+def test_each_is_the_derivative_of_the_other(seed: int, values: list[tuple[float, float]]) -> None:
+    """The gradient of a linear map is its adjoint: of placing it is cutting, and the reverse."""
+    a, b = complex_field(1, 3, 6, 6, seed=seed), complex_field(1, 15, 14, seed=seed + 1)
+    corner = _corners(values)
+    (by_patches,) = torch.autograd.grad(place(a.requires_grad_(), corner, 15, 14), a, b)
+    assert torch.allclose(by_patches, cut(b, corner, 6))
+    (by_region,) = torch.autograd.grad(cut(b.requires_grad_(), corner, 6), b, a.detach())
+    assert torch.allclose(by_region, place(a.detach(), corner, 15, 14))
+
+
+@given(st.integers(0, 2**31), corners, corners)
+def test_regions_do_not_mix(
+    seed: int, first: list[tuple[float, float]], second: list[tuple[float, float]]
+) -> None:
+    """Each region of a batch gets its own patches and gives its own, in place or not."""
+    patches, regions = complex_field(2, 3, 6, 6, seed=seed), complex_field(2, 15, 14, seed=seed + 1)
+    corner = torch.cat([_corners(first), _corners(second)])
+    footprints = Footprints(corner, 6, 15, 14)
+    added = regions.clone()
+    footprints.add(added, patches)
+    assert torch.allclose(added, regions + footprints.place(patches))
+    for i in range(2):
+        assert torch.allclose(footprints.place(patches)[i], place(patches[i], corner[i], 15, 14))
+        assert torch.equal(footprints.cut(regions)[i], cut(regions[i], corner[i], 6))
 
 
 @given(st.integers(0, 2**31), corners)

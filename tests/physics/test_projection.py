@@ -1,11 +1,14 @@
 """The projection step that primes the network."""
 
+from typing import Any
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ptycho_torch.physics.diffraction import diffraction_intensity
-from ptycho_torch.physics.projection import object_gradient
+from ptycho_torch.physics.projection import back_projected, object_gradient
 from tests.strategies.fields import complex_field
 
 
@@ -54,3 +57,52 @@ def test_dark_pixels_give_finite_gradients() -> None:
     step.abs().square().sum().backward()
     assert patch.grad is not None
     assert bool(torch.isfinite(patch.grad.abs()).all())
+
+
+@pytest.mark.parametrize("modes", [1, 2])
+@pytest.mark.parametrize("masked", [False, True])
+def test_its_derivative_is_that_of_the_formula(*, modes: int, masked: bool) -> None:
+    """What is written down for the gradient is what finite differences give, for object, probe and
+    amplitude, with and without bad pixels."""
+    probe = complex_field(2, modes, 4, 4, seed=1).requires_grad_()
+    patch = complex_field(2, 4, 4, seed=2).requires_grad_()
+    amplitude = (0.1 + complex_field(2, 4, 4, seed=3).abs()).requires_grad_()
+    good = torch.arange(16).view(4, 4) % 5 > 0 if masked else None
+    assert torch.autograd.gradcheck(lambda *inputs: back_projected(*inputs, good), (patch, probe, amplitude))
+
+
+def test_what_a_bad_pixel_says_is_not_looked_at() -> None:
+    """Not even a value that is no number reaches the step or its gradient."""
+    patch, probe = complex_field(1, 8, 8, seed=1).requires_grad_(), complex_field(1, 2, 8, 8, seed=2)
+    amplitude, good = complex_field(1, 8, 8, seed=3).abs(), torch.ones(8, 8, dtype=torch.bool)
+    amplitude[0, 2, 3], good[2, 3] = torch.nan, False
+    step = back_projected(patch, probe, amplitude, good)
+    step.abs().square().sum().backward()
+    assert patch.grad is not None
+    assert bool(torch.isfinite(torch.view_as_real(step)).all() and torch.isfinite(patch.grad.abs()).all())
+
+
+class _Halved(torch.autograd.Function):
+    """The step with half its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, patch: torch.Tensor, probe: torch.Tensor, amplitude: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(patch, probe, amplitude)
+        return back_projected(patch, probe, amplitude)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        patch, probe, amplitude = ctx.saved_tensors
+        with torch.enable_grad():
+            step = back_projected(leaf := patch.detach().requires_grad_(), probe, amplitude)
+        return torch.autograd.grad(step, leaf, grad / 2)[0], None, None
+
+
+def test_a_wrong_derivative_is_caught() -> None:
+    """Half the gradient is not the gradient."""
+    patch, (_, probe, amplitude) = complex_field(1, 16, 16, seed=5).requires_grad_(), _scene(7)
+    assert not torch.autograd.gradcheck(
+        lambda moved: _Halved.apply(moved, probe, amplitude),  # type: ignore[no-untyped-call] # torch's
+        (patch,),
+        raise_exception=False,
+    )
