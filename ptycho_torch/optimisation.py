@@ -29,9 +29,9 @@ def build_optimizer(
     betas = (training.adam_beta1, training.adam_beta2)
     match training.optimizer:
         case "adam":
-            return Adam(parameters, learning_rate, betas=betas, weight_decay=decay, fused=True)
+            return Adam(parameters, learning_rate, betas=betas, weight_decay=decay)
         case "adamw":
-            return AdamW(parameters, learning_rate, betas=betas, weight_decay=decay, fused=True)
+            return AdamW(parameters, learning_rate, betas=betas, weight_decay=decay)
         case "sgd":
             momentum = training.momentum
             return SGD(parameters, learning_rate, momentum, weight_decay=decay, nesterov=momentum > 0)
