@@ -257,9 +257,11 @@ class _Work:
     def _move(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
         """Move the patterns of the given rows to where their equations ask for."""
         rows = torch.cat([batch for batch, _ in places])
-        curvature, pull = (torch.cat(parts) for parts in zip(*(asked for _, asked in places), strict=True))
+        curvature, pull = (
+            torch.cat(parts).cpu() for parts in zip(*(asked for _, asked in places), strict=True)
+        )
         position = self.scan.centre_yx + self.scan.fraction_yx.double()
-        position[rows] += position_steps(PositionEquations(curvature, pull)).cpu()
+        position[rows] += position_steps(PositionEquations(curvature, pull))
         centre, fraction = whole_and_rest(within_reach(position, self.recorded_yx, reach_px(self.side)))
         self.corner_yx += centre - self.scan.centre_yx
         self.scan = attrs.evolve(self.scan, centre_yx=centre, fraction_yx=fraction)
