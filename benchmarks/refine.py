@@ -1,12 +1,14 @@
 """What refinement makes of a flat object and of a network's object, pass by pass.
 
     python benchmarks/refine.py [--start reconstruction.npz] [--star tests/data/siemens_star_64.npz] \
-        [--photons 6e5] [--passes 1 2 3 4 6 8] [--threads 1] [--seed 2] [--probe]
+        [--photons 6e5] [--passes 1 2 3 4 6 8] [--threads 1] [--seed 2] [--probe] \
+        [--positions] [--position-error-px 1]
 
 The simulated object is the unseen one of simulated_pair.py (1,764 patterns of 64x64; seed 2 is the
 one that its seed 0 reconstructs); `--start` is the `reconstruction.npz` of a network for exactly that
-scan (`--save` writes the scan, to give it to one). Seconds are the best of three runs and include
-everything but reading.
+scan (`--save` writes the scan, to give it to one). `--position-error-px` is the standard deviation of
+what is added to its positions in y and in x; rows then have the root mean square distance from the true
+places, a translation of all apart. Seconds are the best of three runs and include everything but reading.
 Prints a row a run and one JSON line at the end.
 """
 
@@ -28,7 +30,7 @@ from ptycho_torch.data.writers import write_scan
 from ptycho_torch.metrics import contrast_and_detail, r_factor, scanned_region
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.records import Canvas, Dataset, Scan
-from ptycho_torch.refine import Refined, refine
+from ptycho_torch.refine import Refined, corrections, refine
 
 REPEATS = 3
 
@@ -59,13 +61,22 @@ def timed(scan: Scan, start: Canvas, options: RefineOptions) -> tuple[float, Ref
 
 
 def figures(
-    dataset: Dataset, scan: Scan, start: Canvas, found: Refined, truth: NDArray[Any] | None
+    dataset: Dataset,
+    scan: Scan,
+    start: Canvas,
+    found: Refined,
+    options: RefineOptions,
+    truth: NDArray[Any] | None,
 ) -> dict[str, float]:
-    """R, and contrast and detail where there is a truth."""
+    """R and how far positions were moved, and contrast and detail where there is a truth."""
     norm = float(np.linalg.norm(dataset.probe)) / scan.probe.shape[-1]
-    seen = attrs.evolve(dataset, probe=found.probe.numpy() * np.float32(norm))
-    canvas = attrs.evolve(start, object=found.object.numpy() * np.float32(scan.object_scale))
-    row = {"R": round(r_factor(seen, canvas), 5)}
+    seen = attrs.evolve(
+        dataset, probe=found.probe.numpy() * np.float32(norm), position_yx=found.position_yx.numpy()
+    )
+    canvas = Canvas(found.object.numpy() * np.float32(scan.object_scale), start.illumination, found.origin_yx)
+    row: dict[str, float] = {"R": round(r_factor(seen, canvas), 5)}
+    if options.refine_positions:
+        row["moved_px"] = corrections(scan, found)["rms_px"]
     if truth is not None:
         rows, columns = scanned_region(dataset, canvas)
         y, x = canvas.origin_yx
@@ -75,16 +86,29 @@ def figures(
     return row
 
 
+def distance(position_yx: NDArray[np.float64], places: NDArray[np.float64]) -> float:
+    """Root mean square distance, a translation of all apart."""
+    beside = position_yx - places
+    return float(np.sqrt(np.square(beside - beside.mean(axis=0)).sum(axis=1).mean()))
+
+
 def table(
-    label: str, dataset: Dataset, start: Canvas | None, truth: NDArray[Any] | None, asked: argparse.Namespace
+    label: str,
+    dataset: Dataset,
+    start: Canvas | None,
+    truth: NDArray[Any] | None,
+    asked: argparse.Namespace,
+    places: NDArray[np.float64] | None = None,
 ) -> list[dict[str, Any]]:
     scan = normalise(dataset)
     begin = flat_start(scan) if start is None else start
     rows = []
     for passes in (0, *asked.passes):
-        options = RefineOptions(passes=passes, refine_probe=asked.probe)
+        options = RefineOptions(passes=passes, refine_probe=asked.probe, refine_positions=asked.positions)
         seconds, found = timed(scan, begin, options)
-        quality = figures(dataset, scan, begin, found, truth)
+        quality = figures(dataset, scan, begin, found, options, truth)
+        if places is not None:
+            quality["error_px"] = round(distance(found.position_yx.numpy(), places), 3)
         rows.append({"scan": label, "passes": passes, "s": round(seconds, 2), **quality})
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     return rows
@@ -108,15 +132,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--probe", action="store_true")
+    parser.add_argument("--positions", action="store_true")
+    parser.add_argument("--position-error-px", type=float, default=0.0)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     unseen = simulate_scan(natural_object("coffee", "chelsea", 320), seed=asked.seed, photons=asked.photons)
     if asked.save is not None:
         write_scan(asked.save, unseen)
-    dataset = Dataset("unseen", unseen.counts, unseen.position_yx, unseen.probe)
-    rows = table("simulated, flat", dataset, None, unseen.truth, asked)
+    places = unseen.position_yx
+    errors = np.random.default_rng(asked.seed).normal(0.0, asked.position_error_px, places.shape)
+    dataset = Dataset("unseen", unseen.counts, places + errors, unseen.probe)
+    known = places if asked.position_error_px or asked.positions else None
+    rows = table("simulated, flat", dataset, None, unseen.truth, asked, known)
     if asked.start is not None:
-        rows += table("simulated, network", dataset, read_start(asked.start), unseen.truth, asked)
+        rows += table("simulated, network", dataset, read_start(asked.start), unseen.truth, asked, known)
     rows += table("star, flat", read_scan(asked.star, "count_intensity"), None, None, asked)
     print(json.dumps(rows))
 

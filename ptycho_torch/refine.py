@@ -2,7 +2,8 @@
 
 Passes of joint updates of random batches of patterns (ePIE-like: Maiden & Rodenburg,
 Ultramicroscopy 109, 1256 (2009), regularised as in Maiden, Johnson & Li, Optica 4, 736 (2017)), and
-between them corrections of the coarse structure, which such updates find last (`physics.coarse`).
+between them corrections of the coarse structure, which such updates find last (`physics.coarse`),
+and of the positions (`physics.positions`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,14 @@ from torch import Tensor
 from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.physics.coarse import Equations, correction, equations, hats, moments
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, power, shift_probe
+from ptycho_torch.physics.positions import (
+    PositionEquations,
+    position_equations,
+    position_steps,
+    reach_px,
+    whole_and_rest,
+    within_reach,
+)
 from ptycho_torch.physics.update import mean_slope, phase_ramp, photon_intensity, probe_change, wave_change
 from ptycho_torch.physics.windows import Corners, add, check_inside, clear, read
 from ptycho_torch.records import Scan
@@ -29,22 +38,31 @@ SAMPLED_BATCHES = 4
 CACHE_BYTES = 512 * 2**20
 PHOTON_SAMPLE = 64
 PROBE_FROM_PASS = 2
+POSITIONS_FROM_PASS = 2
 MOMENTUM = 0.5
+HELD_PX = 1e-5
 
 
 @attrs.frozen(eq=False)
 class Refined:
     """What the patterns made of an object, in the units of the scan.
 
-    object `(H, W)` complex64; probe `(P, N, N)` complex64; positions as `centre_yx` `(n, 2)` int64
-    and `fraction_yx` `(n, 2)` float32; history: R of each pass, every pattern before its update.
+    object `(H, W)` complex64 and `origin_yx`, the scan pixel of its `[0, 0]`; probe `(P, N, N)`
+    complex64; positions as `centre_yx` `(n, 2)` int64 and `fraction_yx` `(n, 2)` float32; history: R of
+    each pass, every pattern before its update.
     """
 
     object: Tensor
+    origin_yx: tuple[int, int]
     probe: Tensor
     centre_yx: Tensor
     fraction_yx: Tensor
     history: tuple[float, ...]
+
+    @property
+    def position_yx(self) -> Tensor:
+        """`(n, 2)` float64, in pixels of the scan."""
+        return self.centre_yx + self.fraction_yx.double()
 
 
 def refine(
@@ -64,24 +82,39 @@ def refine(
     FFT order: pixels of the detector that measure. Pixels without illumination keep their value;
     patterns without light say nothing.
     A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
-    is divided out, so that no pattern changes. `progress` is told the number of patterns of each
-    finished batch. Raises ValueError where a patch leaves the object.
+    is divided out, so that no pattern changes.
+    Refined positions move by at most N/8 px in y and in x from where the scan has them; one that
+    asks for more is held there (`corrections` counts them). Their mean stays. The object grows by as
+    much as patches leave it, from vacuum.
+    `progress` is told the number of patterns of each finished batch. Raises ValueError where a patch
+    leaves the object.
     """
     with torch.inference_mode():
         work = _Work(scan, object_, origin_yx, options, rng, device, good)
         for number in range(options.passes):
             together = number >= max(options.passes - options.average, 1)
-            work.run_pass(together=together, probe_too=_probe_in(options, number), progress=progress)
+            work.run_pass(
+                together=together,
+                probe_too=options.refine_probe and number >= PROBE_FROM_PASS,
+                positions_too=options.refine_positions and number >= POSITIONS_FROM_PASS,
+                progress=progress,
+            )
             if number < min(options.coarse, options.passes - 1):
                 work.correct_coarse()
-        history = tuple(work.history)
-        return Refined(
-            work.object.cpu().clone(), work.probe.cpu().clone(), scan.centre_yx, scan.fraction_yx, history
-        )
+        return work.found()
 
 
-def _probe_in(options: RefineOptions, number: int) -> bool:
-    return options.refine_probe and number >= PROBE_FROM_PASS
+def corrections(scan: Scan, found: Refined) -> dict[str, float]:
+    """How far positions were moved from where the scan has them: root mean square and maximum of the
+    distance in px, and the number of those that are held at the farthest that is allowed."""
+    moved = found.position_yx - (scan.centre_yx + scan.fraction_yx.double())
+    distance = moved.norm(dim=1)
+    held = (moved.abs() > reach_px(scan.probe.shape[-1]) - HELD_PX).any(1)
+    return {
+        "rms_px": round(float(distance.square().mean().sqrt()), 4),
+        "max_px": round(float(distance.max()), 4),
+        "held": int(held.sum()),
+    }
 
 
 class _Batch(NamedTuple):
@@ -118,6 +151,12 @@ class _Work:
         self.side = scan.probe.shape[-1]
         self.corner_yx = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
         check_inside(self.corner_yx, self.side, self.object.shape)
+        self.recorded_yx = scan.centre_yx + scan.fraction_yx.double()
+        self.origin_yx, self.shape = origin_yx, self.object.shape
+        self.margin = reach_px(self.side) + 1 if options.refine_positions else 0
+        if self.margin:
+            self.object = torch.nn.functional.pad(self.object, [self.margin] * 4, value=1.0)
+            self.corner_yx += self.margin
         count = len(self.corner_yx)
         order = torch.from_numpy(rng.permutation(count))
         batches = -(-count // options.batch)
@@ -167,11 +206,12 @@ class _Work:
             if batch is not None:
                 yield batch
 
-    def run_pass(self, *, together: bool, probe_too: bool, progress: Progress) -> None:
+    def run_pass(self, *, together: bool, probe_too: bool, positions_too: bool, progress: Progress) -> None:
         """One pass over all patterns; their updates batch by batch, or all together at its end."""
         misfit = total = 0.0
         summed, light = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
         probe_sum, object_light = torch.zeros_like(self.probe), torch.zeros_like(self.probe[0].real)
+        places: list[tuple[Tensor, PositionEquations]] = []
         for batch in self._batches():
             patches = read(self.object, batch.corners, self.side)
             change, lost = wave_change(
@@ -182,6 +222,9 @@ class _Work:
                 back, seen = probe_change(change, patches, fraction)
                 probe_sum += back
                 object_light += seen
+            if positions_too:
+                asked = position_equations(change, patches, batch.probes, self.photon, self.good)
+                places.append((batch.rows, asked))
             if together:
                 add(summed, _over_modes(change * batch.probes.conj()), batch.corners)
                 add(light, mode_sum_intensity(batch.probes), batch.corners)
@@ -195,6 +238,8 @@ class _Work:
             self.object += summed / light.clamp_min(floor)
         if probe_too:
             self._follow(probe_sum / object_light.clamp_min(float(object_light.max()) / 10))
+        if places:
+            self._move(places)
         self.history.append(misfit / total)
 
     def _follow(self, change: Tensor) -> None:
@@ -208,6 +253,36 @@ class _Work:
         self.object = self.object / scale * phase_ramp(height, width, drift)
         if self.kept is not None:
             self.kept = []
+
+    def _move(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
+        """Move the patterns of the given rows to where their equations ask for."""
+        rows = torch.cat([batch for batch, _ in places])
+        curvature, pull = (
+            torch.cat(parts).cpu() for parts in zip(*(asked for _, asked in places), strict=True)
+        )
+        position = self.scan.centre_yx + self.scan.fraction_yx.double()
+        position[rows] += position_steps(PositionEquations(curvature, pull))
+        centre, fraction = whole_and_rest(within_reach(position, self.recorded_yx, reach_px(self.side)))
+        self.corner_yx += centre - self.scan.centre_yx
+        self.scan = attrs.evolve(self.scan, centre_yx=centre, fraction_yx=fraction)
+        if self.kept is not None:
+            self.kept = []
+
+    def found(self) -> Refined:
+        """The present state, on the smallest canvas that holds the object given and all patches."""
+        margin = torch.tensor([self.margin, self.margin])
+        low = torch.minimum(margin, self.corner_yx.amin(0))
+        high = torch.maximum(margin + torch.tensor(self.shape), self.corner_yx.amax(0) + self.side)
+        (top, left), (bottom, right) = low.tolist(), high.tolist()
+        y, x = (torch.tensor(self.origin_yx) + low - margin).tolist()
+        return Refined(
+            self.object[top:bottom, left:right].cpu().clone(),
+            (y, x),
+            self.probe.cpu().clone(),
+            self.scan.centre_yx,
+            self.scan.fraction_yx,
+            tuple(self.history),
+        )
 
     def correct_coarse(self) -> bool:
         """Multiply the lit object by the smooth factor that the moments of all patterns ask for.

@@ -65,6 +65,7 @@ ORDER = {
         "physics.varpro",
         "physics.coarse",
         "physics.update",
+        "physics.positions",
         "physics.windows",
         "physics.simulate",
         "nets.unet",

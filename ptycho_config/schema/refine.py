@@ -30,3 +30,6 @@ class RefineOptions:
         doc="last passes that apply the updates of all patterns together: less noise, little progress",
     )
     refine_probe: bool = field(default=False, doc="improve the probe too, from the third pass on")
+    refine_positions: bool = field(
+        default=False, doc="correct the positions too, from the third pass on, by at most N/8 px"
+    )

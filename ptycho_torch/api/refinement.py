@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ptycho_config import Primed, RefineOptions, TorchOptions, dump
 from ptycho_torch.api.boundary import choose_device, peak_memory_mib
+from ptycho_torch.api.solving import moved, position_figures, with_refined
 from ptycho_torch.bundle import library_versions
 from ptycho_torch.data.readers import Domain, read_scan
 from ptycho_torch.data.scan import normalise, started
@@ -19,14 +20,12 @@ from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.figures import draw_object
 from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.metrics import r_factor
-from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.refine import refine
-from ptycho_torch.stitch import Stitcher, canvas_of
+from ptycho_torch.stitch import canvas_of, illumination
 
 COARSE = TorchOptions(net=Primed(start="coarse"))
-_CHUNK = 256
 
 
 @attrs.frozen(eq=False)
@@ -74,12 +73,13 @@ def refine_scan(
             good=scan.good,
         )
     seconds = time.perf_counter() - clock
-    if options.refine_probe:
-        dataset = attrs.evolve(dataset, probe=(found.probe / scan.probe_factor).numpy())
-    canvas = Canvas((found.object * scan.object_scale).numpy(), _light(scan), _origin(scan))
+    dataset, refined = with_refined(dataset, scan, found, options), moved(scan, found)
+    light = illumination(refined, found.origin_yx, found.object.shape).numpy()
+    canvas = Canvas((found.object * scan.object_scale).numpy(), light, found.origin_yx)
     metrics = {
         "R": round(r_factor(dataset, canvas), 6),
         "R_by_pass": [round(value, 6) for value in found.history],
+        **position_figures(scan, found, options),
         "patterns": len(scan.centre_yx),
         "options": dump(options),
         "seed": seed,
@@ -125,15 +125,6 @@ def _read(path: Path, scan: Scan) -> torch.Tensor:
 
 def _shared(offset: int, length: int, whole: int) -> slice:
     return slice(max(0, offset), min(whole, offset + length))
-
-
-def _light(scan: Scan) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The summed illumination of the scan on its canvas."""
-    stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], torch.device("cpu"))
-    for rows in torch.arange(len(scan.centre_yx)).split(_CHUNK):
-        light = mode_sum_intensity(shift_probe(scan.probe, scan.fraction_yx[rows]))
-        stitcher.add(torch.zeros_like(light, dtype=torch.complex64), light, scan.centre_yx[rows])
-    return stitcher.canvas(0.0, 1.0).illumination
 
 
 def _write(folder: Path, dataset: Dataset, canvas: Canvas, metrics: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--passes", type=int, default=PASSES, help="passes over the patterns [default: %(default)s]"
     )
     parser.add_argument("--probe", action="store_true", help="refine the probe too")
+    parser.add_argument("--positions", action="store_true", help="correct the positions of the scan too")
     parser.add_argument(
         "--measurement-domain",
         choices=list(ScaleOptions.CONTRACTS),
@@ -41,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def work(arguments: argparse.Namespace) -> None:
     """Refine and say how well the patterns are explained. Raises ConfigError or DataError."""
-    given = [f"passes={arguments.passes}", *(["refine_probe=true"] if arguments.probe else ())]
+    switches = {"refine_probe": arguments.probe, "refine_positions": arguments.positions}
+    given = [f"passes={arguments.passes}", *(f"{name}=true" for name, asked in switches.items() if asked)]
     options = parse(RefineOptions, [*given, *arguments.set], COMMAND_LINE)(RefineOptions())
     announce(arguments)
     from ptycho_torch.api.refinement import refine_scan

@@ -93,6 +93,27 @@ def test_a_refined_probe_is_that_of_the_product(
     assert made.metrics["R"] < 2 * fixed.metrics["R"]
 
 
+def test_refined_positions_are_those_of_the_product(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """How far they were moved is in the metrics; object and light have the canvas that they need."""
+    options = {"torch__refine__passes": 5, "torch__refine__refine_positions": True}
+    fixed = _reconstruct(trained, scan_file, tmp_path / "fixed", torch__refine__passes=5)
+    made = _reconstruct(trained, scan_file, tmp_path / "made", **options)
+    positions = []
+    for run in (fixed, made):
+        with h5py.File(run.folder / "product.h5") as product:
+            positions.append(np.stack([product[f"probe_position_{axis}_m"] for axis in "yx"], axis=1))
+    distance = np.linalg.norm(positions[1] - positions[0], axis=1)
+    figures = made.metrics["position_corrections"]
+    assert 0 < figures["rms_px"] < 0.5
+    assert figures["max_px"] == pytest.approx(distance.max(), abs=1e-3)
+    assert figures["held"] == 0
+    assert "position_corrections" not in fixed.metrics
+    assert made.metrics["R"] < 1.02 * fixed.metrics["R"]
+    assert made.canvas.object.shape == made.canvas.illumination.shape
+
+
 def test_a_scan_is_placed_on_an_array_of_any_size(
     trained: TrainingRun, scan_file: Path, tmp_path: Path
 ) -> None:

@@ -1,7 +1,10 @@
 """The command that improves an object without a network, on real files."""
 
+import json
 from pathlib import Path
 
+import attrs
+import h5py
 import numpy as np
 import pytest
 
@@ -9,9 +12,11 @@ from ptycho_config import RefineOptions
 from ptycho_torch.api import TrainingRun, reconstruct
 from ptycho_torch.api.refinement import refine_scan
 from ptycho_torch.cli.main import main
+from ptycho_torch.data.readers import read_scan
 from ptycho_torch.errors import DataError
-from ptycho_torch.metrics import contrast_and_detail
+from ptycho_torch.metrics import contrast_and_detail, r_factor
 from ptycho_torch.physics.simulate import natural_object
+from ptycho_torch.records import Canvas
 
 Output = pytest.CaptureFixture[str]
 
@@ -62,3 +67,32 @@ def test_a_wrong_option_is_named(scan_file: Path, capsys: Output) -> None:
     """As everywhere."""
     assert main(["refine", str(scan_file), "--set", "alfa=0.2"]) == 2
     assert "did you mean 'alpha'" in capsys.readouterr().err
+
+
+def test_refined_positions_are_those_of_the_product(scan_file: Path, tmp_path: Path) -> None:
+    """The command corrects a scan with wrong positions; product, R and figures go together."""
+    with np.load(scan_file) as arrays:
+        stored = dict(arrays)
+    errors = np.random.default_rng(3).normal(0, 1.0, (2, len(stored["xcoords"])))
+    stored["ycoords"], stored["xcoords"] = stored["ycoords"] + errors[0], stored["xcoords"] + errors[1]
+    wrong = tmp_path / "wrong.npz"
+    np.savez(wrong, **stored)
+    asked = ["--positions", "--probe", "--passes", "10", "--quiet"]
+    assert main(["refine", str(wrong), "--output_dir", str(tmp_path / "out"), *asked]) == 0
+    assert main(["refine", str(wrong), "--output_dir", str(tmp_path / "plain"), *asked[1:]]) == 0
+    made, plain = (
+        json.loads((tmp_path / name / "metrics.json").read_text())["refinement"] for name in ("out", "plain")
+    )
+    assert made["R"] < 0.9 * plain["R"]
+    assert "position_corrections" not in plain
+    dataset = read_scan(wrong, "count_intensity")
+    with h5py.File(tmp_path / "out" / "product.h5") as product:
+        position = np.stack([product["probe_position_y_m"][()], product["probe_position_x_m"][()]], axis=1)
+        object_, probe = product["object"][0], product["probe"][0]
+        y, x = product["object"].attrs["origin_px"].tolist()
+    distance = np.linalg.norm(position - dataset.position_yx, axis=1)
+    assert made["position_corrections"]["max_px"] == pytest.approx(distance.max(), abs=1e-3)
+    assert made["position_corrections"]["rms_px"] == pytest.approx(np.sqrt(np.mean(distance**2)), abs=1e-3)
+    seen = attrs.evolve(dataset, position_yx=position, probe=probe)
+    canvas = Canvas(object_, np.ones(object_.shape, np.float32), (y, x))
+    assert r_factor(seen, canvas) == pytest.approx(made["R"], abs=1e-5)
