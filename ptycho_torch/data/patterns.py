@@ -18,7 +18,7 @@ from ptycho_torch.records import Patterns
 # As many patterns as are read at once, and the memory they may take.
 CHUNK, CHUNK_BYTES = 1024, 64 * 2**20
 # Scans up to this size are kept in memory, where a batch is one gather.
-IN_MEMORY_BYTES = 128 * 2**20
+IN_MEMORY_BYTES = 64 * 2**20
 _LOCAL_HEADER = 30
 
 
