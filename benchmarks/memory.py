@@ -1,12 +1,15 @@
 """Peak memory of training and reconstructing a scan that stays on disk.
 
-    python benchmarks/memory.py [PATTERNS] [FOLDER]
+    python benchmarks/memory.py [PATTERNS ...] [--folder FOLDER]
 
-Writes a scan of 64x64 uint16 patterns (default 200,000: 1.6 GB), trains one epoch of 64 groups,
-reconstructs 64 patterns, and prints one JSON line with the peak resident size of the process.
+For each number (200,000 if none is given: 1.6 GB) writes a scan of 64x64 uint16 patterns, and in a process
+of its own trains one epoch of 64 groups, reconstructs 64 patterns and takes R over all. The last line is
+JSON: one record for each, with the peak resident size of its process.
 """
 
+import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +25,7 @@ from ptycho_torch.api.boundary import peak_memory_mib
 
 SIDE, CHUNK = 64, 2000
 OPTIONS = {"n_groups": 64, "nepochs": 1, "torch.net.width": 8, "torch.net.stages": 1}
+RECONSTRUCTION = {"n_groups": 64, "execution.inference_batch_size": 16}
 
 
 def write_scan(path: Path, count: int) -> None:
@@ -35,34 +39,55 @@ def write_scan(path: Path, count: int) -> None:
         with archive.open("diff3d.npy", "w", force_zip64=True) as stream:
             header = {"descr": "<u2", "fortran_order": False, "shape": (count, SIDE, SIDE)}
             npy_format.write_array_header_1_0(stream, header)
-            for _ in range(count // CHUNK):
-                stream.write(tile.tobytes())
+            for start in range(0, count, CHUNK):
+                stream.write(tile[: count - start].tobytes())
         for name, array in small.items():
             with archive.open(f"{name}.npy", "w") as stream:
                 npy_format.write_array(stream, array)
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as name:
-        folder = Path(name)
-        write_scan(folder / "scan.npz", count)
-        size = (folder / "scan.npz").stat().st_size / 2**20
-        start = time.perf_counter()
-        run = train(folder / "scan.npz", folder / "out", sources=Sources(overrides=OPTIONS), legacy={})
-        trained = time.perf_counter()
-        overrides = {"n_groups": 64, "execution.inference_batch_size": 16}
-        reconstruct(
-            run.bundle, folder / "scan.npz", folder / "out", sources=Sources(overrides=overrides), legacy={}
+def measured(folder: Path) -> dict[str, float]:
+    """Seconds and the peak of this process, training on the scan of a folder and reconstructing it."""
+    start = time.perf_counter()
+    scan, out = folder / "scan.npz", folder / "out"
+    # Only the file is handed on: what was trained on is not held while reconstructing.
+    bundle = train(scan, out, sources=Sources(overrides=OPTIONS), legacy={}).bundle
+    trained, peak = time.perf_counter(), peak_memory_mib()
+    reconstruct(bundle, scan, out, sources=Sources(overrides=RECONSTRUCTION), legacy={})
+    return {
+        "train_s": round(trained - start, 1),
+        "reconstruct_s": round(time.perf_counter() - trained, 1),
+        "peak_train_mib": round(peak),
+        "peak_mib": round(peak_memory_mib()),
+    }
+
+
+def in_own_process(count: int, parent: Path | None) -> dict[str, float]:
+    """The figures of one scan, which is written before and removed afterwards."""
+    with tempfile.TemporaryDirectory(dir=parent) as name:
+        path = Path(name) / "scan.npz"
+        write_scan(path, count)
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, __file__, "--measure", name], stdout=subprocess.PIPE, text=True, check=True
         )
-        figures = {
-            "patterns": count,
-            "file_mib": round(size),
-            "train_s": round(trained - start, 1),
-            "reconstruct_s": round(time.perf_counter() - trained, 1),
-            "peak_mib": round(peak_memory_mib()),
-        }
-    print(json.dumps(figures))
+        size = path.stat().st_size / 2**20
+    return {"patterns": count, "file_mib": round(size), **json.loads(done.stdout.splitlines()[-1])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("patterns", type=int, nargs="*", default=[200_000])
+    parser.add_argument("--folder", type=Path, help="where the scans are written; the temporary one")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure is not None:
+        print(json.dumps(measured(options.measure)))
+        return
+    records = []
+    for count in options.patterns:
+        records.append(in_own_process(count, options.folder))
+        print(json.dumps(records[-1]), file=sys.stderr, flush=True)
+    print(json.dumps(records))
 
 
 if __name__ == "__main__":

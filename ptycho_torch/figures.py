@@ -1,5 +1,6 @@
 """Pictures of a reconstruction, drawn without any global plotting state."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from ptycho_torch.files import replacing
 from ptycho_torch.records import Canvas
 
 _SEEN = 0.05
+# More than the pixels of a picture along an axis.
+_PICTURE_PX = 1024
 
 
 Box = tuple[slice, slice]
@@ -35,17 +38,19 @@ def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], 
     weight = canvas.illumination[box]
     object_ = _level(canvas.object[box], weight)
     mean = (weight * object_).sum()
-    return np.abs(object_), np.angle(object_ * np.conj(mean) / abs(mean))
+    object_ *= np.conj(mean) / abs(mean)
+    return np.abs(object_), np.angle(object_)
 
 
 def _level(object_: NDArray[np.complex64], weight: NDArray[np.float32]) -> NDArray[np.complex64]:
     """`O exp(-i s . r)` with s the phase of the mean product of neighbours along each axis."""
-    rows, columns = (np.arange(length) for length in object_.shape)
     lit = weight * object_
-    down = np.angle((lit[1:] * lit[:-1].conj()).sum())
-    right = np.angle((lit[:, 1:] * lit[:, :-1].conj()).sum())
-    slope = np.exp(-1j * (down * rows[:, None] + right * columns))
-    level: NDArray[np.complex64] = (object_ * slope).astype(np.complex64)
+    level = object_.copy()
+    for one, flat in ((lit, level), (lit.T, level.T)):
+        # Line by line: an object may be most of the memory there is.
+        slope = np.angle(sum(np.vdot(line, beside) for line, beside in pairwise(one)))
+        phasor = np.exp(-1j * slope * np.arange(len(flat))).astype(np.complex64)
+        np.multiply(flat, phasor[:, None], out=flat)
     return level
 
 
@@ -66,6 +71,9 @@ def _image_figure(
         rows.stop + origin_y - 0.5,
         rows.start + origin_y - 0.5,
     )
+    # What is finer than the picture is not drawn.
+    every = -(-max(image.shape) // _PICTURE_PX)
+    image = image[::every, ::every]
     low, high = np.percentile(image, (1, 99))
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     axes = figure.add_subplot(title=title, xlabel="x (px)", ylabel="y (px)")

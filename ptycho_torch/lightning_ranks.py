@@ -1,13 +1,23 @@
 """Several processes that train together, each told its place instead of finding it in the environment."""
 
 import os
+import time
+from datetime import timedelta
+from typing import NamedTuple
 
 import attrs
+import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from typing_extensions import override
+
+from ptycho_config import ConfigError, Problem
+
+_FAILED = "failed"
+_POLL_S = 0.05
 
 
 @attrs.frozen
@@ -75,15 +85,93 @@ class PlacedDDP(DDPStrategy):
     """Distributed data parallel without a launcher: this process trains where it stands, so its
     callbacks and whatever embeds it stay in one process."""
 
+    def __init__(self, place: Place, patience: timedelta) -> None:
+        super().__init__(cluster_environment=PlacedEnvironment(place), timeout=patience)
+        self.place, self.patience = place, patience
+
     @override
     def _configure_launcher(self) -> None:
         self._launcher = None
 
+    @override
+    def setup_distributed(self) -> None:
+        if torch.distributed.is_initialized():
+            super().setup_distributed()
+            return
+        # Held meanwhile: the process group meets in the same store.
+        store = meet(self.place, self.patience)
+        super().setup_distributed()
+        del store
 
-def launched_outside() -> tuple[int, int] | None:
-    """`(rank, world)` where torchrun or SLURM started several processes, otherwise None."""
+
+def meet(place: Place, patience: timedelta) -> TCPStore:
+    """Come to the port of a place; the first process waits there for all others.
+
+    Their process group would wait for them as well, but would not hear of one that has failed. Raises
+    RuntimeError with what `report_failure` said, or when nothing happens for as long as `patience`.
+    """
+    store = _store(place.port, place.world, patience, first=place.rank == 0)
+    if place.rank:
+        store.set(f"rank {place.rank}", "")
+        return store
+    others = [f"rank {rank}" for rank in range(1, place.world)]
+    end = time.monotonic() + patience.total_seconds()
+    while not all(store.check([name]) for name in others):
+        if store.check([_FAILED]):
+            raise RuntimeError(store.get(_FAILED).decode())
+        if time.monotonic() > end:
+            missing = ", ".join(name for name in others if not store.check([name]))
+            raise RuntimeError(f"{missing} of {place.world} did not come within {patience}")
+        time.sleep(_POLL_S)
+    return store
+
+
+def report_failure(port: int, world: int, message: str, patience: timedelta) -> None:
+    """Tell the first process, which waits at `port` in `meet`. Raises RuntimeError where it is not there
+    within `patience`."""
+    _store(port, world, patience, first=False).set(_FAILED, message)
+
+
+def _store(port: int, world: int, patience: timedelta, *, first: bool) -> TCPStore:
+    return TCPStore(
+        "127.0.0.1", port, world, first, timeout=patience, wait_for_workers=False, multi_tenant=True
+    )
+
+
+class Launched(NamedTuple):
+    """Place of a process that torchrun or SLURM started: its rank among `world`, on `nodes` machines
+    with equally many each."""
+
+    rank: int
+    world: int
+    nodes: int
+
+
+def launched_outside() -> Launched | None:
+    """Where torchrun or SLURM started several processes, otherwise None. Raises ConfigError where
+    machines have unequally many, or it is not said how many, which Lightning must know."""
     if TorchElasticEnvironment.detect():
-        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    if SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        return int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"])
-    return None
+        return _launched(
+            "RANK", "WORLD_SIZE", int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["WORLD_SIZE"]), None
+        )
+    if not SLURMEnvironment.detect() or int(os.environ.get("SLURM_NTASKS", "1")) == 1:
+        return None
+    local = os.environ.get("SLURM_NTASKS_PER_NODE")
+    if local is None:
+        message = (
+            f"SLURM started {os.environ['SLURM_NTASKS']} processes without saying how many on each machine"
+        )
+        hint = "submit with --ntasks-per-node, which --ntasks alone does not set"
+        raise ConfigError([Problem("execution.devices", message, hint=hint)], "the environment")
+    # Only the former is what Lightning compares with; older versions of SLURM set the latter alone.
+    nodes = os.environ.get("SLURM_NNODES") or os.environ.get("SLURM_JOB_NUM_NODES")
+    return _launched("SLURM_PROCID", "SLURM_NTASKS", int(local), None if nodes is None else int(nodes))
+
+
+def _launched(rank: str, world: str, local: int, nodes: int | None) -> Launched:
+    place = Launched(int(os.environ[rank]), int(os.environ[world]), nodes or int(os.environ[world]) // local)
+    if place.nodes * local != place.world:
+        message = f"{place.world} processes are not {local} on each of {place.nodes} machines"
+        hint = "start equally many on every machine"
+        raise ConfigError([Problem("execution.devices", message, hint=hint)], "the environment")
+    return place

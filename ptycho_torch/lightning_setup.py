@@ -19,7 +19,7 @@ from ptycho_config import PyTorchExecutionConfig, TrainingSetup
 from ptycho_torch.data.batches import BatchSampler
 from ptycho_torch.data.joint import Clusters, JointDataset, JointSampler
 from ptycho_torch.lightning_callbacks import WholeFiles
-from ptycho_torch.lightning_ranks import Place, PlacedDDP, PlacedEnvironment, launched_outside
+from ptycho_torch.lightning_ranks import Place, PlacedDDP, launched_outside
 from ptycho_torch.records import Batch
 
 # How long a process waits for another one before it gives up.
@@ -166,12 +166,8 @@ def _processes(place: Place | None) -> dict[str, Any]:
     """Devices and strategy: one process, one of several that we started, or one of several that
     torchrun or SLURM started."""
     if place is not None:
-        environment = PlacedEnvironment(place)
-        strategy = PlacedDDP(cluster_environment=environment, timeout=PATIENCE)
-        return {"devices": place.world, "strategy": strategy}
+        return {"devices": place.world, "strategy": PlacedDDP(place, PATIENCE)}
     if (outside := launched_outside()) is not None:
-        local = int(
-            os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or outside[1]
-        )
-        return {"devices": local, "num_nodes": outside[1] // local, "strategy": "ddp"}
+        local = outside.world // outside.nodes
+        return {"devices": local, "num_nodes": outside.nodes, "strategy": "ddp"}
     return {"devices": 1, "strategy": "auto"}

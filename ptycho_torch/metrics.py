@@ -106,4 +106,5 @@ def r_factor(dataset: Dataset, canvas: Canvas) -> float:
 
 def flat_canvas(canvas: Canvas, scale: float) -> Canvas:
     """The same canvas with nothing on it: the R factor to beat."""
-    return Canvas(np.full_like(canvas.object, scale), canvas.illumination, canvas.origin_yx)
+    level = np.broadcast_to(canvas.object.dtype.type(scale), canvas.object.shape)
+    return Canvas(level, canvas.illumination, canvas.origin_yx)

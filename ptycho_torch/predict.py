@@ -19,6 +19,8 @@ from ptycho_torch.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
 from ptycho_torch.stitch import Stitcher, canvas_of, initial_patches
 
+# The side of the tiles, in px, in which a network moves an object that is larger.
+TILE = 512
 Progress = Callable[[int], object]
 Seen = Callable[[Tensor], object]
 # Memory for what every stage of a network that works on the object itself looks at again.
@@ -114,11 +116,11 @@ class _WholeScan:
         """The object `(H, W)` after all stages of the network, from patterns `rows`."""
         start = self.scan.initial
         empty = torch.ones(self.height, self.width, dtype=self.probe.dtype)
-        object_ = (empty if start is None else start).to(self.device)[None]
-        velocity = torch.zeros_like(object_)
+        object_ = (empty if start is None else start.clone()).to(self.device)[None]
+        velocity, proposed = torch.zeros_like(object_), torch.empty_like(object_)
         illumination = torch.zeros_like(object_.real)
         for stage in range(len(network.corrections)):
-            proposed = torch.zeros_like(object_)
+            proposed.zero_()
             for chunk in rows.split(self.batch_size):
                 view = self.view(chunk)
                 patches = view.footprints.cut(object_[0])
@@ -126,8 +128,36 @@ class _WholeScan:
                 view.footprints.add(proposed[0], step)
                 if stage == 0:
                     view.footprints.add(illumination[0], mode_sum_intensity(view.probes))
-            object_, velocity = network.advance(stage, object_, velocity, proposed, illumination)
+            velocity = _moved(network, stage, object_, velocity, proposed, illumination)
+            object_ += velocity
         return object_[0]
+
+
+def _moved(
+    network: StitchedNet,
+    stage: int,
+    object_: Tensor,
+    velocity: Tensor,
+    proposed: Tensor,
+    illumination: Tensor,
+) -> Tensor:
+    """`StitchedNet.movement` tile by tile, each with as much around it as the network looks at, so that
+    its features do not grow with the object."""
+    moved = torch.empty_like(object_)
+    peak = illumination.amax(dim=(-2, -1), keepdim=True)
+    height, width = object_.shape[-2:]
+    step = max(TILE // network.multiple, 1) * network.multiple
+    for top in range(0, height, step):
+        for left in range(0, width, step):
+            y, x = max(top - network.reach, 0), max(left - network.reach, 0)
+            rows, columns = slice(y, top + step + network.reach), slice(x, left + step + network.reach)
+            seen = [canvas[:, rows, columns] for canvas in (object_, velocity, proposed, illumination)]
+            found = network.movement(stage, seen[0], seen[1], seen[2], seen[3], peak)[
+                :, top - y :, left - x :
+            ]
+            tile = moved[:, top : top + step, left : left + step]
+            tile.copy_(found[:, : tile.shape[1], : tile.shape[2]])
+    return moved
 
 
 def stitch_weights(probes: Tensor, weighting: Literal["probe", "uniform"], trim: int) -> Tensor:

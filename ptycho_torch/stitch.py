@@ -68,6 +68,6 @@ class Stitcher:
         below `illumination_floor` of its peak: nothing was measured there."""
         seen = self.weights > illumination_floor * self.weights.max()
         mean = self.weighted / self.weights.masked_fill(~seen, 1.0)
-        filled = torch.where(seen, mean, torch.ones_like(mean)) * scale
+        filled = mean.masked_fill_(~seen, 1.0).mul_(scale)
         origin_y, origin_x = self.origin.long().tolist()
         return Canvas(filled.cpu().numpy(), self.weights.cpu().numpy(), (origin_y, origin_x))

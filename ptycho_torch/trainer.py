@@ -71,7 +71,7 @@ def prepare(
     """
     share = Share() if place is None else Share(place.rank, place.world)
     if place is None and (outside := launched_outside()) is not None:
-        share = Share(*outside)
+        share = Share(outside.rank, outside.world)
     batches = loader(shared(training, share), setup, seed, shuffle=not setup.training.sequential_sampling)
     validation_batches = None
     if validation is not None:

@@ -201,7 +201,7 @@ def _written(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> Train
     folder = configs.config.training.output_dir
     record = training_record(made, seed)
     outside = launched_outside()
-    if outside is not None and outside[0] > 0:
+    if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)
     derivation = dump_derivation(configs)
     path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 
 from ptycho_config import FourQuadrant, GroupingOptions
-from ptycho_torch.data.neighbours import MISSING, Index, Position, candidates
+from ptycho_torch.data.neighbours import BLOCK, MISSING, Index, Position, Table, candidates
 from ptycho_torch.records import Groups
 
 
@@ -52,7 +52,9 @@ def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator
     usable = (beside != MISSING).sum(axis=1) >= others
     if not usable.any() and others:
         raise ValueError(f"no pattern has {others} neighbours as torch.grouping.neighbors demands")
-    members, partners = _drawn(centres[usable], beside[usable], others, plan, rng)
+    if not usable.all():
+        centres, beside = centres[usable], beside[usable]
+    members, partners = _drawn(centres, beside, others, plan, rng)
     return Groups(kept[members], kept[partners], left_out=int((~usable).sum()))
 
 
@@ -79,8 +81,8 @@ def inside_bounds(position_yx: Position, options: GroupingOptions) -> Index:
 
 
 def _drawn(
-    centres: Index, beside: Index, others: int, plan: GroupPlan, rng: np.random.Generator
-) -> tuple[Index, Index]:
+    centres: Index, beside: Table, others: int, plan: GroupPlan, rng: np.random.Generator
+) -> tuple[Index, Index | Table]:
     """Members `(B, C)` and candidate partners `(B, K)` of the groups that are asked for."""
     repeats = plan.options.groups_per_centre
     total = len(centres) * repeats
@@ -95,11 +97,22 @@ def _drawn(
     rows = _rows(total, wanted, None if plan.sequential else rng) // repeats
     if isinstance(plan.options.neighbors, FourQuadrant):
         return _quadrant_members(centres[rows], beside[rows])
-    chosen = beside[rows, : plan.neighbor_count]
+    beside = beside[:, : plan.neighbor_count]
+    members = np.empty((wanted, 1 + others), np.int64)
+    partners = np.empty((wanted, beside.shape[1] - others), np.int32)
+    for start in range(0, wanted, BLOCK):
+        block = slice(start, start + BLOCK)
+        part = rows[block]
+        members[block], partners[block] = _split(centres[part], beside[part], others, rng)
+    return members, partners
+
+
+def _split(centres: Index, chosen: Table, others: int, rng: np.random.Generator) -> tuple[Index, Table]:
+    """Each centre with `others` of its chosen neighbours, drawn, and those that are left, nearest first."""
     missing = chosen == MISSING
     order = np.argsort(np.where(missing, np.inf, rng.random(chosen.shape)), axis=1)
     drawn, left = order[:, :others], np.sort(order[:, others:], axis=1)
-    members = np.concatenate([centres[rows][:, None], np.take_along_axis(chosen, drawn, axis=1)], axis=1)
+    members = np.concatenate([centres[:, None], np.take_along_axis(chosen, drawn, axis=1)], axis=1)
     # Where there is no further partner, the nearest neighbour stands in.
     filled = np.where(missing, chosen[:, :1], chosen)
     return members, np.take_along_axis(filled, left, axis=1)
@@ -111,7 +124,7 @@ def _rows(total: int, wanted: int, rng: np.random.Generator | None) -> Index:
     return np.sort(rng.choice(total, wanted, replace=False))
 
 
-def _quadrant_members(centres: Index, beside: Index) -> tuple[Index, Index]:
+def _quadrant_members(centres: Index, beside: Table) -> tuple[Index, Index]:
     """The four quadrants, an empty one taken by the centre; the centre is the partner otherwise."""
     members = np.where(beside == MISSING, centres[:, None], beside)
     partners = np.where((beside == MISSING).any(axis=1, keepdims=True), members[:, :1], centres[:, None])
@@ -119,8 +132,8 @@ def _quadrant_members(centres: Index, beside: Index) -> tuple[Index, Index]:
 
 
 def _combined(
-    centres: Index, pool: Index, others: int, wanted: int, rng: np.random.Generator
-) -> tuple[Index, Index]:
+    centres: Index, pool: Table, others: int, wanted: int, rng: np.random.Generator
+) -> tuple[Index, Table]:
     """`wanted` different groups: a centre with any `others` of its pool."""
     subsets = np.array(list(combinations(range(pool.shape[1]), others)), np.int64)
     total = len(centres) * len(subsets)

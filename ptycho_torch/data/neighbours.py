@@ -1,4 +1,8 @@
-"""Which patterns may stand beside a pattern in its group: one function for each rule."""
+"""Which patterns may stand beside a pattern in its group: one function for each rule.
+
+Tables of neighbours are int32, since no scan has 2^31 patterns, and are made block by block of
+centres, since a search needs several times the memory of what is kept of it.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,44 +12,56 @@ from ptycho_config import FourQuadrant, MinDistance
 from ptycho_config.schema import NeighbourRule
 
 MISSING = -1
+BLOCK = 2**14
 Index = NDArray[np.int64]
+Table = NDArray[np.int32]
 Position = NDArray[np.float64]
 
 
-def candidates(position_yx: Position, centres: Index, rule: NeighbourRule, count: int) -> Index:
+def candidates(position_yx: Position, centres: Index, rule: NeighbourRule, count: int) -> Table:
     """Up to `count` others of each centre, nearest first, `(B, count)` with `MISSING` at the end.
 
     The centre itself is never among them, and no index twice. For four quadrants the columns
     are upper left, upper right, lower left, lower right, and `count` is not used.
     """
+    tree = cKDTree(position_yx)
+    first = _candidates(tree, centres[:BLOCK], rule, count)
+    table = np.empty((len(centres), first.shape[1]), np.int32)
+    table[:BLOCK] = first
+    for start in range(BLOCK, len(centres), BLOCK):
+        rows = slice(start, start + BLOCK)
+        table[rows] = _candidates(tree, centres[rows], rule, count)
+    return table
+
+
+def _candidates(tree: cKDTree, centres: Index, rule: NeighbourRule, count: int) -> Table:
     match rule:
         case MinDistance():
-            low, high = rule.min_neighbor_distance, rule.max_neighbor_distance
-            return within(position_yx, centres, count, low, high)
+            return within(tree, centres, count, rule.min_neighbor_distance, rule.max_neighbor_distance)
         case FourQuadrant():
-            return by_quadrant(position_yx, centres, rule)
+            return by_quadrant(tree, centres, rule)
         case _:
-            return nearest(position_yx, centres, count)[0]
+            return nearest(tree, centres, count)[0]
 
 
-def nearest(position_yx: Position, centres: Index, count: int) -> tuple[Index, Position]:
+def nearest(tree: cKDTree, centres: Index, count: int) -> tuple[Table, Position]:
     """The `count` nearest others and their distances, both `(B, count)`; fewer in a small scan."""
-    count = min(count, len(position_yx) - 1)
+    count = min(count, tree.n - 1)
     if count <= 0:
-        return np.empty((len(centres), 0), np.int64), np.empty((len(centres), 0))
-    distance, found = cKDTree(position_yx).query(position_yx[centres], k=count + 1, workers=-1)
+        return np.empty((len(centres), 0), np.int32), np.empty((len(centres), 0))
+    distance, found = tree.query(tree.data[centres], k=count + 1, workers=-1)
     itself = found == centres[:, None]
     # Coinciding positions may list the centre anywhere, or not at all: then the farthest goes.
     itself[~itself.any(axis=1), -1] = True
     shape = (len(centres), count)
-    return found[~itself].reshape(shape).astype(np.int64), distance[~itself].reshape(shape)
+    return found[~itself].reshape(shape).astype(np.int32), distance[~itself].reshape(shape)
 
 
-def within(position_yx: Position, centres: Index, count: int, low: float, high: float) -> Index:
+def within(tree: cKDTree, centres: Index, count: int, low: float, high: float) -> Table:
     """The `count` nearest others with `low <= d <= high`, as many as there are."""
     wanted = count
     while True:
-        found, distance = nearest(position_yx, centres, wanted)
+        found, distance = nearest(tree, centres, wanted)
         allowed = (distance >= low) & (distance <= high)
         enough = (allowed.sum(axis=1) >= count) | (distance[:, -1] > high)
         if found.shape[1] < wanted or enough.all():
@@ -53,23 +69,23 @@ def within(position_yx: Position, centres: Index, count: int, low: float, high: 
         wanted *= 2
 
 
-def _packed(found: Index, allowed: NDArray[np.bool_], count: int) -> Index:
+def _packed(found: Table, allowed: NDArray[np.bool_], count: int) -> Table:
     """Allowed entries first, in their order, `MISSING` after them."""
     order = np.argsort(~allowed, axis=1, kind="stable")[:, :count]
-    kept = np.take_along_axis(np.where(allowed, found, MISSING), order, axis=1)
+    kept = np.take_along_axis(np.where(allowed, found, np.int32(MISSING)), order, axis=1)
     missing = count - kept.shape[1]
     return np.pad(kept, ((0, 0), (0, missing)), constant_values=MISSING) if missing > 0 else kept
 
 
-def by_quadrant(position_yx: Position, centres: Index, rule: FourQuadrant) -> Index:
+def by_quadrant(tree: cKDTree, centres: Index, rule: FourQuadrant) -> Table:
     """The nearest other in each quadrant, `(B, 4)`, `MISSING` where a quadrant is empty.
 
     Among the `K_quadrant` nearest with `min <= d < max`. Isotropic: neighbours on an axis through
     the centre belong to no quadrant; Rectangular: those on the centre's own row are upper ones,
     so that the rows of a raster scan are not lost.
     """
-    found, distance = nearest(position_yx, centres, rule.K_quadrant)
-    offset = position_yx[found] - position_yx[centres][:, None]
+    found, distance = nearest(tree, centres, rule.K_quadrant)
+    offset = tree.data[found] - tree.data[centres][:, None]
     dy, dx = offset[..., 0], offset[..., 1]
     allowed = (distance >= rule.min_neighbor_distance) & (distance < rule.max_neighbor_distance)
     upper = dy <= 0 if rule.scan_pattern == "Rectangular" else dy < 0

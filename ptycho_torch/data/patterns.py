@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ptycho_torch.records import Patterns
 # As many patterns as are read at once, and the memory they may take.
 CHUNK, CHUNK_BYTES = 1024, 64 * 2**20
 # Scans up to this size are kept in memory, where a batch is one gather.
-IN_MEMORY_BYTES = 256 * 2**20
+IN_MEMORY_BYTES = 64 * 2**20
 _LOCAL_HEADER = 30
 
 
@@ -114,19 +115,33 @@ class FileRows:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
         """A slice, or rows that are sorted and without repeats."""
-        chosen = np.arange(self.shape[0])[rows] if isinstance(rows, slice) else np.asarray(rows)
+        chosen = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows)
         found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
         if len(chosen) == 0:
             return found
         size = int(np.prod(self.shape[1:])) * self.dtype.itemsize
-        breaks = np.flatnonzero(np.diff(chosen) != 1) + 1
-        with self.path.open("rb") as stream:
-            for part in np.split(np.arange(len(chosen)), breaks):
-                stream.seek(self.offset + int(chosen[part[0]]) * size)
-                stream.readinto(found[part[0] : part[-1] + 1].view(np.uint8).data)
+        breaks = (np.flatnonzero(np.diff(chosen) != 1) + 1).tolist()
+        starts = self.offset + chosen[[0, *breaks]].astype(np.int64) * size
+        view = found.reshape(-1).view(np.uint8).data
+        with self.path.open("rb", buffering=0) as stream:
+            for start, first, last in zip(starts.tolist(), [0, *breaks], [*breaks, len(chosen)], strict=True):
+                stream.seek(start)
+                _read_all(stream, view[first * size : last * size])
         return found
+
+
+def _read_all(stream: FileIO, into: memoryview) -> None:
+    """Fill a buffer; one read gives 2 GiB at most. Raises EOFError."""
+    while into:
+        count = stream.readinto(into)
+        if not count:
+            raise EOFError(f"{stream.name} ends within its patterns")
+        into = into[count:]
 
 
 def stored_rows(path: Path, name: str) -> FileRows | NDArray[Any] | None:

@@ -132,16 +132,18 @@ def started(scan: Scan, options: TorchOptions) -> Scan:
     if not (isinstance(options.net, Primed) and options.net.start == "coarse"):
         return scan
     origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
-    rows = torch.arange(len(scan.centre_yx)).split(_CHUNK)
     filled = _filled(scan)
-    moments = torch.cat([pattern_moments(filled(scan.amplitude[chunk])) for chunk in rows])
+    # One array made beforehand: small results left among large pieces would keep the memory of those.
+    moments = torch.empty(len(scan.centre_yx), 3, dtype=torch.float64)
+    for rows in torch.arange(len(moments)).split(_CHUNK):
+        moments[rows] = pattern_moments(filled(scan.amplitude[rows]))
     # Brought to the power of the probe, so that the mean modulus is 1 there and `level` here.
     energy = moments[:, 0].mean()
     level = torch.sqrt(energy / power(scan.probe).double().sum())
-    moments = moments / level.square()
+    moments /= level.square()
     corner = scan.centre_yx + scan.fraction_yx.double() - scan.probe.shape[-1] // 2 - origin
     initial = coarse_object(moments.numpy(), scan.probe.numpy(), corner.numpy(), height, width)
-    return attrs.evolve(scan, initial=torch.from_numpy(initial) * level.float())
+    return attrs.evolve(scan, initial=torch.from_numpy(initial).mul_(level.float()))
 
 
 def _filled(scan: Scan) -> Callable[[Tensor], Tensor]:

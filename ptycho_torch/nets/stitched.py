@@ -28,7 +28,8 @@ class StitchedNet(nn.Module):
 
     def __init__(self, width: int, levels: int, stages: int, alpha: float) -> None:
         super().__init__()
-        self.alpha, self.multiple = alpha, 2 ** (levels + 1)
+        self.alpha = alpha
+        self.multiple: int = 2 ** (levels + 1)
         self.step = nn.Parameter(torch.ones(stages))
         # One a stage, although the first finds no velocity: an unused parameter would stop DDP.
         self.momentum = nn.Parameter(torch.zeros(stages))
@@ -67,15 +68,36 @@ class StitchedNet(nn.Module):
 
         All `(B, H, W)`, of any height and width; the illumination is real.
         """
-        gradient = proposed * regularised_power(illumination, self.alpha).reciprocal()
+        peak = illumination.amax(dim=(-2, -1), keepdim=True)
+        moved = self.movement(stage, object_, velocity, proposed, illumination, peak)
+        return object_ + moved, moved
+
+    @property
+    def reach(self) -> int:
+        """How far a movement looks, in px, from the edge of a coarsest cell: the 3x3 layers of all scales
+        together, at most `12 2^levels - 2` px, are less than 6 such cells."""
+        return 6 * self.multiple
+
+    def movement(
+        self,
+        stage: int,
+        object_: Tensor,
+        velocity: Tensor,
+        proposed: Tensor,
+        illumination: Tensor,
+        peak: Tensor,
+    ) -> Tensor:
+        """`v_{k+1}` of an object or, but for `reach` px at its borders, of a part of one that starts at
+        a multiple of `multiple` px; peak `(B, 1, 1)` is the largest illumination of the whole."""
+        gradient = proposed * regularised_power(illumination, self.alpha, peak).reciprocal()
         squared = power(object_)
         inverse = (squared + MODULUS_FLOOR**2).rsqrt()
         phase = object_ * inverse
-        light = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
-        change = self._change(stage, gradient, velocity, phase, [squared * inverse - 1.0, light])
+        scalars = [squared * inverse - 1.0, illumination / peak]
+        change = self._change(stage, gradient, velocity, phase, scalars)
         kept = self.momentum[stage] * velocity
-        moved = kept + self.step[stage] * gradient + change * phase
-        return object_ + moved, moved
+        moved: Tensor = kept + self.step[stage] * gradient + change * phase
+        return moved
 
     def _change(
         self, stage: int, gradient: Tensor, velocity: Tensor, phase: Tensor, scalars: list[Tensor]

@@ -21,9 +21,11 @@ SPACING_PX = 2
 _ITERATIONS = 40
 _DAMPING = 1e-2
 # Intensity varies less than phase, and neither over more than a few hundred pixels.
-_INTENSITY_PRIOR = 0.3
+_PRIOR = (0.3, 1.0)
 _LOWEST_RAD_PX = 1e-3
 _DARKEST = 0.05
+# Rows of the object that are drawn at once.
+_STRIP = 128
 
 
 def pattern_moments(amplitude: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ def coarse_object(
     system = _system(probe, corner_yx, height, width)
     kernels = flux_kernels(probe)
     flat = kernels.sum(axis=(1, 2))
-    target = (moments - flat).T / flat[0]
+    target = np.ascontiguousarray(((moments - flat) / flat[0]).T)
     solution = sparse.linalg.lsmr(
         sparse.linalg.LinearOperator(
             (target.size, 2 * system.height * system.width),
@@ -78,15 +80,22 @@ def coarse_object(
         conlim=0.0,
         maxiter=_ITERATIONS,
     )[0]
-    fields = [_enlarged(field)[:height, :width] for field in system.fields(solution)]
-    intensity = np.maximum(1.0 + fields[0], _DARKEST)
-    return np.asarray(np.sqrt(intensity) * np.exp(1j * fields[1]), np.complex64)
+    fields = system.fields(solution)
+    object_ = np.empty((height, width), np.complex64)
+    for start in range(0, height, _STRIP):
+        rows = slice(start, min(start + _STRIP, height))
+        contrast, phase = (_enlarged(field, rows)[:, :width] for field in fields)
+        object_[rows] = np.sqrt(np.maximum(1.0 + contrast, _DARKEST)) * np.exp(1j * phase)
+    return object_
 
 
-def _enlarged(field: Real) -> Real:
-    """From bins to pixels, linear between their centres."""
-    pixels = ndimage.zoom(field, SPACING_PX, order=1, mode="grid-wrap", grid_mode=True)
-    return np.asarray(pixels, np.float64)
+def _enlarged(field: Real, rows: slice) -> Real:
+    """Rows of pixels, from a multiple of `SPACING_PX` on, of a periodic field of bins: linear between
+    the centres of bins."""
+    bins = np.arange(rows.start // SPACING_PX - 1, -(-rows.stop // SPACING_PX) + 1)
+    strip = field.take(bins, axis=0, mode="wrap")
+    pixels = ndimage.zoom(strip, SPACING_PX, order=1, mode="grid-wrap", grid_mode=True)
+    return np.asarray(pixels[SPACING_PX:][: rows.stop - rows.start], np.float64)
 
 
 @attrs.frozen(eq=False)
@@ -94,35 +103,62 @@ class _System:
     """The linear map from whitened fields, bins of `SPACING_PX`, to totals and centres of mass.
 
     The unknowns are `(intensity - 1, phase)` times `|k|`, so that coarse and fine structure
-    converge alike.
+    converge alike. kernels: the spectra of `|P|^2` and of its flow along y and x; wave_yx: the
+    frequencies `i k` of a gradient. Fields are transformed one at a time, since each is as large as
+    the object.
     """
 
     sampling: sparse.csr_array
-    response: NDArray[np.complex128]
-    colour: Real
+    kernels: NDArray[np.complex128]
+    wave_yx: tuple[NDArray[np.complex128], NDArray[np.complex128]]
+    whitening: Real
     height: int
     width: int
 
-    def _spectra(self, unknown: Real) -> NDArray[np.complex128]:
-        fields = unknown.reshape(2, self.height, self.width)
-        spectra: NDArray[np.complex128] = fft.rfft2(fields) * self.colour
-        return spectra
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    def _spectra(self, unknown: Real) -> list[NDArray[np.complex128]]:
+        fields = unknown.reshape(2, *self._shape)
+        return [fft.rfft2(f) * (p * self.whitening) for f, p in zip(fields, _PRIOR, strict=True)]
 
     def fields(self, unknown: Real) -> Real:
         """Intensity minus 1 and phase, `(2, height, width)`."""
-        return np.asarray(fft.irfft2(self._spectra(unknown), s=(self.height, self.width)))
+        return np.stack([fft.irfft2(spectrum, s=self._shape) for spectrum in self._spectra(unknown)])
 
     def forward(self, unknown: Real) -> Real:
         """`(3 n,)`: what every pattern would show."""
-        spectra = np.einsum("mfyx,fyx->myx", self.response, self._spectra(unknown))
-        shown = fft.irfft2(spectra, s=(self.height, self.width)).reshape(3, -1)
-        return np.asarray((self.sampling @ shown.T).T.ravel())
+        intensity, phase = self._spectra(unknown)
+        light, *flows = self.kernels
+        phase *= light
+        shown = np.empty((3, self.sampling.shape[0]))
+        shown[0] = self._sampled(light * intensity)
+        for row, flow, wave in zip(shown[1:], flows, self.wave_yx, strict=True):
+            row[:] = self._sampled(flow * intensity + wave * phase)
+        return shown.ravel()
+
+    def _sampled(self, spectrum: NDArray[np.complex128]) -> Real:
+        return np.asarray(self.sampling @ fft.irfft2(spectrum, s=self._shape).ravel())
 
     def adjoint(self, shown: Real) -> Real:
         """The transpose of `forward`."""
-        spread = (self.sampling.T @ shown.reshape(3, -1).T).T.reshape(3, self.height, self.width)
-        spectra = np.einsum("mfyx,myx->fyx", self.response.conj(), fft.rfft2(spread)) * self.colour
-        return np.asarray(fft.irfft2(spectra, s=(self.height, self.width)).ravel())
+        total, *moments = shown.reshape(3, -1)
+        light, *flows = self.kernels
+        intensity = light.conj() * self._spread(total)
+        phase = np.zeros_like(intensity)
+        for moment, flow, wave in zip(moments, flows, self.wave_yx, strict=True):
+            spectrum = self._spread(moment)
+            intensity += flow.conj() * spectrum
+            phase += wave.conj() * spectrum
+        phase *= light.conj()
+        unknown = np.empty((2, *self._shape))
+        for field, spectrum, prior in zip(unknown, (intensity, phase), _PRIOR, strict=True):
+            field[:] = fft.irfft2(spectrum * (prior * self.whitening), s=self._shape)
+        return unknown.ravel()
+
+    def _spread(self, shown: Real) -> NDArray[np.complex128]:
+        return np.asarray(fft.rfft2((self.sampling.T @ shown).reshape(self._shape)))
 
 
 def _system(probe: Complex, corner_yx: Real, height: int, width: int) -> _System:
@@ -132,26 +168,23 @@ def _system(probe: Complex, corner_yx: Real, height: int, width: int) -> _System
     kernels = flux_kernels(probe)
     bins = side // SPACING_PX
     binned = kernels.reshape(3, bins, SPACING_PX, bins, SPACING_PX).sum(axis=(2, 4)) / kernels[0].sum()
-    light, flow_y, flow_x = fft.rfft2(binned, s=(rows, columns)).conj()
+    spectra = np.conj(fft.rfft2(binned, s=(rows, columns)))
     ky = 2 * np.pi / SPACING_PX * fft.fftfreq(rows)[:, None]
     kx = 2 * np.pi / SPACING_PX * fft.rfftfreq(columns)
-    nothing = np.zeros_like(light)
-    response = np.array([[light, nothing], [flow_y, 1j * ky * light], [flow_x, 1j * kx * light]])
     whitening = 1.0 / np.hypot(np.hypot(ky, kx), _LOWEST_RAD_PX)
-    colour = np.array([_INTENSITY_PRIOR, 1.0])[:, None, None] * whitening
-    return _System(_bilinear(corner_yx / SPACING_PX, rows, columns), response, colour, rows, columns)
+    sampling = _bilinear(corner_yx / SPACING_PX, rows, columns)
+    return _System(sampling, spectra, (1j * ky, 1j * kx), whitening, rows, columns)
 
 
 def _bilinear(position_yx: Real, height: int, width: int) -> sparse.csr_array:
     """Reads a periodic row-major image at real-valued positions `(n, 2)`: `(n, height * width)`."""
-    base = np.floor(position_yx).astype(np.int64)
+    count = len(position_yx)
+    base = np.floor(position_yx).astype(np.int32)
     fraction = position_yx - base
-    index, weight = [], []
-    for dy in (0, 1):
-        for dx in (0, 1):
-            index.append((base[:, 0] + dy) % height * width + (base[:, 1] + dx) % width)
-            share = np.abs(1 - np.array([dy, dx]) - fraction)
-            weight.append(share[:, 0] * share[:, 1])
-    rows = np.tile(np.arange(len(position_yx)), 4)
-    shape = (len(position_yx), height * width)
-    return sparse.csr_array((np.concatenate(weight), (rows, np.concatenate(index))), shape=shape)
+    # A scan spans 2^16 px at most, so bins can be counted in 32 bits.
+    index, weight = np.empty((count, 4), np.int32), np.empty((count, 4))
+    for tap, (dy, dx) in enumerate(np.ndindex(2, 2)):
+        index[:, tap] = (base[:, 0] + dy) % height * width + (base[:, 1] + dx) % width
+        weight[:, tap] = np.abs(1 - dy - fraction[:, 0]) * np.abs(1 - dx - fraction[:, 1])
+    start = np.arange(0, 4 * count + 1, 4, dtype=np.int32)
+    return sparse.csr_array((weight.ravel(), index.ravel(), start), shape=(count, height * width))

@@ -73,8 +73,9 @@ class _ModulusChange(torch.autograd.Function):
         return by_waves, along if ctx.needs_input_grad[1] else None, None
 
 
-def regularised_power(illumination: Tensor, alpha: float) -> Tensor:
+def regularised_power(illumination: Tensor, alpha: float, peak: Tensor | None = None) -> Tensor:
     """`(1-alpha) max w + alpha w` of illuminations w `(..., H, W)`: `sum_p |P_p|^2` of one pattern, or
-    of all that overlap."""
-    peak = illumination.amax(dim=(-2, -1), keepdim=True)
+    of all that overlap. peak `(..., 1, 1)`: `max w`, where w is a part of what it is the maximum of."""
+    if peak is None:
+        peak = illumination.amax(dim=(-2, -1), keepdim=True)
     return (1.0 - alpha) * peak + alpha * illumination

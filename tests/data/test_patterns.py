@@ -116,3 +116,17 @@ def test_the_mean_does_not_depend_on_how_it_is_read(monkeypatch: pytest.MonkeyPa
     whole = mean_intensity(counts)
     monkeypatch.setattr("ptycho_torch.data.patterns.CHUNK", 3)
     assert mean_intensity(counts) == whole == counts.mean(dtype=np.float64)
+
+
+@pytest.mark.parametrize("dtype", [">u2", "<f4", "u1"])
+def test_rows_of_a_file_are_read_in_any_byte_order(dtype: str, tmp_path: Path) -> None:
+    """As they were written, single rows and runs of them; a file that was cut off says so."""
+    array = _counts().astype(dtype)
+    np.savez(tmp_path / "a.npz", diff3d=array)
+    rows = stored_rows(tmp_path / "a.npz", "diff3d")
+    assert isinstance(rows, FileRows)
+    chosen = np.array([0, 2, 3, 4, 39])
+    assert np.array_equal(rows[chosen], array[chosen])
+    short = FileRows(rows.path, rows.offset, (200, 64, 64), rows.dtype)
+    with pytest.raises(EOFError, match="ends within its patterns"):
+        short[150:151]

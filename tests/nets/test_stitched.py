@@ -1,5 +1,6 @@
 """The physics-primed network on one object."""
 
+import pytest
 import torch
 
 from ptycho_config import ModelConfig, Primed, TorchOptions
@@ -119,3 +120,21 @@ def test_a_scan_starts_from_its_first_guess() -> None:
         for start in ("coarse", "flat")
     )
     assert not torch.allclose(coarse, flat, atol=1e-2)
+
+
+def test_a_large_object_moves_in_tiles_as_it_moves_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles with what the network looks at around them agree with the whole; with less they do not."""
+    model, scan = _model(2, learned=True), _scan("flat")
+    for parameter in model.network.parameters():
+        # Without it what comes from far away is lost in rounding.
+        parameter.data.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    rows = torch.arange(len(scan.centre_yx))[:, None]
+
+    def patches() -> torch.Tensor:
+        return torch.cat([p.patches for _, p in predict(model, scan, rows, 16, torch.device("cpu"))])
+
+    whole = patches()
+    monkeypatch.setattr("ptycho_torch.predict.TILE", 24)
+    torch.testing.assert_close(patches(), whole, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(StitchedNet, "reach", 16)
+    assert not torch.allclose(patches(), whole, rtol=1e-4, atol=1e-4)

@@ -1,9 +1,11 @@
 """The first guess of an object from totals and centres of mass."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from ptycho_config import Primed, TorchOptions
 from ptycho_torch.data.scan import normalise, started
@@ -77,3 +79,24 @@ def test_a_flat_start_reads_nothing() -> None:
     made = simulate_scan(natural_object("camera", "coins", 100), seed=0)
     scan = normalise(Dataset("simulated", made.counts, made.position_yx, made.probe))
     assert started(scan, TorchOptions(net=Primed(start="flat"))) is scan
+
+
+@pytest.mark.parametrize("extent", [(36, 41), (301, 77)])
+def test_strips_of_an_object_are_the_object(extent: tuple[int, int]) -> None:
+    """Rows enlarged from bins in strips are those of the whole, periodic field, bit for bit."""
+    field = np.random.default_rng(0).normal(size=extent)
+    whole = ndimage.zoom(field, 2, order=1, mode="grid-wrap", grid_mode=True)
+    strips = [
+        phase_contrast._enlarged(field, slice(s, min(s + 16, len(whole)))) for s in range(0, len(whole), 16)
+    ]
+    assert np.array_equal(np.concatenate(strips), whole)
+
+
+def test_a_position_reads_the_four_bins_around_it() -> None:
+    """A plane is read as itself, whatever the fraction; positions left of the grid come back at its end."""
+    y, x = np.mgrid[:9, :11].astype(np.float64)
+    position = np.random.default_rng(0).uniform(0, 8, (20, 2))
+    read = phase_contrast._bilinear(position, 9, 11) @ (2 * y - 3 * x).ravel()
+    np.testing.assert_allclose(read, 2 * position[:, 0] - 3 * position[:, 1], atol=1e-12)
+    beyond = phase_contrast._bilinear(np.array([[-1.0, 12.0]]), 9, 11) @ (10 * y + x).ravel()
+    assert beyond.tolist() == [81.0]

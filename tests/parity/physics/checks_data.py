@@ -5,6 +5,7 @@ from math import isqrt
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
+from scipy.spatial import cKDTree
 
 from ptycho_config import GroupingOptions
 from ptycho_torch.data.grouping import GroupPlan, inside_bounds, plan_groups
@@ -35,7 +36,7 @@ def _position_yx(z: Vectors) -> Array:
 def _allowed(position: Array, count: int, *, itself: bool = False) -> Array:
     """`[s, j]`: pattern j is one of the `count` nearest others of pattern s (ties count as near)."""
     everyone = np.arange(len(position))
-    reach = nearest(position, everyone, count)[1][:, -1]
+    reach = nearest(cKDTree(position), everyone, count)[1][:, -1]
     distance = np.linalg.norm(position[:, None] - position, axis=-1)
     allowed: Array = distance <= reach[:, None] * (1 + 1e-12)
     allowed[everyone, everyone] = itself
