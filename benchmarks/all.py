@@ -3,7 +3,8 @@
     python benchmarks/all.py
 
 A quarter of an hour on two cores. Each script is a process of its own; its last line, JSON, becomes a
-table. Quality at full length (`quality.py`, `simulated_pair.py`) takes longer and is run by hand.
+table. What takes longer (`quality.py`, `simulated_pair.py`, every network to its end) or needs another
+environment (`peers.py`) is run by hand.
 """
 
 import json
@@ -23,24 +24,42 @@ RUNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("grouping.py", ()),
     ("limit.py", ()),
     ("refine.py", ("--passes", "1", "2", "3", "4", "8")),
-    ("inference.py", ("--repeats", "3")),
-    ("time_to_quality.py", ("--cases", "primed-2", "primed-4", "primed-8", "--limit", "90")),
-    ("time_to_quality.py", ("--cases", "cnn", "--limit", "60")),
-    ("memory.py", ("1000",)),
-    ("memory.py", ("50000",)),
+    ("inference.py", ("--repeats", "3", "--passes", "0", "3")),
+    ("transfer.py", ("--members", "6", "--untrained", "6")),
+    ("time_to_quality.py", ("--cases", "primed-1", "primed-2", "primed-4", "primed-8", "--limit", "60")),
+    ("time_to_quality.py", ("--cases", "cnn", "fno", "--first", "30", "--limit", "30")),
+    ("memory.py", ("1000", "50000")),
 )
 
 
 def table(rows: Any) -> str:
-    """Markdown of a record or of several with the same keys."""
-    records = rows if isinstance(rows, list) else [rows]
-    records = [record for record in records if isinstance(record, dict)]
+    """Markdown of a record or of several with the same keys; lists of records in a record follow it."""
+    records = [record for record in (rows if isinstance(rows, list) else [rows]) if isinstance(record, dict)]
     if not records:
         return f"`{json.dumps(rows)}`\n"
-    names = list(dict.fromkeys(name for record in records for name in record))
+    nested = [value for record in records for value in record.values() if _is_records(value)]
+    names = [
+        name
+        for name in dict.fromkeys(name for record in records for name in record)
+        if not any(_is_records(record.get(name)) for record in records)
+    ]
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(str(record.get(name, "")) for name in names) + " |" for record in records]
-    return "\n".join(lines) + "\n"
+    lines += ["| " + " | ".join(_cell(record.get(name)) for name in names) + " |" for record in records]
+    return "\n\n".join(["\n".join(lines), *(table(value).rstrip() for value in nested)]) + "\n"
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_cell(one)}" for name, one in value.items())
+    return str(value)
 
 
 def main() -> None:

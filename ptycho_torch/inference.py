@@ -1,4 +1,4 @@
-"""`ptycho_inference`: reconstruct a ptychography scan with a trained network."""
+"""`ptycho_inference`: reconstruct a scan with a trained network, one's own or the shipped one."""
 
 import argparse
 import sys
@@ -17,14 +17,20 @@ from ptycho_torch.cli.common import (
 )
 from ptycho_torch.cli.flags import INFERENCE
 from ptycho_torch.cli.options import add_flags
+from ptycho_torch.pretrained import PRETRAINED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that can be said about an inference."""
     parser.add_argument(
-        "--model_path", type=Path, required=True, help="folder of a training run, or its wts.h5.zip"
+        "--model_path",
+        type=Path,
+        default=PRETRAINED,
+        help="folder of a training run, or its wts.h5.zip [default: the network that comes with ptycho]",
     )
-    parser.add_argument("--test_data", type=Path, required=True, help="scan to reconstruct")
+    scan = parser.add_mutually_exclusive_group(required=True)
+    scan.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
+    scan.add_argument("--test_data", type=Path, metavar="SCAN", help="the same, by name")
     add_flags(parser, InferenceSetup, INFERENCE)
     add_shared_flags(parser)
     parser.set_defaults(work=work)
@@ -40,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 def work(arguments: argparse.Namespace) -> None:
     """Reconstruct, or show what would be reconstructed."""
     sources = sources_from(arguments, InferenceSetup, INFERENCE)
+    model, scan = arguments.model_path, arguments.scan or arguments.test_data
     if not only_looking(arguments):
         announce(arguments)
     from ptycho_torch.api import reconstruct, resolve_inference
@@ -48,15 +55,13 @@ def work(arguments: argparse.Namespace) -> None:
         from ptycho_torch.bundle import load_bundle
         from ptycho_torch.data.readers import read_scan
 
-        trained = load_bundle(arguments.model_path).setup
-        configs, delta = resolve_inference(
-            trained, arguments.model_path, arguments.test_data, sources=sources, checked=arguments.dry_run
-        )
+        trained = load_bundle(model).setup
+        configs, delta = resolve_inference(trained, model, scan, sources=sources, checked=arguments.dry_run)
         if arguments.dry_run:
-            read_scan(arguments.test_data, configs.config.torch.scale.domain)
+            read_scan(scan, configs.config.torch.scale.domain)
         look(arguments, configs, delta)
         return
-    result = reconstruct(arguments.model_path, arguments.test_data, sources=sources)
+    result = reconstruct(model, scan, sources=sources)
     metrics = result.metrics
     print(
         f"reconstructed {metrics['patterns']} patterns in {metrics['seconds']['predict_and_stitch']:.1f} s; "

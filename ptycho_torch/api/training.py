@@ -87,7 +87,7 @@ def train(
         setup, seed, world_size(setup.execution, choose_device(setup.execution.accelerator)), resume=resume
     ) as place:
         made = fit_setup(setup, seed, place=place, resume=resume)
-    return _written(configs, made, seed)
+    return written(configs, made, seed)
 
 
 def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, resume: bool = False) -> Fitted:
@@ -196,7 +196,7 @@ def training_record(made: Fitted, seed: int) -> dict[str, Any]:
     }
 
 
-def _written(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:
+def written(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:
     """Of several processes the first one writes."""
     folder = configs.config.training.output_dir
     record = training_record(made, seed)

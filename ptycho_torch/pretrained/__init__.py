@@ -1,0 +1,7 @@
+"""A network that was trained on a family of simulated scans, for scans that it has never seen."""
+
+from pathlib import Path
+
+PRETRAINED = Path(__file__).parent / "primed.wts.h5.zip"
+
+__all__ = ["PRETRAINED"]

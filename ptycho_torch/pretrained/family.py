@@ -1,0 +1,145 @@
+"""Simulated scans as different as those that one network shall serve: probe, steps, photons, object.
+
+Every draw is uniform, or uniform in the logarithm, in the ranges below, which are in pixels and radians
+and so hold for any wavelength. Objects are dead leaves (Lee, Mumford & Huang, Int. J. Comput. Vis. 41,
+35 (2001)): opaque shapes of power-law sizes that cover each other, with the statistics of natural images.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ptycho_torch.physics.simulate import (
+    Complex,
+    Real,
+    SimulatedScan,
+    complex_object,
+    expected_counts,
+    jittered_raster,
+)
+
+PUPIL = (0.11, 0.37)  # of N, the radius of the aperture in frequency pixels
+STOP = (0.0, 0.5)  # of the aperture, a central stop where there is one
+SPOT = (0.09, 0.22)  # of N, the rms radius of the probe
+ABERRATION_RAD = 1.0  # astigmatism and coma, standard deviation
+MODE_POWER = (0.03, 0.25)  # of the mode before, where there are several
+OVERLAP = (0.55, 0.85)  # of neighbouring spots, 1 - step / diameter
+JITTER = (0.0, 0.3)  # of the step
+PHOTONS = (1e4, 3e6)  # in a pattern of the mean
+DARKEST = (0.3, 0.95)  # modulus of the object where it absorbs most
+PHASE_RAD = (0.1, 2.5)  # range of its phase
+LEAVES = (30, 600)
+LEAF = (0.01, 0.25)  # of the side of the object, its radius
+
+
+def random_scan(rng: np.random.Generator, pixels: int = 64, side: int = 200) -> SimulatedScan:
+    """One scan of the family: patterns of `pixels`, the object `(side, side)`."""
+    modes = random_probe(rng, pixels)
+    # A disc of this rms radius has this diameter.
+    diameter = 2.0 * np.sqrt(2.0) * rms_radius(modes)
+    position = random_positions(rng, side, pixels, (1.0 - rng.uniform(*OVERLAP)) * diameter)
+    truth = random_object(rng, side)
+    expected = expected_counts(truth, modes, position)
+    photons = np.exp(rng.uniform(*np.log(PHOTONS)))
+    scale = photons / expected.sum(axis=(1, 2), dtype=np.float64).mean()
+    counts = rng.poisson(expected * scale).astype(np.float32)
+    return SimulatedScan(counts, position, (modes * np.sqrt(scale)).astype(np.complex64), truth)
+
+
+def random_probe(rng: np.random.Generator, pixels: int) -> Complex:
+    """One to three modes `(P, N, N)` of unit energy together: a lens or zone plate with aberrations, out
+    of focus as far as gives the drawn spot; modes beyond the first are its transverse excitations."""
+    frequency = np.arange(pixels) - pixels // 2
+    edge = rng.uniform(*PUPIL) * pixels
+    y, x = frequency[:, None] / edge, frequency[None, :] / edge
+    radius, angle = np.hypot(y, x), np.arctan2(y, x)
+    pupil = np.clip((1.0 - radius) * edge + 0.5, 0.0, 1.0)
+    if rng.random() < 0.5:
+        pupil *= np.clip((radius - rng.uniform(*STOP)) * edge + 0.5, 0.0, 1.0)
+    turns = rng.uniform(0, 2 * np.pi, 2)
+    astigmatism, coma = rng.normal(0.0, ABERRATION_RAD, 2)
+    phase = astigmatism * radius**2 * np.cos(2 * (angle - turns[0]))
+    phase += coma * (3 * radius**3 - 2 * radius) * np.cos(angle - turns[1])
+    sign, wanted = rng.choice([-1.0, 1.0]), rng.uniform(*SPOT) * pixels
+
+    def wave(defocus: float) -> Complex:
+        spectrum = pupil * np.exp(1j * (phase + sign * defocus * radius**2))
+        return np.asarray(
+            np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(spectrum), norm="ortho")), np.complex64
+        )
+
+    # The spot grows with the defocus, once that outweighs the aberrations.
+    low, high = 0.0, 4.0 * np.pi * edge * wanted / pixels
+    for _ in range(12):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rms_radius(wave(middle)[None]) < wanted else (low, middle)
+    return _excited(rng, wave(high), wanted)
+
+
+def _excited(rng: np.random.Generator, mode: Complex, spot: float) -> Complex:
+    """Orthogonal modes `P, x' P, y' P` of falling power, x' and y' turned by a random angle."""
+    count = int(rng.choice([1, 1, 1, 2, 3]))
+    pixel = (np.arange(mode.shape[-1]) - mode.shape[-1] // 2) / spot
+    turn = rng.uniform(0, 2 * np.pi)
+    along = np.cos(turn) * pixel[:, None] + np.sin(turn) * pixel
+    across = np.cos(turn) * pixel - np.sin(turn) * pixel[:, None]
+    raw = np.stack([mode, along * mode, across * mode][:count]).reshape(count, -1).astype(np.complex128)
+    orthogonal, _ = np.linalg.qr(raw.T)
+    power = np.cumprod([1.0, *rng.uniform(*MODE_POWER, count - 1)])
+    modes = orthogonal.T * np.sqrt(power / power.sum())[:, None]
+    return np.asarray(modes.reshape(count, *mode.shape), np.complex64)
+
+
+def rms_radius(modes: Complex) -> float:
+    """`sqrt(sum |r - <r>|^2 |P|^2 / sum |P|^2)` in pixels, modes `(P, N, N)`."""
+    light = (np.abs(modes) ** 2).sum(axis=0, dtype=np.float64)
+    light /= light.sum()
+    pixel = np.arange(light.shape[-1])
+    rows, columns = light.sum(axis=1), light.sum(axis=0)
+    spread = [(weights * pixel**2).sum() - (weights * pixel).sum() ** 2 for weights in (rows, columns)]
+    return float(np.sqrt(sum(spread)))
+
+
+def random_positions(rng: np.random.Generator, side: int, pixels: int, step: float) -> Real:
+    """A jittered raster or a Fermat spiral over an object `(side, side)`, `(n, 2)` as (y, x) pixels."""
+    first, last = pixels / 2 + 1.0, side - pixels / 2 - 1.0
+    if rng.random() < 0.5:
+        jitter = step * rng.uniform(*JITTER)
+        count = int((last - first - 2 * jitter) // step) + 1
+        return jittered_raster(count, count, step, jitter, first + jitter, rng)
+    reach = (last - first) / 2
+    count = int(2 * np.pi * reach**2 / step**2)
+    number = np.arange(count)
+    radius, angle = step / np.sqrt(np.pi) * np.sqrt(number), number * np.pi * (3 - np.sqrt(5))
+    spiral = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1)
+    return np.asarray(side / 2 + spiral[(np.abs(spiral) < reach).all(axis=1)], np.float64)
+
+
+def random_object(rng: np.random.Generator, side: int) -> Complex:
+    """Dead leaves in modulus and phase: the same leaves, as of one material, or others."""
+    thickness = dead_leaves(rng, side)
+    other = thickness if rng.random() < 0.5 else dead_leaves(rng, side)
+    darkest, range_rad = rng.uniform(*DARKEST), np.exp(rng.uniform(*np.log(PHASE_RAD)))
+    return complex_object(1.0 - thickness, other, (darkest, 1.0), (0.0, float(range_rad)))
+
+
+def dead_leaves(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
+    """Values in [0, 1] of discs and boxes of radius `p(r) ~ r^-3` that cover each other, with texture."""
+    smallest, largest = (bound * side for bound in LEAF)
+    share = rng.random(int(np.exp(rng.uniform(*np.log(LEAVES)))))
+    radii = 1.0 / np.sqrt(share / smallest**2 + (1 - share) / largest**2)
+    y, x = np.ogrid[:side, :side]
+    image = np.full((side, side), rng.random())
+    for radius in radii:
+        centre_y, centre_x, turn = rng.uniform(0, side), rng.uniform(0, side), rng.uniform(0, np.pi)
+        down, right = y - centre_y, x - centre_x
+        along = np.abs(np.cos(turn) * down + np.sin(turn) * right)
+        across = np.abs(np.cos(turn) * right - np.sin(turn) * down) * rng.uniform(1.0, 3.0)
+        inside = (
+            np.maximum(along, across) < radius if rng.random() < 0.5 else along**2 + across**2 < radius**2
+        )
+        image[inside] = rng.random()
+    texture = ndimage.gaussian_filter(rng.standard_normal((side, side)), rng.uniform(0.7, 6.0))
+    image += rng.uniform(0.0, 0.3) * texture / texture.std() * 0.3
+    image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.5))
+    return np.asarray((image - image.min()) / np.ptp(image), np.float64)
