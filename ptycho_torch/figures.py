@@ -97,7 +97,7 @@ def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
 def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
     """`loss.png`: every recorded loss over the epochs, logarithmic where all are positive."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel="loss per pixel")
+    axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel="loss")
     for name, values in history.items():
         if values:
             axes.plot(np.arange(1, len(values) + 1), values, marker=".", label=name)
