@@ -48,6 +48,8 @@ def work(arguments: argparse.Namespace) -> None:
     sources = sources_from(arguments, InferenceSetup, INFERENCE)
     model, scan = arguments.model_path, arguments.scan or arguments.test_data
     if not only_looking(arguments):
+        if model == PRETRAINED and not arguments.quiet:
+            print("using the network that comes with ptycho; --model_path names another", file=sys.stderr)
         announce(arguments)
     from ptycho_torch.api import reconstruct, resolve_inference
 

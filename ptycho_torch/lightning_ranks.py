@@ -151,9 +151,9 @@ def launched_outside() -> Launched | None:
     """Where torchrun or SLURM started several processes, otherwise None. Raises ConfigError where
     machines have unequally many, or it is not said how many, which Lightning must know."""
     if TorchElasticEnvironment.detect():
-        return _launched(
-            "RANK", "WORLD_SIZE", int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["WORLD_SIZE"]), None
-        )
+        each = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["WORLD_SIZE"])
+        machines = os.environ.get("GROUP_WORLD_SIZE")
+        return _launched("RANK", "WORLD_SIZE", each, None if machines is None else int(machines))
     if not SLURMEnvironment.detect() or int(os.environ.get("SLURM_NTASKS", "1")) == 1:
         return None
     local = os.environ.get("SLURM_NTASKS_PER_NODE")

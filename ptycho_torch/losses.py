@@ -140,7 +140,7 @@ def cluster_loss(
     """The loss of a batch of clusters; `merge` lets the members of a group form one object."""
     patches, probes = prediction
     nothing = patches.real.new_zeros(())
-    if merge and batch.merged > 1:
+    if merge:
         group = merge_group(
             patches[:, : batch.merged],
             probes[:, : batch.merged],

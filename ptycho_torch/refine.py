@@ -14,9 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptycho_config.schema.refine import RefineOptions
+from ptycho_config.schema.refine import ALONE, RefineOptions
 from ptycho_torch.physics.coarse import Equations, correction, equations, hats, moments
-from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, power, shift_probe
+from ptycho_torch.physics.diffraction import (
+    exit_waves,
+    far_field,
+    mode_sum_intensity,
+    over_modes,
+    power,
+    shift_probe,
+)
 from ptycho_torch.physics.positions import (
     PositionEquations,
     position_equations,
@@ -37,8 +44,6 @@ LIT = 1e-3
 SAMPLED_BATCHES = 4
 CACHE_BYTES = 512 * 2**20
 PHOTON_SAMPLE = 64
-PROBE_FROM_PASS = 2
-POSITIONS_FROM_PASS = 2
 MOMENTUM = 0.5
 HELD_PX = 1e-5
 
@@ -84,8 +89,8 @@ def refine(
     A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
     is divided out, so that no pattern changes.
     Refined positions move by at most N/8 px in y and in x from where the scan has them; one that
-    asks for more is held there (`corrections` counts them). Their mean stays. The object grows by as
-    much as patches leave it, from vacuum.
+    asks for more is held there (`corrections` counts them). Their mean stays, unless some are held. The
+    object grows by as much as patches leave it, from vacuum.
     `progress` is told the number of patterns of each finished batch. Raises ValueError where a patch
     leaves the object.
     """
@@ -95,8 +100,8 @@ def refine(
             together = number >= max(options.passes - options.average, 1)
             work.run_pass(
                 together=together,
-                probe_too=options.refine_probe and number >= PROBE_FROM_PASS,
-                positions_too=options.refine_positions and number >= POSITIONS_FROM_PASS,
+                probe_too=options.refine_probe and number >= ALONE,
+                positions_too=options.refine_positions and number >= ALONE,
                 progress=progress,
             )
             if number < min(options.coarse, options.passes - 1):
@@ -226,10 +231,10 @@ class _Work:
                 asked = position_equations(change, patches, batch.probes, self.photon, self.good)
                 places.append((batch.rows, asked))
             if together:
-                add(summed, _over_modes(change * batch.probes.conj()), batch.corners)
+                add(summed, over_modes(change * batch.probes.conj()), batch.corners)
                 add(light, mode_sum_intensity(batch.probes), batch.corners)
             else:
-                add(self.object, _over_modes(change.mul_(batch.steps)), batch.corners)
+                add(self.object, over_modes(change.mul_(batch.steps)), batch.corners)
             misfit += lost
             total += batch.energy
             progress(len(batch.rows))
@@ -321,7 +326,3 @@ class _Work:
                 lost *= self.good
             misfit += float(lost.square_().sum())
         return misfit
-
-
-def _over_modes(waves: Tensor) -> Tensor:
-    return waves.squeeze(1) if waves.shape[1] == 1 else waves.sum(1)

@@ -1,10 +1,23 @@
 """How a stitched object is improved against the measured patterns."""
 
+from collections.abc import Iterator
+
+from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
 from ptycho_config.schema.checks import between, non_negative, positive
 
+# Passes over the object alone, before anything else is improved beside it.
+ALONE = 2
 
-@config
+
+def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
+    for name in ("refine_probe", "refine_positions"):
+        if getattr(options, name) and 0 < options.passes <= ALONE:
+            message = f"would have no effect in {options.passes} passes: it begins with the third"
+            yield Problem(name, message, hint="set passes to 3 or more")
+
+
+@config(constraints=(_late_parts,))
 class RefineOptions:
     """Passes over all patterns that improve a stitched object."""
 

@@ -53,6 +53,7 @@ def _forward_pair(torch: TorchOptions, model: ModelConfig) -> Iterator[Problem]:
 
 def _training_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
     model, torch = setup.training.model, setup.torch
+    yield from _trim(setup.execution, model)
     yield from _one_network(torch, model, "training.model")
     yield from _neuralop_shape(torch, model, "training.model")
     yield from _forward_pair(torch, model)
@@ -89,7 +90,14 @@ def _staged(setup: "TrainingSetup") -> Iterator[Problem]:
         )
 
 
+def _trim(execution: PyTorchExecutionConfig, model: ModelConfig) -> Iterator[Problem]:
+    if execution.middle_trim > model.N:
+        message = f"{execution.middle_trim} px are more than a patch has: patterns have {model.N} px"
+        yield Problem("execution.middle_trim", message, hint="set it to 0 to keep whole patches")
+
+
 def _inference_pairs(setup: "InferenceSetup") -> Iterator[Problem]:
+    yield from _trim(setup.execution, setup.inference.model)
     yield from _one_network(setup.torch, setup.inference.model, "inference.model")
     yield from _forward_pair(setup.torch, setup.inference.model)
 

@@ -1,5 +1,6 @@
 """Several devices: the caller's process is the first of those that train together."""
 
+import codecs
 import json
 import os
 import signal
@@ -172,10 +173,13 @@ class Rank:
 
 def _pass_on(process: "subprocess.Popen[bytes]", said: bytearray) -> None:
     assert process.stdout is not None
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     with process.stdout as stream:
         while part := os.read(stream.fileno(), _KEPT_BYTES):
             said.extend(part)
             del said[:-_KEPT_BYTES]
-            if sys.__stderr__ is not None:
-                sys.__stderr__.write(part.decode(errors="replace"))
-                sys.__stderr__.flush()
+            # An error output that is closed must not leave the process with a full pipe.
+            with suppress(OSError, ValueError):
+                if sys.__stderr__ is not None:
+                    sys.__stderr__.write(decoder.decode(part))
+                    sys.__stderr__.flush()

@@ -111,6 +111,13 @@ def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
     """The statistics of the training, where they shall scale this scan too."""
     if setup.torch.scale.statistics == "scan":
         return None
+    here, there = setup.inference.model.N, bundle.setup.training.model.N
+    if here != there:
+        raise DataError(
+            str(setup.inference.model_path),
+            f"holds statistics of patterns of {there} px, which mean nothing for these of {here} px",
+            "set torch.scale.statistics=scan",
+        )
     stored = bundle.record.get("statistics")
     if stored is None:
         raise DataError(
@@ -190,8 +197,8 @@ def with_refined(dataset: Dataset, scan: Scan, found: Refined, options: RefineOp
 
 
 def moved(scan: Scan, found: Refined) -> Scan:
-    """The scan with its patterns where the refinement found them."""
-    return attrs.evolve(scan, centre_yx=found.centre_yx, fraction_yx=found.fraction_yx)
+    """The scan with its patterns and its probe as the refinement found them."""
+    return attrs.evolve(scan, probe=found.probe, centre_yx=found.centre_yx, fraction_yx=found.fraction_yx)
 
 
 def position_figures(scan: Scan, found: Refined, options: RefineOptions) -> dict[str, Any]:

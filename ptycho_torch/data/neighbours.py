@@ -63,8 +63,10 @@ def within(tree: cKDTree, centres: Index, count: int, low: float, high: float) -
     while True:
         found, distance = nearest(tree, centres, wanted)
         allowed = (distance >= low) & (distance <= high)
+        if found.shape[1] < wanted:
+            return _packed(found, allowed, count)
         enough = (allowed.sum(axis=1) >= count) | (distance[:, -1] > high)
-        if found.shape[1] < wanted or enough.all():
+        if enough.all():
             return _packed(found, allowed, count)
         wanted *= 2
 

@@ -13,6 +13,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ptycho_torch.errors import DataError
 from ptycho_torch.records import Patterns
 
 # As many patterns as are read at once, and the memory they may take.
@@ -136,11 +137,11 @@ class FileRows:
 
 
 def _read_all(stream: FileIO, into: memoryview) -> None:
-    """Fill a buffer; one read gives 2 GiB at most. Raises EOFError."""
+    """Fill a buffer; one read gives 2 GiB at most. Raises DataError."""
     while into:
         count = stream.readinto(into)
         if not count:
-            raise EOFError(f"{stream.name} ends within its patterns")
+            raise DataError(str(stream.name), "ends within its patterns", "copy the file again")
         into = into[count:]
 
 

@@ -10,6 +10,7 @@ the scans have patterns of 128 px, the others of 64. To ship it, copy its `wts.h
 """
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ptycho_config import Resolved, Sources, TrainingSetup, create_training_payl
 from ptycho_torch.api.boundary import group_plan
 from ptycho_torch.api.clusters import TrainingData
 from ptycho_torch.api.training import Fitted, fresh_model, written
+from ptycho_torch.bundle import load_bundle, save_bundle
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.joint import JointDataset
@@ -32,6 +34,7 @@ from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretrained.family import random_scan
 from ptycho_torch.records import Dataset
 from ptycho_torch.trainer import fit
+from ptycho_torch.unconsumed import refuse_unconsumed
 
 SIDES = {64: 200, 128: 330}
 HELD_BACK = 1 / 16
@@ -78,11 +81,28 @@ def drawn_data(setup: TrainingSetup, scans: int, large: int, seed: int) -> Train
 def made_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed: int) -> Path:
     """Train and write; returns the bundle."""
     setup = configs.config
+    start = time.perf_counter()
     data = drawn_data(setup, scans, large, seed)
+    loading = time.perf_counter() - start
     folder = writable_folder(setup.training.output_dir)
     model = fresh_model(setup, data, seed)
     outcome = fit(model, setup, data.training, data.validation, seed=seed, folder=folder)
-    return written(configs, Fitted(model, data, outcome, 0.0), seed).bundle
+    bundle = load_bundle(written(configs, Fitted(model, data, outcome, loading), seed).bundle)
+    # Pooled over scans that are as different as these, they mean nothing.
+    record = {name: value for name, value in bundle.record.items() if name != "statistics"}
+    return save_bundle(folder, attrs.evolve(bundle, record=record))
+
+
+def configured(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:
+    """The recommended profile, what the shipped network has beside it, and further options."""
+    length = (f"training.nepochs={epochs}", f"training.subsample_seed={seed}")
+    sources = Sources(
+        config_file=parse(TrainingSetup, [*OPTIONS, *length], "the shipped network"),
+        command_line=parse(TrainingSetup, options),
+    )
+    configs, _ = create_training_payload(None, output_dir, profile="primed", sources=sources)
+    refuse_unconsumed(configs)
+    return configs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -97,12 +117,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
     asked = parser.parse_args(argv)
-    length = (f"training.nepochs={asked.epochs}", f"training.subsample_seed={asked.seed}")
-    sources = Sources(
-        config_file=parse(TrainingSetup, [*OPTIONS, *length], "the shipped network"),
-        command_line=parse(TrainingSetup, asked.set),
-    )
-    configs, _ = create_training_payload(None, asked.output_dir, profile="primed", sources=sources)
+    if asked.scans < 2 or not 0 <= asked.large <= asked.scans:
+        parser.error("give at least two scans, of which --large are not more than all")
+    configs = configured(asked.output_dir, asked.epochs, asked.seed, asked.set)
+    if configs.config.training.train_data_file is not None or configs.config.execution.devices not in (
+        1,
+        "auto",
+    ):
+        parser.error("the scans are drawn, and trained on by one process")
     print(f"wrote {made_network(configs, asked.scans, asked.large, asked.seed)}")
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ptycho_config import ConfigError
 from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.metrics import contrast_and_detail
@@ -153,9 +154,11 @@ def test_patterns_without_light_keep_their_position() -> None:
 
 
 def test_positions_are_those_of_the_scan_unless_asked_for() -> None:
-    """Off by default, and nothing happens in the first two passes."""
+    """Off by default; too few passes to begin with them are refused."""
     scan = _recorded(1.0)
-    for found in (_run(scan, 3), _run(scan, 2, refine_positions=True)):
-        assert torch.equal(found.centre_yx, scan.centre_yx)
-        assert torch.equal(found.fraction_yx, scan.fraction_yx)
-        assert found.object.shape == canvas_of(scan.centre_yx, SIDE)[1:]
+    found = _run(scan, 3)
+    assert torch.equal(found.centre_yx, scan.centre_yx)
+    assert torch.equal(found.fraction_yx, scan.fraction_yx)
+    assert found.object.shape == canvas_of(scan.centre_yx, SIDE)[1:]
+    with pytest.raises(ConfigError, match=r"refine_positions: would have no effect in 2 passes"):
+        RefineOptions(passes=2, refine_positions=True)

@@ -85,6 +85,13 @@ def test_a_large_scan_is_grouped_without_loops() -> None:
     assert groups.members.shape == (100_000, 4)
 
 
+def test_a_single_pattern_is_a_group_of_its_own() -> None:
+    """Whatever the rule for neighbours, of which there are none."""
+    for options in (GroupingOptions(), GroupingOptions(neighbors=MinDistance())):
+        groups = _plan(_scatter(1), gridsize=1, options=options)
+        assert groups.members.tolist() == [[0]]
+
+
 @given(st.integers(20, 60), st.integers(0, 2**31), st.floats(0.0, 10.0), st.floats(15.0, 60.0))
 def test_members_keep_their_distance(count: int, seed: int, low: float, high: float) -> None:
     """Every member and partner lies between the distances; who has too few is counted, not padded."""

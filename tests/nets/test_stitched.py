@@ -102,12 +102,14 @@ def test_what_is_kept_from_stage_to_stage_changes_nothing() -> None:
     """A scan too large to be kept gives the same object to the last bit."""
     model, scan = _model(2, learned=True), _scan("flat")
     assert isinstance(model.network, StitchedNet)
-    objects = []
+    objects, kept = [], []
     for room in (0, 10**6, 10**9):
         whole = _WholeScan(scan, scan.probe, 7, torch.device("cpu"), room)
         with torch.inference_mode():
             objects.append(whole.unrolled(model.network, torch.arange(len(scan.centre_yx))))
+        kept.append(len(whole.kept))
         assert whole.room >= 0
+    assert 0 == kept[0] < kept[1] < kept[2]
     assert torch.equal(objects[0], objects[1])
     assert torch.equal(objects[0], objects[2])
 

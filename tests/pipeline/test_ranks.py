@@ -89,7 +89,7 @@ SLURM = {
 
 
 def _environment(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> None:
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {**SLURM, **changes}.items():
         if value is None:
@@ -168,3 +168,9 @@ def test_machines_of_torchrun_are_counted(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     with pytest.raises(ConfigError, match="6 processes are not 4 on each of 1 machines"):
         launched_outside()
+    # Both machines of an unequal pair see it.
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    for local in ("2", "4"):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", local)
+        with pytest.raises(ConfigError, match=f"6 processes are not {local} on each of 2 machines"):
+            launched_outside()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import Sources, TrainingSetup, load
+from ptycho_config import ConfigError, Sources, TrainingSetup, load
 from ptycho_torch.api import TrainingRun, reconstruct, train
 from ptycho_torch.api import load as load_model
 from ptycho_torch.data.readers import read_scan
@@ -86,6 +86,12 @@ def test_one_network_serves_patterns_of_another_size(trained: TrainingRun, tmp_p
     result = reconstruct(trained.bundle, tmp_path / "large.npz", tmp_path / "out", legacy={})
     assert result.configs.config.inference.model.N == 128
     assert result.metrics["R"] < result.metrics["R_flat"] / 2
+    frozen = Sources(overrides={"torch.scale.statistics": "training"})
+    with pytest.raises(DataError, match="statistics of patterns of 64 px"):
+        reconstruct(trained.bundle, tmp_path / "large.npz", tmp_path / "frozen", sources=frozen, legacy={})
+    trimmed = Sources(overrides={"execution.middle_trim": 129})
+    with pytest.raises(ConfigError, match="129 px are more than a patch has"):
+        reconstruct(trained.bundle, tmp_path / "large.npz", tmp_path / "trim", sources=trimmed, legacy={})
 
 
 def test_a_trained_network_beats_a_flat_object(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from ptycho_config import dump
 from ptycho_torch.api import Reconstruction, load, reconstruct
 from ptycho_torch.api.solving import restored
 from ptycho_torch.bundle import load_bundle, save_bundle
@@ -18,6 +19,7 @@ from ptycho_torch.data.writers import write_scan
 from ptycho_torch.metrics import contrast_and_detail, scanned_region
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 from ptycho_torch.pretrained import PRETRAINED
+from ptycho_torch.pretrained.__main__ import configured
 from ptycho_torch.pretrained.__main__ import main as make
 
 
@@ -50,6 +52,14 @@ def test_it_is_small_and_holds_no_code() -> None:
         names = archive.namelist()
     assert sum(name.endswith(".safetensors") for name in names) == 1
     assert all(name.endswith((".json", ".safetensors")) for name in names)
+
+
+def test_it_says_how_it_was_made() -> None:
+    """The derivation that it holds ends in its own configuration; pooled statistics it has none."""
+    bundle = load_bundle(PRETRAINED)
+    assert bundle.derivation["config"] == dump(bundle.setup)
+    assert bundle.setup == configured(Path("shipped"), 3, 0, []).config
+    assert "statistics" not in bundle.record
 
 
 def test_it_reconstructs_what_it_has_never_seen(

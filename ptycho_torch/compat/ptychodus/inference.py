@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_config import DatasetFacts, InferenceSetup, Sources, create_inference_payload, update_legacy_dict
+from ptycho_config import (
+    ConfigError,
+    DatasetFacts,
+    InferenceSetup,
+    Problem,
+    Sources,
+    create_inference_payload,
+    update_legacy_dict,
+)
 from ptycho_config.legacy import legacy_params
 from ptycho_torch.api.boundary import choose_device, seed_or_fresh
 from ptycho_torch.api.solving import Trained, solve, task_of
@@ -47,6 +55,9 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     sources = Sources(config_file=client_layer(InferenceSetup, inference))
     configs, delta = create_inference_payload(NAME, NAME, trained=trained.setup, facts=facts, sources=sources)
     setup = configs.config
+    if setup.torch.refine.refine_positions:
+        message = "true would give an object for other positions than those that the application keeps"
+        raise ConfigError([Problem("torch.refine.refine_positions", message)], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
     dataset = dataset_of(scan, setup.torch.scale.domain)
