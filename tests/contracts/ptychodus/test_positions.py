@@ -1,0 +1,23 @@
+"""An object that belongs to other positions than those of the client is not given to it."""
+
+import attrs
+import numpy as np
+import pytest
+
+from ptycho_config import ConfigError, RefineOptions, TrainingSetup, at, fields
+from ptycho_torch.api import load
+from ptycho_torch.compat.ptychodus.inference import reconstruct_arrays
+from ptycho_torch.compat.ptychodus.training import Arrays
+from ptycho_torch.config_params import InferenceConfig
+from ptycho_torch.pretrained import PRETRAINED
+
+
+def test_refined_positions_are_refused() -> None:
+    """A bundle may ask for them, the client has no place for them."""
+    trained, c = load(PRETRAINED), fields(TrainingSetup)
+    asked = at(c.torch.refine).put(RefineOptions(passes=3, refine_positions=True))
+    trained = attrs.evolve(trained, setup=asked(trained.setup))
+    position = np.array([[40.0, 40.0], [40.0, 46.0], [46.0, 40.0], [46.0, 46.0]])
+    arrays = Arrays(np.ones((4, 64, 64)), np.ones((1, 64, 64), np.complex64), position)
+    with pytest.raises(ConfigError, match="other positions than those that the application keeps"):
+        reconstruct_arrays(trained, arrays, InferenceConfig())
