@@ -29,8 +29,8 @@ from ptycho_torch.data.scan import normalise
 from ptycho_torch.data.writers import write_scan
 from ptycho_torch.metrics import contrast_and_detail, r_factor, scanned_region
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
-from ptycho_torch.records import Canvas, Dataset, Scan
-from ptycho_torch.refine import Refined, corrections, refine
+from ptycho_torch.records import Canvas, Dataset, Refined, Scan
+from ptycho_torch.refine import corrections, refine
 
 REPEATS = 3
 
@@ -71,7 +71,7 @@ def figures(
     """R and how far positions were moved, and contrast and detail where there is a truth."""
     norm = float(np.linalg.norm(dataset.probe)) / scan.probe.shape[-1]
     seen = attrs.evolve(
-        dataset, probe=found.probe.numpy() * np.float32(norm), position_yx=found.position_yx.numpy()
+        dataset, probe=found.scan.probe.numpy() * np.float32(norm), position_yx=found.scan.position_yx.numpy()
     )
     canvas = Canvas(found.object.numpy() * np.float32(scan.object_scale), start.illumination, found.origin_yx)
     row: dict[str, float] = {"R": round(r_factor(seen, canvas), 5)}
@@ -108,7 +108,7 @@ def table(
         seconds, found = timed(scan, begin, options)
         quality = figures(dataset, scan, begin, found, options, truth)
         if places is not None:
-            quality["error_px"] = round(distance(found.position_yx.numpy(), places), 3)
+            quality["error_px"] = round(distance(found.scan.position_yx.numpy(), places), 3)
         rows.append({"scan": label, "passes": passes, "s": round(seconds, 2), **quality})
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     return rows

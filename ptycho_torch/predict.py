@@ -128,44 +128,43 @@ class _WholeScan:
                 view.footprints.add(proposed[0], step)
                 if stage == 0:
                     view.footprints.add(illumination[0], mode_sum_intensity(view.probes))
-            velocity = _moved(network, stage, object_, velocity, proposed, illumination)
+            velocity = moved_in_tiles(network, stage, (object_, velocity, proposed, illumination))
             object_ += velocity
         return object_[0]
 
 
-def _moved(
+def moved_in_tiles(
     network: StitchedNet,
     stage: int,
-    object_: Tensor,
-    velocity: Tensor,
-    proposed: Tensor,
-    illumination: Tensor,
+    canvases: tuple[Tensor, Tensor, Tensor, Tensor],
+    tile: int = TILE,
 ) -> Tensor:
-    """`StitchedNet.movement` tile by tile, each with as much around it as the network looks at, so that
-    its features do not grow with the object."""
+    """`StitchedNet.movement` of (object, velocity, summed steps, illumination), `(1, H, W)` each, by tiles
+    of `tile` px a side, each with as much around it as the network looks at, so that its features do not
+    grow with the object."""
+    object_, _, _, illumination = canvases
+    around = network.reach
     moved = torch.empty_like(object_)
     peak = illumination.amax(dim=(-2, -1), keepdim=True)
     height, width = object_.shape[-2:]
-    step = max(TILE // network.multiple, 1) * network.multiple
+    step = max(tile // network.multiple, 1) * network.multiple
     for top in range(0, height, step):
         for left in range(0, width, step):
-            y, x = max(top - network.reach, 0), max(left - network.reach, 0)
-            rows, columns = slice(y, top + step + network.reach), slice(x, left + step + network.reach)
-            seen = [canvas[:, rows, columns] for canvas in (object_, velocity, proposed, illumination)]
-            found = network.movement(stage, seen[0], seen[1], seen[2], seen[3], peak)[
-                :, top - y :, left - x :
-            ]
-            tile = moved[:, top : top + step, left : left + step]
-            tile.copy_(found[:, : tile.shape[1], : tile.shape[2]])
+            y, x = max(top - around, 0), max(left - around, 0)
+            rows, columns = slice(y, top + step + around), slice(x, left + step + around)
+            seen = [canvas[:, rows, columns] for canvas in canvases]
+            found = network.movement(stage, seen[0], seen[1], seen[2], seen[3], peak)
+            here = moved[:, top : top + step, left : left + step]
+            here.copy_(found[:, top - y :, left - x :][:, : here.shape[1], : here.shape[2]])
     return moved
 
 
 def stitch_weights(probes: Tensor, weighting: Literal["probe", "uniform"], trim: int) -> Tensor:
     """Weight of each pixel of a patch, `(B, P, N, N)` to `(B, N, N)`: its illumination or 1, and 0
-    outside the central `trim` px, where trim is not 0."""
+    outside the central `trim` px, where trim is not 0; it is at most N."""
     weights = merge_weights(probes, weighting)
     side = weights.shape[-1]
-    if 0 < trim < side:
+    if trim:
         centre = torch.zeros(side, device=weights.device)
         centre[side // 2 - trim // 2 : side // 2 - trim // 2 + trim] = 1.0
         weights = weights * centre[:, None] * centre

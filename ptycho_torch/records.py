@@ -93,6 +93,11 @@ class Scan:
     label: Tensor | None = None
     initial: Tensor | None = None
 
+    @property
+    def position_yx(self) -> Tensor:
+        """`(n, 2)` float64, in pixels of the dataset."""
+        return self.centre_yx + self.fraction_yx.double()
+
 
 @attrs.frozen(eq=False)
 class Groups:
@@ -144,3 +149,15 @@ class Canvas:
     object: NDArray[np.complex64]
     illumination: NDArray[np.float32]
     origin_yx: tuple[int, int]
+
+
+@attrs.frozen(eq=False)
+class Refined:
+    """What the patterns made of an object: the object `(H, W)` complex64 in network units and
+    `origin_yx`, the scan pixel of its `[0, 0]`; the scan with the probe and the positions that belong to
+    it; history: R of each pass, every pattern before its update."""
+
+    object: Tensor
+    origin_yx: tuple[int, int]
+    scan: Scan
+    history: tuple[float, ...]

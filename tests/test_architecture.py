@@ -89,6 +89,7 @@ ORDER = {
         "losses",
         "fine_tuning",
         "optimisation",
+        "refine_batches",
         "refine",
         "stitch",
         "predict",
@@ -141,6 +142,7 @@ ORDER = {
         "api.ranks",
         "api.training",
         "rank",
+        "api.improving",
         "api.solving",
         "api.inference",
         "api.refinement",
@@ -191,6 +193,7 @@ PURE = {
     "stitch",
     "predict",
     "refine",
+    "refine_batches",
     "records",
 }
 FILE_LIBRARIES = {"pathlib", "h5py", "json", "zipfile", "logging", "os"}

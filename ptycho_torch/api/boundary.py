@@ -3,6 +3,7 @@
 import resource
 import secrets
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
@@ -57,8 +58,9 @@ _PACKAGES = {
 }
 
 
-def check_packages(setup: TrainingSetup) -> None:
-    """ConfigError for every option whose optional package is not installed."""
+def check_packages(setup: TrainingSetup, find: Callable[[str], object] = find_spec) -> None:
+    """ConfigError for every option whose optional package is not installed; `find` gives None for one
+    that is not."""
     held = {path: value for path, _, value in leaves_of(setup)}
     problems = [
         Problem(
@@ -67,7 +69,7 @@ def check_packages(setup: TrainingSetup) -> None:
             hint=f"pip install 'ptycho[{'neuralop' if path == 'torch.net' else value}]', or choose another",
         )
         for (path, value), names in _PACKAGES.items()
-        if held[path] == value and not any(find_spec(name) for name in names)
+        if held[path] == value and not any(find(name) for name in names)
     ]
     if problems:
         raise ConfigError(problems, TrainingSetup.SCHEMA)

@@ -20,11 +20,12 @@ from ptycho_torch.records import Dataset, Groups, Scan
 
 @attrs.frozen(eq=False)
 class TrainingData:
-    """Clusters to train on and to validate on, and the frozen statistics of the former."""
+    """Clusters to train on and to validate on, and the frozen statistics of the former; None where the
+    scans are too different for such."""
 
     training: Clusters
     validation: Clusters | None
-    statistics: Statistics
+    statistics: Statistics | None
 
     @property
     def probe_shape(self) -> tuple[int, ...]:

@@ -77,7 +77,7 @@ def reconstruct(
     record = setup.torch.record
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
     solved = solve(task, setup, seed, device, patches)
-    canvas, dataset = solved.canvas, solved.dataset
+    canvas, dataset = solved.made.canvas, solved.made.dataset
     metrics = {
         "R": round(r_factor(dataset, canvas), 6),
         "R_flat": round(r_factor(dataset, flat_canvas(canvas, task.scan.object_scale)), 6),

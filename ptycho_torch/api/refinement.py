@@ -7,11 +7,10 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ptycho_config import Primed, RefineOptions, TorchOptions, dump
 from ptycho_torch.api.boundary import choose_device, peak_memory_mib
-from ptycho_torch.api.solving import moved, position_figures, with_refined
+from ptycho_torch.api.improving import improved
 from ptycho_torch.bundle import library_versions
 from ptycho_torch.data.readers import Domain, read_scan
 from ptycho_torch.data.scan import normalise, started
@@ -22,8 +21,7 @@ from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.metrics import r_factor
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
-from ptycho_torch.refine import refine
-from ptycho_torch.stitch import canvas_of, illumination
+from ptycho_torch.stitch import canvas_of
 
 COARSE = TorchOptions(net=Primed(start="coarse"))
 
@@ -60,26 +58,12 @@ def refine_scan(
     begun = _coarse(scan) if start is None else _read(Path(start), scan)
     folder = writable_folder(Path(output_dir))
     clock = time.perf_counter()
-    total = options.passes * len(scan.centre_yx)
-    with tqdm(total=total, unit="pattern", desc="refinement", disable=None if visible else True) as bar:
-        found = refine(
-            scan,
-            begun,
-            _origin(scan),
-            options,
-            rng=np.random.default_rng(seed),
-            device=device,
-            progress=bar.update,
-            good=scan.good,
-        )
+    made = improved(dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible)
     seconds = time.perf_counter() - clock
-    dataset, refined = with_refined(dataset, scan, found, options), moved(scan, found)
-    light = illumination(refined, found.origin_yx, found.object.shape).numpy()
-    canvas = Canvas((found.object * scan.object_scale).numpy(), light, found.origin_yx)
     metrics = {
-        "R": round(r_factor(dataset, canvas), 6),
-        "R_by_pass": [round(value, 6) for value in found.history],
-        **position_figures(scan, found, options),
+        "R": round(r_factor(made.dataset, made.canvas), 6),
+        "R_by_pass": [round(value, 6) for value in made.passes],
+        **made.moved,
         "patterns": len(scan.centre_yx),
         "options": dump(options),
         "seed": seed,
@@ -87,8 +71,8 @@ def refine_scan(
         "peak_memory_mib": round(peak_memory_mib()),
         "versions": library_versions(),
     }
-    _write(folder, dataset, canvas, metrics)
-    return Refinement(canvas, metrics, folder)
+    _write(folder, made.dataset, made.canvas, metrics)
+    return Refinement(made.canvas, metrics, folder)
 
 
 def _origin(scan: Scan) -> tuple[int, int]:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config import InferenceSetup, ModelConfig, Primed, RefineOptions, TrainingSetup
+from ptycho_config import InferenceSetup, ModelConfig, Primed, TrainingSetup
 from ptycho_torch.api.boundary import group_plan
+from ptycho_torch.api.improving import Improved, improved
 from ptycho_torch.bundle import Bundle, load_bundle
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, started
@@ -19,8 +20,6 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.predict import PatchStatistics, fit_scales, reconstruct_scan, rescaled
 from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.records import Canvas, Dataset, Scan
-from ptycho_torch.refine import Refined, corrections, refine
-from ptycho_torch.stitch import illumination
 
 
 @attrs.frozen(eq=False)
@@ -68,22 +67,19 @@ class Task:
 
 @attrs.frozen(eq=False)
 class Solved:
-    """A stitched and refined object, the dataset with the probe and the positions that belong to it,
-    the scales that were fitted, R before each pass of refinement, how far positions were moved, and
-    the seconds of each step."""
+    """A stitched and, where that was asked for, refined object with what belongs to it, the scales that
+    were fitted, and the seconds of each step."""
 
-    canvas: Canvas
-    dataset: Dataset
+    made: Improved
     scales: tuple[float, float] | None
-    passes: tuple[float, ...]
-    positions: dict[str, Any]
     seconds: dict[str, float]
 
     def figures(self) -> dict[str, Any]:
         """Scales, passes and moved positions, as far as there are any, for a table."""
         scales = zip(("s1", "s2"), self.scales or (), strict=False)
-        passes = {"refine": [round(value, 6) for value in self.passes]} if self.passes else {}
-        return {**{name: round(value, 6) for name, value in scales}, **passes, **self.positions}
+        made = self.made
+        passes = {"refine": [round(value, 6) for value in made.passes]} if made.passes else {}
+        return {**{name: round(value, 6) for name, value in scales}, **passes, **made.moved}
 
 
 def task_of(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> Task:
@@ -100,11 +96,11 @@ def solve(
     start = time.perf_counter()
     canvas, scales = _stitched(task, setup, device, patches or PatchStatistics(0))
     stitched = time.perf_counter()
-    canvas, dataset, passes, positions = _refined(canvas, task, setup, seed, device)
+    made = _refined(canvas, task, setup, seed, device)
     seconds = {"predict_and_stitch": round(stitched - start, 2)}
-    if passes:
+    if made.passes:
         seconds["refine"] = round(time.perf_counter() - stitched, 2)
-    return Solved(canvas, dataset, scales, passes, positions, seconds)
+    return Solved(made, scales, seconds)
 
 
 def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
@@ -186,52 +182,19 @@ def _stitched(
     return rescaled(canvas, *fitted), fitted
 
 
-def with_refined(dataset: Dataset, scan: Scan, found: Refined, options: RefineOptions) -> Dataset:
-    """The dataset with the probe and the positions that were refined, so that object, R and product
-    go together. `scan` is the dataset in the units of the refinement."""
-    if options.refine_probe:
-        dataset = attrs.evolve(dataset, probe=(found.probe / scan.probe_factor).numpy())
-    if options.refine_positions:
-        dataset = attrs.evolve(dataset, position_yx=found.position_yx.numpy())
-    return dataset
-
-
-def moved(scan: Scan, found: Refined) -> Scan:
-    """The scan with its patterns and its probe as the refinement found them."""
-    return attrs.evolve(scan, probe=found.probe, centre_yx=found.centre_yx, fraction_yx=found.fraction_yx)
-
-
-def position_figures(scan: Scan, found: Refined, options: RefineOptions) -> dict[str, Any]:
-    """How far positions were moved, for a table; empty where they were not to be."""
-    return {"position_corrections": corrections(scan, found)} if options.refine_positions else {}
-
-
-def _refined(
-    canvas: Canvas, task: Task, setup: InferenceSetup, seed: int, device: torch.device
-) -> tuple[Canvas, Dataset, tuple[float, ...], dict[str, Any]]:
-    """The canvas after `torch.refine.passes` passes over the patterns of the scan, the dataset with
-    the probe and the positions that belong to it, R before each pass, and how far positions were
-    moved; unchanged and empty where there are none."""
-    options, dataset, scan = setup.torch.refine, task.dataset, task.scan
+def _refined(canvas: Canvas, task: Task, setup: InferenceSetup, seed: int, device: torch.device) -> Improved:
+    """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there
+    are none."""
+    options, scan = setup.torch.refine, task.scan
     if options.passes == 0:
-        return canvas, dataset, (), {}
-    hidden = None if setup.execution.enable_progress_bar else True
-    total = options.passes * len(scan.centre_yx)
-    with tqdm(total=total, unit="pattern", desc="refinement", disable=hidden) as bar:
-        found = refine(
-            scan,
-            torch.from_numpy(canvas.object) / scan.object_scale,
-            canvas.origin_yx,
-            options,
-            rng=np.random.default_rng(seed),
-            device=device,
-            progress=bar.update,
-            good=scan.good,
-        )
-    object_ = (found.object * scan.object_scale).numpy()
-    canvas = attrs.evolve(canvas, object=object_)
-    if options.refine_positions:
-        light = illumination(moved(scan, found), found.origin_yx, object_.shape).numpy()
-        canvas = Canvas(object_, light, found.origin_yx)
-    dataset = with_refined(dataset, scan, found, options)
-    return canvas, dataset, found.history, position_figures(scan, found, options)
+        return Improved(canvas, task.dataset, (), {})
+    return improved(
+        task.dataset,
+        scan,
+        torch.from_numpy(canvas.object) / scan.object_scale,
+        canvas.origin_yx,
+        options,
+        seed=seed,
+        device=device,
+        visible=setup.execution.enable_progress_bar,
+    )

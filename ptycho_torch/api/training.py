@@ -188,7 +188,7 @@ def training_record(made: Fitted, seed: int) -> dict[str, Any]:
         "kept_epoch": outcome.kept_epoch,
         "parameters": sum(parameter.numel() for parameter in made.model.parameters()),
         "groups": len(data.training),
-        "statistics": attrs.asdict(data.statistics),
+        **({"statistics": attrs.asdict(data.statistics)} if data.statistics else {}),
         "seed": seed,
         "seconds": {"data": round(made.loading_s, 2), "training": round(outcome.seconds, 2)},
         "peak_memory_mib": round(peak_memory_mib()),

@@ -60,17 +60,17 @@ class StoredPatterns:
         return np.square(intensity) if self.squared else intensity
 
 
-def chunks(patterns: Patterns) -> Iterator[NDArray[np.float32]]:
-    """All patterns in order, some at a time."""
+def chunks(patterns: Patterns, most: int = CHUNK) -> Iterator[NDArray[np.float32]]:
+    """All patterns in order, at most so many at a time."""
     frame = 4 * int(np.prod(patterns.shape[1:]))
-    step = max(1, min(CHUNK, CHUNK_BYTES // max(frame, 1)))
+    step = max(1, min(most, CHUNK_BYTES // max(frame, 1)))
     for start in range(0, len(patterns), step):
         yield patterns[start : start + step]
 
 
-def mean_intensity(patterns: Patterns) -> float:
+def mean_intensity(patterns: Patterns, at_once: int = CHUNK) -> float:
     """`<I>` over all patterns and pixels, summed in float64."""
-    total = sum(float(part.sum(dtype=np.float64)) for part in chunks(patterns))
+    total = sum(float(part.sum(dtype=np.float64)) for part in chunks(patterns, at_once))
     return total / float(np.prod(patterns.shape, dtype=np.float64))
 
 

@@ -88,28 +88,30 @@ def inspect_scans(path: Path) -> DatasetFacts:
     )
 
 
-def read_scan(path: Path, domain: Domain, origin: Origin = "corner") -> Dataset:
+def read_scan(
+    path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES
+) -> Dataset:
     """Read a scan; `domain` says whether its patterns are counts or amplitudes.
 
-    Amplitudes are squared. A large scan stays in its file and is read as it is needed, unless it is a
-    compressed NPZ. What is not used of the file is a RuntimeWarning. `origin`: where in the first pixel
-    position 0 of an NPZ lies; HDF5 files say it themselves. Raises DataError with the file, the array
-    and the reason.
+    Amplitudes are squared. A scan of more bytes than `in_memory`, as float32, stays in its file and is
+    read as it is needed, unless it is a compressed NPZ. What is not used of the file is a
+    RuntimeWarning. `origin`: where in the first pixel position 0 of an NPZ lies; HDF5 files say it
+    themselves. Raises DataError with the file, the array and the reason.
     """
     scan = open_scan(path)
     if origin == "centre" and isinstance(scan.patterns, NpzPatterns):
         scan = attrs.evolve(scan, position_yx=scan.position_yx + CENTRE)
-    return dataset_of(scan, domain)
+    return dataset_of(scan, domain, in_memory)
 
 
-def dataset_of(scan: RawScan, domain: Domain) -> Dataset:
+def dataset_of(scan: RawScan, domain: Domain, in_memory: int = IN_MEMORY_BYTES) -> Dataset:
     """A scan that was found, as a dataset, its values checked. Raises DataError."""
     path = checked(scan).path
     _check_type(path, scan.key, scan.patterns.dtype)
     probe, position = _probe(scan), _positions(scan)
     for remark in scan.remarks:
         warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
-    large = math.prod(scan.patterns.shape) * 4 > IN_MEMORY_BYTES
+    large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large, squared=domain == "normalized_amplitude")
     _check_values(path, scan.key, patterns)
     return Dataset(

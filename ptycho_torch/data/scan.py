@@ -141,7 +141,7 @@ def started(scan: Scan, options: TorchOptions) -> Scan:
     energy = moments[:, 0].mean()
     level = torch.sqrt(energy / power(scan.probe).double().sum())
     moments /= level.square()
-    corner = scan.centre_yx + scan.fraction_yx.double() - scan.probe.shape[-1] // 2 - origin
+    corner = scan.position_yx - scan.probe.shape[-1] // 2 - origin
     initial = coarse_object(moments.numpy(), scan.probe.numpy(), corner.numpy(), height, width)
     return attrs.evolve(scan, initial=torch.from_numpy(initial).mul_(level.float()))
 

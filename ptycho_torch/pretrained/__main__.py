@@ -23,12 +23,11 @@ from ptycho_config import Resolved, Sources, TrainingSetup, create_training_payl
 from ptycho_torch.api.boundary import group_plan
 from ptycho_torch.api.clusters import TrainingData
 from ptycho_torch.api.training import Fitted, fresh_model, written
-from ptycho_torch.bundle import load_bundle, save_bundle
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.joint import JointDataset
 from ptycho_torch.data.labels import cut_labels
-from ptycho_torch.data.scan import Statistics, normalise, pooled, split_positions, started, statistics_of
+from ptycho_torch.data.scan import normalise, split_positions, started
 from ptycho_torch.files import writable_folder
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretrained.family import random_scan
@@ -49,33 +48,32 @@ OPTIONS = (
 )
 
 
-def clusters(drawn: SimulatedScan, setup: TrainingSetup, seed: int) -> tuple[ClusterDataset, Statistics]:
+def clusters(drawn: SimulatedScan, setup: TrainingSetup, seed: int) -> ClusterDataset:
     """The clusters of a simulated scan with the patches of its object as labels."""
     dataset = Dataset("simulated", drawn.counts, drawn.position_yx, drawn.probe)
     centre, _ = split_positions(dataset.position_yx)
     labels = cut_labels(Path(dataset.name), drawn.truth, centre, drawn.probe.shape[-1])
     dataset = attrs.evolve(dataset, label=labels)
-    statistics = statistics_of(dataset, setup.training.model, setup.torch.scale)
-    scan = started(normalise(dataset, setup.training.model, setup.torch.scale, statistics), setup.torch)
+    scan = started(normalise(dataset, setup.training.model, setup.torch.scale), setup.torch)
     plan = group_plan(setup.training, setup.torch)
     groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     every = torch.arange(len(groups.members))
-    return cluster_dataset(scan, groups, every, setup.torch.overlap.partners), statistics
+    return cluster_dataset(scan, groups, every, setup.torch.overlap.partners)
 
 
 def drawn_data(setup: TrainingSetup, scans: int, large: int, seed: int) -> TrainingData:
-    """Scans of the family, the last of which are held back."""
+    """Scans of the family, the last of which are held back. Each is scaled by its own statistics: pooled
+    over scans that are as different as these, they would mean nothing."""
     rng = np.random.default_rng(seed)
     sizes = rng.permutation([128] * large + [64] * (scans - large)).tolist()
-    made = []
+    parts = []
     for size in tqdm(sizes, desc="simulation", unit="scan"):
         drawn = random_scan(rng, size, SIDES[size])
         while len(drawn.counts) < GROUPS_OF_A_SCAN:
             drawn = random_scan(rng, size, SIDES[size])
-        made.append(clusters(drawn, setup, seed))
-    parts, statistics = zip(*made, strict=True)
+        parts.append(clusters(drawn, setup, seed))
     kept = scans - max(1, round(scans * HELD_BACK))
-    return TrainingData(JointDataset(parts[:kept]), JointDataset(parts[kept:]), pooled(statistics[:kept]))
+    return TrainingData(JointDataset(tuple(parts[:kept])), JointDataset(tuple(parts[kept:])), None)
 
 
 def made_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed: int) -> Path:
@@ -87,10 +85,7 @@ def made_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed:
     folder = writable_folder(setup.training.output_dir)
     model = fresh_model(setup, data, seed)
     outcome = fit(model, setup, data.training, data.validation, seed=seed, folder=folder)
-    bundle = load_bundle(written(configs, Fitted(model, data, outcome, loading), seed).bundle)
-    # Pooled over scans that are as different as these, they mean nothing.
-    record = {name: value for name, value in bundle.record.items() if name != "statistics"}
-    return save_bundle(folder, attrs.evolve(bundle, record=record))
+    return written(configs, Fitted(model, data, outcome, loading), seed).bundle
 
 
 def configured(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:

@@ -14,8 +14,8 @@ from ptycho_torch.data.scan import normalise
 from ptycho_torch.metrics import contrast_and_detail
 from ptycho_torch.physics.positions import reach_px
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
-from ptycho_torch.records import Dataset, Scan
-from ptycho_torch.refine import Refined, corrections, refine
+from ptycho_torch.records import Dataset, Refined, Scan
+from ptycho_torch.refine import corrections, refine
 from ptycho_torch.stitch import canvas_of
 
 SIDE = 64
@@ -53,13 +53,9 @@ def _error(position_yx: Tensor) -> float:
     return float((beside - beside.mean(0)).square().sum(1).mean().sqrt())
 
 
-def _position(scan: Scan) -> Tensor:
-    return scan.centre_yx + scan.fraction_yx.double()
-
-
 def _are_corrected(position_yx: Tensor, scan: Scan) -> bool:
     """To less than a quarter of the error."""
-    return _error(position_yx) < 0.25 * _error(_position(scan))
+    return _error(position_yx) < 0.25 * _error(scan.position_yx)
 
 
 def _score(found: Refined) -> tuple[float, float]:
@@ -72,7 +68,7 @@ def test_errors_of_a_pixel_are_corrected_and_the_object_gains() -> None:
     """Positions come to a quarter of their error, contrast and detail are better than without."""
     scan = _recorded(1.0)
     found, plain = _corrected(1.0), _run(scan)
-    assert _are_corrected(found.position_yx, scan)
+    assert _are_corrected(found.scan.position_yx, scan)
     assert found.history[-1] < 0.6 * plain.history[-1]
     for with_positions, without in zip(_score(found), _score(plain), strict=True):
         assert 1 - with_positions < 0.5 * (1 - without)
@@ -81,8 +77,8 @@ def test_errors_of_a_pixel_are_corrected_and_the_object_gains() -> None:
 def test_steps_the_other_way_would_not_pass() -> None:
     """The same corrections with the opposite sign, and of the other axis, are seen by the test above."""
     scan = _recorded(1.0)
-    recorded = _position(scan)
-    moved = _corrected(1.0).position_yx - recorded
+    recorded = scan.position_yx
+    moved = _corrected(1.0).scan.position_yx - recorded
     assert not _are_corrected(recorded - moved, scan)
     assert not _are_corrected(recorded + moved.flip(1), scan)
 
@@ -105,16 +101,16 @@ def test_positions_and_a_wrong_probe_are_corrected_together() -> None:
         for probe, positions in ((True, False), (False, True), (True, True))
     )
     assert both.history[-1] < 0.95 * min(one.history[-1], other.history[-1])
-    assert _are_corrected(both.position_yx, scan)
+    assert _are_corrected(both.scan.position_yx, scan)
 
 
 def test_the_scan_as_a_whole_and_its_canvas_stay_in_place() -> None:
     """The mean position is that of the scan; every patch lies on an object that has grown around
     the one given, and the rest of a position is at most half a pixel."""
     scan, found = _recorded(1.0), _corrected(1.0)
-    assert torch.allclose(found.position_yx.mean(0), _position(scan).mean(0), atol=1e-5)
-    assert float(found.fraction_yx.abs().max()) <= 0.5
-    corner = found.centre_yx - SIDE // 2 - torch.tensor(found.origin_yx)
+    assert torch.allclose(found.scan.position_yx.mean(0), scan.position_yx.mean(0), atol=1e-5)
+    assert float(found.scan.fraction_yx.abs().max()) <= 0.5
+    corner = found.scan.centre_yx - SIDE // 2 - torch.tensor(found.origin_yx)
     assert int(corner.min()) >= 0
     assert bool((corner.amax(0) + SIDE <= torch.tensor(found.object.shape)).all())
     low, height, width = canvas_of(scan.centre_yx, SIDE)
@@ -130,13 +126,11 @@ def test_a_position_beyond_its_reach_is_held_and_counted() -> None:
     centre[66] += torch.tensor([11, 0])
     wrong = attrs.evolve(scan, centre_yx=centre)
     found = _run(wrong, 16, refine_positions=True)
-    moved = found.position_yx - _position(wrong)
+    moved = found.scan.position_yx - wrong.position_yx
     assert float(moved[66].abs().max()) <= reach_px(SIDE) + 1e-5
     assert float(moved[66].norm()) > 1.0
     assert corrections(wrong, found)["max_px"] == pytest.approx(float(moved[66].norm()), abs=1e-3)
-    held = attrs.evolve(
-        found, centre_yx=centre - torch.tensor([reach_px(SIDE), 0]), fraction_yx=wrong.fraction_yx
-    )
+    held = attrs.evolve(found, scan=attrs.evolve(wrong, centre_yx=centre - torch.tensor([reach_px(SIDE), 0])))
     assert corrections(wrong, held) == {"rms_px": 8.0, "max_px": 8.0, "held": len(centre)}
 
 
@@ -148,7 +142,7 @@ def test_patterns_without_light_keep_their_position() -> None:
     lost = attrs.evolve(scan, amplitude=dark)
     for batch in (1, 64):
         found = _run(lost, 4, refine_positions=True, batch=batch)
-        moved = (found.position_yx - _position(scan)).abs()
+        moved = (found.scan.position_yx - scan.position_yx).abs()
         assert float(moved[40:48].max()) < 1e-6
         assert float(moved[:40].max()) > 0.1
 
@@ -157,8 +151,8 @@ def test_positions_are_those_of_the_scan_unless_asked_for() -> None:
     """Off by default; too few passes to begin with them are refused."""
     scan = _recorded(1.0)
     found = _run(scan, 3)
-    assert torch.equal(found.centre_yx, scan.centre_yx)
-    assert torch.equal(found.fraction_yx, scan.fraction_yx)
+    assert torch.equal(found.scan.centre_yx, scan.centre_yx)
+    assert torch.equal(found.scan.fraction_yx, scan.fraction_yx)
     assert found.object.shape == canvas_of(scan.centre_yx, SIDE)[1:]
     with pytest.raises(ConfigError, match=r"refine_positions: would have no effect in 2 passes"):
         RefineOptions(passes=2, refine_positions=True)

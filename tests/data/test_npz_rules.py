@@ -10,7 +10,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ptycho_torch.data import readers
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
 from ptycho_torch.data.npz_scan import is_legacy_order
 from ptycho_torch.data.patterns import StoredPatterns
@@ -129,13 +128,12 @@ def test_the_order_of_axes_is_decided_by_the_first_rule_that_can(a: int, b: int,
         assert found == (c > max(a, b))
 
 
-def test_patterns_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patterns_that_may_not_be_written_to(tmp_path: Path) -> None:
     """A read-only file, mapped or not, and a read-only array become tensors without a warning."""
     path = _write(tmp_path / "a.npz", diff3d=np.asfortranarray(_counts().astype(np.float32)))
     path.chmod(0o444)
     for limit in (0, 2**30):
-        monkeypatch.setattr(readers, "IN_MEMORY_BYTES", limit)
-        scan = normalise(read_scan(path, "count_intensity"))
+        scan = normalise(read_scan(path, "count_intensity", in_memory=limit))
         assert scan.amplitude[torch.tensor([0, 3])].shape == (2, 8, 8)
     frozen = _counts().astype(np.float32)
     frozen.flags.writeable = False

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.data import readers
 from ptycho_torch.data.patterns import (
+    CHUNK,
     FileRows,
     StoredPatterns,
     StreamedAmplitude,
@@ -30,24 +31,18 @@ def _write(path: Path, patterns: NDArray[np.uint16], *, compressed: bool = False
     save(path, diff3d=patterns, xcoords=position[0], ycoords=position[1], probeGuess=np.ones((64, 64), "c8"))
 
 
-def _large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "IN_MEMORY_BYTES", 0)
-
-
 @pytest.mark.parametrize("domain", ["count_intensity", "normalized_amplitude"])
 @pytest.mark.parametrize("patterns_last", [False, True])
 def test_a_streamed_scan_is_the_scan_in_memory(
     domain: readers.Domain,
     patterns_last: bool,  # noqa: FBT001 - pytest passes it
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Amplitudes of any index tensor, the scale of the object, and the mean agree bit for bit."""
     counts = _counts()
     _write(tmp_path / "scan.npz", np.moveaxis(counts, 0, 2) if patterns_last else counts)
     held = normalise(readers.read_scan(tmp_path / "scan.npz", domain))
-    _large(monkeypatch)
-    dataset = readers.read_scan(tmp_path / "scan.npz", domain)
+    dataset = readers.read_scan(tmp_path / "scan.npz", domain, in_memory=0)
     assert isinstance(dataset.intensity, StoredPatterns)
     assert isinstance(dataset.intensity.stored, np.ndarray if patterns_last else FileRows)
     streamed = normalise(dataset)
@@ -76,14 +71,11 @@ def test_only_what_is_asked_for_is_read() -> None:
     assert source.read == 2
 
 
-def test_a_compressed_array_cannot_be_mapped_and_is_read_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_compressed_array_cannot_be_mapped_and_is_read_whole(tmp_path: Path) -> None:
     """The numbers are the same."""
     _write(tmp_path / "small.npz", _counts(), compressed=True)
     assert stored_rows(tmp_path / "small.npz", "diff3d") is None
-    _large(monkeypatch)
-    dataset = readers.read_scan(tmp_path / "small.npz", "count_intensity")
+    dataset = readers.read_scan(tmp_path / "small.npz", "count_intensity", in_memory=0)
     assert np.array_equal(dataset.intensity[:], _counts())
 
 
@@ -99,23 +91,19 @@ def test_a_map_is_the_array(order: str, tmp_path: Path) -> None:
     assert mapped[5:5].shape == (0, 64, 64)
 
 
-def test_bad_values_are_found_in_any_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_values_are_found_in_any_chunk(tmp_path: Path) -> None:
     """The last pattern of a streamed scan is checked like the first."""
-    monkeypatch.setattr("ptycho_torch.data.patterns.CHUNK", 7)
-    counts = _counts().astype(np.float32)
+    counts = np.resize(_counts().astype(np.float32), (CHUNK + 1, 64, 64))
     counts[-1, 3, 3] = np.nan
     _write(tmp_path / "bad.npz", counts)
-    _large(monkeypatch)
     with pytest.raises(DataError, match="NaN or infinite values in 1 patterns"):
-        readers.read_scan(tmp_path / "bad.npz", "count_intensity")
+        readers.read_scan(tmp_path / "bad.npz", "count_intensity", in_memory=0)
 
 
-def test_the_mean_does_not_depend_on_how_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mean_does_not_depend_on_how_it_is_read() -> None:
     """Summed in parts, in float64."""
     counts = _counts().astype(np.float32)
-    whole = mean_intensity(counts)
-    monkeypatch.setattr("ptycho_torch.data.patterns.CHUNK", 3)
-    assert mean_intensity(counts) == whole == counts.mean(dtype=np.float64)
+    assert mean_intensity(counts, at_once=3) == mean_intensity(counts) == counts.mean(dtype=np.float64)
 
 
 @pytest.mark.parametrize("dtype", [">u2", "<f4", "u1"])

@@ -1,6 +1,5 @@
 """The physics-primed network on one object."""
 
-import pytest
 import torch
 
 from ptycho_config import ModelConfig, Primed, TorchOptions
@@ -10,7 +9,7 @@ from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.patches import cut, place
 from ptycho_torch.physics.projection import back_projected, object_gradient, regularised_power
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
-from ptycho_torch.predict import _WholeScan, predict
+from ptycho_torch.predict import _WholeScan, moved_in_tiles, predict
 from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.records import Batch, Dataset, Scan
 from tests.strategies.fields import complex_field
@@ -124,19 +123,27 @@ def test_a_scan_starts_from_its_first_guess() -> None:
     assert not torch.allclose(coarse, flat, atol=1e-2)
 
 
-def test_a_large_object_moves_in_tiles_as_it_moves_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+class _Shortsighted(StitchedNet):
+    """Says that it looks less far than it does."""
+
+    @property
+    def reach(self) -> int:
+        """A third of the truth."""
+        return super().reach // 3
+
+
+def test_a_large_object_moves_in_tiles_as_it_moves_whole() -> None:
     """Tiles with what the network looks at around them agree with the whole; with less they do not."""
-    model, scan = _model(2, learned=True), _scan("flat")
-    for parameter in model.network.parameters():
+    network, shortsighted = (cls(8, 2, 1, 0.1) for cls in (StitchedNet, _Shortsighted))
+    generator = torch.Generator().manual_seed(1)
+    for parameter in network.parameters():
         # Without it what comes from far away is lost in rounding.
-        parameter.data.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    rows = torch.arange(len(scan.centre_yx))[:, None]
-
-    def patches() -> torch.Tensor:
-        return torch.cat([p.patches for _, p in predict(model, scan, rows, 16, torch.device("cpu"))])
-
-    whole = patches()
-    monkeypatch.setattr("ptycho_torch.predict.TILE", 24)
-    torch.testing.assert_close(patches(), whole, rtol=1e-5, atol=1e-5)
-    monkeypatch.setattr(StitchedNet, "reach", 16)
-    assert not torch.allclose(patches(), whole, rtol=1e-4, atol=1e-4)
+        parameter.data.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    shortsighted.load_state_dict(network.state_dict())
+    object_, velocity, step, light = (complex_field(1, 150, 131, seed=seed).cfloat() for seed in range(4))
+    canvases = (object_, velocity, step, light.abs())
+    with torch.inference_mode():
+        whole = moved_in_tiles(network, 0, canvases)
+        torch.testing.assert_close(moved_in_tiles(network, 0, canvases, tile=24), whole, rtol=1e-5, atol=1e-5)
+        broken = moved_in_tiles(shortsighted, 0, canvases, tile=24)
+    assert not torch.allclose(broken, whole, rtol=1e-4, atol=1e-4)

@@ -156,10 +156,10 @@ def test_the_norm_of_the_gradient_is_logged(scan_file: Path, tmp_path: Path) -> 
     ],
 )
 def test_an_option_without_its_package_is_refused_before_anything_is_written(
-    overrides: dict[str, Any], advice: str, monkeypatch: pytest.MonkeyPatch
+    overrides: dict[str, Any], advice: str
 ) -> None:
     """The message names the package and how to get it; what is not asked for is not missed."""
-    monkeypatch.setattr("ptycho_torch.api.boundary.find_spec", lambda _: None)
+    asked = create_training_payload(sources=Sources(overrides=overrides))[0].config
     with pytest.raises(ConfigError, match=advice):
-        check_packages(create_training_payload(sources=Sources(overrides=overrides))[0].config)
-    check_packages(create_training_payload(profile="primed")[0].config)
+        check_packages(asked, find=lambda _: None)
+    check_packages(create_training_payload(profile="primed")[0].config, find=lambda _: None)

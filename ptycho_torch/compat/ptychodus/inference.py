@@ -55,18 +55,18 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     sources = Sources(config_file=client_layer(InferenceSetup, inference))
     configs, delta = create_inference_payload(NAME, NAME, trained=trained.setup, facts=facts, sources=sources)
     setup = configs.config
-    if setup.torch.refine.refine_positions:
+    if setup.torch.refine.passes and setup.torch.refine.refine_positions:
         message = "true would give an object for other positions than those that the application keeps"
         raise ConfigError([Problem("torch.refine.refine_positions", message)], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
     dataset = dataset_of(scan, setup.torch.scale.domain)
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    solved = solve(task_of(trained, dataset, setup, seed), setup, seed, device)
-    fit = r_factor(solved.dataset, solved.canvas)
+    made = solve(task_of(trained, dataset, setup, seed), setup, seed, device).made
+    fit = r_factor(made.dataset, made.canvas)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
     shape = object_shape(arrays.position_yx, trained.bundle.record["object_shapes"], scan.frame[0])
-    return on_array(solved.canvas, shape)
+    return on_array(made.canvas, shape)
 
 
 def _found(arrays: Arrays) -> RawScan:

@@ -1,15 +1,17 @@
 """Every field that ptychodus sends is read or refused with a sentence."""
 
+import ast
+import inspect
 import pickle
 import queue
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import attrs
 import pytest
 from ptychodus.model.processing import _subprocess_protocol as protocol
+from ptychodus.model.ptychopinn_torch import reconstructor as client
 
 import ptycho_torch.config_params as flat
 from ptycho_config import ConfigError, diff
@@ -23,19 +25,16 @@ CLASSES = ("DataConfig", "ModelConfig", "TrainingConfig", "InferenceConfig", "Da
 
 
 def _sent() -> dict[str, dict[str, Any]]:
-    """The keywords that the client passes to each class, with untouched settings."""
-    seen: dict[str, dict[str, Any]] = {}
-
-    def noted(name: str, cls: type) -> Callable[..., Any]:
-        def make(**fields: Any) -> Any:
-            seen[name] = fields
-            return cls(**fields)
-
-        return make
-
-    with patch.multiple(flat, **{name: noted(name, getattr(flat, name)) for name in CLASSES}):
-        configs()
-    return seen
+    """The keywords that the client passes to each class, by its source, and their values with untouched
+    settings."""
+    calls = {
+        node.func.id: [keyword.arg for keyword in node.keywords]
+        for node in ast.walk(ast.parse(inspect.getsource(client._build_configs)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES
+    }
+    payload = configs()
+    made = {name: getattr(payload, name.replace("Config", "_config").lower()) for name in CLASSES}
+    return {name: {field: getattr(made[name], field) for field in calls[name] if field} for name in CLASSES}
 
 
 SENT = _sent()

@@ -1,0 +1,93 @@
+"""The batches of a refinement: patterns that are updated together, and what their updates need."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import attrs
+import torch
+from torch import Tensor
+
+from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
+from ptycho_torch.physics.windows import Corners, add, clear, read
+from ptycho_torch.records import Scan
+
+CACHE_BYTES = 512 * 2**20
+
+
+class UpdateBatch(NamedTuple):
+    """Patterns that are updated together: rows of the scan, the corners of their patches on the
+    canvas, amplitudes `(B, N, N)` and the sum of their squares, shifted probes and what turns a change
+    of their waves into one of the object, both `(B, P, N, N)`."""
+
+    rows: Tensor
+    corners: Corners
+    amplitude: Tensor
+    probes: Tensor
+    steps: Tensor
+    energy: float
+
+
+@attrs.frozen(eq=False)
+class Batches:
+    """A scan in batches, for one probe and one set of positions; held in memory where all fit.
+
+    probe `(P, N, N)`, on the device of the refinement; origin_yx `(2,)` int64: the scan pixel of the
+    canvas's `[0, 0]`; shape: of the canvas; rows: the patterns of each batch; alpha: weight of the
+    local illumination in the step. Another probe or other positions make another value.
+    """
+
+    scan: Scan
+    probe: Tensor
+    origin_yx: Tensor
+    shape: tuple[int, int]
+    rows: tuple[Tensor, ...]
+    alpha: float
+
+    @property
+    def side(self) -> int:
+        """Of a pattern, in px."""
+        return self.probe.shape[-1]
+
+    @property
+    def corner_yx(self) -> Tensor:
+        """Where each patch starts on the canvas, `(n, 2)` int64."""
+        return self.scan.centre_yx - self.side // 2 - self.origin_yx
+
+    def lit(self, numbers: Iterable[int]) -> Iterator[UpdateBatch]:
+        """The batches of these numbers without their dark patterns; those without any light are left
+        out."""
+        for number in numbers:
+            batch = self._made(self.rows[number]) if self._held is None else self._held[number]
+            if batch is not None:
+                yield batch
+
+    @cached_property
+    def _held(self) -> list[UpdateBatch | None] | None:
+        per_pattern = self.side**2 * (16 * len(self.probe) + 4)
+        if sum(map(len, self.rows)) * per_pattern > CACHE_BYTES:
+            return None
+        return [self._made(rows) for rows in self.rows]
+
+    @cached_property
+    def _window(self) -> Tensor:
+        """A canvas of zeros to add illuminations up on."""
+        return torch.zeros(self.shape, device=self.probe.device)
+
+    def _made(self, rows: Tensor) -> UpdateBatch | None:
+        device = self.probe.device
+        amplitude = self.scan.amplitude[rows].to(device)
+        seen = amplitude.amax((-2, -1)) > 0
+        if not bool(seen.all()):
+            amplitude, rows = amplitude[seen], rows[seen.cpu()]
+        if len(rows) == 0:
+            return None
+        probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(device))
+        corners: Corners = self.corner_yx[rows].tolist()
+        light = mode_sum_intensity(probes)
+        add(self._window, light, corners)
+        together = read(self._window, corners, self.side)
+        clear(self._window, corners, self.side)
+        floor = (1 - self.alpha) * float(light.max()) + self.alpha * together
+        steps = probes.conj() / torch.maximum(together, floor).unsqueeze(1)
+        return UpdateBatch(rows, corners, amplitude, probes, steps, float(amplitude.square().sum()))
