@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_config.schema.refine import RefineOptions
+from ptycho_config.schema.refine import ALONE, RefineOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.data.writers import write_scan
@@ -104,7 +104,10 @@ def table(
     begin = flat_start(scan) if start is None else start
     rows = []
     for passes in (0, *asked.passes):
-        options = RefineOptions(passes=passes, refine_probe=asked.probe, refine_positions=asked.positions)
+        late = passes > ALONE
+        options = RefineOptions(
+            passes=passes, refine_probe=asked.probe and late, refine_positions=asked.positions and late
+        )
         seconds, found = timed(scan, begin, options)
         quality = figures(dataset, scan, begin, found, options, truth)
         if places is not None:
