@@ -150,7 +150,7 @@ def work_of(network: str, training_batch: int | None = None, inference_batch: in
     clusters = cluster_dataset(scan, groups, every, setup.torch.overlap.partners)
     model = build_model(setup.training.model, setup.torch, seed=0)
     module = TrainingModule(model, setup, steps_per_epoch=1)
-    optimizer = build_optimizer(model, setup.training, 1e-6)
+    optimizer = build_optimizer(model, setup.training, 1e-6, fused=True)
     size = setup.training.batch_size
     chunks = [(list(range(size * i, size * (i + 1))), i) for i in range(STEPS)]
     batches = [clusters[chunk] for chunk in chunks]

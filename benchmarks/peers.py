@@ -49,7 +49,7 @@ from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.data.writers import write_scan
-from ptycho_torch.metrics import r_factor
+from ptycho_torch.fit import r_factor
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.refine import refine

@@ -27,7 +27,8 @@ from ptycho_config.schema.refine import ALONE, RefineOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.data.writers import write_scan
-from ptycho_torch.metrics import contrast_and_detail, r_factor, scanned_region
+from ptycho_torch.fit import r_factor
+from ptycho_torch.metrics import contrast_and_detail, scanned_region
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 from ptycho_torch.refine import corrections, refine

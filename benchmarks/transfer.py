@@ -23,7 +23,7 @@ from ptycho_config import Primed, Sources, TrainingSetup, create_training_payloa
 from ptycho_torch.api.solving import load
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise, started
-from ptycho_torch.metrics import r_factor
+from ptycho_torch.fit import r_factor
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.predict import reconstruct_scan
 from ptycho_torch.pretrained import PRETRAINED

@@ -121,10 +121,12 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser and schedule; schedules without feedback advance every step."""
-        training, rate = self.configuration.training, self.configuration.execution.learning_rate
+        training, execution = self.configuration.training, self.configuration.execution
+        factors = None if self.stage is None else self.stage.factors
+        fused = not execution.precision.endswith("mixed")
+        optimizer = build_optimizer(self.model, training, execution.learning_rate, factors, fused=fused)
         if self.stage is not None:
-            return build_optimizer(self.model, training, rate, self.stage.factors)
-        optimizer = build_optimizer(self.model, training, rate)
+            return optimizer
         if training.scheduler == "ReduceLROnPlateau":
             plateau = ReduceLROnPlateau(
                 optimizer,

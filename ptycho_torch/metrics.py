@@ -1,17 +1,13 @@
-"""Quality of a reconstruction, with and without a known truth. Pure numpy."""
-
-from collections.abc import Iterator
+"""Quality of a reconstruction beside a known truth. Pure numpy."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ptycho_torch.physics.simulate import expected_counts
 from ptycho_torch.records import Canvas, Dataset
 
 Complex = NDArray[np.complexfloating]
 DETAIL_SIGMA_PX = 3.0
-_CHUNK = 256
 
 
 def remove_ramp(image: Complex, reference: Complex) -> Complex:
@@ -80,31 +76,3 @@ def scanned_region(dataset: Dataset, canvas: Canvas) -> tuple[slice, slice]:
     high = np.floor(dataset.position_yx.max(axis=0)).astype(int) - margin
     start, stop = low - canvas.origin_yx, high - canvas.origin_yx
     return slice(start[0], stop[0]), slice(start[1], stop[1])
-
-
-def _modelled(
-    dataset: Dataset, object_: NDArray[np.complex64], origin: tuple[int, int]
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    for start in range(0, len(dataset.position_yx), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        yield rows, expected_counts(object_, dataset.probe, dataset.position_yx[rows], origin)
-
-
-def r_factor(dataset: Dataset, canvas: Canvas) -> float:
-    """`R = sum (sqrt(I) - sqrt(M))^2 / sum I` over all patterns and pixels, M the patterns that
-    the canvas and the dataset's probe predict, without bad pixels. 0 is a perfect fit; no truth is
-    needed."""
-    squared = total = 0.0
-    good = True if dataset.bad_pixels is None else ~dataset.bad_pixels
-    for rows, modelled in _modelled(dataset, canvas.object, canvas.origin_yx):
-        measured = dataset.intensity[rows]
-        difference = np.square(np.sqrt(measured) - np.sqrt(modelled))
-        squared += float((difference * good).sum(dtype=np.float64))
-        total += float((measured * good).sum(dtype=np.float64))
-    return squared / total
-
-
-def flat_canvas(canvas: Canvas, scale: float) -> Canvas:
-    """The same canvas with nothing on it: the R factor to beat."""
-    level = np.broadcast_to(canvas.object.dtype.type(scale), canvas.object.shape)
-    return Canvas(level, canvas.illumination, canvas.origin_yx)

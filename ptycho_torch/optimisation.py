@@ -19,19 +19,22 @@ def build_optimizer(
     training: TrainingConfig,
     learning_rate: float,
     factors: Mapping[str, float] | None = None,
+    *,
+    fused: bool = False,
 ) -> Optimizer:
     """The optimiser that `training.optimizer` names, over all parameters.
 
     factors: of the learning rate for each part of the network (`nets.parts`); parts with 0 are left out.
+    fused: Adam steps in one pass over all parameters, which Lightning cannot clip in mixed precision.
     """
     decay = training.weight_decay
     parameters = model.parameters() if factors is None else _groups(model, learning_rate, factors)
     betas = (training.adam_beta1, training.adam_beta2)
     match training.optimizer:
         case "adam":
-            return Adam(parameters, learning_rate, betas=betas, weight_decay=decay)
+            return Adam(parameters, learning_rate, betas=betas, weight_decay=decay, fused=fused)
         case "adamw":
-            return AdamW(parameters, learning_rate, betas=betas, weight_decay=decay)
+            return AdamW(parameters, learning_rate, betas=betas, weight_decay=decay, fused=fused)
         case "sgd":
             momentum = training.momentum
             return SGD(parameters, learning_rate, momentum, weight_decay=decay, nesterov=momentum > 0)

@@ -94,6 +94,7 @@ ORDER = {
         "stitch",
         "predict",
         "metrics",
+        "fit",
         "data",
         "data.patterns",
         "data.scan",

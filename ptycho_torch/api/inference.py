@@ -25,7 +25,7 @@ from ptycho_torch.bundle import Bundle, library_versions
 from ptycho_torch.data.readers import inspect_dataset, read_scan
 from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json, write_table
-from ptycho_torch.metrics import flat_canvas, r_factor
+from ptycho_torch.fit import r_factor_and_flat
 from ptycho_torch.predict import PatchStatistics, padded
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset
@@ -78,9 +78,10 @@ def reconstruct(
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
     solved = solve(task, setup, seed, device, patches)
     canvas, dataset = solved.made.canvas, solved.made.dataset
+    fit, flat = r_factor_and_flat(dataset, canvas, task.scan.object_scale, device)
     metrics = {
-        "R": round(r_factor(dataset, canvas), 6),
-        "R_flat": round(r_factor(dataset, flat_canvas(canvas, task.scan.object_scale)), 6),
+        "R": round(fit, 6),
+        "R_flat": round(flat, 6),
         "patterns": len(task.groups.unique()),
         **solved.figures(),
         "object_px": list(canvas.object.shape),

@@ -18,7 +18,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.figures import draw_object
 from ptycho_torch.files import writable_folder, write_json
-from ptycho_torch.metrics import r_factor
+from ptycho_torch.fit import r_factor
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.stitch import canvas_of
@@ -61,7 +61,7 @@ def refine_scan(
     made = improved(dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible)
     seconds = time.perf_counter() - clock
     metrics = {
-        "R": round(r_factor(made.dataset, made.canvas), 6),
+        "R": round(r_factor(made.dataset, made.canvas, device), 6),
         "R_by_pass": [round(value, 6) for value in made.passes],
         **made.moved,
         "patterns": len(scan.centre_yx),

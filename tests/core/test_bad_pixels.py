@@ -7,8 +7,8 @@ import torch
 from ptycho_config import ModelConfig, OverlapOptions, Primed, TorchOptions
 from ptycho_torch.data.batches import cluster_dataset
 from ptycho_torch.data.scan import Statistics, normalise, started
+from ptycho_torch.fit import r_factor
 from ptycho_torch.losses import cluster_loss, poisson_deviance
-from ptycho_torch.metrics import r_factor
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.predict import predict
 from ptycho_torch.reconstructor import build_model

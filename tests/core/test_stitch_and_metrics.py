@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from ptycho_torch.metrics import contrast_and_detail, flat_canvas, r_factor, remove_ramp, scanned_region
-from ptycho_torch.physics.simulate import SimulatedScan, natural_object, simulate_scan
+from ptycho_torch.fit import r_factor_and_flat
+from ptycho_torch.metrics import contrast_and_detail, remove_ramp, scanned_region
+from ptycho_torch.physics.simulate import SimulatedScan, expected_counts, natural_object, simulate_scan
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.stitch import Stitcher
 
@@ -62,8 +63,22 @@ def test_the_r_factor_of_the_truth_is_its_noise_and_a_flat_object_is_far_worse()
     made, dataset = _scan()
     canvas = _stitched_truth(made)
     noise = 0.45 * 64**2 / made.counts.sum(axis=(1, 2)).mean()
-    assert r_factor(dataset, canvas) < noise
-    assert r_factor(dataset, flat_canvas(canvas, 1.0)) > 10 * noise
+    fit, flat = r_factor_and_flat(dataset, canvas, 1.0)
+    assert fit < noise
+    assert flat > 10 * noise
+
+
+def test_the_r_factor_is_that_of_simulated_patterns() -> None:
+    """`sum (sqrt(I) - sqrt(M))^2 / sum I` with the patterns that numpy makes of the same object, and
+    of a flat one, at positions between pixels."""
+    made, dataset = _scan()
+    canvas = _stitched_truth(made)
+    level = 0.7
+    uniform = np.full_like(canvas.object, level)
+    for got, object_ in zip(r_factor_and_flat(dataset, canvas, level), (canvas.object, uniform), strict=True):
+        modelled = expected_counts(object_, made.probe, made.position_yx, canvas.origin_yx)
+        misfit = np.square(np.sqrt(made.counts, dtype=np.float64) - np.sqrt(modelled)).sum()
+        assert got == pytest.approx(misfit / made.counts.sum(dtype=np.float64), rel=1e-4)
 
 
 def test_a_flat_and_a_blurred_picture_score_low() -> None:

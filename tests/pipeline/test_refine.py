@@ -14,7 +14,8 @@ from ptycho_torch.api.refinement import refine_scan
 from ptycho_torch.cli.main import main
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.errors import DataError
-from ptycho_torch.metrics import contrast_and_detail, r_factor
+from ptycho_torch.fit import r_factor
+from ptycho_torch.metrics import contrast_and_detail
 from ptycho_torch.physics.simulate import natural_object
 from ptycho_torch.records import Canvas
 

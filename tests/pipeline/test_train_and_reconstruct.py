@@ -17,7 +17,7 @@ from ptycho_torch.api import load as load_model
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.writers import write_scan
 from ptycho_torch.errors import DataError
-from ptycho_torch.metrics import r_factor
+from ptycho_torch.fit import r_factor
 from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
 from tests.pipeline.conftest import SMALL, RecordingDict
 

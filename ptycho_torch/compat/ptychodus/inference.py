@@ -25,7 +25,7 @@ from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, Ptycho
 from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.data.readers import CENTRE, dataset_of
 from ptycho_torch.errors import DataError
-from ptycho_torch.metrics import r_factor
+from ptycho_torch.fit import r_factor
 from ptycho_torch.predict import on_array
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     dataset = dataset_of(scan, setup.torch.scale.domain)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     made = solve(task_of(trained, dataset, setup, seed), setup, seed, device).made
-    fit = r_factor(made.dataset, made.canvas)
+    fit = r_factor(made.dataset, made.canvas, device)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
     shape = object_shape(arrays.position_yx, trained.bundle.record["object_shapes"], scan.frame[0])
     return on_array(made.canvas, shape)
