@@ -1,6 +1,6 @@
 """How far training and inference are from what the machine can do.
 
-    python benchmarks/limit.py [--threads 2] [--networks primed cnn] [--batch]
+    python benchmarks/limit.py [--threads 2] [--networks primed cnn] [--batch] [--set PATH=VALUE ...]
 
 Measures the peak of a matrix product (2048) and of 3x3 convolutions (channels last, the best of some
 shapes), counts the floating-point operations of a network with torch's counter, forward and backward
@@ -17,7 +17,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -135,10 +135,9 @@ def simulated() -> Dataset:
     return dataset_of(pair(0)[1])
 
 
-def work_of(network: str, training_batch: int | None = None, inference_batch: int = 64) -> Work:
-    """Training steps, their data, and inference, of the profile with one network."""
-    chosen = [f"architecture={network}", "N=64", *(OF_PATCHES if network != "primed" else ())]
-    chosen += [] if training_batch is None else [f"batch_size={training_batch}"]
+def work_of(network: str, options: Sequence[str], inference_batch: int = 64) -> Work:
+    """Training steps, their data, and inference, of the profile with one network and options."""
+    chosen = [f"architecture={network}", "N=64", *(OF_PATCHES if network != "primed" else ()), *options]
     sources = Sources(command_line=parse(TrainingSetup, chosen))
     setup = create_training_payload(profile="primed", sources=sources)[0].config
     dataset = simulated()
@@ -177,9 +176,9 @@ def work_of(network: str, training_batch: int | None = None, inference_batch: in
     return Work(steps, lambda: [clusters[chunk] for chunk in chunks], infer, patterns, len(scan.centre_yx))
 
 
-def measured(network: str) -> dict[str, float]:
+def measured(network: str, options: Sequence[str]) -> dict[str, float]:
     """Rates of training and inference, and the share of the time that each kind of work takes."""
-    work = work_of(network)
+    work = work_of(network, options)
     row: dict[str, float] = {}
     for stage, call, patterns in (
         ("training", work.steps, work.trained),
@@ -196,14 +195,14 @@ def measured(network: str) -> dict[str, float]:
     return row
 
 
-def by_batch(network: str) -> dict[str, dict[int, float]]:
+def by_batch(network: str, options: Sequence[str]) -> dict[str, dict[int, float]]:
     """Patterns a second, `training` by clusters a step and `inference` by patterns at once."""
     found: dict[str, dict[int, float]] = {"training": {}, "inference": {}}
     for size in TRAINING_BATCHES:
-        work = work_of(network, training_batch=size)
+        work = work_of(network, [*options, f"batch_size={size}"])
         found["training"][size] = round(work.trained / fastest(work.steps))
     for size in INFERENCE_BATCHES:
-        work = work_of(network, inference_batch=size)
+        work = work_of(network, options, inference_batch=size)
         found["inference"][size] = round(work.inferred / fastest(work.infer))
     return found
 
@@ -215,6 +214,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--networks", nargs="+", default=["primed", "cnn"])
     parser.add_argument("--batch", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     peaks = {"matmul_gflop_s": matmul_peak() / 1e9, "convolution_gflop_s": convolution_peak() / 1e9}
@@ -222,14 +222,14 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for network in asked.networks:
         row: dict[str, Any] = {"network": network}
-        row |= {key: round(value, 3) for key, value in measured(network).items()}
+        row |= {key: round(value, 3) for key, value in measured(network, asked.set).items()}
         for stage in ("training", "inference"):
             for rate in ("gflop_s", "convolution_gflop_s"):
                 name = f"{stage}_{rate.removesuffix('gflop_s')}of_peak"
                 row[name] = round(row[f"{stage}_{rate}"] / peaks["convolution_gflop_s"], 3)
         print("\n".join(f"{key:32} {value}" for key, value in row.items()), flush=True)
         if asked.batch:
-            row["by_batch"] = by_batch(network)
+            row["by_batch"] = by_batch(network, asked.set)
             for stage, rates in row["by_batch"].items():
                 best = max(rates, key=rates.__getitem__)
                 print(f"{stage}: best batch {best}; patterns/s", rates, flush=True)

@@ -17,4 +17,4 @@ class MissingFileError(DataError, FileNotFoundError):
 
 
 class DivergedError(RuntimeError):
-    """A training whose loss is no longer a number. The message names the epoch and what to change."""
+    """A training whose loss, or an object whose fit, is no longer a number; says what to change."""

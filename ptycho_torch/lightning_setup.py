@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from ptycho_config import PyTorchExecutionConfig, TrainingSetup
 from ptycho_torch.data.batches import BatchSampler
 from ptycho_torch.data.joint import Clusters, JointDataset, JointSampler
+from ptycho_torch.device import choose_device
 from ptycho_torch.lightning_callbacks import WholeFiles
 from ptycho_torch.lightning_ranks import Place, PlacedDDP, launched_outside
 from ptycho_torch.records import Batch
@@ -139,7 +140,7 @@ def new_trainer(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     adaptive = training.gradient_clip_algorithm == "agc"
     return pl.Trainer(
-        accelerator=execution.accelerator,
+        accelerator=choose_device(execution.accelerator).type,
         **_processes(place),
         deterministic=execution.deterministic,
         max_epochs=epochs,

@@ -25,9 +25,11 @@ def build_optimizer(
     """The optimiser that `training.optimizer` names, over all parameters.
 
     factors: of the learning rate for each part of the network (`nets.parts`); parts with 0 are left out.
-    fused: Adam steps in one pass over all parameters, which Lightning cannot clip in mixed precision.
+    fused: Adam steps in one pass over all parameters, where none is complex; Lightning cannot clip for
+    it in mixed precision.
     """
     decay = training.weight_decay
+    fused = fused and not any(parameter.is_complex() for parameter in model.parameters())
     parameters = model.parameters() if factors is None else _groups(model, learning_rate, factors)
     betas = (training.adam_beta1, training.adam_beta2)
     match training.optimizer:

@@ -133,8 +133,10 @@ class _Work:
             (height, width),
             tuple(order[first::number] for first in range(number)),
             options.alpha,
+            self.good,
         )
-        self.photon = photon_intensity(scan.amplitude[order[:PHOTON_SAMPLE].sort().values])
+        sample = scan.amplitude[order[:PHOTON_SAMPLE].sort().values]
+        self.photon = photon_intensity(sample if good is None else sample * good)
         self.norm = float(power(self.batches.probe).sum().sqrt())
         self.slope = mean_slope(self.batches.probe)
         self.velocity = torch.zeros_like(self.batches.probe)

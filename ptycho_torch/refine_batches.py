@@ -17,8 +17,8 @@ CACHE_BYTES = 512 * 2**20
 
 class UpdateBatch(NamedTuple):
     """Patterns that are updated together: rows of the scan, the corners of their patches on the
-    canvas, amplitudes `(B, N, N)` and the sum of their squares, shifted probes and what turns a change
-    of their waves into one of the object, both `(B, P, N, N)`."""
+    canvas, amplitudes `(B, N, N)`, 0 where nothing was measured, and the sum of their squares, shifted
+    probes and what turns a change of their waves into one of the object, both `(B, P, N, N)`."""
 
     rows: Tensor
     corners: Corners
@@ -34,7 +34,8 @@ class Batches:
 
     probe `(P, N, N)`, on the device of the refinement; origin_yx `(2,)` int64: the scan pixel of the
     canvas's `[0, 0]`; shape: of the canvas; rows: the patterns of each batch; alpha: weight of the
-    local illumination in the step. Another probe or other positions make another value.
+    local illumination in the step; good `(N, N)`: where pixels measure, None for all. Another probe or
+    other positions make another value.
     """
 
     scan: Scan
@@ -43,6 +44,7 @@ class Batches:
     shape: tuple[int, int]
     rows: tuple[Tensor, ...]
     alpha: float
+    good: Tensor | None = None
 
     @property
     def side(self) -> int:
@@ -77,6 +79,8 @@ class Batches:
     def _made(self, rows: Tensor) -> UpdateBatch | None:
         device = self.probe.device
         amplitude = self.scan.amplitude[rows].to(device)
+        if self.good is not None:
+            amplitude = amplitude * self.good
         seen = amplitude.amax((-2, -1)) > 0
         if not bool(seen.all()):
             amplitude, rows = amplitude[seen], rows[seen.cpu()]

@@ -1,6 +1,7 @@
 """Fitting a model to a scan with `lightning.pytorch.Trainer`."""
 
 import math
+import os
 import pickle
 import time
 from pathlib import Path
@@ -90,6 +91,10 @@ def prepare(
         *([best] if best else []),
         *logs,
     ]
+    if isinstance(model.scale, RectangularScale) and model.scale.from_data:
+        # Of the whole first batch, so that the scales do not depend on the number of processes.
+        whole = loader(shared(training, Share()), setup, seed, shuffle=not setup.training.sequential_sampling)
+        _calibrate(model, model.scale, next(iter(whole)))
     module = TrainingModule(model, setup, -(-len(batches) // setup.execution.accum_steps))
     with process_left_as_found():
         trainer = new_trainer(setup, folder, [*callbacks, *more], setup.training.nepochs, place)
@@ -105,14 +110,14 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
     that cannot be used and DivergedError when a loss is no longer a number.
     """
     setup, module, record = session.setup, session.module, session.record
-    if resume_from is None:
-        _calibrate(session.model, next(iter(session.loaders[0])))
-    else:
+    if resume_from is not None:
         _check_resumable(resume_from, module, setup.training.nepochs)
     start = time.perf_counter()
     kernels = setup.execution.deterministic
     with process_left_as_found():
         torch.use_deterministic_algorithms(bool(kernels), warn_only=kernels == "warn")
+        # Older versions of torch refuse deterministic products on CUDA without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         session.trainer.fit(module, *session.loaders, ckpt_path=resume_from)
         _refuse_divergence(record.history, setup.execution.learning_rate)
         kept = len(record.history["train_loss"]) - 1
@@ -199,14 +204,15 @@ def _is_better(score: torch.Tensor | None, before: torch.Tensor | None, mode: st
 
 
 @torch.no_grad()
-def _calibrate(model: Reconstructor, batch: Batch) -> None:
+def _calibrate(model: Reconstructor, scale: RectangularScale, batch: Batch) -> None:
     """Scales that start from the data get their first value from the first batch."""
-    if isinstance(model.scale, RectangularScale) and model.scale.from_data:
-        patches, probes = model(batch)
-        measured, predicted = batch.amplitude.square(), diffraction_intensity(patches, probes)
-        if batch.good is not None:
-            measured, predicted = measured * batch.good, predicted * batch.good
-        model.scale.calibrate(measured, predicted)
+    training = model.training
+    patches, probes = model.eval()(batch)
+    model.train(training)
+    measured, predicted = batch.amplitude.square(), diffraction_intensity(patches, probes)
+    if batch.good is not None:
+        measured, predicted = measured * batch.good, predicted * batch.good
+    scale.calibrate(measured, predicted)
 
 
 def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:

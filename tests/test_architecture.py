@@ -53,6 +53,7 @@ ORDER = {
         "errors",
         "unconsumed",
         "records",
+        "device",
         "physics",
         "physics.diffraction",
         "physics.patches",

@@ -33,6 +33,11 @@ def between(low: float, high: float) -> Callable[[Any], str | None]:
     return check
 
 
+def share_below_one(value: float) -> str | None:
+    """`0 <= value < 1`."""
+    return None if 0 <= value < 1 else "must be 0 or greater and less than 1"
+
+
 def odd(value: int) -> str | None:
     """1, 3, 5, ..."""
     return None if value > 0 and value % 2 else "must be odd and above 0"

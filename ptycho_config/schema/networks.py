@@ -7,7 +7,7 @@ What several networks share (`fno_modes`, `n_filters_scale`, ...) is part of the
 from typing import ClassVar, Literal
 
 from ptycho_config.schema.base import config, field
-from ptycho_config.schema.checks import between, odd, positive
+from ptycho_config.schema.checks import between, odd, positive, share_below_one
 
 
 @config
@@ -77,8 +77,8 @@ class Primed:
     )
     alpha: float = field(
         default=0.1,
-        check=between(0.0, 1.0),
-        doc="regularisation of the projection step: 0 ePIE-like, 1 PIE-like",
+        check=share_below_one,
+        doc="regularisation of the projection step: 0 ePIE-like, near 1 PIE-like",
     )
 
 

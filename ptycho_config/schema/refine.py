@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
-from ptycho_config.schema.checks import between, non_negative, positive
+from ptycho_config.schema.checks import non_negative, positive, share_below_one
 
 # Passes over the object alone, before anything else is improved beside it.
 ALONE = 2
@@ -29,18 +29,20 @@ class RefineOptions:
     )
     alpha: float = field(
         default=0.3,
-        check=between(0.0, 1.0),
-        doc="weight of the local illumination in the step: 0 slow and calm, 1 fast and noisy",
+        check=share_below_one,
+        doc="weight of the local illumination in the step: 0 slow and calm, near 1 fast and noisy",
     )
     coarse: int = field(
         default=2,
         check=non_negative,
-        doc="passes after which coarse structure is corrected from the moments of the patterns",
+        doc="first passes after which coarse structure is corrected from the moments of the patterns; "
+        "never after the last",
     )
     average: int = field(
         default=1,
         check=non_negative,
-        doc="last passes that apply the updates of all patterns together: less noise, little progress",
+        doc="last passes that apply the updates of all patterns together: less noise, little progress; "
+        "never the first",
     )
     refine_probe: bool = field(default=False, doc="improve the probe too, from the third pass on")
     refine_positions: bool = field(

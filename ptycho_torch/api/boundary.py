@@ -1,12 +1,11 @@
-"""Where values meet the machine: seeds are drawn, devices chosen, memory measured."""
+"""Where values meet the machine: seeds are drawn, packages looked for, memory measured."""
 
+import math
 import resource
 import secrets
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-
-import torch
 
 from ptycho_config import (
     ConfigError,
@@ -18,22 +17,12 @@ from ptycho_config import (
 )
 from ptycho_config.schema import leaves_of
 from ptycho_torch.data.grouping import GroupPlan
+from ptycho_torch.errors import DivergedError
 
 
 def seed_or_fresh(seed: int | None) -> int:
     """The configured seed, or a new one, which the run record keeps."""
     return secrets.randbits(32) if seed is None else seed
-
-
-def choose_device(accelerator: str) -> torch.device:
-    """The device that `execution.accelerator` means on this machine, or ConfigError."""
-    found = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    wanted = {"auto": found.type, "gpu": "cuda"}.get(accelerator, accelerator)
-    if wanted not in ("cpu", found.type):
-        message = f"{accelerator!r} is not available on this machine, which has {found.type!r}"
-        hint = "use 'auto' or 'cpu'"
-        raise ConfigError([Problem("execution.accelerator", message, hint=hint)], "the execution options")
-    return torch.device(wanted)
 
 
 def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> GroupPlan:
@@ -58,9 +47,11 @@ _PACKAGES = {
 }
 
 
-def check_packages(setup: TrainingSetup, find: Callable[[str], object] = find_spec) -> None:
-    """ConfigError for every option whose optional package is not installed; `find` gives None for one
-    that is not."""
+def check_packages(
+    setup: TrainingSetup, find: Callable[[str], object] = find_spec, *, under: str = ""
+) -> None:
+    """ConfigError for every option whose path begins with `under` and whose optional package is not
+    installed; `find` gives None for one that is not."""
     held = {path: value for path, _, value in leaves_of(setup)}
     problems = [
         Problem(
@@ -69,10 +60,20 @@ def check_packages(setup: TrainingSetup, find: Callable[[str], object] = find_sp
             hint=f"pip install 'ptycho[{'neuralop' if path == 'torch.net' else value}]', or choose another",
         )
         for (path, value), names in _PACKAGES.items()
-        if held[path] == value and not any(find(name) for name in names)
+        if path.startswith(under) and held[path] == value and not any(find(name) for name in names)
     ]
     if problems:
         raise ConfigError(problems, TrainingSetup.SCHEMA)
+
+
+def finite(r_factor: float, scan: str) -> float:
+    """The R factor, or DivergedError where the object that it judges holds what is no number."""
+    if not math.isfinite(r_factor):
+        raise DivergedError(
+            f"the object of {scan} has values that are no numbers; nothing was written. "
+            "Look at the patterns and the probe with `ptycho inspect`"
+        )
+    return r_factor
 
 
 def peak_memory_mib() -> float:

@@ -19,10 +19,11 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.api.boundary import choose_device, peak_memory_mib, seed_or_fresh
+from ptycho_torch.api.boundary import finite, peak_memory_mib, seed_or_fresh
 from ptycho_torch.api.solving import load, solve, task_of
 from ptycho_torch.bundle import Bundle, library_versions
 from ptycho_torch.data.readers import inspect_dataset, read_scan
+from ptycho_torch.device import choose_device
 from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json, write_table
 from ptycho_torch.fit import r_factor_and_flat
@@ -60,7 +61,7 @@ def reconstruct(
 ) -> Reconstruction:
     """Apply a trained model to a scan; write product, pictures, metrics and report.
 
-    Raises ConfigError or DataError before anything is written.
+    Raises ConfigError, DataError or DivergedError before anything is written.
     """
     start = time.perf_counter()
     model_path, test_data_file = Path(model_path), Path(test_data_file)
@@ -79,8 +80,10 @@ def reconstruct(
     solved = solve(task, setup, seed, device, patches)
     canvas, dataset = solved.made.canvas, solved.made.dataset
     fit, flat = r_factor_and_flat(dataset, canvas, task.scan.object_scale, device)
+    if setup.execution.pad_eval:
+        canvas = padded(canvas, dataset.probe.shape[-1] // 2)
     metrics = {
-        "R": round(fit, 6),
+        "R": round(finite(fit, dataset.name), 6),
         "R_flat": round(flat, 6),
         "patterns": len(task.groups.unique()),
         **solved.figures(),
@@ -91,8 +94,6 @@ def reconstruct(
         "peak_memory_mib": round(peak_memory_mib()),
         "versions": library_versions(),
     }
-    if setup.execution.pad_eval:
-        canvas = padded(canvas, dataset.probe.shape[-1] // 2)
     _write(folder, dataset, canvas, metrics, configs, trained.bundle)
     if patches.rows:
         write_table(folder / "patch_statistics.csv", patches.rows)

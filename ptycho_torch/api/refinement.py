@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from ptycho_config import Primed, RefineOptions, TorchOptions, dump
-from ptycho_torch.api.boundary import choose_device, peak_memory_mib
+from ptycho_torch.api.boundary import finite, peak_memory_mib
 from ptycho_torch.api.improving import improved
 from ptycho_torch.bundle import library_versions
-from ptycho_torch.data.readers import Domain, read_scan
+from ptycho_torch.data.readers import Domain, Origin, read_scan
 from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.device import choose_device
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.figures import draw_object
@@ -42,6 +43,7 @@ def refine_scan(
     *,
     start: Path | str | None = None,
     domain: Domain = "count_intensity",
+    origin: Origin = "corner",
     seed: int = 0,
     accelerator: str = "auto",
     visible: bool = False,
@@ -49,11 +51,11 @@ def refine_scan(
     """Improve an object against the patterns of a scan; write product, pictures and metrics.
 
     start: a `reconstruction.npz` or `product.h5` of the same scan; without one, the coarse object
-    that totals and centres of mass of the patterns give. Raises ConfigError or DataError before
-    anything is written.
+    that totals and centres of mass of the patterns give. Raises ConfigError, DataError or DivergedError
+    before anything is written.
     """
     device = choose_device(accelerator)
-    dataset = read_scan(Path(scan_file), domain)
+    dataset = read_scan(Path(scan_file), domain, origin)
     scan = normalise(dataset)
     begun = _coarse(scan) if start is None else _read(Path(start), scan)
     folder = writable_folder(Path(output_dir))
@@ -61,7 +63,7 @@ def refine_scan(
     made = improved(dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible)
     seconds = time.perf_counter() - clock
     metrics = {
-        "R": round(r_factor(made.dataset, made.canvas, device), 6),
+        "R": round(finite(r_factor(made.dataset, made.canvas, device), dataset.name), 6),
         "R_by_pass": [round(value, 6) for value in made.passes],
         **made.moved,
         "patterns": len(scan.centre_yx),

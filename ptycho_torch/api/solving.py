@@ -11,12 +11,13 @@ import torch
 from tqdm import tqdm
 
 from ptycho_config import InferenceSetup, ModelConfig, Primed, TrainingSetup
-from ptycho_torch.api.boundary import group_plan
+from ptycho_torch.api.boundary import check_packages, group_plan
 from ptycho_torch.api.improving import Improved, improved
 from ptycho_torch.bundle import Bundle, load_bundle
 from ptycho_torch.data.grouping import plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, started
 from ptycho_torch.errors import DataError
+from ptycho_torch.learned_probe import LearnedProbe
 from ptycho_torch.predict import PatchStatistics, fit_scales, reconstruct_scan, rescaled
 from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.records import Canvas, Dataset, Scan
@@ -32,8 +33,10 @@ class Trained:
 
 
 def load(model_path: Path | str) -> Trained:
-    """The model in a bundle, its weights checked name by name. Raises DataError."""
+    """The model in a bundle, its weights checked name by name. Raises DataError, and ConfigError where
+    its network needs a package that is not installed."""
     bundle = load_bundle(Path(model_path))
+    check_packages(bundle.setup, under="torch.net")
     return Trained(restored(bundle, str(model_path)), bundle.setup, bundle)
 
 
@@ -84,6 +87,7 @@ class Solved:
 
 def task_of(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> Task:
     """The scan in the units of the network, with the probe that it learned. Raises DataError."""
+    _refuse_unlearned_modes(trained.model, dataset)
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
     model, dataset, scan = _with_used_probe(trained.model, dataset, scan, setup.inference.model)
     return Task(model, dataset, started(scan, setup.torch), _groups(dataset, setup, seed))
@@ -101,6 +105,16 @@ def solve(
     if made.passes:
         seconds["refine"] = round(time.perf_counter() - stitched, 2)
     return Solved(made, scales, seconds)
+
+
+def _refuse_unlearned_modes(model: Reconstructor, dataset: Dataset) -> None:
+    learned = len(model.probe.real) if isinstance(model.probe, LearnedProbe) else None
+    if learned is not None and len(dataset.probe) > learned:
+        raise DataError(
+            dataset.name,
+            f"its probe has {len(dataset.probe)} modes, that which the model learned has {learned}",
+            "train on a scan with as many modes, or without training.probe_trainable",
+        )
 
 
 def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:

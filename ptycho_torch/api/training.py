@@ -22,7 +22,6 @@ from ptycho_config import (
 from ptycho_config.legacy import legacy_params
 from ptycho_torch.api.boundary import (
     check_packages,
-    choose_device,
     peak_memory_mib,
     seed_or_fresh,
 )
@@ -30,6 +29,7 @@ from ptycho_torch.api.clusters import TrainingData, training_data
 from ptycho_torch.api.ranks import other_ranks, world_size
 from ptycho_torch.bundle import BUNDLE_NAME, Bundle, library_versions, save_bundle
 from ptycho_torch.data.readers import inspect_scans
+from ptycho_torch.device import choose_device
 from ptycho_torch.errors import DataError
 from ptycho_torch.figures import draw_losses
 from ptycho_torch.files import writable_folder, write_json

@@ -113,6 +113,13 @@ def look(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDel
         print(json.dumps({"set": dict(delta.set), "unset": sorted(delta.unset)}, indent=2))
 
 
+def non_negative(text: str) -> int:
+    """An argument that is 0 or more."""
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {number}")
+    return number
+
+
 def announce(arguments: argparse.Namespace) -> None:
     """The first sign of life: importing torch takes seconds."""
     if not arguments.quiet:

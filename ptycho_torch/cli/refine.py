@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from ptycho_config import RefineOptions, ScaleOptions, parse
+from ptycho_config import DataOptions, RefineOptions, ScaleOptions, parse
 from ptycho_config.schema import specs
-from ptycho_torch.cli.common import COMMAND_LINE, announce
+from ptycho_torch.cli.common import COMMAND_LINE, announce, non_negative
 
 PASSES = 6
 
@@ -31,8 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=specs(ScaleOptions)["domain"].default,
         help="what the patterns are [default: %(default)s]",
     )
+    parser.add_argument(
+        "--position-origin",
+        choices=("corner", "centre"),
+        default=specs(DataOptions)["position_origin"].default,
+        help="where in the first pixel position 0 of an NPZ lies [default: %(default)s]",
+    )
     parser.add_argument("--accelerator", default="auto", help="device [default: %(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the order of the patterns")
+    parser.add_argument("--seed", type=non_negative, default=0, help="seed of the order of the patterns")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="another option of torch.refine"
     )
@@ -54,6 +60,7 @@ def work(arguments: argparse.Namespace) -> None:
         options,
         start=arguments.start,
         domain=arguments.measurement_domain,
+        origin=arguments.position_origin,
         seed=arguments.seed,
         accelerator=arguments.accelerator,
         visible=not arguments.quiet,

@@ -166,8 +166,9 @@ def _system(probe: Complex, corner_yx: Real, height: int, width: int) -> _System
     # A margin of one patch keeps the two ends of the periodic grid apart.
     rows, columns = (fft.next_fast_len(-(-(extent + side) // SPACING_PX)) for extent in (height, width))
     kernels = flux_kernels(probe)
-    bins = side // SPACING_PX
-    binned = kernels.reshape(3, bins, SPACING_PX, bins, SPACING_PX).sum(axis=(2, 4)) / kernels[0].sum()
+    bins = -(-side // SPACING_PX)
+    binned = np.pad(kernels, [(0, 0), *[(0, bins * SPACING_PX - side)] * 2])
+    binned = binned.reshape(3, bins, SPACING_PX, bins, SPACING_PX).sum(axis=(2, 4)) / kernels[0].sum()
     spectra = np.conj(fft.rfft2(binned, s=(rows, columns)))
     ky = 2 * np.pi / SPACING_PX * fft.fftfreq(rows)[:, None]
     kx = 2 * np.pi / SPACING_PX * fft.rfftfreq(columns)

@@ -27,13 +27,14 @@ SWEEP = "sweep"
 
 @attrs.frozen
 class Base:
-    """What all trials have in common, as text: a config file, a profile, assignments, and the scan
-    that every trial reconstructs, if any."""
+    """What all trials have in common, as text: a config file, a profile, assignments, the scan that
+    every trial reconstructs, if any, and the folder that relative paths start from."""
 
     config: Path | None
     profile: str
     assignments: tuple[str, ...]
     test_data: Path | None = None
+    where: Path = attrs.field(factory=Path.cwd)
 
     def sources(self, point: Transform) -> Sources:
         """The layers of one trial; its point is an explicit override."""
@@ -88,7 +89,7 @@ def plan_sweep(base: Base, axes: Sequence[Sequence[str]], folder: Path) -> tuple
     """
     points = product(*([parse(TrainingSetup, [text], SWEEP) for text in one] for one in axes))
     texts = product_of_texts(axes)
-    trials = [_trial(base, point, text, folder) for point, text in zip(points, texts, strict=True)]
+    trials = [_trial(base, point, text, folder.absolute()) for point, text in zip(points, texts, strict=True)]
     seen: dict[str, Trial] = {}
     for trial in trials:
         if trial.key in seen:
@@ -106,14 +107,20 @@ def product_of_texts(axes: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     return points
 
 
+def key_of(setup: TrainingSetup, base: Base) -> str:
+    """12 hex digits of everything that decides the result of a trial."""
+    training = setup.training
+    files = (training.train_data_file, training.test_data_file, base.test_data)
+    identity = [fingerprint(setup), *map(str, files)]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+
+
 def _trial(base: Base, point: Transform, text: tuple[str, ...], folder: Path) -> Trial:
     configs, _ = resolve_training(profile=named_profile(base.profile), sources=base.sources(point))
     setup = configs.config
     if setup.training.subsample_seed is None:
         hint = "set it in the base, or make it an axis"
         raise ConfigError([Problem("training.subsample_seed", "a sweep needs a seed", hint=hint)], SWEEP)
-    identity = [fingerprint(setup), str(setup.training.train_data_file), str(setup.training.test_data_file)]
-    identity.append(str(base.test_data))
-    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    key = key_of(setup, base)
     values = {step.path: step.arg for step in point.steps}
     return Trial(key, text, values, folder / "trials" / key, base)

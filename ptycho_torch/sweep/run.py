@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ptycho_config import ConfigError, Problem
-from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.files import writable_folder, write_json, write_text
 from ptycho_torch.sweep.plan import SWEEP, Trial
 
 RESULT, FAILURE = "trial.json", "failure.txt"
@@ -31,8 +31,13 @@ def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(run_trial, trial, threads): trial for trial in waiting}
-        for future in as_completed(running):
-            report(running[future], future.result())
+        try:
+            for future in as_completed(running):
+                report(running[future], future.result())
+        except BaseException:
+            # The terminal interrupts those that run; those that wait must not start.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
@@ -66,22 +71,24 @@ def run_trial(trial: Trial, threads: int) -> bool:
     write_json(folder / "order.json", order(trial))
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "ptycho_torch.sweep.trial", str(folder / "order.json")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, cwd=trial.base.where, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        (folder / FAILURE).write_text(done.stderr, encoding="utf-8")
+        write_text(folder / FAILURE, done.stderr)
     return done.returncode == 0
 
 
 def order(trial: Trial) -> dict[str, object]:
-    """What the process of a trial is told."""
+    """What the process of a trial is told; it runs in the folder that relative paths start from."""
     base = trial.base
     return {
         "key": trial.key,
         "point": trial.point,
-        "config": None if base.config is None else str(base.config.absolute()),
+        "config": None if base.config is None else str(base.config),
         "profile": base.profile,
         "assignments": base.assignments,
-        "test_data": None if base.test_data is None else str(base.test_data.absolute()),
-        "folder": str(trial.folder.absolute()),
+        "test_data": None if base.test_data is None else str(base.test_data),
+        "folder": str(trial.folder),
         "values": json.loads(json.dumps(trial.values, default=str)),
     }

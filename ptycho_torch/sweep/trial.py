@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from ptycho_config import TrainingSetup, parse
+from ptycho_config import ConfigError, Problem, TrainingSetup, parse
 from ptycho_torch.api import reconstruct, resolve_training, train
 from ptycho_torch.cli.common import named_profile
 from ptycho_torch.files import write_json
-from ptycho_torch.sweep.plan import SWEEP, Base
+from ptycho_torch.sweep.plan import SWEEP, Base, key_of
 from ptycho_torch.sweep.run import RESULT
 
 
@@ -19,11 +19,16 @@ def main(order_file: str) -> int:
     """Carry out the order in a file; `trial.json` beside it says that it is done."""
     order = json.loads(Path(order_file).read_text(encoding="utf-8"))
     folder = Path(order["folder"])
-    config = None if order["config"] is None else Path(order["config"])
-    base = Base(config, order["profile"], tuple(order["assignments"]))
+    config, test_data = (
+        None if order[name] is None else Path(order[name]) for name in ("config", "test_data")
+    )
+    base = Base(config, order["profile"], tuple(order["assignments"]), test_data)
     sources = base.sources(parse(TrainingSetup, order["point"], SWEEP))
     profile = named_profile(base.profile)
     setup = resolve_training(profile=profile, sources=sources)[0].config
+    if key_of(setup, base) != order["key"]:
+        message = "gives other options than when the sweep was planned"
+        raise ConfigError([Problem(str(config), message, hint="start the sweep again")], SWEEP)
     unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, setup.training.nepochs)
     made = train(None, folder, profile=profile, sources=sources, resume=unfinished)
     history, kept = made.record["history"], made.record["kept_epoch"]
@@ -34,8 +39,8 @@ def main(order_file: str) -> int:
         "train_s": made.record["seconds"]["training"],
         "parameters": made.record["parameters"],
     }
-    if order["test_data"] is not None:
-        result["R"] = reconstruct(made.bundle, order["test_data"], folder / "reconstruction").metrics["R"]
+    if test_data is not None:
+        result["R"] = reconstruct(made.bundle, test_data, folder / "reconstruction").metrics["R"]
     write_json(folder / RESULT, {"key": order["key"], "values": order["values"], "result": result})
     return 0
 

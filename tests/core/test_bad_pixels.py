@@ -2,9 +2,10 @@
 
 import attrs
 import numpy as np
+import pytest
 import torch
 
-from ptycho_config import ModelConfig, OverlapOptions, Primed, TorchOptions
+from ptycho_config import ModelConfig, OverlapOptions, Primed, RefineOptions, TorchOptions
 from ptycho_torch.data.batches import cluster_dataset
 from ptycho_torch.data.scan import Statistics, normalise, started
 from ptycho_torch.fit import r_factor
@@ -13,6 +14,7 @@ from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.predict import predict
 from ptycho_torch.reconstructor import build_model
 from ptycho_torch.records import Batch, Canvas, Dataset, Groups, Prediction
+from ptycho_torch.refine import refine
 
 MADE = simulate_scan(natural_object("camera", "coins", 100), seed=0)
 BAD = np.zeros((64, 64), bool)
@@ -81,3 +83,23 @@ def test_no_step_of_the_network_depends_on_bad_pixels() -> None:
         drawn.append(prediction.patches)
     torch.testing.assert_close(drawn[0], drawn[1])
     assert not torch.allclose(drawn[0], drawn[2], rtol=1e-2)
+
+
+def test_no_refinement_depends_on_bad_pixels() -> None:
+    """Neither object nor history, whatever stands there, nor in a pattern that is dark elsewhere; unmarked
+    they do."""
+    found = []
+    for fill, bad in ((0.0, BAD), (1e4, BAD), (1e-3, BAD), (1e4, None)):
+        counts = MADE.counts.copy()
+        counts[3] = 0
+        counts[:, BAD] = fill
+        scan = normalise(_dataset(counts, bad), statistics=Statistics(3.0, 1.0, None, 1))
+        start = torch.ones(MADE.truth.shape, dtype=torch.complex64)
+        options = RefineOptions(passes=3, batch=8)
+        rng = np.random.default_rng(0)
+        cpu = torch.device("cpu")
+        found.append(refine(scan, start, (0, 0), options, rng=rng, device=cpu, good=scan.good))
+    for other in found[1:3]:
+        torch.testing.assert_close(other.object, found[0].object)
+        assert other.history == pytest.approx(found[0].history)
+    assert not torch.allclose(found[3].object, found[0].object, rtol=1e-2)

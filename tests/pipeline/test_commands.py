@@ -58,7 +58,7 @@ MISTAKES = {
     "contradicts the data": (["--set", "training.model.N=128"], "'command line' asks for 128"),
     "two values": (["--max_epochs", "3", "--set", "training.nepochs=4"], "in the same layer"),
     "no config file": (["--config", "none.yaml"], "cannot be read"),
-    "no such device": (["--accelerator", "mps"], "'mps' is not available on this machine"),
+    "no such device": (["--accelerator", "mps"], "'mps' has no double precision"),
     "no validation scan": (["--test_data_file", "none.npz"], "no such file"),
     "nothing to watch": (
         ["--set", "training.scheduler=ReduceLROnPlateau", "--set", "torch.data.validation_fraction=0"],

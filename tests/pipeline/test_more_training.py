@@ -154,6 +154,19 @@ def test_a_learned_probe_comes_back_in_the_units_of_the_file(scan_file: Path, tm
     assert made.metrics["R"] < other.metrics["R"]
 
 
+def test_a_probe_with_more_modes_than_were_learned_is_refused(scan_file: Path, tmp_path: Path) -> None:
+    """What was learned of one mode is not added to the others."""
+    run = _train(scan_file, tmp_path / "model", probe_trainable=True, training__nepochs=1)
+    with np.load(scan_file) as arrays:
+        kept = {name: arrays[name] for name in arrays.files}
+    probe = kept["probeGuess"]
+    kept["probeGuess"] = np.stack([probe, 0.3 * np.roll(probe, 3, 0)])
+    np.savez(tmp_path / "two.npz", **kept)
+    with pytest.raises(DataError, match="has 2 modes, that which the model learned has 1"):
+        reconstruct(run.bundle, tmp_path / "two.npz", tmp_path / "out", legacy={})
+    assert not (tmp_path / "out").exists()
+
+
 def read_probe(path: Path) -> np.ndarray:
     """The probe of a product, `(P, N, N)`."""
     with h5py.File(path) as product:
@@ -313,7 +326,10 @@ def test_patches_are_described_and_the_canvas_padded(
     assert not (tmp_path / "plain" / "patch_statistics.csv").exists()
     assert made.canvas.origin_yx == tuple(x - 32 for x in plain.canvas.origin_yx)
     np.testing.assert_array_equal(made.canvas.object[32:-32, 32:-32], plain.canvas.object)
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["inference"]["R"] == plain.metrics["R"]
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["inference"]
+    assert metrics["R"] == plain.metrics["R"]
+    assert metrics["object_px"] == list(made.canvas.object.shape)
+    assert metrics["origin_px"] == list(made.canvas.origin_yx)
 
 
 def test_every_parameter_has_one_part(trained: TrainingRun) -> None:

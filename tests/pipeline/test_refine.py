@@ -13,10 +13,11 @@ from ptycho_torch.api import TrainingRun, reconstruct
 from ptycho_torch.api.refinement import refine_scan
 from ptycho_torch.cli.main import main
 from ptycho_torch.data.readers import read_scan
+from ptycho_torch.data.writers import write_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.fit import r_factor
 from ptycho_torch.metrics import contrast_and_detail
-from ptycho_torch.physics.simulate import natural_object
+from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
 from ptycho_torch.records import Canvas
 
 Output = pytest.CaptureFixture[str]
@@ -97,3 +98,37 @@ def test_refined_positions_are_those_of_the_product(scan_file: Path, tmp_path: P
     seen = attrs.evolve(dataset, position_yx=position, probe=probe)
     canvas = Canvas(object_, np.ones(object_.shape, np.float32), (y, x))
     assert r_factor(seen, canvas) == pytest.approx(made["R"], abs=1e-5)
+
+
+def test_positions_that_count_from_the_centre_of_a_pixel(scan_file: Path, tmp_path: Path) -> None:
+    """The object lies half a pixel further than with positions that count from its corner."""
+    with np.load(scan_file) as arrays:
+        stored = dict(arrays)
+    for name in ("xcoords", "ycoords"):
+        stored[name] = stored[name] - 0.5
+    np.savez(tmp_path / "centre.npz", **stored)
+    command = ["refine", "--passes", "2", "--quiet", "--output_dir"]
+    assert main([*command, str(tmp_path / "corner"), str(scan_file)]) == 0
+    asked = ["--position-origin", "centre"]
+    assert main([*command, str(tmp_path / "centre"), str(tmp_path / "centre.npz"), *asked]) == 0
+    one, other = (np.load(tmp_path / name / "reconstruction.npz") for name in ("corner", "centre"))
+    np.testing.assert_array_equal(one["origin_px"], other["origin_px"])
+    np.testing.assert_allclose(one["object"], other["object"], atol=1e-4)
+
+
+def test_patterns_of_an_odd_number_of_pixels(tmp_path: Path) -> None:
+    """Nothing but speed asks for an even one."""
+    made = simulate_scan(
+        natural_object("camera", "coins", 100), seed=0, probe=defocused_probe(65, 10.0, 6.0)[None]
+    )
+    write_scan(tmp_path / "odd.npz", made)
+    result = refine_scan(tmp_path / "odd.npz", tmp_path / "out", RefineOptions(passes=3))
+    assert result.metrics["R"] < 0.3 * result.metrics["R_by_pass"][0]
+
+
+def test_a_seed_is_not_negative(scan_file: Path, tmp_path: Path, capsys: Output) -> None:
+    """Said before anything is read or written."""
+    with pytest.raises(SystemExit):
+        main(["refine", str(scan_file), "--seed", "-1", "--output_dir", str(tmp_path / "out")])
+    assert "--seed: must be 0 or more, got -1" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -134,3 +134,26 @@ def test_a_killed_sweep_goes_on_where_it_was(base: Path, tmp_path: Path) -> None
     assert resumed["epochs"] == 12
     losses = json.loads((trial.folder / "metrics.json").read_text())["training"]["history"]
     assert losses == straight["history"]
+
+
+def test_a_base_that_changed_meanwhile_is_not_trained(base: Path, tmp_path: Path) -> None:
+    """A trial is what was planned under its key, or it fails."""
+    (trial,) = _plan(base, tmp_path, "torch.net.width=4")
+    base.write_text(json.dumps({**json.loads(base.read_text()), "training.batch_size": 4}))
+    ends: list[bool] = []
+    run_local([trial], 1, lambda _, done: ends.append(done))
+    assert ends == [False]
+    assert "other options than when the sweep was planned" in (trial.folder / "failure.txt").read_text()
+
+
+def test_an_interrupted_sweep_starts_nothing_more(base: Path, tmp_path: Path) -> None:
+    """Of three trials, one at a time, that which has not begun when the first ends never does."""
+    trials = _plan(base, tmp_path, "torch.net.width=4,6,8")
+    base.write_text("{}")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_local(trials, 1, interrupted)
+    assert sum((trial.folder / "order.json").exists() for trial in trials) < 3

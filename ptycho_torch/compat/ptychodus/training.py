@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ptycho_config import Resolved, Sources, TrainingSetup, dump_derivation, update_legacy_dict
 from ptycho_config.legacy import LegacyDelta, legacy_params
-from ptycho_torch.api.boundary import choose_device, seed_or_fresh
+from ptycho_torch.api.boundary import seed_or_fresh
 from ptycho_torch.api.clusters import TrainingData, training_data
 from ptycho_torch.api.ranks import free_port, other_ranks, world_size
 from ptycho_torch.api.solving import Trained, restored
@@ -23,6 +23,7 @@ from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, writ
 from ptycho_torch.compat.ptychodus.lifting import RECOMMENDED, client_layer
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.data.readers import open_scan, read_small, scan_files
+from ptycho_torch.device import choose_device
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import writable_folder, write_json
 from ptycho_torch.lightning_ranks import Place
