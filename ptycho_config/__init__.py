@@ -10,7 +10,7 @@ from ptycho_config.legacy import LegacyDelta, legacy_delta, update_legacy_dict
 from ptycho_config.lens import Lens, at, fields, narrow
 from ptycho_config.migrations import networks_become_a_choice as networks_become_a_choice
 from ptycho_config.migrations import primed_networks_had_a_patch_each as primed_networks_had_a_patch_each
-from ptycho_config.profiles import PROFILES, profile
+from ptycho_config.profiles import PROFILES, RECOMMENDED, profile
 from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.schema import (
     Amplitude,
@@ -50,6 +50,7 @@ from ptycho_config.transform import Step, Transform, diff, layer, product
 __all__ = [
     "LAYER_ORDER",
     "PROFILES",
+    "RECOMMENDED",
     "Amplitude",
     "Cnn",
     "ConfigError",

@@ -14,6 +14,7 @@ from ptycho_config.documents import from_mapping
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.legacy import LegacyDelta, legacy_delta
 from ptycho_config.lens import at, fields
+from ptycho_config.profiles import RECOMMENDED, recommended
 from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import BASE, Resolved, resolve
 from ptycho_config.schema import (
@@ -74,8 +75,9 @@ def create_training_payload(
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
     """Resolve a training run: `(configs, legacy_dict_delta)`. Pure.
 
-    Precedence is `LAYER_ORDER`, later over earlier; `train_data_file` and `output_dir` given
-    here are explicit overrides. Raises ConfigError with every problem and its layer.
+    Precedence is `LAYER_ORDER`, later over earlier; `train_data_file` and `output_dir` given here are
+    explicit overrides; the profile `recommended` depends on the network that the layers above it ask for.
+    Raises ConfigError with every problem and its layer.
     """
     c = fields(TrainingSetup)
     arguments = Transform()
@@ -83,12 +85,13 @@ def create_training_payload(
         arguments >>= at(c.training.train_data_file).put(train_data_file)
     if output_dir is not None:
         arguments >>= at(c.training.output_dir).put(output_dir)
+    asked = sources.layers(TrainingSetup, arguments)
     resolved = resolve(
         TrainingSetup(),
         layer("pytorch backend", _training_backend()),
-        named_profile(profile),
+        recommended(asked) if profile == RECOMMENDED else named_profile(profile),
         facts.training_layer() if facts else Transform(),
-        *sources.layers(TrainingSetup, arguments),
+        *asked,
     )
     return resolved, legacy_delta(resolved.config.training)
 

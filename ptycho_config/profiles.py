@@ -1,5 +1,7 @@
 """Named sets of recommended values: ordinary layers, visible in `explain`."""
 
+from collections.abc import Iterable
+
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.schema import Cnn, Primed, RectangularScaled, TrainingSetup
@@ -7,6 +9,8 @@ from ptycho_config.transform import Step, Transform, layer, located
 
 _c = fields(TrainingSetup)
 
+# Asks for `recommended` in place of a profile.
+RECOMMENDED = "recommended"
 PROFILES: dict[str, Transform] = {
     "primed": (
         at(_c.training.model.architecture).put("primed")
@@ -38,6 +42,14 @@ PROFILES: dict[str, Transform] = {
         >> at(narrow(_c.torch.net, Cnn).cnn_output_mode).put("real_imag")
     ),
 }
+
+
+def recommended(asked: Iterable[Transform]) -> Transform:
+    """The profile for the network that the layers above ask for, the last of them first: `primed` for the
+    one that we recommend, and also where none is named; nothing for another, whose defaults then count."""
+    path = at(_c.training.model.architecture).path
+    named = [step.arg for one in asked for step in one.steps if step.path == path and step.op == "put"]
+    return profile("primed" if not named or named[-1] == "primed" else None)
 
 
 def profile(name: str | Transform | None) -> Transform:

@@ -13,6 +13,7 @@ from ptycho_torch.records import Canvas, Dataset
 CPU = torch.device("cpu")
 # Detector pixels modelled at once.
 CHUNK_PIXELS = 2**18
+HARDLY_BETTER = 0.8
 # Modelled amplitudes `(n, N, N)`, or what is broadcast to them, of a slice of the patterns.
 Model = Callable[[slice], Tensor]
 
@@ -31,6 +32,17 @@ def r_factor_and_flat(
     models = [_of_canvas(dataset, canvas, device), _of_flat(dataset, level, device)]
     fitted, flat = _r_factors(dataset, models, device)
     return fitted, flat
+
+
+def doubt(fitted: float, flat: float) -> str | None:
+    """What is probably wrong where an object explains its scan hardly better than a flat one."""
+    if fitted < HARDLY_BETTER * flat:
+        return None
+    return (
+        f"R = {fitted:.3g} is hardly better than that of a flat object ({flat:.3g}). Usual reasons: x and y "
+        "exchanged or with another sign, a wrong probe, zero frequency not at the centre of the patterns, "
+        "amplitudes read as counts or the other way round, pixels that do not measure"
+    )
 
 
 def _of_canvas(dataset: Dataset, canvas: Canvas, device: torch.device) -> Model:

@@ -14,6 +14,7 @@ from ptycho_torch.cli.common import (
     parse_arguments,
     run,
     sources_from,
+    warn_of,
 )
 from ptycho_torch.cli.flags import INFERENCE
 from ptycho_torch.cli.options import add_flags
@@ -70,6 +71,7 @@ def work(arguments: argparse.Namespace) -> None:
         f"R = {metrics['R']:.4f} (a flat object has {metrics['R_flat']:.4f})"
     )
     print(f"open {result.folder / 'report.html'}")
+    warn_of(metrics["doubt"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

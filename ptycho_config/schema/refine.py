@@ -12,7 +12,7 @@ ALONE = 2
 
 def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
     for name in ("refine_probe", "refine_positions"):
-        if getattr(options, name) and 0 < options.passes <= ALONE:
+        if getattr(options, name) and options.passes <= ALONE:
             message = f"would have no effect in {options.passes} passes: it begins with the third"
             yield Problem(name, message, hint="set passes to 3 or more")
 

@@ -26,7 +26,7 @@ from ptycho_torch.data.readers import inspect_dataset, read_scan
 from ptycho_torch.device import choose_device
 from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json, write_table
-from ptycho_torch.fit import r_factor_and_flat
+from ptycho_torch.fit import doubt, r_factor_and_flat
 from ptycho_torch.predict import PatchStatistics, padded
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset
@@ -85,6 +85,7 @@ def reconstruct(
     metrics = {
         "R": round(finite(fit, dataset.name), 6),
         "R_flat": round(flat, 6),
+        "doubt": doubt(fit, flat),
         "patterns": len(task.groups.unique()),
         **solved.figures(),
         "object_px": list(canvas.object.shape),
@@ -149,7 +150,9 @@ def _write(
         f"Reconstruction of {dataset.name}",
         [folder / name for name in ("amplitude.png", "phase.png", "loss.png")],
         {
-            "Inference": {key: value for key, value in metrics.items() if key != "versions"},
+            "Inference": {
+                key: value for key, value in metrics.items() if key != "versions" and value is not None
+            },
             "Training": summary,
             "Versions": metrics["versions"],
         },

@@ -19,7 +19,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.figures import draw_object
 from ptycho_torch.files import writable_folder, write_json
-from ptycho_torch.fit import r_factor
+from ptycho_torch.fit import doubt, r_factor_and_flat
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.stitch import canvas_of
@@ -41,7 +41,7 @@ def refine_scan(
     output_dir: Path | str,
     options: RefineOptions,
     *,
-    start: Path | str | None = None,
+    start: Path | str = "coarse",
     domain: Domain = "count_intensity",
     origin: Origin = "corner",
     seed: int = 0,
@@ -50,20 +50,23 @@ def refine_scan(
 ) -> Refinement:
     """Improve an object against the patterns of a scan; write product, pictures and metrics.
 
-    start: a `reconstruction.npz` or `product.h5` of the same scan; without one, the coarse object
-    that totals and centres of mass of the patterns give. Raises ConfigError, DataError or DivergedError
+    start: `coarse`, the object that totals and centres of mass of the patterns give, `flat`, or the
+    `reconstruction.npz` or `product.h5` of the same scan. Raises ConfigError, DataError or DivergedError
     before anything is written.
     """
     device = choose_device(accelerator)
     dataset = read_scan(Path(scan_file), domain, origin)
     scan = normalise(dataset)
-    begun = _coarse(scan) if start is None else _read(Path(start), scan)
+    begun = _begun(start, scan)
     folder = writable_folder(Path(output_dir))
     clock = time.perf_counter()
     made = improved(dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible)
     seconds = time.perf_counter() - clock
+    fit, flat = r_factor_and_flat(made.dataset, made.canvas, scan.object_scale, device)
     metrics = {
-        "R": round(finite(r_factor(made.dataset, made.canvas, device), dataset.name), 6),
+        "R": round(finite(fit, dataset.name), 6),
+        "R_flat": round(flat, 6),
+        "doubt": doubt(fit, flat),
         "R_by_pass": [round(value, 6) for value in made.passes],
         **made.moved,
         "patterns": len(scan.centre_yx),
@@ -75,6 +78,17 @@ def refine_scan(
     }
     _write(folder, made.dataset, made.canvas, metrics)
     return Refinement(made.canvas, metrics, folder)
+
+
+def _begun(start: Path | str, scan: Scan) -> torch.Tensor:
+    match start:
+        case "coarse":
+            return _coarse(scan)
+        case "flat":
+            _, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
+            return torch.ones(height, width, dtype=torch.complex64)
+        case _:
+            return _read(Path(start), scan)
 
 
 def _origin(scan: Scan) -> tuple[int, int]:

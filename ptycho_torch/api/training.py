@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from ptycho_config import (
+    RECOMMENDED,
     ConfigError,
     LegacyDelta,
     Problem,
@@ -38,8 +39,6 @@ from ptycho_torch.reconstructor import Reconstructor, build_model
 from ptycho_torch.trainer import Fit, fit
 from ptycho_torch.unconsumed import refuse_unconsumed
 
-DEFAULT_PROFILE = "primed"
-
 
 @attrs.frozen(eq=False)
 class Fitted:
@@ -66,7 +65,7 @@ def train(
     train_data_file: Path | str | None = None,
     output_dir: Path | str | None = None,
     *,
-    profile: str | Transform | None = DEFAULT_PROFILE,
+    profile: str | Transform | None = RECOMMENDED,
     sources: Sources = Sources(),
     legacy: MutableMapping[str, Any] = legacy_params,
     resume: bool = False,
@@ -145,7 +144,7 @@ def resolve_training(
     train_data_file: Path | str | None = None,
     output_dir: Path | str | None = None,
     *,
-    profile: str | Transform | None = DEFAULT_PROFILE,
+    profile: str | Transform | None = RECOMMENDED,
     sources: Sources = Sources(),
     checked: bool = True,
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:

@@ -8,10 +8,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ptycho_config import (
     PROFILES,
+    RECOMMENDED,
     ConfigError,
     LegacyDelta,
     Resolved,
@@ -76,10 +77,10 @@ def sources_from(arguments: argparse.Namespace, cls: type, flags: Sequence[Flag]
 
 def add_profile_flag(parser: argparse.ArgumentParser) -> None:
     """`--profile NAME`, or a file that is used as one."""
-    names = ", ".join([*PROFILES, NO_PROFILE])
+    names = ", ".join([RECOMMENDED, *PROFILES, NO_PROFILE])
     parser.add_argument(
         "--profile",
-        default="primed",
+        default=RECOMMENDED,
         metavar="NAME",
         help=f"values below all other options: {names}, or a config file [default: %(default)s]",
     )
@@ -113,6 +114,12 @@ def look(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDel
         print(json.dumps({"set": dict(delta.set), "unset": sorted(delta.unset)}, indent=2))
 
 
+def warn_of(doubt: str | None) -> None:
+    """Say on standard error what is probably wrong with a result."""
+    if doubt is not None:
+        print(f"warning: {doubt}", file=sys.stderr)
+
+
 def non_negative(text: str) -> int:
     """An argument that is 0 or more."""
     if (number := int(text)) < 0:
@@ -136,10 +143,23 @@ def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] | None)
     return arguments
 
 
+def _in_one_line(
+    message: Warning | str,
+    category: type[Warning],  # noqa: ARG001 # the names are the standard library's
+    filename: str,  # noqa: ARG001
+    lineno: int,  # noqa: ARG001
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
     """Exit status: 0 done, 2 for what the user can change (one message), 130 when interrupted."""
     try:
-        work(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _in_one_line
+            work(arguments)
     except (ConfigError, DataError, DivergedError) as error:
         if arguments.debug:
             traceback.print_exc()

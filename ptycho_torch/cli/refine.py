@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ptycho_config import DataOptions, RefineOptions, ScaleOptions, parse
 from ptycho_config.schema import specs
-from ptycho_torch.cli.common import COMMAND_LINE, announce, non_negative
+from ptycho_torch.cli.common import COMMAND_LINE, announce, non_negative, warn_of
 
 PASSES = 6
 
@@ -15,9 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scan", type=Path, help="scan with the patterns")
     parser.add_argument(
         "--start",
-        type=Path,
-        metavar="FILE",
-        help="reconstruction.npz or product.h5 to start from [default: what the patterns give]",
+        default="coarse",
+        metavar="WHAT",
+        help="'coarse', what totals and centres of mass of the patterns give; 'flat'; or a "
+        "reconstruction.npz or product.h5 [default: %(default)s]",
     )
     parser.add_argument("--output_dir", type=Path, default=Path("refined"), help="folder for results")
     parser.add_argument(
@@ -66,5 +67,9 @@ def work(arguments: argparse.Namespace) -> None:
         visible=not arguments.quiet,
     )
     metrics, seconds = made.metrics, made.metrics["seconds"]["refine"]
-    print(f"refined {metrics['patterns']} patterns in {seconds:.1f} s; R = {metrics['R']:.4f}")
+    print(
+        f"refined {metrics['patterns']} patterns in {seconds:.1f} s; R = {metrics['R']:.4f} "
+        f"(a flat object has {metrics['R_flat']:.4f})"
+    )
     print(f"open {made.folder / 'phase.png'}")
+    warn_of(metrics["doubt"])

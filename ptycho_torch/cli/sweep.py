@@ -1,7 +1,6 @@
 """`ptycho sweep`: train every combination of some options, once."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def work(arguments: argparse.Namespace) -> None:
     from ptycho_torch.sweep import Trial, axis, draw_sweep, plan_sweep, read_rows, run_local, run_ray, table
     from ptycho_torch.sweep.plan import Base
     from ptycho_torch.sweep.results import plain
-    from ptycho_torch.sweep.run import is_finished
+    from ptycho_torch.sweep.run import is_finished, threads_of_each
 
     base = Base(arguments.base, arguments.profile, tuple(arguments.set), arguments.test_data)
     trials = plan_sweep(base, [axis(text) for text in arguments.axis], arguments.output_dir)
@@ -60,7 +59,7 @@ def work(arguments: argparse.Namespace) -> None:
     if not arguments.quiet:
         print(f"{len(trials)} trials, {finished} finished before", file=sys.stderr, flush=True)
     if arguments.engine == "ray":
-        run_ray(trials, folder, max(1, (os.cpu_count() or 1) // arguments.jobs))
+        run_ray(trials, folder, threads_of_each(arguments.jobs))
     else:
         run_local(trials, arguments.jobs, report)
     rows = read_rows(trials)

@@ -62,6 +62,13 @@ def nearest_step(position: NDArray[np.float64]) -> float:
     return float(np.median(cKDTree(position).query(position, k=2)[0][:, 1]))
 
 
+def effective_diameter(intensity: NDArray[np.floating]) -> float:
+    """`2 sqrt(A / pi)` with the area `A = (sum I)^2 / sum I^2`: for a disc its diameter, for a Gaussian
+    beam 4 sigma. I `(H, W)`, result in pixels, 0 without light."""
+    total, squares = float(intensity.sum()), float(np.square(intensity).sum())
+    return 2 * float(np.sqrt(total**2 / squares / np.pi)) if squares > 0 else 0.0
+
+
 def near_field_reason(
     geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]
 ) -> str | None:

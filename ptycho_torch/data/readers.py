@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ptycho_config import DatasetFacts
 from ptycho_torch.data.dialects.ptychodus import holds_positions, partner_of
 from ptycho_torch.data.dialects.source import Source
+from ptycho_torch.data.geometry import effective_diameter, nearest_step
 from ptycho_torch.data.hdf5 import is_hdf5, open_hdf5
 from ptycho_torch.data.hdf5_rows import opened
 from ptycho_torch.data.npz import read_arrays
@@ -109,7 +111,7 @@ def dataset_of(scan: RawScan, domain: Domain, in_memory: int = IN_MEMORY_BYTES) 
     path = checked(scan).path
     _check_type(path, scan.key, scan.patterns.dtype)
     probe, position = _probe(scan), _positions(scan)
-    for remark in scan.remarks:
+    for remark in (*scan.remarks, *_apart(probe, position)):
         warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
     large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large, squared=domain == "normalized_amplitude")
@@ -155,6 +157,15 @@ def _positions(scan: RawScan) -> NDArray[np.float64]:
     if span > MAX_SPAN_PX or (span < MIN_SPAN_PX and len(position) > 1):
         raise DataError(name, f"positions span {span:.3g} px", "their unit must be object pixels")
     return position
+
+
+def _apart(probe: NDArray[np.complex64], position_yx: NDArray[np.float64]) -> Iterator[str]:
+    step, width = nearest_step(position_yx), effective_diameter(np.square(np.abs(probe)).sum(axis=0))
+    if step > width:
+        yield (
+            f"neighbouring patterns do not overlap: their positions are {step:.3g} px apart and the probe is "
+            f"about {width:.3g} px wide. Are positions in object pixels?"
+        )
 
 
 def _check_type(path: Path, key: str, dtype: np.dtype[Any]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.geometry import nearest_step
+from ptycho_torch.data.geometry import effective_diameter, nearest_step
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import read_small, stored_patterns
 from ptycho_torch.records import Geometry
@@ -29,13 +29,6 @@ def describe(scan: RawScan) -> str:
     }
     lines = [f"  {name:<11}{text}" for name, text in facts.items()]
     return "\n".join([scan.path.name, *lines, *(f"  {'note':<11}{remark}" for remark in scan.remarks)])
-
-
-def effective_diameter(intensity: NDArray[np.floating]) -> float:
-    """`2 sqrt(A / pi)` with the area `A = (sum I)^2 / sum I^2`: for a disc its diameter, for a Gaussian
-    beam 4 sigma. I `(H, W)`, result in pixels, 0 without light."""
-    total, squares = float(intensity.sum()), float(np.square(intensity).sum())
-    return 2 * float(np.sqrt(total**2 / squares / np.pi)) if squares > 0 else 0.0
 
 
 def _sample(scan: RawScan) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
     A trial that fails leaves `failure.txt` and the others go on; `report` is told of each end.
     """
     waiting = [trial for trial in trials if not is_finished(trial)]
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = threads_of_each(jobs)
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(run_trial, trial, threads): trial for trial in waiting}
         try:
@@ -38,6 +38,14 @@ def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
             # The terminal interrupts those that run; those that wait must not start.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def threads_of_each(jobs: int) -> int:
+    """An equal part of `OMP_NUM_THREADS` where that is set, otherwise of the processors that this process
+    may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, (int(wanted) if wanted.isdigit() else usable) // jobs)
 
 
 def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:

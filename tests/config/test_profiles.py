@@ -9,6 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from ptycho_config import (
     PROFILES,
+    RECOMMENDED,
     ConfigError,
     InferenceSetup,
     Primed,
@@ -20,6 +21,7 @@ from ptycho_config import (
     diff,
     dump,
     load,
+    parse,
     profile,
     resolve,
 )
@@ -124,3 +126,25 @@ def test_a_stitched_network_has_no_patches_to_compare(change: dict[str, Any], re
     """Options about the agreement of patches are refused beside it, and asked for without it."""
     with pytest.raises(ConfigError, match=reason):
         create_training_payload(profile="primed", sources=Sources(overrides=change))
+
+
+@pytest.mark.parametrize("name", ["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno"])
+def test_another_network_has_its_own_defaults(name: str) -> None:
+    """What is recommended for the primed network is not mixed into it, wherever it was asked for."""
+    asked = [f"architecture={name}", *(["N=128"] if name == "neuralop_uno" else [])]
+    flags = Sources(command_line=parse(TrainingSetup, asked))
+    chosen, plain = (
+        create_training_payload(profile=profile, sources=flags)[0].config for profile in (RECOMMENDED, None)
+    )
+    assert chosen == plain
+    assert chosen.training.model.architecture == name
+
+
+def test_the_recommended_profile_is_primed_where_no_other_network_is_named() -> None:
+    """Also where a later layer goes back to it."""
+    primed = create_training_payload(profile="primed")[0].config
+    assert create_training_payload(profile=RECOMMENDED)[0].config == primed
+    there = parse(TrainingSetup, ["architecture=fno"])
+    back = parse(TrainingSetup, ["architecture=primed"])
+    sources = Sources(config_file=there, command_line=back)
+    assert create_training_payload(profile=RECOMMENDED, sources=sources)[0].config == primed

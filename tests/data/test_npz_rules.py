@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,9 @@ from ptycho_torch.data.npz_scan import is_legacy_order
 from ptycho_torch.data.patterns import StoredPatterns
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
+from ptycho_torch.data.writers import write_scan
 from ptycho_torch.errors import DataError
+from ptycho_torch.physics.simulate import natural_object, simulate_scan
 
 
 def _counts(count: int = 7, side: int = 8) -> NDArray[np.int64]:
@@ -138,3 +141,12 @@ def test_patterns_that_may_not_be_written_to(tmp_path: Path) -> None:
     frozen = _counts().astype(np.float32)
     frozen.flags.writeable = False
     assert torch.from_numpy(StoredPatterns(frozen)[:]).shape == (7, 8, 8)
+
+
+def test_patterns_without_overlap_are_remarked(tmp_path: Path) -> None:
+    """Positions in another unit are the usual reason; the scan can still be read."""
+    made = simulate_scan(natural_object("camera", "coins", 100), seed=0)
+    far = attrs.evolve(made, position_yx=made.position_yx * 20)
+    write_scan(tmp_path / "far.npz", far)
+    with pytest.warns(RuntimeWarning, match="do not overlap: their positions are 1.. px apart"):
+        read_scan(tmp_path / "far.npz", "count_intensity")

@@ -20,6 +20,7 @@ from ptycho_torch.metrics import contrast_and_detail
 from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
 from ptycho_torch.records import Canvas
 
+STAR = Path(__file__).parents[1] / "data" / "siemens_star_64.npz"
 Output = pytest.CaptureFixture[str]
 
 
@@ -132,3 +133,31 @@ def test_a_seed_is_not_negative(scan_file: Path, tmp_path: Path, capsys: Output)
         main(["refine", str(scan_file), "--seed", "-1", "--output_dir", str(tmp_path / "out")])
     assert "--seed: must be 0 or more, got -1" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_starts_from_a_flat_object_where_that_is_asked_for(
+    scan_file: Path, tmp_path: Path
+) -> None:
+    """Then the first R is that of a flat object; the coarse one is nearer."""
+    first = []
+    for start in ("flat", "coarse"):
+        asked = ["--start", start, "--output_dir", str(tmp_path / start), "--quiet"]
+        assert main(["refine", str(scan_file), *asked]) == 0
+        made = json.loads((tmp_path / start / "metrics.json").read_text())["refinement"]
+        first.append(made["R_by_pass"][0] / made["R_flat"])
+    assert first[0] == pytest.approx(1, rel=0.2)
+    assert first[1] < 0.8
+
+
+def test_a_result_that_is_hardly_better_than_nothing_is_doubted(tmp_path: Path, capsys: Output) -> None:
+    """With x and y exchanged the patterns cannot be explained; with the right positions there is no doubt."""
+    with np.load(STAR) as arrays:
+        stored = dict(arrays)
+    stored["xcoords"], stored["ycoords"] = stored["ycoords"], stored["xcoords"]
+    np.savez(tmp_path / "exchanged.npz", **stored)
+    for command in ("refine", "infer"):
+        for path, doubted in ((STAR, False), (tmp_path / "exchanged.npz", True)):
+            assert main([command, str(path), "--output_dir", str(tmp_path / command), "--quiet"]) == 0
+            assert ("warning: R = " in capsys.readouterr().err) == doubted
+            written = json.loads((tmp_path / command / "metrics.json").read_text())
+            assert ("x and y" in (list(written.values())[-1]["doubt"] or "")) == doubted

@@ -17,6 +17,7 @@ from ptycho_torch.api import train
 from ptycho_torch.cli.main import main
 from ptycho_torch.sweep import axis, plan_sweep, read_rows, run_local
 from ptycho_torch.sweep.plan import Base
+from ptycho_torch.sweep.run import threads_of_each
 from tests.pipeline.conftest import SMALL
 
 CORES = os.cpu_count() or 1
@@ -157,3 +158,11 @@ def test_an_interrupted_sweep_starts_nothing_more(base: Path, tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         run_local(trials, 1, interrupted)
     assert sum((trial.folder / "order.json").exists() for trial in trials) < 3
+
+
+def test_trials_share_the_threads_that_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of `OMP_NUM_THREADS`, otherwise the processors of this process; at least one each."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    assert [threads_of_each(jobs) for jobs in (1, 3, 8)] == [6, 2, 1]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert threads_of_each(1) == len(os.sched_getaffinity(0))

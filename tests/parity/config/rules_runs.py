@@ -79,11 +79,11 @@ def the_trace_is_the_audit(case: dict[str, Any], _: Outcome, found: Difference) 
 
 
 def recommended_profile(case: dict[str, Any], _: Outcome, found: Difference) -> bool:
-    """Commands use the profile 'primed' unless told otherwise; `none` switches it off."""
+    """Commands use what is recommended for the network unless told otherwise; `none` switches it off."""
     return (
         found.place == "factory_kwargs.profile"
         and "--profile" not in argv_flags(case)
-        and found.ours == "primed"
+        and found.ours == "recommended"
     )
 
 
