@@ -39,6 +39,9 @@ def process_left_as_found() -> Iterator[None]:
     log = logging.getLogger("lightning.pytorch")
     level = log.level
     meeting = {name: os.environ.get(name) for name in _SET_BY_LIGHTNING}
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # it has
+    # In deterministic mode a pass over every result, although nothing here is read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         # Batches are one gather from memory: loader processes would only add copies.
@@ -52,6 +55,7 @@ def process_left_as_found() -> Iterator[None]:
             yield
         finally:
             torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+            torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
             log.setLevel(level)
             if not grouped and torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()

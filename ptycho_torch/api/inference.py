@@ -28,6 +28,7 @@ from ptycho_torch.figures import draw_losses, draw_object
 from ptycho_torch.files import writable_folder, write_json, write_table
 from ptycho_torch.fit import doubt, r_factor_and_flat
 from ptycho_torch.predict import PatchStatistics, padded
+from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.report import write_report
@@ -143,12 +144,16 @@ def _write(
     write_json(folder / "config.json", derivations)
     write_json(folder / "metrics.json", {"training": bundle.record, "inference": metrics})
     draw_object(folder, canvas, configs.config.torch.stitch.window)
-    draw_losses(folder, bundle.record["history"])
-    summary = {key: value for key, value in bundle.record.items() if key not in ("history", "versions")}
+    pictures = [folder / "amplitude.png", folder / "phase.png"]
+    summary: dict[str, Any] = {"network": "the one that comes with ptycho, trained on simulated scans"}
+    if configs.config.inference.model_path != PRETRAINED:
+        draw_losses(folder, bundle.record["history"])
+        pictures.append(folder / "loss.png")
+        summary = {key: value for key, value in bundle.record.items() if key not in ("history", "versions")}
     write_report(
         folder / "report.html",
         f"Reconstruction of {dataset.name}",
-        [folder / name for name in ("amplitude.png", "phase.png", "loss.png")],
+        pictures,
         {
             "Inference": {
                 key: value for key, value in metrics.items() if key != "versions" and value is not None

@@ -112,6 +112,7 @@ def test_the_same_seed_trains_the_same_network(trained: TrainingRun, scan_file: 
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
 
 
 def test_the_legacy_dict_is_written_once_and_before_any_data_is_read(scan_file: Path, tmp_path: Path) -> None:
