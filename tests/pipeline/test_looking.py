@@ -1,6 +1,7 @@
 """Commands that look and do not touch: explain, print, dry run, and the `ptycho config` family."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,13 @@ def test_the_umbrella_command_delegates_and_refuses(capsys: Output, tmp_path: Pa
     assert "training.train_data_file: is required" in capsys.readouterr().err
     assert umbrella.main(["config", "validate", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys: Output) -> None:
+    """As the package metadata have it, and nothing else."""
+    with pytest.raises(SystemExit) as ended:
+        umbrella.main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{version('ptycho')}\n")
 
 
 def test_help_of_the_umbrella_command(snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) -> None:
