@@ -53,9 +53,12 @@ def work(arguments: argparse.Namespace) -> None:
 
     if only_looking(arguments):
         from ptycho_torch.data.readers import read_scan, scan_files
+        from ptycho_torch.files import check_folder
 
         configs, delta = resolve_training(profile=profile, sources=sources, checked=arguments.dry_run)
         setup = configs.config
+        if arguments.dry_run:
+            check_folder(setup.training.output_dir)
         for path in (setup.training.train_data_file, setup.training.test_data_file):
             for file in scan_files(path) if arguments.dry_run and path is not None else ():
                 read_scan(file, setup.torch.scale.domain)
