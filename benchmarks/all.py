@@ -7,6 +7,7 @@ table. What takes longer (`quality.py`, `simulated_pair.py`, every network to it
 environment (`peers.py`) is run by hand.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -63,6 +64,9 @@ def _cell(value: Any) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     threads = torch.get_num_threads()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {threads} threads"
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, no GPU used"

@@ -7,6 +7,7 @@ Ten overrides over four groups of the training setup; JSON of the whole setup. P
 of microseconds (best of five) and ratios, and one JSON line.
 """
 
+import argparse
 import functools
 import json
 import operator
@@ -169,6 +170,9 @@ def peers(rows: dict[str, float]) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     c = fields(TrainingSetup)
     places: dict[str, Any] = {}
     for path in CHANGES:

@@ -5,8 +5,8 @@
 Six nearest neighbours each, gridsize 1 and 2, on a jittered raster. Prints one JSON line.
 """
 
+import argparse
 import json
-import sys
 import time
 
 import numpy as np
@@ -16,8 +16,13 @@ from ptycho_torch.physics.simulate import jittered_raster
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    side = round(count**0.5)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "positions", type=int, nargs="?", default=1_000_000, help="how many [default: %(default)s]"
+    )
+    side = round(parser.parse_args().positions ** 0.5)
     rng = np.random.default_rng(0)
     position = jittered_raster(side, side, 4.0, 1.0, 0.0, rng)
     found = {"positions": len(position)}

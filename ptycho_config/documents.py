@@ -14,7 +14,7 @@ from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.schema.base import leaves
 from ptycho_config.transform import Step, Transform
-from ptycho_config.vocabulary.aliases import Alias, aliases
+from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
 
 def parse(cls: type, assignments: list[str], name: str = "command line") -> Transform:
@@ -93,7 +93,7 @@ def _spelled(cls: type, steps: Iterable[Step], name: str) -> tuple[Step, ...]:
         if step.path in known:
             spelled.append(step)
         elif alias is None or alias.gone:
-            problems.append(step.problem(alias.gone) if alias else _misplaced(step, known))
+            problems.append(step.problem(alias.gone) if alias else _misplaced(cls, step, known))
         else:
             where = f"{step.where} as {step.path!r}".strip()
             try:
@@ -107,13 +107,14 @@ def _spelled(cls: type, steps: Iterable[Step], name: str) -> tuple[Step, ...]:
     return tuple(sorted(spelled, key=lambda step: not known[step.path].variants))
 
 
-def _misplaced(step: Step, known: Iterable[str]) -> Problem:
+def _misplaced(cls: type, step: Step, known: Iterable[str]) -> Problem:
     if any(path.startswith(f"{step.path}.") for path in known):
         return step.problem(
             f"is a group of options, got {step.arg!r}", "give a table, or the path of one option"
         )
     parents = {path.rpartition(".")[0] for path in known}
-    return step.problem("unknown field", near_miss(step.path, [*known, *sorted(parents)]))
+    hint = only_elsewhere(cls, step.path) or near_miss(step.path, [*known, *sorted(parents)])
+    return step.problem("unknown field", hint)
 
 
 def _flatten(data: Mapping[str, Any], prefix: str, choices: set[str]) -> list[tuple[str, Any]]:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ptycho_torch.files import replacing
@@ -15,6 +16,7 @@ from ptycho_torch.records import Canvas
 _SEEN = 0.05
 # More than the pixels of a picture along an axis.
 _PICTURE_PX = 1024
+_DECADE = 10
 
 
 Box = tuple[slice, slice]
@@ -95,17 +97,36 @@ def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
 
 
 def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
-    """`loss.png`: every recorded loss over the epochs, logarithmic where all are positive."""
+    """`loss.png`: every recorded loss over the epochs."""
+    save_figure(folder / "loss.png", loss_figure(history))
+
+
+def loss_figure(history: dict[str, list[float]]) -> Figure:
+    """Losses over the epochs from 1, logarithmic where all are positive and span a decade."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel="loss")
     for name, values in history.items():
         if values:
             axes.plot(np.arange(1, len(values) + 1), values, marker=".", label=name)
-    if all(value > 0 for values in history.values() for value in values):
+    losses = [value for values in history.values() for value in values]
+    span = max(losses) / min(losses) if losses and all(value > 0 for value in losses) else 1.0
+    if span >= _DECADE:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < _DECADE**4 else (1,)))
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
-    save_figure(folder / "loss.png", figure)
+    return figure
+
+
+def _plain(value: float, _: int) -> str:
+    """A tick without exponent: 0.002, 1500."""
+    # Ticks are powers of ten times a digit, with the rounding errors of both.
+    return np.format_float_positional(float(f"{value:.3g}"), trim="-")
 
 
 def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None:

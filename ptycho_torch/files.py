@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,11 +47,24 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def writable_folder(path: Path) -> Path:
     """Create `path` and prove that it can be written to, or raise DataError."""
+    check_folder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as error:
-        raise DataError(
-            str(path), f"cannot write here: {error.strerror}", "choose another output_dir"
-        ) from None
+        raise _not_here(path, str(error.strerror)) from None
+
+
+def check_folder(path: Path) -> None:
+    """As far as that is known without creating anything, whether `path` can be a folder to write to.
+    Raises DataError."""
+    nearest = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+    if not nearest.is_dir():
+        raise _not_here(path, f"{nearest} is no folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise _not_here(path, f"no permission to write into {nearest}")
+
+
+def _not_here(path: Path, reason: str) -> DataError:
+    return DataError(str(path), f"cannot write here: {reason}", "choose another output_dir")

@@ -57,10 +57,12 @@ def work(arguments: argparse.Namespace) -> None:
     if only_looking(arguments):
         from ptycho_torch.bundle import load_bundle
         from ptycho_torch.data.readers import read_scan
+        from ptycho_torch.files import check_folder
 
         trained = load_bundle(model).setup
         configs, delta = resolve_inference(trained, model, scan, sources=sources, checked=arguments.dry_run)
         if arguments.dry_run:
+            check_folder(configs.config.inference.output_dir)
             read_scan(scan, configs.config.torch.scale.domain)
         look(arguments, configs, delta)
         return

@@ -22,6 +22,9 @@ from ptycho_torch.cli.options import add_flags
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that can be said about a training."""
+    parser.add_argument(
+        "scan", nargs="?", metavar="SCAN", help="scan to train on, or a folder of scans: --train_data_file"
+    )
     add_flags(parser, TrainingSetup, TRAINING)
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint in the output folder"
@@ -40,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
 
 def work(arguments: argparse.Namespace) -> None:
     """Train, or show what would be trained."""
-    sources = sources_from(arguments, TrainingSetup, TRAINING)
+    scan = arguments.scan
+    positional = [] if scan is None else [("training.train_data_file", scan, "SCAN")]
+    sources = sources_from(arguments, TrainingSetup, TRAINING, positional)
     profile = named_profile(arguments.profile)
     if not only_looking(arguments):
         announce(arguments)
@@ -48,9 +53,12 @@ def work(arguments: argparse.Namespace) -> None:
 
     if only_looking(arguments):
         from ptycho_torch.data.readers import read_scan, scan_files
+        from ptycho_torch.files import check_folder
 
         configs, delta = resolve_training(profile=profile, sources=sources, checked=arguments.dry_run)
         setup = configs.config
+        if arguments.dry_run:
+            check_folder(setup.training.output_dir)
         for path in (setup.training.train_data_file, setup.training.test_data_file):
             for file in scan_files(path) if arguments.dry_run and path is not None else ():
                 read_scan(file, setup.torch.scale.domain)

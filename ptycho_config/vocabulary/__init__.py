@@ -1,6 +1,6 @@
 """Foreign spellings of the options: the flat torch-side classes, and short names."""
 
-from ptycho_config.vocabulary.aliases import Alias, aliases
+from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 from ptycho_config.vocabulary.flat import (
     FLAT_CLASSES,
     DataConfig,
@@ -26,5 +26,6 @@ __all__ = [
     "destinations",
     "flat_view",
     "lift",
+    "only_elsewhere",
     "paths_of",
 ]

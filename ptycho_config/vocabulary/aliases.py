@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import attrs
 
-from ptycho_config.schema import leaves
+from ptycho_config.schema import InferenceSetup, TrainingSetup, leaves
 from ptycho_config.vocabulary.flat import FLAT_CLASSES, FlatModelConfig, destinations, paths_of
 from ptycho_config.vocabulary.translation import SAME, Translation
 
@@ -24,6 +24,10 @@ class Alias:
 _EXTRA = {"max_epochs": "epochs"}
 # The flat class means groups around each pattern; everywhere else the name means patterns kept.
 _AMBIGUOUS = {"n_subsample"}
+_OTHER: Mapping[type, tuple[str, type]] = {
+    TrainingSetup: ("inference", InferenceSetup),
+    InferenceSetup: ("training", TrainingSetup),
+}
 
 
 @cache
@@ -51,3 +55,13 @@ def aliases(root: type) -> Mapping[str, Alias]:
         if other in found:
             found[name] = found[other]
     return MappingProxyType(found)
+
+
+def only_elsewhere(root: type, name: str) -> str:
+    """`it belongs to training (training.nepochs)` for a path or short name that only the other of the two
+    setups has; empty otherwise."""
+    if root not in _OTHER or name.rpartition(".")[2] in aliases(root):
+        return ""
+    run, other = _OTHER[root]
+    paths = (name,) if name in dict(leaves(other)) else aliases(other).get(name, Alias(())).paths
+    return f"it belongs to {run} ({', '.join(paths)})" if paths else ""

@@ -158,7 +158,7 @@ def resolve_training(
     asked, _ = create_training_payload(scan, folder, profile=profile, sources=sources)
     path = asked.config.training.train_data_file
     if path is None:
-        hint = "give --train_data_file or the first argument of train()"
+        hint = "give a scan to the command, or the first argument of train()"
         raise ConfigError(
             [Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA
         )

@@ -26,7 +26,7 @@ from ptycho_config import (
 from ptycho_config.documents import parse_texts
 from ptycho_config.schema.table import table_text
 from ptycho_config.vocabulary import aliases
-from ptycho_torch.cli.options import Flag, effective
+from ptycho_torch.cli.options import Flag, Text, effective
 from ptycho_torch.errors import DataError, DivergedError
 
 COMMAND_LINE = "command line"
@@ -62,10 +62,12 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
-def sources_from(arguments: argparse.Namespace, cls: type, flags: Sequence[Flag]) -> Sources:
-    """The config-file and command-line layers of parsed arguments. Progress is shown unless
-    `--quiet` or an option says otherwise."""
-    texts = effective(arguments.given, flags)
+def sources_from(
+    arguments: argparse.Namespace, cls: type, flags: Sequence[Flag], positional: Sequence[Text] = ()
+) -> Sources:
+    """The config-file and command-line layers of parsed arguments; `positional` are those without a
+    flag. Progress is shown unless `--quiet` or an option says otherwise."""
+    texts = [*positional, *effective(arguments.given, flags)]
     assigned = parse(cls, arguments.set, COMMAND_LINE)
     from_file = config_file(cls, arguments.config) if arguments.config else Transform()
     if arguments.quiet:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from ptycho_torch.errors import DataError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ptycho inspect`."""
@@ -15,16 +17,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
-    """Print. A scan that cannot be used is described first, then its DataError is raised."""
-    from ptycho_torch.data.raw import checked
-    from ptycho_torch.data.readers import inspect_scans, open_scan, scan_files
-    from ptycho_torch.data.summary import describe
+    """Print every scan, and of each that cannot be used why. Then DataError, if there is one."""
+    from ptycho_torch.data.readers import inspect_scans, scan_files
 
     if arguments.json:
         print(json.dumps(attrs.asdict(inspect_scans(arguments.file)), indent=2))
         return
-    for file in scan_files(arguments.file):
+    files = scan_files(arguments.file)
+    refused: dict[str, DataError] = {}
+    for file in files:
+        text, error = _described(file)
+        if error is not None:
+            refused[file.name] = error
+        if len(files) > 1:
+            print(text or file.name)
+            if error is not None:
+                print(f"  {'unusable':<11}{str(error).removeprefix(f'{file}: ')}")
+        elif text:
+            print(text)
+    if not refused:
+        inspect_scans(arguments.file)
+    elif len(files) == 1:
+        raise next(iter(refused.values()))
+    else:
+        message = f"{len(refused)} of {len(files)} scans cannot be used: {', '.join(refused)}"
+        raise DataError(str(arguments.file), message)
+
+
+def _described(file: Path) -> tuple[str, DataError | None]:
+    """What the file holds, empty where that cannot be read, and why it cannot be used."""
+    from ptycho_torch.data.raw import checked
+    from ptycho_torch.data.readers import open_scan
+    from ptycho_torch.data.summary import describe
+
+    text = ""
+    try:
         scan = open_scan(file)
-        print(describe(scan))
+        text = describe(scan)
         checked(scan)
-    inspect_scans(arguments.file)
+    except DataError as error:
+        return text, error
+    return text, None

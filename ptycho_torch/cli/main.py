@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import shtab
@@ -29,6 +30,7 @@ from ptycho_torch.unconsumed import refuse_unconsumed
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho`, but for those of `train` and `infer`."""
     made = argparse.ArgumentParser(prog="ptycho", description=__doc__)
+    made.add_argument("--version", action="version", version=version("ptycho"))
     made.set_defaults(debug=False)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train.add_arguments(commands.add_parser("train", help="train a network on a scan"))

@@ -10,7 +10,8 @@ import attrs
 from ptycho_config.schema import leaves
 from ptycho_config.vocabulary import aliases
 
-Texts = list[tuple[str, str, str]]
+# The path of an option, its value, and how it was given.
+Text = tuple[str, str, str]
 
 
 @attrs.frozen
@@ -83,7 +84,7 @@ def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag])
         )
 
 
-def effective(given: Texts, flags: Sequence[Flag]) -> Texts:
+def effective(given: Sequence[Text], flags: Sequence[Flag]) -> list[Text]:
     """What the flags say: for one option those of the highest rank, and of switches the last one."""
     known = {name: flag for flag in flags for name in flag.names}
     rank: dict[str, int] = {}

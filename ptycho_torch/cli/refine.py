@@ -8,6 +8,7 @@ from ptycho_config.schema import specs
 from ptycho_torch.cli.common import COMMAND_LINE, announce, non_negative, warn_of
 
 PASSES = 6
+GROUP = "torch.refine."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accelerator", default="auto", help="device [default: %(default)s]")
     parser.add_argument("--seed", type=non_negative, default=0, help="seed of the order of the patterns")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another option of torch.refine"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another option of torch.refine, with or without that in front",
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.set_defaults(work=work)
@@ -51,7 +56,8 @@ def work(arguments: argparse.Namespace) -> None:
     """Refine and say how well the patterns are explained. Raises ConfigError or DataError."""
     switches = {"refine_probe": arguments.probe, "refine_positions": arguments.positions}
     given = [f"passes={arguments.passes}", *(f"{name}=true" for name, asked in switches.items() if asked)]
-    options = parse(RefineOptions, [*given, *arguments.set], COMMAND_LINE)(RefineOptions())
+    more = [assignment.removeprefix(GROUP) for assignment in arguments.set]
+    options = parse(RefineOptions, [*given, *more], COMMAND_LINE)(RefineOptions())
     announce(arguments)
     from ptycho_torch.api.refinement import refine_scan
 

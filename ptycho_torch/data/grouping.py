@@ -9,6 +9,11 @@ from ptycho_config import FourQuadrant, GroupingOptions
 from ptycho_torch.data.neighbours import BLOCK, MISSING, Index, Position, Table, candidates
 from ptycho_torch.records import Groups
 
+_ALONE = (
+    "and with gridsize 1 a group is one pattern: at most as many groups as patterns, times "
+    "torch.grouping.groups_per_centre"
+)
+
 
 @attrs.frozen(kw_only=True)
 class GroupPlan:
@@ -90,9 +95,10 @@ def _drawn(
     if wanted > total and plan.pool is not None and others:
         return _combined(centres, beside[:, : plan.pool], others, wanted, rng)
     if wanted > total:
+        more = "enable_oversampling combines neighbours in more ways" if others else _ALONE
         raise ValueError(
             f"n_groups is {wanted}, but there are {total} groups ({len(centres)} centres, {repeats} each); "
-            "null takes them all, enable_oversampling combines neighbours in more ways"
+            f"null takes them all, {more}"
         )
     rows = _rows(total, wanted, None if plan.sequential else rng) // repeats
     if isinstance(plan.options.neighbors, FourQuadrant):

@@ -39,15 +39,15 @@ def headers(path: Path) -> dict[str, Header]:
         for member in archive.namelist():
             if not member.endswith(".npy"):
                 continue
-            with archive.open(member) as stream:
-                try:
+            try:
+                with archive.open(member) as stream:
                     major, _ = npy_format.read_magic(stream)
                     read = (
                         npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
                     )
                     shape, _, dtype = read(stream)
-                except (ValueError, zipfile.BadZipFile, EOFError) as error:
-                    raise DataError(str(path), f"'{member}' is damaged: {error}") from None
+            except (ValueError, zipfile.BadZipFile, EOFError) as error:
+                raise DataError(str(path), f"'{member}' is damaged: {error}") from None
             found[member.removesuffix(".npy")] = Header(shape, dtype)
     return found
 

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
 from ptycho_torch.data.npz import Header, headers, read_arrays, read_metadata
 from ptycho_torch.data.patterns import FileRows, stored_rows
-from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack
+from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
 PATTERN_KEYS = ("diffraction", "diff3d")
 LABEL_KEYS = ("label", "Y")
+# The arrays of `reconstruction.npz`.
+_OUTPUT = {"object", "origin_px", "illumination"}
 _ENERGIES = ("photon_energy_eV", "probe_energy_ev")
 
 
@@ -61,6 +63,8 @@ def open_npz(path: Path) -> RawScan:
     found = headers(path)
     key = next((name for name in PATTERN_KEYS if name in found), None)
     names = _coordinates(path, found)
+    if key is None and set(found) == _OUTPUT:
+        raise own_output(path)
     if key is None or names is None:
         missing = [name for name in ("xcoords", "ycoords") if name not in found]
         wanted = [*missing, *(["diffraction (or diff3d)"] if key is None else [])]

@@ -110,6 +110,11 @@ def _check_bad_pixels(name: str, scan: RawScan) -> None:
         raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
 
 
+def own_output(path: Path, otherwise: str = "") -> DataError:
+    """What to say of a file that this package wrote, in the place of a scan; `otherwise`: another fix."""
+    return DataError(str(path), "is an output of ptycho, not a scan", f"move it elsewhere{otherwise}")
+
+
 def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """A probe as `(P, N, N)`, and what is lost: only the first of several coherent (OPR) modes of
     `(modes, P, N, N)` is used. `(N, N)` and `(N, N, 1)` are one mode."""

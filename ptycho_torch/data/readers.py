@@ -33,6 +33,8 @@ CENTRE = 0.5
 def open_scan(path: Path) -> RawScan:
     """What a file holds, whatever its format, patterns excepted. Its content, not its name, says what it
     is. Raises DataError."""
+    if path.is_dir():
+        raise DataError(str(path), "is a folder, one scan file is needed", "give one of the files in it")
     return open_hdf5(path) if is_hdf5(path) else open_npz(path)
 
 

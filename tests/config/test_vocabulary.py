@@ -12,6 +12,7 @@ from ptycho_config import (
     Fno,
     InferenceSetup,
     MinDistance,
+    RefineOptions,
     TrainingSetup,
     from_mapping,
     parse,
@@ -194,3 +195,23 @@ def test_a_name_that_cannot_be_meant_is_an_error(given_names: dict[str, Any], me
     """With the reason or the nearest name; full paths take canonical values only."""
     with pytest.raises(ConfigError, match=message):
         resolve(TrainingSetup(), from_mapping(TrainingSetup, given_names, "notes"))
+
+
+@pytest.mark.parametrize(
+    ("root", "given", "hint"),
+    [
+        (InferenceSetup, "nepochs=3", "it belongs to training (training.nepochs)"),
+        (InferenceSetup, "max_epochs=3", "it belongs to training (training.nepochs)"),
+        (InferenceSetup, "training.nepochs=3", "it belongs to training (training.nepochs)"),
+        (TrainingSetup, "model_path=out", "it belongs to inference (inference.model_path)"),
+        (InferenceSetup, "training.n_groups=3", "did you mean 'inference.n_groups'?"),
+        (InferenceSetup, "nepoch=3", ""),
+        (RefineOptions, "nepochs=3", ""),
+    ],
+)
+def test_an_option_of_the_other_run_is_said_to_be_one(root: type, given: str, hint: str) -> None:
+    """Where the name is known there and not here; a misspelled one is not."""
+    with pytest.raises(ConfigError) as caught:
+        parse(root, [given])
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.hint) == ("unknown field", hint)

@@ -79,6 +79,22 @@ def test_what_the_scan_cannot_give_is_refused(changes: dict[str, int], reason: s
         _plan(_scatter(50), **changes)
 
 
+@pytest.mark.parametrize("pool", [None, 6], ids=["plain", "oversampled"])
+def test_what_is_advised_for_more_groups_helps(pool: int | None) -> None:
+    """Groups of one pattern cannot be combined from neighbours, only repeated; larger ones can."""
+    position = _scatter(40)
+    with pytest.raises(
+        ValueError, match="a group is one pattern: at most as many groups as patterns"
+    ) as told:
+        _plan(position, gridsize=1, n_groups=80, pool=pool)
+    assert "enable_oversampling" not in str(told.value)
+    twice = GroupingOptions(groups_per_centre=2)
+    assert len(_plan(position, gridsize=1, n_groups=80, pool=pool, options=twice).members) == 80
+    with pytest.raises(ValueError, match="enable_oversampling combines neighbours"):
+        _plan(position, n_groups=80)
+    assert len(_plan(position, n_groups=80, pool=6).members) == 80
+
+
 def test_a_large_scan_is_grouped_without_loops() -> None:
     """100,000 positions are planned at once, each group complete."""
     groups = _plan(_scatter(100_000))

@@ -63,6 +63,41 @@ def test_a_scan_of_no_use_is_described_first(layouts: Any, tmp_path: Path, capsy
     assert "add a complex dataset `probe`" in told.err
 
 
+def test_bad_scans_of_a_folder_hide_no_other(layouts: Any, tmp_path: Path, capsys: Output) -> None:
+    """Each is told, of the bad ones why; status 2 and one line that counts and names them."""
+    layouts.write(tmp_path / "a.ptyd", layouts.ptyd(probe=None))
+    (tmp_path / "b.npz").write_bytes(b"no archive")
+    whole = REAL.read_bytes()
+    (tmp_path / "c.npz").write_bytes(bytes(64) + whole[64:])
+    layouts.write(tmp_path / "d.cxi", layouts.cxi())
+    assert umbrella.main(["inspect", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    by_name = dict.fromkeys(name for name in told.out.splitlines() if not name.startswith(" "))
+    assert list(by_name) == ["a.ptyd", "b.npz", "c.npz", "d.cxi"]
+    reasons = [line for line in told.out.splitlines() if line.startswith("  unusable   ")]
+    assert [reason.split()[1:3] for reason in reasons] == [
+        ["has", "no"],
+        ["is", "not"],
+        ["'diff3d.npy'", "is"],
+    ]
+    assert told.err == f"error: {tmp_path}: 3 of 4 scans cannot be used: a.ptyd, b.npz, c.npz\n"
+
+
+def test_usable_scans_of_different_size_are_still_refused(
+    layouts: Any, tmp_path: Path, capsys: Output
+) -> None:
+    """Each can be used by itself, but not all together."""
+    layouts.write(tmp_path / "a.cxi", layouts.cxi())
+    probe, places = np.ones((32, 32), np.complex64), np.arange(5.0)
+    np.savez(
+        tmp_path / "b.npz", diff3d=np.ones((5, 32, 32)), xcoords=places, ycoords=places, probeGuess=probe
+    )
+    assert umbrella.main(["inspect", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert "unusable" not in told.out
+    assert "different size (a.cxi: 64 px, b.npz: 32 px)" in told.err
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -11,6 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from ptycho_torch import inference, train
 from ptycho_torch.api import TrainingRun
+from ptycho_torch.cli import main as umbrella
 
 
 @pytest.fixture
@@ -163,6 +164,20 @@ def test_inference_refuses_what_it_cannot_use(
     assert inference.main([*usable, "--set", "execution.learning_rate=1"]) == 2
     assert "it belongs to training" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["infer", "refine"])
+def test_a_folder_is_not_one_scan(
+    command: str, scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said what is needed, though the folder holds a scan; nothing is written."""
+    out = tmp_path / "out"
+    assert umbrella.main([command, str(scan_file.parent), "--output_dir", str(out), "--quiet"]) == 2
+    expected = (
+        f"error: {scan_file.parent}: is a folder, one scan file is needed (give one of the files in it)\n"
+    )
+    assert capsys.readouterr().err.endswith(expected)
+    assert not out.exists()
 
 
 def test_without_torch_the_package_says_how_to_get_it() -> None:

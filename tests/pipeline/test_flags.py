@@ -76,6 +76,18 @@ def test_one_value_given_twice_is_a_conflict(scan_file: Path, capsys: pytest.Cap
     assert "in the same layer" in capsys.readouterr().err
 
 
+def test_a_scan_needs_no_flag(scan_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for inference; the same file by name too is no conflict, another one is, and both are named."""
+    ask = ["--explain", "training.train_data_file"]
+    assert train.main([str(scan_file), *ask]) == 0
+    assert capsys.readouterr().out.endswith(f"{str(scan_file)!r}) [command line] SCAN\n")
+    assert train.main(["--train_data_file", str(scan_file), str(scan_file), *ask]) == 0
+    assert train.main([str(scan_file), "--train_data_file", "elsewhere.npz"]) == 2
+    error = capsys.readouterr().err
+    assert f"set to {str(scan_file)!r} SCAN and to 'elsewhere.npz' in the same layer" in error
+    assert "[command line] --train_data_file" in error
+
+
 def test_a_file_can_be_the_profile(
     scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,8 @@
 """Commands that look and do not touch: explain, print, dry run, and the `ptycho config` family."""
 
 import json
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,25 @@ def test_a_dry_run_checks_everything_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+@pytest.mark.parametrize("main", [train.main, inference.main], ids=["train", "infer"])
+def test_a_dry_run_finds_a_file_in_the_place_of_the_folder(
+    main: Callable[[list[str]], int], below: str, scan_file: Path, tmp_path: Path, capsys: Output
+) -> None:
+    """What the run itself would say, above the folder too; the file is as it was and alone."""
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    command = [str(scan_file), "--output_dir", str(taken / below), "--quiet"]
+    said = []
+    for more in (["--dry-run"], []):
+        assert main([*command, *more]) == 2
+        said.append(capsys.readouterr().err)
+    reason = f"cannot write here: {taken} is no folder (choose another output_dir)"
+    assert said == [f"error: {taken / below}: {reason}\n"] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    assert taken.read_text() == "kept"
+
+
 def test_inference_can_be_looked_at_too(
     trained: TrainingRun, scan_file: Path, tmp_path: Path, capsys: Output
 ) -> None:
@@ -101,6 +122,13 @@ def test_the_umbrella_command_delegates_and_refuses(capsys: Output, tmp_path: Pa
     assert "training.train_data_file: is required" in capsys.readouterr().err
     assert umbrella.main(["config", "validate", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys: Output) -> None:
+    """As the package metadata have it, and nothing else."""
+    with pytest.raises(SystemExit) as ended:
+        umbrella.main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{version('ptycho')}\n")
 
 
 def test_help_of_the_umbrella_command(snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,9 +66,19 @@ def test_an_object_without_a_place_is_refused(scan_file: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wrong_option_is_named(scan_file: Path, capsys: Output) -> None:
+@pytest.mark.parametrize("given", ["alpha=0.2", "torch.refine.alpha=0.2"])
+def test_options_are_set_by_either_path(given: str, scan_file: Path, tmp_path: Path) -> None:
+    """Relative to the group or whole, as other commands take it."""
+    command = ["refine", str(scan_file), "--passes", "1", "--quiet", "--output_dir", str(tmp_path)]
+    assert main([*command, "--set", given]) == 0
+    made = json.loads((tmp_path / "metrics.json").read_text())["refinement"]
+    assert made["options"]["alpha"] == 0.2
+
+
+@pytest.mark.parametrize("given", ["alfa=0.2", "torch.refine.alfa=0.2"])
+def test_a_wrong_option_is_named(given: str, scan_file: Path, capsys: Output) -> None:
     """As everywhere."""
-    assert main(["refine", str(scan_file), "--set", "alfa=0.2"]) == 2
+    assert main(["refine", str(scan_file), "--set", given]) == 2
     assert "did you mean 'alpha'" in capsys.readouterr().err
 
 

@@ -10,10 +10,12 @@ import pytest
 from ptycho_config import Sources
 from ptycho_torch.api import reconstruct, train
 from ptycho_torch.data.joint import JointDataset, JointSampler
-from ptycho_torch.data.readers import inspect_scans, scan_files
+from ptycho_torch.data.readers import inspect_scans, read_scan, scan_files
 from ptycho_torch.data.writers import write_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
+from ptycho_torch.product import write_product, write_reconstruction
+from ptycho_torch.records import Canvas
 from tests.data.test_batches import _clusters
 from tests.pipeline.conftest import SMALL
 
@@ -54,6 +56,25 @@ def test_what_cannot_be_one_training_set_is_refused(folder: Path, tmp_path: Path
     np.savez(tmp_path / "c.npz", diff3d=patterns, xcoords=places, ycoords=places, probeGuess=probe)
     with pytest.raises(DataError, match=r"different size \(a.npz: 64 px, c.npz: 32 px\)"):
         inspect_scans(tmp_path)
+
+
+def test_an_output_among_the_scans_is_named(folder: Path, tmp_path: Path) -> None:
+    """It is neither passed over nor called a broken scan; without it the folder is what it was."""
+    shutil.copy(folder / "a.npz", tmp_path)
+    dataset = read_scan(folder / "a.npz", "count_intensity")
+    canvas = Canvas(np.ones((90, 90), np.complex64), np.ones((90, 90), np.float32), (0, 0))
+    write_product(tmp_path / "product.h5", dataset, canvas, [])
+    write_reconstruction(tmp_path / "reconstruction.npz", canvas)
+    for name, fix in (
+        ("product.h5", "move it elsewhere, or put its patterns, diffraction.h5, beside it"),
+        ("reconstruction.npz", "move it elsewhere"),
+    ):
+        with pytest.raises(DataError) as caught:
+            train(tmp_path, tmp_path / "out", legacy={})
+        path = tmp_path / name
+        assert str(caught.value) == f"{path}: is an output of ptycho, not a scan ({fix})"
+        path.unlink()
+    assert inspect_scans(tmp_path).name == "a.npz"
 
 
 def _keys(epoch: int, **more: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data.dialects.source import Source
 from ptycho_torch.data.geometry import on_object_grid
 from ptycho_torch.data.hdf5_rows import Hdf5Rows, opened
-from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.raw import RawScan, own_output
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Geometry
 
@@ -19,6 +19,8 @@ PRODUCT, DIFFRACTION = "product.h5", "diffraction.h5"
 PARAMETERS, PATTERNS = "_para", "_dp"
 # Written for the side of a pixel where a product counts lengths in pixels.
 _LENGTHS_ARE_PX = 1.0
+# An attribute of the object that only products of this package have.
+_OUR_MARK = "origin_px"
 _AXES = (("y", "height"), ("x", "width"))
 
 
@@ -60,11 +62,14 @@ def training_data(path: Path, file: h5py.File) -> RawScan:
 
 def product(path: Path, file: h5py.File) -> RawScan:
     """A product; its patterns are in the file beside it."""
-    other = partner_of(path)
+    other, source = partner_of(path), Source(path, file)
     if not other.is_file():
+        stored = source.find("object")
+        if stored is not None and _OUR_MARK in stored.attrs:
+            raise own_output(path, f", or put its patterns, {other.name}, beside it")
         raise MissingFileError(str(other), f"the patterns of {path.name} are not there", "put it beside it")
     with opened(other) as patterns:
-        return _pair(Source(path, file), Source(other, patterns))
+        return _pair(source, Source(other, patterns))
 
 
 def diffraction(path: Path, file: h5py.File) -> RawScan:

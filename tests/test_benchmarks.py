@@ -1,0 +1,28 @@
+"""The scripts in `benchmarks/` say what they do before they do it."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
+# No script: what others of the folder have in common.
+SHARED = {"pair.py"}
+
+
+@pytest.mark.parametrize(
+    "script", [path for path in SCRIPTS if path.name not in SHARED], ids=lambda p: p.name
+)
+def test_help_is_shown_and_nothing_runs(
+    script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--help` begins what follows the usage with the first line of the docstring, and ends with 0."""
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.syspath_prepend(str(script.parent))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code in (0, None)
+    first = script.read_text(encoding="utf-8").splitlines()[0].removeprefix('"""')
+    assert first in capsys.readouterr().out
