@@ -155,8 +155,10 @@ def resolve_training(
     """
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
-    asked, _ = create_training_payload(scan, folder, profile=profile, sources=sources)
-    path = asked.config.training.train_data_file
+    path = scan or _asked_scan(profile, sources)
+    if path is None or not path.exists():
+        # What is wrong with the options is said first.
+        create_training_payload(scan, folder, profile=profile, sources=sources)
     if path is None:
         hint = "give a scan to the command, or the first argument of train()"
         raise ConfigError(
@@ -171,6 +173,14 @@ def resolve_training(
         check_packages(configs.config)
     _check_validation_scan(configs.config)
     return configs, delta
+
+
+def _asked_scan(profile: str | Transform | None, sources: Sources) -> Path | None:
+    """The training scan that the last layer names, before anything is known to be right."""
+    layers = sources.layers(TrainingSetup, Transform())
+    steps = [step for one in (profile, *layers) if isinstance(one, Transform) for step in one.steps]
+    named = [step.arg for step in steps if step.path == "training.train_data_file"]
+    return Path(named[-1]) if named and isinstance(named[-1], str | Path) else None
 
 
 def _check_validation_scan(setup: TrainingSetup) -> None:

@@ -135,3 +135,16 @@ def test_help_of_the_umbrella_command(snapshot: SnapshotAssertion, monkeypatch: 
     """What there is."""
     monkeypatch.setenv("COLUMNS", "100")
     assert umbrella.parser().format_help() == snapshot
+
+
+def test_all_that_is_wrong_is_said_at_once(scan_file: Path, tmp_path: Path, capsys: Output) -> None:
+    """What contradicts the scan, what is out of range, and what does not fit together; the last where it
+    stands in the file."""
+    config = tmp_path / "run.yaml"
+    config.write_text("execution:\n  prefetch_factor: 2\n")
+    wrong = ["--config", str(config), "--max_epochs", "0", "--set", "training.model.N=128", "--dry-run"]
+    assert umbrella.main(["train", str(scan_file), *wrong]) == 2
+    error = capsys.readouterr().err
+    assert "3 problems" in error
+    for part in ("fixes it to 64", "must be greater than 0, got 0", f"{config.name}:2"):
+        assert part in error
