@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.patterns import mean_intensity
 from ptycho_torch.files import replacing
 from ptycho_torch.records import Canvas, Dataset, Geometry
@@ -19,14 +20,15 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[flo
 
     Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts
     position x at array column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically;
-    here the patch of x starts at column `x - N/2 - origin`. Both agree for an object whose centre is
-    the position of pixel `origin + W / 2`. `origin_px` (y, x) of the object is that origin, in pixels of
-    the scan. Unknown numbers are 0.
+    here the patch of x starts at column `x - N//2 - origin`. Both agree for an object whose centre is
+    the position `origin + array_centre(W, N)`. `origin_px` (y, x) of the object is that origin, in pixels
+    of the scan. Unknown numbers are 0.
     """
     geometry = dataset.geometry or _PIXELS
     pixel, start = np.array(geometry.pixel_m), np.array(geometry.origin_m)
     position = start + dataset.position_yx * pixel
-    centre = start + (np.array(canvas.origin_yx) + np.array(canvas.object.shape) / 2) * pixel
+    middle = [array_centre(length, dataset.probe.shape[-1]) for length in canvas.object.shape]
+    centre = start + (np.array(canvas.origin_yx) + middle) * pixel
     with replacing(path) as temporary, h5py.File(temporary, "w") as product:
         product.attrs.update({"name": dataset.name, "comments": _comments(dataset), "far_field": True})
         product.attrs.update(dict.fromkeys(_UNKNOWN, 0.0))

@@ -24,6 +24,15 @@ def power_of_two(value: int) -> str | None:
     return None if value > 0 and value & (value - 1) == 0 else "must be a power of two"
 
 
+def at_least(low: float) -> Callable[[Any], str | None]:
+    """That number or a greater one."""
+
+    def check(value: float) -> str | None:
+        return None if value >= low else f"must be {low} or greater"
+
+    return check
+
+
 def between(low: float, high: float) -> Callable[[Any], str | None]:
     """In the closed interval."""
 

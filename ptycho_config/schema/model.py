@@ -1,16 +1,36 @@
 """The network and the physics it is trained against."""
 
+from collections.abc import Iterator
 from typing import Literal
 
+from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
-from ptycho_config.schema.checks import between, non_negative, positive
+from ptycho_config.schema.checks import at_least, between, non_negative, positive
+
+# Of the networks that the replaced system has: their layers are laid out for these sides.
+SIDES_PX = (64, 128, 256)
 
 
-@config
+def _side_of_the_network(model: "ModelConfig") -> Iterator[Problem]:
+    if model.architecture != "primed" and model.N not in SIDES_PX:
+        yield Problem(
+            "N",
+            f"the network {model.architecture!r} takes patterns of 64, 128 or 256 px, got {model.N}",
+            hint="set architecture=primed, which takes every size, crop or bin the patterns, or refine the "
+            "scan without a network: ptycho refine",
+        )
+
+
+@config(constraints=(_side_of_the_network,))
 class ModelConfig:
     """What is reconstructed by what: pattern size, grouping, network, forward model."""
 
-    N: Literal[64, 128, 256] = field(default=64, unit="px", doc="side of a diffraction pattern")
+    N: int = field(
+        default=64,
+        unit="px",
+        check=at_least(16),
+        doc="side of a diffraction pattern: any with the network primed, 64, 128 or 256 with the others",
+    )
     gridsize: int = field(
         default=1, check=between(1, 3), doc="patches per side of a group; a group has gridsize^2 patterns"
     )

@@ -28,7 +28,8 @@ class DataOptions:
     position_origin: Literal["corner", "centre"] = field(
         default="corner",
         doc="where in the first object pixel position 0 of an NPZ scan lies: its corner, so that a patch of "
-        "N px around x starts at pixel x - N/2, or its centre, as ptychodus counts",
+        "N px around x starts at pixel x - N/2, or its centre, as ptychodus counts; for odd N both are the "
+        "same, it starts at x - (N - 1)/2",
     )
 
 

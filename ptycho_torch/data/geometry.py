@@ -16,15 +16,21 @@ def object_pixel_m(energy_j: float, distance_m: float, detector_pixel_m: float, 
     return PLANCK_TIMES_LIGHT / energy_j * distance_m / (side * detector_pixel_m)
 
 
-def on_object_grid(
-    position_m: NDArray[np.float64], centre_m: float, pixel_m: float, length_px: int
-) -> NDArray[np.float64]:
-    """`(x - c) / dx + W / 2`: patch centres on an object whose centre lies at c.
+def array_centre(length_px: int, side: int) -> float:
+    """The position of the middle of an array of W px: `W/2` for patches of even N, `(W - 1)/2` for odd N.
 
-    ptychodus counts from the centre of pixel 0, `(x - c) / dx + (W - 1) / 2`, and puts a patch
-    symmetrically around it; a patch of N px around x here starts at `x - N / 2`.
+    ptychodus counts from the centre of pixel 0, where the middle is `(W - 1)/2`, and puts a patch of N px
+    symmetrically around its position; here the patch of position x starts at pixel `x - N//2`. These are
+    the same patches where x is larger by half a pixel for even N, and equal for odd N.
     """
-    found: NDArray[np.float64] = (position_m - centre_m) / pixel_m + length_px / 2
+    return (length_px - side % 2) / 2
+
+
+def on_object_grid(
+    position_m: NDArray[np.float64], centre_m: float, pixel_m: float, middle_px: float
+) -> NDArray[np.float64]:
+    """`(x - c) / dx + m`: patch centres on an object whose middle, position m, lies at c."""
+    found: NDArray[np.float64] = (position_m - centre_m) / pixel_m + middle_px
     return found
 
 
@@ -38,13 +44,13 @@ def far_field(
 ) -> tuple[NDArray[np.float64], Geometry]:
     """Positions `(n, 2)` in pixels of a far-field object, and the geometry they were made with.
 
-    `(r - min r) / dx + N / 2`: the first patch starts at pixel 0.
+    `(r - min r) / dx + N // 2`: the first patch starts at pixel 0.
     """
     pixel = [
         object_pixel_m(energy_j, distance_m, size, side)
         for size, side in zip(detector_pixel_m, frame, strict=True)
     ]
-    origin = position_m.min(axis=0) - np.array(frame) / 2 * pixel
+    origin = position_m.min(axis=0) - np.array(frame) // 2 * pixel
     geometry = Geometry(
         pixel_m=(pixel[0], pixel[1]),
         origin_m=(float(origin[0]), float(origin[1])),

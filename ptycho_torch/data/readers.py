@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ptycho_config import DatasetFacts
 from ptycho_torch.data.dialects.ptychodus import holds_positions, partner_of
 from ptycho_torch.data.dialects.source import Source
-from ptycho_torch.data.geometry import effective_diameter, nearest_step
+from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest_step
 from ptycho_torch.data.hdf5 import is_hdf5, open_hdf5
 from ptycho_torch.data.hdf5_rows import opened
 from ptycho_torch.data.npz import read_arrays
@@ -26,8 +26,6 @@ from ptycho_torch.records import Dataset
 MIN_SPAN_PX, MAX_SPAN_PX = 1e-2, 2**16
 Domain = Literal["count_intensity", "normalized_amplitude"]
 Origin = Literal["corner", "centre"]
-# The centre of a pixel, counted from its corner.
-CENTRE = 0.5
 
 
 def open_scan(path: Path) -> RawScan:
@@ -104,7 +102,8 @@ def read_scan(
     """
     scan = open_scan(path)
     if origin == "centre" and isinstance(scan.patterns, NpzPatterns):
-        scan = attrs.evolve(scan, position_yx=scan.position_yx + CENTRE)
+        # The middle of an array of one pixel is the centre of pixel 0.
+        scan = attrs.evolve(scan, position_yx=scan.position_yx + array_centre(1, scan.frame[0]))
     return dataset_of(scan, domain, in_memory)
 
 

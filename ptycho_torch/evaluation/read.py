@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.npz import headers, read_arrays
 from ptycho_torch.errors import DataError, MissingFileError
 
@@ -92,10 +93,12 @@ def _read_product(path: Path) -> PlacedObject:
                 raise DataError(str(path), f"has no object; it holds {held}", _WANTED)
             pixel_yx = _pair(stored, "pixel_height_m", "pixel_width_m")
             centre_yx = _pair(stored, "center_y_m", "center_x_m")
-            values = stored[()]
+            values, probe = stored[()], product.get("probe")
             if pixel_yx is None or centre_yx is None or (pixel_yx <= 0).any():
                 return PlacedObject(path.name, values)
-            corner_yx = centre_yx / pixel_yx - np.array(values.shape[-2:]) / 2
+            side = probe.shape[-1] if isinstance(probe, h5py.Dataset) else 0
+            middle = [array_centre(length, side) for length in values.shape[-2:]]
+            corner_yx = centre_yx / pixel_yx - middle
             y, x = np.round(corner_yx).astype(int).tolist()
             pixel_m = None if (pixel_yx == _LENGTHS_ARE_PX).all() else float(pixel_yx[1])
             light = _illumination(product, values.shape[-2:], corner_yx, pixel_yx)

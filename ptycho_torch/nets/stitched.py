@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ptycho_torch.nets.unet import UNet
 from ptycho_torch.physics.diffraction import mode_sum_intensity, power
@@ -29,11 +28,12 @@ class StitchedNet(nn.Module):
     def __init__(self, width: int, levels: int, stages: int, alpha: float) -> None:
         super().__init__()
         self.alpha = alpha
-        self.multiple: int = 2 ** (levels + 1)
         self.step = nn.Parameter(torch.ones(stages))
         # One a stage, although the first finds no velocity: an unused parameter would stop DDP.
         self.momentum = nn.Parameter(torch.zeros(stages))
-        self.corrections = nn.ModuleList(UNet(FEATURES, 2, width, levels) for _ in range(stages))
+        corrections = [UNet(FEATURES, 2, width, levels) for _ in range(stages)]
+        self.multiple: int = corrections[0].multiple
+        self.corrections = nn.ModuleList(corrections)
 
     def forward(
         self,
@@ -106,7 +106,5 @@ class StitchedNet(nn.Module):
         fields = [torch.view_as_real(field * turn) for field in (gradient, velocity)]
         # Built with the features last, as the convolutions want them in memory.
         features = torch.cat([*fields, *(scalar.unsqueeze(-1) for scalar in scalars)], dim=-1)
-        height, width = gradient.shape[-2:]
-        padded = functional.pad(features, (0, 0, 0, -width % self.multiple, 0, -height % self.multiple))
-        change = self.corrections[stage](padded.movedim(-1, 1))[..., :height, :width]
+        change = self.corrections[stage](features.movedim(-1, 1))
         return torch.view_as_complex(change.movedim(1, -1).float().contiguous())

@@ -27,13 +27,15 @@ class ConvPair(nn.Module):
 
 
 class UNet(nn.Module):
-    """`(B, inputs, N, N) -> (B, outputs, N, N)`; N divisible by `2 ** (levels + 1)`.
+    """`(B, inputs, H, W) -> (B, outputs, H, W)`, of any height and width.
 
-    The last layer starts at zero, so the network starts as the zero map.
+    Inside, both are `multiple = 2 ** (levels + 1)` px times a whole number: zeros are added at the bottom
+    and on the right, and cut off again. The last layer starts at zero, so the network starts as the zero map.
     """
 
     def __init__(self, inputs: int, outputs: int, width: int, levels: int) -> None:
         super().__init__()
+        self.multiple: int = 2 ** (levels + 1)
         widths = [width * 2**level if level < 2 else width * 3 for level in range(levels + 1)]
         self.stem = nn.Conv2d(4 * inputs, width, 3, padding=1)
         self.down = nn.ModuleList(ConvPair(w, w) for w in widths[:-1])
@@ -47,7 +49,9 @@ class UNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(B, inputs, N, N) -> (B, outputs, N, N)`."""
+        """`(B, inputs, H, W) -> (B, outputs, H, W)`."""
+        height, width = x.shape[-2:]
+        x = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
         x = _rectified(self.stem(functional.pixel_unshuffle(x, 2)))
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
@@ -57,4 +61,4 @@ class UNet(nn.Module):
         x = self.bottom(x)
         for block, grow, skip in zip(reversed(self.up), reversed(self.grow), reversed(skips), strict=True):
             x = block(functional.interpolate(grow(x), scale_factor=2.0) + skip)
-        return functional.pixel_shuffle(self.head(x), 2)
+        return functional.pixel_shuffle(self.head(x), 2)[..., :height, :width]

@@ -24,9 +24,7 @@ from ptycho_config import (
     parse,
     resolve,
 )
-from tests.strategies.configs import puts
-
-BASE = TrainingSetup()
+from tests.strategies.configs import BASE, puts
 
 
 @given(puts())
@@ -72,7 +70,7 @@ def test_bare_words_are_strings_where_strings_belong() -> None:
 
 def test_a_wrong_document_lists_everything_that_is_wrong() -> None:
     """Unknown keys, wrong types and wrong ranges in one error."""
-    document = {"training": {"nepochs": 1.5, "model": {"N": 63, "gridsze": 2}}, "torc": {}, "execution": 3}
+    document = {"training": {"nepochs": 1.5, "model": {"N": 15, "gridsze": 2}}, "torc": {}, "execution": 3}
     with pytest.raises(ConfigError) as caught:
         load(TrainingSetup, document)
     problems = {problem.path: problem for problem in caught.value.problems}
@@ -129,7 +127,7 @@ def test_a_broken_config_file_is_named(tmp_path: Path, name: str, text: str, rea
 
 def test_yaml_options_know_their_line(tmp_path: Path) -> None:
     """A wrong option is found at once."""
-    (tmp_path / "run.yaml").write_text("# comment\ntraining:\n  model:\n    N: 63\n  nepochs: 3\n")
+    (tmp_path / "run.yaml").write_text("# comment\ntraining:\n  model:\n    N: 15\n  nepochs: 3\n")
     with pytest.raises(ConfigError) as caught:
         resolve(BASE, config_file(TrainingSetup, tmp_path / "run.yaml"))
     (problem,) = caught.value.problems

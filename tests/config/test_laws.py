@@ -34,17 +34,16 @@ from ptycho_config import (
 )
 from ptycho_config.schema import get_path, leaves, leaves_of
 from ptycho_config.transform import Change, Step, apply
-from tests.strategies.configs import VALUES, puts
+from tests.strategies.configs import BASE, VALUES, puts
 
-BASE = TrainingSetup()
 EPOCHS = at(fields(TrainingSetup).training.nepochs)
 IN_MODEL = tuple(path for path in VALUES if ".model." in path)
 ELSEWHERE = tuple(path for path in VALUES if ".model." not in path)
 WRONG = {
     "training.nepochs": -1,
     "training.batch_size": 12,
-    "torch.net.decoder_last_c_outer_fraction": 2.0,
-    "training.model.N": 63,
+    "torch.net.alpha": 2.0,
+    "training.model.N": 15,
 }
 
 
@@ -249,7 +248,7 @@ def _forgets_a_leaf(x: TrainingSetup, y: TrainingSetup) -> Transform:
 
 
 def _half_migrated(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key != "torch"}
+    return {key: value for key, value in data.items() if key != "execution"}
 
 
 EVERY_PUT = st.permutations(sorted(WRONG)).map(lambda paths: (paths,))

@@ -24,8 +24,9 @@ from ptycho_config.schema import leaves
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"N": 63}, "must be one of 64, 128, 256, got 63"),
-        ({"N": 64.0}, "must be one of 64, 128, 256, got 64.0"),
+        ({"N": 15, "architecture": "primed"}, "must be 16 or greater, got 15"),
+        ({"N": 64.0}, "must be an integer, got 64.0"),
+        ({"N": 63}, "the network 'cnn' takes patterns of 64, 128 or 256 px, got 63"),
         ({"gridsize": True}, "must be an integer, got True"),
         ({"gridsize": 4}, "must lie between 1 and 3, got 4"),
         ({"probe_scale": float("nan")}, "must be a finite number, got nan"),
@@ -42,6 +43,14 @@ def test_a_wrong_value_is_refused_with_its_reason(changes: dict[str, object], re
     (problem,) = caught.value.problems
     assert problem.path == next(iter(changes))
     assert reason in problem.message
+
+
+@pytest.mark.parametrize("architecture", ["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno"])
+def test_sizes_that_a_network_does_not_take_are_refused_with_what_does(architecture: str) -> None:
+    """All but the primed network keep the sizes of the replaced system; the message says what to do."""
+    with pytest.raises(ConfigError, match="set architecture=primed, which takes every size, crop or bin"):
+        ModelConfig(architecture=architecture, N=96)  # type: ignore[arg-type] # a Literal
+    assert ModelConfig(architecture="primed", N=96).N == 96
 
 
 def test_numbers_have_one_form() -> None:

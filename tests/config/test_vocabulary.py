@@ -41,10 +41,11 @@ KNOWN = dict(leaves(TrainingSetup))
 def flats(draw: st.DrawFn) -> FlatConfigs:
     """Flat objects that can be meant, over fields of every kind of translation."""
     side = draw(st.integers(1, 2))
+    primed = draw(st.booleans())
     rule = draw(st.sampled_from(["Nearest", "Min_dist"]))
     loss = draw(st.sampled_from(["Poisson", "MAE"]))
     data = DataConfig(
-        N=draw(st.sampled_from([64, 128])),
+        N=draw(st.integers(16, 512) if primed else st.sampled_from([64, 128])),
         C=side**2,
         grid_size=(side, side),
         K=draw(st.integers(4, 9)),
@@ -59,7 +60,9 @@ def flats(draw: st.DrawFn) -> FlatConfigs:
         amp_activation=draw(st.sampled_from(["silu", "sigmoid"])),
         C_model=side**2,
         C_forward=side**2,
-        batch_norm=draw(st.booleans()),
+        architecture="primed" if primed else "cnn",
+        training_patch_weighting="probe" if primed else "central_mask",
+        batch_norm=not primed and draw(st.booleans()),
         loss_function=loss,
     )
     training = FlatTrainingConfig(
@@ -69,7 +72,7 @@ def flats(draw: st.DrawFn) -> FlatConfigs:
         torch_loss_mode="poisson" if loss == "Poisson" else "mae",
         train_data_file=draw(st.none() | st.just("a.npz")),
     )
-    inference = FlatInferenceConfig(middle_trim=draw(st.integers(0, 40)))
+    inference = FlatInferenceConfig(middle_trim=draw(st.integers(0, min(data.N, 40))))
     return FlatConfigs(data, model, training, inference)
 
 

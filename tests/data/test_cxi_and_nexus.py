@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, near_field_reason, object_pixel_m
+from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason, object_pixel_m
 from ptycho_torch.data.hdf5_rows import Raster
 from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.data.summary import describe
@@ -163,6 +163,16 @@ def test_a_chunk_in_another_file_is_followed_or_missed(layouts: Any, tmp_path: P
     (tmp_path / "part.h5").unlink()
     with pytest.raises(DataError, match=r"chunks/10 is a link to part\.h5:frames, which is not there"):
         read_scan(path, "count_intensity")
+
+
+@pytest.mark.parametrize("side", [64, 51])
+def test_the_first_patch_starts_at_pixel_0(side: int) -> None:
+    """For even and odd N, and metres come back from pixels."""
+    metres = np.array([[1e-6, 3e-6], [2e-6, 2e-6]])
+    known: dict[str, Any] = {"energy_j": 1e-15, "distance_m": 2.0, "detector_pixel_m": (75e-6, 75e-6)}
+    position, geometry = far_field(metres, frame=(side, side), **known)
+    np.testing.assert_allclose(position.min(axis=0) - side // 2, 0.0, atol=1e-9)
+    np.testing.assert_allclose(geometry.origin_m + position * geometry.pixel_m, metres, rtol=1e-9)
 
 
 @given(st.floats(0.01, 100), st.floats(1e-7, 1e-4), st.sampled_from([32, 64, 128, 1024]))

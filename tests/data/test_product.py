@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ptycho_torch.data.readers import read_scan
+from ptycho_torch.evaluation import read_object
 from ptycho_torch.product import write_product
 from ptycho_torch.records import Canvas, Dataset
 
@@ -88,3 +89,36 @@ def test_a_scan_of_cxi_becomes_a_product_in_metres(layouts: Any, tmp_path: Path)
     np.testing.assert_allclose(position - position[0], moved - moved[0], atol=1e-14)
     assert stored["pixel_width_m"] == pytest.approx(layouts.pixel)
     assert root["detector_object_distance_m"] == layouts.distance
+
+
+@pytest.mark.parametrize("side", [64, 51])
+@pytest.mark.parametrize("shape", [(100, 97), (101, 96)])
+def test_patches_lie_where_ptychodus_puts_them(
+    side: int, shape: tuple[int, int], layouts: Any, tmp_path: Path
+) -> None:
+    """To the pixel for even and odd N: there position x is column `(x - center_x) / dx + (W - 1) / 2`,
+    and its patch lies symmetrically around it; what is written is read again as it was."""
+    origin, position = np.array([3, -2]), np.array([[40.0, 50.0], [46.0, 51.0], [41.0, 57.0]])
+    probe = np.ones((1, side, side), np.complex64)
+    dataset = Dataset("scan", np.ones((3, side, side), np.float32), position, probe)
+    write_product(tmp_path / "product.h5", dataset, _canvas(*shape, (3, -2)), [])
+    metres, stored, _ = _metres(tmp_path / "product.h5")
+    column = metres - [stored["center_y_m"], stored["center_x_m"]] + (np.array(shape) - 1) / 2
+    np.testing.assert_array_equal(column - (side - 1) / 2, position - side // 2 - origin)
+    entries = {"patterns": np.ones((3, side, side), np.uint16), "indexes": np.arange(3)}
+    layouts.write(tmp_path / "diffraction.h5", entries)
+    again = read_scan(tmp_path / "product.h5", "count_intensity")
+    np.testing.assert_array_equal(again.position_yx, position - origin)
+    placed = read_object(tmp_path / "product.h5")
+    assert placed.origin_yx == placed.scan_origin_yx == (3, -2)
+
+
+@pytest.mark.parametrize("side", [64, 51])
+def test_training_data_count_from_the_middle_of_their_object(side: int, layouts: Any, tmp_path: Path) -> None:
+    """An offset of 0 lies where the patch in the middle of an object of the same parity starts."""
+    zeros, ones = np.zeros(2), np.ones((2, side, side))
+    entries = {"probe": ones[:1].astype(complex), "object": np.ones((side + 10, side + 20), complex)}
+    offsets = {"probe_position_y_px": zeros, "probe_position_x_px": np.arange(2.0)}
+    path = layouts.write(tmp_path / "training.h5", {"patterns": ones, **entries, **offsets})
+    read = read_scan(path, "count_intensity")
+    np.testing.assert_array_equal(read.position_yx - side // 2, [[5, 10], [5, 11]])

@@ -189,10 +189,13 @@ def test_what_is_not_an_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_positions_may_count_from_the_centre_of_a_pixel(tmp_path: Path) -> None:
-    """As ptychodus does in its NPZ: position 0 is half a pixel from the corner; HDF5 says it itself."""
-    path = _write(tmp_path)
-    corner, centre = (read_scan(path, "count_intensity", origin) for origin in ("corner", "centre"))
-    np.testing.assert_array_equal(centre.position_yx, corner.position_yx + 0.5)
+    """As ptychodus does in its NPZ: position 0 is half a pixel from the corner; HDF5 says it itself.
+    Patches of an odd number of pixels lie around the centre of one anyway."""
+    odd = {"diff3d": np.ones((7, 9, 9)), "probeGuess": np.ones((9, 9), complex)}
+    for changes, distance in (({}, 0.5), (odd, 0.0)):
+        path = _write(tmp_path, **changes)
+        corner, centre = (read_scan(path, "count_intensity", origin) for origin in ("corner", "centre"))
+        np.testing.assert_array_equal(centre.position_yx, corner.position_yx + distance)
 
 
 def test_a_name_with_a_star_is_all_files_that_match(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _size(module: nn.Module) -> int:
 )
 def test_the_cnn_has_the_published_size(side: int, gridsize: int, encoder: int, decoder: int) -> None:
     """Encoder and each decoder, as measured on the replaced system."""
-    network = CnnNet(ModelConfig(N=side, gridsize=gridsize), Cnn())  # type: ignore[arg-type] # a Literal
+    network = CnnNet(ModelConfig(N=side, gridsize=gridsize), Cnn())
     assert _size(network.encoder) == encoder
     assert [_size(decoder) for decoder in network.decoder.children()] == [decoder, decoder]
 

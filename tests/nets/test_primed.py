@@ -1,5 +1,6 @@
 """The physics-primed network of single patterns."""
 
+import pytest
 import torch
 
 from ptycho_config import ModelConfig, Primed, TorchOptions
@@ -44,3 +45,15 @@ def test_patterns_do_not_see_each_other() -> None:
     network = _network()
     alone = network(*(view[:, 1:2] for view in _views(3, modes=1)))
     torch.testing.assert_close(network(*_views(3, modes=1))[:, 1:2], alone)
+
+
+@pytest.mark.parametrize(("height", "width"), [(17, 21), (50, 51), (24, 16)])
+def test_a_unet_adds_zeros_where_a_side_cannot_be_halved(height: int, width: int) -> None:
+    """At the bottom and on the right, and cuts them off; whole sides are left as they are."""
+    net = UNet(2, 2, width=4, levels=2)
+    torch.nn.init.normal_(net.head.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    image = complex_field(1, 2, height, width, seed=4, dtype=torch.complex64).real
+    whole = torch.zeros(1, 2, *(-(-side // 8) * 8 for side in (height, width)))
+    whole[..., :height, :width] = image
+    torch.testing.assert_close(net(image), net(whole)[..., :height, :width])
+    assert net(whole).shape == whole.shape

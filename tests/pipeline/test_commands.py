@@ -101,8 +101,8 @@ def _damaged(path: Path, **changes: Any) -> Path:
         ({"probeGuess": None}, "has no probeGuess"),
         ({"probeGuess": np.ones((32, 32), np.complex64)}, "32 x 32 pixels"),
         (
-            {"diff3d": np.ones((36, 100, 100)), "probeGuess": np.ones((100, 100), complex)},
-            "must be one of 64, 128, 256",
+            {"diff3d": np.ones((36, 12, 12)), "probeGuess": np.ones((12, 12), complex)},
+            "must be 16 or greater, got 12",
         ),
         ({"xcoords": np.ones(3), "ycoords": np.ones(3)}, "3 positions for"),
         ({"ycoords": np.full(36, np.nan), "xcoords": np.ones(36)}, "hold NaN"),

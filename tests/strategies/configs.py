@@ -1,12 +1,17 @@
-"""Hypothesis makers of changes to a training setup, over fields of every kind."""
+"""Hypothesis makers of changes to a training setup, over fields of every kind, and a setup to change."""
 
 from hypothesis import strategies as st
 
-from ptycho_config import Transform
+from ptycho_config import ModelConfig, Primed, TorchOptions, TrainingConfig, TrainingSetup, Transform
 from ptycho_config.transform import Step
 
+# Its network takes patterns of every size.
+BASE = TrainingSetup(
+    training=TrainingConfig(model=ModelConfig(architecture="primed")), torch=TorchOptions(net=Primed())
+)
+
 VALUES = {
-    "training.model.N": st.sampled_from([64, 128, 256]),
+    "training.model.N": st.integers(16, 2048),
     "training.model.gridsize": st.integers(1, 2),
     "training.model.probe_mask": st.booleans(),
     "training.model.probe_mask_diameter": st.none() | st.floats(0.5, 500.0),
@@ -17,7 +22,7 @@ VALUES = {
     "execution.learning_rate": st.floats(1e-6, 1.0),
     "execution.recon_log_fixed_indices": st.none() | st.lists(st.integers(0, 99), max_size=4),
     "execution.deterministic": st.sampled_from([True, False, "warn"]),
-    "torch.net.decoder_last_c_outer_fraction": st.floats(0.0, 0.5),
+    "torch.net.alpha": st.floats(0.0, 1.0, exclude_max=True),
 }
 
 

@@ -59,7 +59,7 @@ at(net.body).put(Fno(modes=3))
 at(c.training.nepoch)  # wrong: field typo
 at(c.trainig.nepochs)  # wrong: group typo
 at(c.training.nepochs).put("3")  # wrong: value type
-at(c.training.model.N).put(63)  # wrong for mypy: value outside the Literal; pyright infers Lens[int]
+at(c.training.optimizer).put("adamm")  # wrong for mypy: value outside the Literal; pyright infers Lens[str]
 at(c.execution.learning_rate).over(shout)  # wrong: over function
 at(net.body).put(ModelConfig())  # wrong: union member
 at(narrow(net.body, Fno).width)  # wrong: field of another member

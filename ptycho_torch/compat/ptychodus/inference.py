@@ -22,8 +22,9 @@ from ptycho_torch.api.boundary import seed_or_fresh
 from ptycho_torch.api.solving import Trained, solve, task_of
 from ptycho_torch.compat.ptychodus.lifting import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
+from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
-from ptycho_torch.data.readers import CENTRE, dataset_of
+from ptycho_torch.data.readers import dataset_of
 from ptycho_torch.device import choose_device
 from ptycho_torch.errors import DataError
 from ptycho_torch.fit import r_factor
@@ -80,7 +81,7 @@ def _found(arrays: Arrays) -> RawScan:
         dialect="memory",
         key="patterns",
         patterns=patterns,
-        position_yx=arrays.position_yx + CENTRE,
+        position_yx=arrays.position_yx + array_centre(1, patterns.shape[-1]),
         probe=probe,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.dialects.source import Source
-from ptycho_torch.data.geometry import on_object_grid
+from ptycho_torch.data.geometry import array_centre, on_object_grid
 from ptycho_torch.data.hdf5_rows import Hdf5Rows, opened
 from ptycho_torch.data.raw import RawScan, own_output
 from ptycho_torch.errors import DataError, MissingFileError
@@ -40,21 +40,22 @@ def holds_positions(path: Path) -> bool:
 def training_data(path: Path, file: h5py.File) -> RawScan:
     """Positions are offsets from the centre of the object, in object pixels."""
     source = Source(path, file)
-    shape = source.dataset("object").shape[-2:]
+    patterns = source.rows("patterns")
+    middle = _middle(source.dataset("object"), patterns)
     offsets = [source.array(f"probe_position_{axis}_px") for axis, _ in _AXES]
-    position = _pairs(source, *(offset + n / 2 for offset, n in zip(offsets, shape, strict=True)))
+    position = _pairs(source, *(offset + m for offset, m in zip(offsets, middle, strict=True)))
     probe, probe_key, remarks = source.probe()
     pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
     return RawScan(
         path=path,
         dialect="ptychodus training data",
         key="patterns",
-        patterns=source.rows("patterns"),
+        patterns=patterns,
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
         bad_pixels=source.bad_pixels("bad_pixels"),
-        geometry=_geometry(source, pixel, [0.0, 0.0], shape),
+        geometry=_geometry(source, pixel, [0.0, 0.0], middle),
         object_at=(path, "object"),
         remarks=remarks,
     )
@@ -85,12 +86,11 @@ def diffraction(path: Path, file: h5py.File) -> RawScan:
 
 def _pair(found: Source, other: Source) -> RawScan:
     pty_chi = other.find("dp") is not None
-    position, geometry = _placed(found, centred=pty_chi)
-    rows, key = None, "dp"
-    if not pty_chi:
-        key = "patterns"
-        position, rows = _matched(found, other, position)
+    rows, key = None, "dp" if pty_chi else "patterns"
     patterns = other.rows(key)
+    position, geometry = _placed(found, patterns, centred=pty_chi)
+    if not pty_chi:
+        position, rows = _matched(found, other, position)
     probe, probe_key, remarks = found.probe()
     return RawScan(
         path=found.path,
@@ -110,25 +110,32 @@ def _pair(found: Source, other: Source) -> RawScan:
     )
 
 
-def _placed(found: Source, *, centred: bool) -> tuple[NDArray[np.float64], Geometry | None]:
+def _middle(stored: h5py.Dataset, patterns: Hdf5Rows) -> list[float]:
+    """The position (y, x) in pixels of the middle of the object in the file."""
+    return [array_centre(length, patterns.shape[-1]) for length in stored.shape[-2:]]
+
+
+def _placed(
+    found: Source, patterns: Hdf5Rows, *, centred: bool
+) -> tuple[NDArray[np.float64], Geometry | None]:
     """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if
     `centred`."""
     stored = found.find("object")
     if stored is None:
         raise found.error("has no object, whose pixel size and centre place the positions")
-    shape, columns, pixels, centres = stored.shape[-2:], [], [], []
-    for (axis, size), length in zip(_AXES, shape, strict=True):
+    middle, columns, pixels, centres = _middle(stored, patterns), [], [], []
+    for (axis, size), middle_px in zip(_AXES, middle, strict=True):
         metres = found.array(f"probe_position_{axis}_m").astype(np.float64)
         pixel = found.attribute("object", f"pixel_{size}_m")
         if pixel <= 0:
             raise found.error(f"object has pixel_{size}_m {pixel}, it must be above 0")
         name = f"center_{axis}_m"
         centre = 0.0 if centred and name not in stored.attrs else found.attribute("object", name)
-        columns.append(on_object_grid(metres, centre, pixel, length))
+        columns.append(on_object_grid(metres, centre, pixel, middle_px))
         pixels.append(pixel)
         centres.append(centre)
     in_metres: list[float | None] = [None if pixels == [_LENGTHS_ARE_PX] * 2 else pixel for pixel in pixels]
-    return _pairs(found, *columns), _geometry(found, in_metres, centres, shape)
+    return _pairs(found, *columns), _geometry(found, in_metres, centres, middle)
 
 
 def _matched(
@@ -147,16 +154,17 @@ def _matched(
 
 
 def _geometry(
-    source: Source, pixel: list[float | None], centre: list[float], shape: tuple[int, ...]
+    source: Source, pixel: list[float | None], centre: list[float], middle_px: list[float]
 ) -> Geometry | None:
-    """From the pixels (y, x) of an object whose centre lies at `centre`; None where one is not known."""
+    """From the pixels (y, x) of an object whose middle, at position `middle_px`, lies at `centre`; None
+    where one is not known."""
     height, width = pixel
     if height is None or width is None:
         return None
     energy = source.known("photon_energy_eV") or source.known("probe_energy_eV")
     return Geometry(
         pixel_m=(height, width),
-        origin_m=(centre[0] - shape[0] / 2 * height, centre[1] - shape[1] / 2 * width),
+        origin_m=(centre[0] - middle_px[0] * height, centre[1] - middle_px[1] * width),
         photon_energy_ev=energy,
         distance_m=source.known("detector_object_distance_m"),
     )

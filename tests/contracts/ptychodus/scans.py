@@ -71,7 +71,8 @@ def known_scan(
     position = raster - middle + (np.array([height, width]) - 1) / 2
     truth = natural_object("camera", "coins", max(height, width))[:height, :width]
     probe = _probe(side, modes)
-    expected = expected_counts(truth, probe, position + 0.5)
+    # The client counts from the centre of pixel 0; `expected_counts` has the patch of r start at r - N // 2.
+    expected = expected_counts(truth, probe, position + (1 - side % 2) / 2)
     scale = photons / expected.sum(axis=(1, 2), dtype=np.float64).mean()
     counts = rng.poisson(expected * scale).astype(dtype)
     counts.setflags(write=False)

@@ -188,10 +188,11 @@ def test_an_array_that_is_not_known_is_said(caplog: pytest.LogCaptureFixture) ->
     assert "Reconstruct all positions" in caplog.text
 
 
-def test_labels_lie_where_the_patterns_are(tmp_path: Path) -> None:
-    """A label is the part of the object that its pattern was made from, to the pixel: patches around
-    position 0 start half a pixel before pixel 0, in the client's counting."""
-    scan = known_scan(4, 4, with_object=True)
+@pytest.mark.parametrize("side", [64, 51])
+def test_labels_lie_where_the_patterns_are(side: int, tmp_path: Path) -> None:
+    """A label is the part of the object that its pattern was made from, to the pixel: a patch lies
+    symmetrically around its position, in the client's counting from the centre of pixel 0."""
+    scan = known_scan(4, 4, side=side, with_object=True)
     folder = tmp_path / "run"
     folder.mkdir()
     client = reconstructor("Supervised", subtract_mean_phase=False)
@@ -201,9 +202,9 @@ def test_labels_lie_where_the_patterns_are(tmp_path: Path) -> None:
     loader = PtychoDataLoader(folder, ConfigManager(**{name: getattr(payload, name) for name in names}))
     (part,) = parts_of(training_data(loader.configs.config, 0).training)
     y, x = _loader(scan, ConfigManager()).arrays.position_yx[0]  # type: ignore[union-attr]
-    top, left = round(y + 0.5) - 32, round(x + 0.5) - 32
+    top, left = round(y - (side - 1) / 2), round(x - (side - 1) / 2)
     assert part.scan.label is not None
-    expected = scan.truth[top : top + 64, left : left + 64]
+    expected = scan.truth[top : top + side, left : left + side]
     np.testing.assert_allclose(part.scan.label[0].numpy() * part.scan.object_scale, expected, rtol=1e-4)
 
 
