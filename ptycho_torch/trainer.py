@@ -228,7 +228,7 @@ def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
         raise DataError(
             str(path),
             "is no checkpoint of this training: it was made with other options or another seed",
-            "resume with the options of its config.json, or train without --resume",
+            "resume with the same options, which its config.json lists, or train without --resume",
         )
     if stored["epoch"] + 1 >= epochs:
         raise DataError(

@@ -27,7 +27,7 @@ from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.data.readers import dataset_of
 from ptycho_torch.device import choose_device
 from ptycho_torch.errors import DataError
-from ptycho_torch.fit import r_factor
+from ptycho_torch.fit import doubt, r_factor_and_flat
 from ptycho_torch.predict import on_array
 
 logger = logging.getLogger(__name__)
@@ -64,9 +64,12 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     update_legacy_dict(legacy_params, delta)
     dataset = dataset_of(scan, setup.torch.scale.domain)
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    made = solve(task_of(trained, dataset, setup, seed), setup, seed, device).made
-    fit = r_factor(made.dataset, made.canvas, device)
+    task = task_of(trained, dataset, setup, seed)
+    made = solve(task, setup, seed, device).made
+    fit, flat = r_factor_and_flat(made.dataset, made.canvas, task.scan.object_scale, device)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
+    if (reason := doubt(fit, flat)) is not None:
+        logger.warning(reason)
     shape = object_shape(arrays.position_yx, trained.bundle.record["object_shapes"], scan.frame[0])
     return on_array(made.canvas, shape)
 
