@@ -9,13 +9,14 @@ from ptycho_config.schema.checks import at_least, between, non_negative, positiv
 
 # Of the networks that the replaced system has: their layers are laid out for these sides.
 SIDES_PX = (64, 128, 256)
+_SIDES = f"{', '.join(map(str, SIDES_PX[:-1]))} or {SIDES_PX[-1]}"
 
 
 def _side_of_the_network(model: "ModelConfig") -> Iterator[Problem]:
     if model.architecture != "primed" and model.N not in SIDES_PX:
         yield Problem(
             "N",
-            f"the network {model.architecture!r} takes patterns of 64, 128 or 256 px, got {model.N}",
+            f"the network {model.architecture!r} takes patterns of {_SIDES} px, got {model.N}",
             hint="set architecture=primed, which takes every size, crop or bin the patterns, or refine the "
             "scan without a network: ptycho refine",
         )
@@ -29,7 +30,7 @@ class ModelConfig:
         default=64,
         unit="px",
         check=at_least(16),
-        doc="side of a diffraction pattern: any with the network primed, 64, 128 or 256 with the others",
+        doc=f"side of a diffraction pattern: any with the network primed, {_SIDES} with the others",
     )
     gridsize: int = field(
         default=1, check=between(1, 3), doc="patches per side of a group; a group has gridsize^2 patterns"

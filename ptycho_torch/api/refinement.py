@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import Primed, RefineOptions, TorchOptions, dump
+from ptycho_config import DataOptions, Primed, RefineOptions, ScaleOptions, TorchOptions, dump
 from ptycho_torch.api.boundary import finite, peak_memory_mib
 from ptycho_torch.api.improving import improved
 from ptycho_torch.bundle import library_versions
@@ -41,9 +41,9 @@ def refine_scan(
     output_dir: Path | str,
     options: RefineOptions,
     *,
-    start: Path | str = "coarse",
-    domain: Domain = "count_intensity",
-    origin: Origin = "corner",
+    start: Path | str,
+    domain: Domain = ScaleOptions().domain,
+    origin: Origin = DataOptions().position_origin,
     seed: int = 0,
     accelerator: str = "auto",
     visible: bool = False,

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from ptycho_config import DataOptions, RefineOptions, ScaleOptions, parse
 from ptycho_config.schema import specs
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--position-origin",
-        choices=("corner", "centre"),
+        choices=get_args(specs(DataOptions)["position_origin"].annotation),
         default=specs(DataOptions)["position_origin"].default,
         help="where in the first pixel position 0 of an NPZ lies [default: %(default)s]",
     )
