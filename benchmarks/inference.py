@@ -26,10 +26,10 @@ from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.physics.diffraction import shift_probe
 from ptycho_torch.physics.simulate import SimulatedScan
-from ptycho_torch.predict import stitch_weights
 from ptycho_torch.pretrained import PRETRAINED
+from ptycho_torch.reconstruction.predict import stitch_weights
+from ptycho_torch.reconstruction.stitch import Stitcher
 from ptycho_torch.records import Canvas
-from ptycho_torch.stitch import Stitcher
 
 BATCH = 64
 START_UP = "import ptycho_torch.cli.main, ptycho_torch.api.inference"

@@ -28,15 +28,14 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from ptycho_config import Sources, TrainingSetup, create_training_payload, parse
-from ptycho_torch.api.boundary import group_plan
 from ptycho_torch.data.batches import cluster_dataset
-from ptycho_torch.data.grouping import plan_groups
+from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import normalise, started
-from ptycho_torch.lightning_module import TrainingModule
-from ptycho_torch.optimisation import build_optimizer
-from ptycho_torch.predict import reconstruct_scan
-from ptycho_torch.reconstructor import build_model
+from ptycho_torch.nets.reconstructor import build_model
+from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.records import Dataset
+from ptycho_torch.training.lightning_module import TrainingModule
+from ptycho_torch.training.optimizer import build_optimizer
 
 OF_PATCHES = ("neighbor_count=6", "batch_size=16", "partners=1", "torch.overlap.weight=1.0")
 STEPS, REPEATS = 6, 5

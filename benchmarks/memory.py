@@ -21,7 +21,7 @@ from numpy.lib import format as npy_format
 
 from ptycho_config import Sources
 from ptycho_torch.api import reconstruct, train
-from ptycho_torch.api.boundary import peak_memory_mib
+from ptycho_torch.device import peak_memory_mib
 
 SIDE, CHUNK = 64, 2000
 OPTIONS = {"n_groups": 64, "nepochs": 1, "torch.net.width": 8, "torch.net.stages": 1}

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ptycho_torch.data.writers import write_scan
-from ptycho_torch.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, natural_object, simulate_scan
 from ptycho_torch.records import Canvas, Dataset
 

@@ -48,11 +48,11 @@ from refine import flat_start
 from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
-from ptycho_torch.data.writers import write_scan
-from ptycho_torch.fit import r_factor
+from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan
+from ptycho_torch.reconstruction.r_factor import r_factor
+from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.records import Canvas, Dataset
-from ptycho_torch.refine import refine
 
 HERE = Path(__file__).parent
 Clock = tuple[float, float]

@@ -26,13 +26,13 @@ from skimage.metrics import structural_similarity
 
 from ptycho_config import Sources, TrainingSetup, parse
 from ptycho_torch.api import Reconstruction, reconstruct, resolve_training, train
-from ptycho_torch.api.clusters import training_data
-from ptycho_torch.api.training import fresh_model
 from ptycho_torch.data.readers import Domain, read_scan
-from ptycho_torch.data.writers import write_scan
-from ptycho_torch.lightning_module import TrainingModule
-from ptycho_torch.metrics import contrast_and_detail, remove_ramp, scanned_region
+from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp, scanned_region
+from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
+from ptycho_torch.training.datasets import training_data
+from ptycho_torch.training.fit import fresh_model
+from ptycho_torch.training.lightning_module import TrainingModule
 
 NETWORKS = ("primed", "cnn", "fno", "fno_vanilla", "ffno", "neuralop_uno")
 OF_PATCHES = (

@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from ptycho_config.schema.refine import ALONE, RefineOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
-from ptycho_torch.data.writers import write_scan
-from ptycho_torch.fit import r_factor
-from ptycho_torch.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
+from ptycho_torch.reconstruction.r_factor import r_factor
+from ptycho_torch.reconstruction.refine import corrections, refine
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
-from ptycho_torch.refine import corrections, refine
 
 REPEATS = 3
 

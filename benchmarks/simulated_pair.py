@@ -14,8 +14,8 @@ from pathlib import Path
 from ptycho_config import Sources, TrainingSetup, parse
 from ptycho_torch.api import reconstruct, train
 from ptycho_torch.data.readers import read_scan
-from ptycho_torch.data.writers import write_scan
-from ptycho_torch.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 
 

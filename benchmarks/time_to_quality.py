@@ -24,13 +24,13 @@ from pair import dataset_of, score, written
 
 from ptycho_config import Sources, TrainingSetup, parse
 from ptycho_torch.api import resolve_training
-from ptycho_torch.api.clusters import training_data
-from ptycho_torch.api.training import fresh_model
 from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.physics.simulate import SimulatedScan
-from ptycho_torch.predict import reconstruct_scan
-from ptycho_torch.reconstructor import Reconstructor
-from ptycho_torch.trainer import prepare, run
+from ptycho_torch.reconstruction.predict import reconstruct_scan
+from ptycho_torch.training.datasets import training_data
+from ptycho_torch.training.fit import fresh_model
+from ptycho_torch.training.trainer import prepare, run
 
 GOALS = ((0.6, 0.6), (0.75, 0.8), (0.85, 0.9), (0.92, 0.95))
 CASES = ("primed-1", "primed-2", "primed-4", "primed-8", "cnn", "fno", "fno_vanilla", "ffno")

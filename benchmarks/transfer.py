@@ -20,15 +20,15 @@ import torch
 from pair import dataset_of, pair, score
 
 from ptycho_config import Primed, Sources, TrainingSetup, create_training_payload, parse
-from ptycho_torch.api.solving import load
+from ptycho_torch.api.loading import load
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise, started
-from ptycho_torch.fit import r_factor
+from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.physics.simulate import SimulatedScan
-from ptycho_torch.predict import reconstruct_scan
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.pretrained.family import random_scan
-from ptycho_torch.reconstructor import Reconstructor, build_model
+from ptycho_torch.pretraining.family import random_scan
+from ptycho_torch.reconstruction.predict import reconstruct_scan
+from ptycho_torch.reconstruction.r_factor import r_factor
 from ptycho_torch.records import Dataset
 
 FIRST_MEMBER = 10_000

@@ -11,9 +11,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ptycho_torch.metrics import contrast_and_detail, remove_ramp
-from tests.contracts.ptychodus.client import inner, object_of, reconstructor
-from tests.contracts.ptychodus.scans import known_scan
+from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp
+from tests.compat.ptychodus.client import inner, object_of, reconstructor
+from tests.compat.ptychodus.scans import known_scan
 
 PICTURE = Path(__file__).with_name("ptychodus.png")
 

@@ -1,7 +1,9 @@
 """Named sets of recommended values: ordinary layers, visible in `explain`."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from ptycho_config.documents import config_file
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.schema import Cnn, Primed, RectangularScaled, TrainingSetup
@@ -11,6 +13,8 @@ _c = fields(TrainingSetup)
 
 # Asks for `recommended` in place of a profile.
 RECOMMENDED = "recommended"
+# Asks for no profile, where a name is needed.
+NO_PROFILE = "none"
 PROFILES: dict[str, Transform] = {
     "primed": (
         at(_c.training.model.architecture).put("primed")
@@ -65,3 +69,11 @@ def profile(name: str | Transform | None) -> Transform:
         hint = near_miss(name, PROFILES) or f"there is {', '.join(sorted(PROFILES))}"
         raise ConfigError([Problem(name, "unknown profile", hint=hint)], "profiles")
     return layer(f"profile {name}", located(PROFILES[name], ""))
+
+
+def named_profile(name: str) -> str | Transform | None:
+    """The argument of `--profile` as the factories take it."""
+    if name == NO_PROFILE:
+        return None
+    path = Path(name)
+    return config_file(TrainingSetup, path) if path.suffix and path.exists() else name

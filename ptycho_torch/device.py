@@ -1,8 +1,15 @@
-"""The device that a run computes on."""
+"""The machine that a run computes on: its device, memory, optional packages and fresh seeds."""
+
+import resource
+import secrets
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 
-from ptycho_config import ConfigError, Problem
+from ptycho_config import ConfigError, Problem, TrainingSetup
+from ptycho_config.schema import leaves_of
 
 
 def choose_device(accelerator: str) -> torch.device:
@@ -19,3 +26,41 @@ def choose_device(accelerator: str) -> torch.device:
         hint = "use 'auto' or 'cpu'"
         raise ConfigError([Problem("execution.accelerator", message, hint=hint)], "the execution options")
     return torch.device(wanted)
+
+
+def seed_or_fresh(seed: int | None) -> int:
+    """The configured seed, or a new one, which the run record keeps."""
+    return secrets.randbits(32) if seed is None else seed
+
+
+# Options that need a package which is not installed with this one.
+_PACKAGES = {
+    ("execution.logger_backend", "tensorboard"): ("tensorboard", "tensorboardX"),
+    ("execution.logger_backend", "mlflow"): ("mlflow",),
+    ("torch.net", "neuralop_uno"): ("neuralop",),
+}
+
+
+def check_packages(
+    setup: TrainingSetup, find: Callable[[str], object] = find_spec, *, under: str = ""
+) -> None:
+    """ConfigError for every option whose path begins with `under` and whose optional package is not
+    installed; `find` gives None for one that is not."""
+    held = {path: value for path, _, value in leaves_of(setup)}
+    problems = [
+        Problem(
+            path,
+            f"{value!r} needs the package {names[0]!r}, which is not installed",
+            hint=f"pip install 'ptycho[{'neuralop' if path == 'torch.net' else value}]', or choose another",
+        )
+        for (path, value), names in _PACKAGES.items()
+        if path.startswith(under) and held[path] == value and not any(find(name) for name in names)
+    ]
+    if problems:
+        raise ConfigError(problems, TrainingSetup.SCHEMA)
+
+
+def peak_memory_mib() -> float:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

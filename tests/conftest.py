@@ -8,6 +8,8 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.amber import AmberSnapshotExtension
 from syrupy.location import PyTestLocation
 
+pytest_plugins = ["tests.runs", "tests.layouts"]
+
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 

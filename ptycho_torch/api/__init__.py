@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from ptycho_torch.api.inference import Reconstruction as Reconstruction
     from ptycho_torch.api.inference import reconstruct as reconstruct
     from ptycho_torch.api.inference import resolve_inference as resolve_inference
+    from ptycho_torch.api.loading import Trained as Trained
+    from ptycho_torch.api.loading import load as load
     from ptycho_torch.api.refinement import Refinement as Refinement
     from ptycho_torch.api.refinement import refine_scan as refine_scan
-    from ptycho_torch.api.solving import Trained as Trained
-    from ptycho_torch.api.solving import load as load
     from ptycho_torch.api.training import TrainingRun as TrainingRun
     from ptycho_torch.api.training import resolve_training as resolve_training
     from ptycho_torch.api.training import train as train
@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "inference": ["Reconstruction", "reconstruct", "resolve_inference"],
         "refinement": ["Refinement", "refine_scan"],
-        "solving": ["Trained", "load"],
+        "loading": ["Trained", "load"],
         "training": ["TrainingRun", "resolve_training", "train"],
     },
 )

@@ -1,19 +1,4 @@
 """The calls of ptychodus under the name where it looks for them."""
 
-from ptycho_torch.compat.ptychodus.inference import InferenceEngine
-from ptycho_torch.compat.ptychodus.training import (
-    ConfigManager,
-    DataloaderFormats,
-    PtychoDataLoader,
-    PtychoModel,
-    Trainer,
-)
-
-__all__ = [
-    "ConfigManager",
-    "DataloaderFormats",
-    "InferenceEngine",
-    "PtychoDataLoader",
-    "PtychoModel",
-    "Trainer",
-]
+from ptycho_torch.compat.ptychodus.inference import *  # noqa: F403
+from ptycho_torch.compat.ptychodus.training import *  # noqa: F403

@@ -19,19 +19,19 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.api.boundary import finite, peak_memory_mib, seed_or_fresh
-from ptycho_torch.api.solving import load, solve, task_of
-from ptycho_torch.bundle import Bundle, library_versions
+from ptycho_torch.api.loading import load
 from ptycho_torch.data.readers import inspect_dataset, read_scan
-from ptycho_torch.device import choose_device
-from ptycho_torch.figures import draw_losses, draw_object
+from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.files import writable_folder, write_json, write_table
-from ptycho_torch.fit import doubt, r_factor_and_flat
-from ptycho_torch.predict import PatchStatistics, padded
+from ptycho_torch.output.bundle import Bundle, library_versions
+from ptycho_torch.output.figures import draw_losses, draw_object
+from ptycho_torch.output.product import write_product, write_reconstruction
+from ptycho_torch.output.report import write_report
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.product import write_product, write_reconstruction
+from ptycho_torch.reconstruction.pipeline import solve, task_of
+from ptycho_torch.reconstruction.predict import PatchStatistics, padded
+from ptycho_torch.reconstruction.r_factor import doubt, finite, r_factor_and_flat
 from ptycho_torch.records import Canvas, Dataset
-from ptycho_torch.report import write_report
 from ptycho_torch.unconsumed import refuse_unconsumed
 
 

@@ -9,20 +9,19 @@ import numpy as np
 import torch
 
 from ptycho_config import DataOptions, Primed, RefineOptions, ScaleOptions, TorchOptions, dump
-from ptycho_torch.api.boundary import finite, peak_memory_mib
-from ptycho_torch.api.improving import improved
-from ptycho_torch.bundle import library_versions
 from ptycho_torch.data.readers import Domain, Origin, read_scan
 from ptycho_torch.data.scan import normalise, started
-from ptycho_torch.device import choose_device
+from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
-from ptycho_torch.figures import draw_object
 from ptycho_torch.files import writable_folder, write_json
-from ptycho_torch.fit import doubt, r_factor_and_flat
-from ptycho_torch.product import write_product, write_reconstruction
+from ptycho_torch.output.bundle import library_versions
+from ptycho_torch.output.figures import draw_object
+from ptycho_torch.output.product import write_product, write_reconstruction
+from ptycho_torch.physics.canvas import canvas_of
+from ptycho_torch.reconstruction.r_factor import doubt, finite, r_factor_and_flat
+from ptycho_torch.reconstruction.refine_dataset import improved
 from ptycho_torch.records import Canvas, Dataset, Scan
-from ptycho_torch.stitch import canvas_of
 
 COARSE = TorchOptions(net=Primed(start="coarse"))
 

@@ -1,6 +1,5 @@
 """`train`: a scan file to a bundle."""
 
-import time
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -21,33 +20,16 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.api.boundary import (
-    check_packages,
-    peak_memory_mib,
-    seed_or_fresh,
-)
-from ptycho_torch.api.clusters import TrainingData, training_data
-from ptycho_torch.api.ranks import other_ranks, world_size
-from ptycho_torch.bundle import BUNDLE_NAME, Bundle, library_versions, save_bundle
 from ptycho_torch.data.readers import inspect_scans
-from ptycho_torch.device import choose_device
+from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
-from ptycho_torch.figures import draw_losses
-from ptycho_torch.files import writable_folder, write_json
-from ptycho_torch.lightning_ranks import Place, launched_outside
-from ptycho_torch.reconstructor import Reconstructor, build_model
-from ptycho_torch.trainer import Fit, fit
+from ptycho_torch.files import write_json
+from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
+from ptycho_torch.output.figures import draw_losses
+from ptycho_torch.training.fit import Fitted, fit_setup, training_record
+from ptycho_torch.training.lightning_ranks import launched_outside
+from ptycho_torch.training.ranks import other_ranks, world_size
 from ptycho_torch.unconsumed import refuse_unconsumed
-
-
-@attrs.frozen(eq=False)
-class Fitted:
-    """A fitted model with the data it was fitted to and how it went."""
-
-    model: Reconstructor
-    data: TrainingData
-    outcome: Fit
-    loading_s: float
 
 
 @attrs.frozen(eq=False)
@@ -87,39 +69,6 @@ def train(
     ) as place:
         made = fit_setup(setup, seed, place=place, resume=resume)
     return written(configs, made, seed)
-
-
-def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, resume: bool = False) -> Fitted:
-    """Read the scans, build the model and fit it; of several processes each calls this."""
-    start = time.perf_counter()
-    data = training_data(setup, seed)
-    folder = writable_folder(setup.training.output_dir)
-    model = fresh_model(setup, data, seed)
-    loading = time.perf_counter() - start
-    checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
-    outcome = fit(
-        model,
-        setup,
-        data.training,
-        data.validation,
-        seed=seed,
-        folder=folder,
-        place=place,
-        resume_from=checkpoint,
-    )
-    return Fitted(model, data, outcome, loading)
-
-
-def fresh_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
-    """The untrained model of a setup, its probe learnable where that is asked for."""
-    training = setup.training
-    return build_model(
-        training.model,
-        setup.torch,
-        seed,
-        intensity_scale=training.intensity_scale_trainable,
-        learned_probe=data.probe_shape if training.probe_trainable else None,
-    )
 
 
 def _common_seed(seed: int | None, *, resume: bool) -> int:
@@ -187,22 +136,6 @@ def _check_validation_scan(setup: TrainingSetup) -> None:
     path, side = setup.training.test_data_file, setup.training.model.N
     if path is not None and (found := inspect_scans(path).n_pixels) != side:
         raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
-
-
-def training_record(made: Fitted, seed: int) -> dict[str, Any]:
-    """What is kept about a training: losses, statistics, sizes, times and versions."""
-    outcome, data = made.outcome, made.data
-    return {
-        "history": outcome.history,
-        "kept_epoch": outcome.kept_epoch,
-        "parameters": sum(parameter.numel() for parameter in made.model.parameters()),
-        "groups": len(data.training),
-        **({"statistics": attrs.asdict(data.statistics)} if data.statistics else {}),
-        "seed": seed,
-        "seconds": {"data": round(made.loading_s, 2), "training": round(outcome.seconds, 2)},
-        "peak_memory_mib": round(peak_memory_mib()),
-        "versions": library_versions(),
-    }
 
 
 def written(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:

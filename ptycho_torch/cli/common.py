@@ -17,20 +17,19 @@ from ptycho_config import (
     LegacyDelta,
     Resolved,
     Sources,
-    TrainingSetup,
     Transform,
     config_file,
     dump,
     parse,
 )
 from ptycho_config.documents import parse_texts
+from ptycho_config.profiles import NO_PROFILE
 from ptycho_config.schema.table import table_text
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, Text, effective
 from ptycho_torch.errors import DataError, DivergedError
 
 COMMAND_LINE = "command line"
-NO_PROFILE = "none"
 PROGRESS = "execution.enable_progress_bar"
 
 
@@ -86,14 +85,6 @@ def add_profile_flag(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"values below all other options: {names}, or a config file [default: %(default)s]",
     )
-
-
-def named_profile(name: str) -> str | Transform | None:
-    """The argument of `--profile` as the factories take it."""
-    if name == NO_PROFILE:
-        return None
-    path = Path(name)
-    return config_file(TrainingSetup, path) if path.suffix and path.exists() else name
 
 
 def only_looking(arguments: argparse.Namespace) -> bool:

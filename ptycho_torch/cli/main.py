@@ -20,10 +20,11 @@ from ptycho_config import (
 )
 from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
+from ptycho_config.profiles import named_profile
 from ptycho_config.schema.table import table_text
-from ptycho_torch import inference, train
-from ptycho_torch.cli import evaluate, inspect, refine, sweep
-from ptycho_torch.cli.common import add_profile_flag, named_profile, parse_arguments, run
+from ptycho_torch.cli import evaluate, inspect, refine, sweep, train
+from ptycho_torch.cli import infer as inference
+from ptycho_torch.cli.common import add_profile_flag, parse_arguments, run
 from ptycho_torch.unconsumed import refuse_unconsumed
 
 

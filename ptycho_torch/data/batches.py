@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
+from ptycho_torch.physics.canvas import initial_patches
 from ptycho_torch.records import Batch, Groups, Scan
-from ptycho_torch.stitch import initial_patches
 
 
 class Share(NamedTuple):

@@ -5,7 +5,7 @@ from itertools import combinations
 import attrs
 import numpy as np
 
-from ptycho_config import FourQuadrant, GroupingOptions
+from ptycho_config import FourQuadrant, GroupingOptions, InferenceConfig, TorchOptions, TrainingConfig
 from ptycho_torch.data.neighbours import BLOCK, MISSING, Index, Position, Table, candidates
 from ptycho_torch.records import Groups
 
@@ -30,6 +30,20 @@ class GroupPlan:
     sequential: bool = False
     pool: int | None = None
     options: GroupingOptions = GroupingOptions()
+
+
+def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> GroupPlan:
+    """What a run asks of its groups."""
+    pool = run.neighbor_pool_size or run.neighbor_count
+    return GroupPlan(
+        gridsize=run.model.gridsize,
+        neighbor_count=run.neighbor_count,
+        n_groups=run.n_groups,
+        n_subsample=run.n_subsample,
+        sequential=isinstance(run, TrainingConfig) and run.sequential_sampling,
+        pool=pool if run.enable_oversampling else None,
+        options=options.grouping,
+    )
 
 
 def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator) -> Groups:

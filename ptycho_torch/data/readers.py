@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_config import DatasetFacts
-from ptycho_torch.data.dialects.ptychodus import holds_positions, partner_of
-from ptycho_torch.data.dialects.source import Source
+from ptycho_torch.data.formats.hdf5 import is_hdf5, open_hdf5
+from ptycho_torch.data.formats.hdf5_rows import opened
+from ptycho_torch.data.formats.npz import NpzPatterns, open_npz
+from ptycho_torch.data.formats.npz_archive import read_arrays
+from ptycho_torch.data.formats.ptychodus import holds_positions, partner_of
+from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest_step
-from ptycho_torch.data.hdf5 import is_hdf5, open_hdf5
-from ptycho_torch.data.hdf5_rows import opened
-from ptycho_torch.data.npz import read_arrays
-from ptycho_torch.data.npz_scan import NpzPatterns, open_npz
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
 from ptycho_torch.data.raw import RawScan, checked
 from ptycho_torch.errors import DataError, MissingFileError

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ptycho_config import ModelConfig, Primed, ScaleOptions, TorchOptions
 from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, chunks, mean_intensity
+from ptycho_torch.physics.canvas import canvas_of
+from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
-from ptycho_torch.physics.phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.probe import smoothed, soft_disk
 from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
-from ptycho_torch.stitch import canvas_of
 
 _CHUNK = 512
 

@@ -16,11 +16,11 @@ from ptycho_torch.evaluation.fourier_ring import (
     information_threshold,
     resolution,
 )
+from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp
 from ptycho_torch.evaluation.read import PlacedObject
 from ptycho_torch.evaluation.registration import Aligned, Complex, align, central_area, shared_area, tapered
 from ptycho_torch.evaluation.similarity import Similarity, similarity, wrapped
-from ptycho_torch.figures import lit_box
-from ptycho_torch.metrics import contrast_and_detail, remove_ramp
+from ptycho_torch.output.figures import lit_box
 from ptycho_torch.records import Canvas
 
 SMALLEST_SIDE_PX = 32

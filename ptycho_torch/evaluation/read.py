@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from ptycho_torch.data.formats.npz_archive import headers, read_arrays
 from ptycho_torch.data.geometry import array_centre
-from ptycho_torch.data.npz import headers, read_arrays
 from ptycho_torch.errors import DataError, MissingFileError
 
 _WANTED = "give a product.h5, a reconstruction.npz, an NPZ with objectGuess, or a complex .npy array"

@@ -7,7 +7,7 @@ from scipy.ndimage import fourier_shift
 from scipy.signal.windows import tukey
 from skimage.registration import phase_cross_correlation
 
-from ptycho_torch.metrics import remove_ramp
+from ptycho_torch.evaluation.metrics import remove_ramp
 
 Complex = NDArray[np.complexfloating]
 Real = NDArray[np.floating]

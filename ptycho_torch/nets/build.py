@@ -9,8 +9,8 @@ from ptycho_torch.nets.adapter import PerGroup
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
 from ptycho_torch.nets.neuralop import UnoNet
-from ptycho_torch.nets.primed import PrimedNet
-from ptycho_torch.nets.stitched import StitchedNet
+from ptycho_torch.nets.unrolled import StitchedNet
+from ptycho_torch.nets.unrolled_patches import PrimedNet
 
 
 def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity
-from ptycho_torch.physics.update import OFFSET_PHOTONS
+from ptycho_torch.physics.exit_wave_update import OFFSET_PHOTONS
 
 DAMPING = 0.2
 LONGEST_STEP_PX = 1.0

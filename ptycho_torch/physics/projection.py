@@ -6,13 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ptycho_torch.physics.diffraction import (
-    exit_waves,
-    far_field,
-    mode_sum_intensity,
-    near_field,
-    over_modes,
-)
+from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, near_field, over_modes
 
 
 def object_gradient(

@@ -19,8 +19,8 @@ from ptycho_config import (
     parse,
     product,
 )
+from ptycho_config.profiles import named_profile
 from ptycho_torch.api import resolve_training
-from ptycho_torch.cli.common import named_profile
 
 SWEEP = "sweep"
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from matplotlib.figure import Figure
 
-from ptycho_torch.figures import save_figure
+from ptycho_torch.output.figures import save_figure
 from ptycho_torch.sweep.plan import Trial
 from ptycho_torch.sweep.run import RESULT, is_finished
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from ptycho_config import ConfigError, Problem, TrainingSetup, parse
+from ptycho_config.profiles import named_profile
 from ptycho_torch.api import reconstruct, resolve_training, train
-from ptycho_torch.cli.common import named_profile
 from ptycho_torch.files import write_json
 from ptycho_torch.sweep.plan import SWEEP, Base, key_of
 from ptycho_torch.sweep.run import RESULT

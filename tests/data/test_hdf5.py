@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ptycho_torch.data import readers
-from ptycho_torch.data.hdf5 import open_hdf5
+from ptycho_torch.data.formats.hdf5 import open_hdf5
 from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.scan import split_positions
 from ptycho_torch.errors import DataError, MissingFileError

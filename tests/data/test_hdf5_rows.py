@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ptycho_torch.data import readers
-from ptycho_torch.data.hdf5_rows import Hdf5Rows, Joined, Raster, opened
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined, Raster, opened
 from ptycho_torch.data.patterns import StoredPatterns, chunks
 from ptycho_torch.errors import DataError, MissingFileError
 

@@ -11,13 +11,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ptycho_torch.data.formats.npz import is_legacy_order
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
-from ptycho_torch.data.npz_scan import is_legacy_order
 from ptycho_torch.data.patterns import StoredPatterns
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
-from ptycho_torch.data.writers import write_scan
 from ptycho_torch.errors import DataError
+from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 
 

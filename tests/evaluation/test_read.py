@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation import compare, read_object
+from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
-from ptycho_torch.product import write_product, write_reconstruction
 from ptycho_torch.records import Canvas, Dataset
 
 TRUTH = natural_object("camera", "coins", 140).astype(np.complex128)

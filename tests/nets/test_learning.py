@@ -10,10 +10,10 @@ from ptycho_config import Sources, TrainingSetup, create_training_payload
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import GroupPlan, plan_groups
 from ptycho_torch.data.scan import normalise, started
-from ptycho_torch.lightning_module import TrainingModule
+from ptycho_torch.nets.reconstructor import build_model
 from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
-from ptycho_torch.reconstructor import build_model
 from ptycho_torch.records import Dataset
+from ptycho_torch.training.lightning_module import TrainingModule
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "cnn": {"architecture": "cnn", "n_filters_scale": 1},

@@ -12,7 +12,7 @@ from ptycho_config import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, 
 from ptycho_config.schema.base import kind_of
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
-from ptycho_torch.reconstructor import Reconstructor, build_model
+from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from tests.strategies.fields import complex_field
 
 Member = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Primed

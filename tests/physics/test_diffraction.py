@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ptycho_torch.physics.diffraction import (
-    diffraction_intensity,
-    far_field,
-    near_field,
-    power,
-    shift_probe,
-)
+from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, near_field, power, shift_probe
 from tests.strategies.fields import complex_field, inner
 
 seeds = st.integers(0, 2**31)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ptycho_torch.data.scan import split_positions
 from ptycho_torch.physics.diffraction import diffraction_intensity, exit_waves, shift_probe
+from ptycho_torch.physics.exit_wave_update import wave_change
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.physics.positions import (
     DAMPING,
@@ -21,7 +22,6 @@ from ptycho_torch.physics.positions import (
     within_reach,
 )
 from ptycho_torch.physics.simulate import defocused_probe, natural_object
-from ptycho_torch.physics.update import wave_change
 
 SIDE, COUNT = 64, 64
 PHOTON = 1e-4

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_torch.output_scale import rectangular
+from ptycho_torch.nets.output_scale import rectangular
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.physics.varpro import Moments, intensity_parts, moments, solve, squared_residual
 from tests.strategies.fields import complex_field

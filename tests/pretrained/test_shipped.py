@@ -12,15 +12,15 @@ import torch
 
 from ptycho_config import dump
 from ptycho_torch.api import Reconstruction, load, reconstruct
-from ptycho_torch.api.solving import restored
-from ptycho_torch.bundle import load_bundle, save_bundle
 from ptycho_torch.data.readers import read_scan
-from ptycho_torch.data.writers import write_scan
-from ptycho_torch.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
+from ptycho_torch.output.bundle import load_bundle, save_bundle
+from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.pretrained.__main__ import configured
-from ptycho_torch.pretrained.__main__ import main as make
+from ptycho_torch.pretraining.__main__ import configured
+from ptycho_torch.pretraining.__main__ import main as make
+from ptycho_torch.reconstruction.trained import restored
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import attrs
 import torch
 
 from ptycho_config import ConfigError, TrainingSetup, dump, load
-from ptycho_torch.bundle import Bundle
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import replacing
+from ptycho_torch.output.bundle import Bundle
 
 SCHEMA = "ptycho.ptychodus/1"
 # In the order in which the client takes them apart.

@@ -18,17 +18,17 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.api.boundary import seed_or_fresh
-from ptycho_torch.api.solving import Trained, solve, task_of
-from ptycho_torch.compat.ptychodus.lifting import client_layer
+from ptycho_torch.compat.ptychodus.settings_layer import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.data.readers import dataset_of
-from ptycho_torch.device import choose_device
+from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
-from ptycho_torch.fit import doubt, r_factor_and_flat
-from ptycho_torch.predict import on_array
+from ptycho_torch.reconstruction.pipeline import solve, task_of
+from ptycho_torch.reconstruction.predict import on_array
+from ptycho_torch.reconstruction.r_factor import doubt, r_factor_and_flat
+from ptycho_torch.reconstruction.trained import Trained
 
 logger = logging.getLogger(__name__)
 NAME = Path("scan")

@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 
 from ptycho_config import Resolved, Sources, TrainingSetup, dump_derivation, update_legacy_dict
 from ptycho_config.legacy import LegacyDelta, legacy_params
-from ptycho_torch.api.boundary import seed_or_fresh
-from ptycho_torch.api.clusters import TrainingData, training_data
-from ptycho_torch.api.ranks import free_port, other_ranks, world_size
-from ptycho_torch.api.solving import Trained, restored
-from ptycho_torch.api.training import Fitted, fresh_model, resolve_training, training_record
-from ptycho_torch.bundle import Bundle
+from ptycho_torch.api.training import resolve_training
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
-from ptycho_torch.compat.ptychodus.lifting import RECOMMENDED, client_layer
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.compat.ptychodus.settings_layer import RECOMMENDED, client_layer
 from ptycho_torch.data.readers import open_scan, read_small, scan_files
-from ptycho_torch.device import choose_device
+from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import writable_folder, write_json
-from ptycho_torch.lightning_ranks import Place
-from ptycho_torch.trainer import Session, prepare, run
+from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.reconstruction.trained import Trained, restored
+from ptycho_torch.training.datasets import TrainingData, training_data
+from ptycho_torch.training.fit import Fitted, fresh_model, training_record
+from ptycho_torch.training.lightning_ranks import Place
+from ptycho_torch.training.ranks import free_port, other_ranks, world_size
+from ptycho_torch.training.trainer import Session, prepare, run
 
 logger = logging.getLogger(__name__)
 

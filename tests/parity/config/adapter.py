@@ -24,11 +24,10 @@ from ptycho_config import (
 from ptycho_config.documents import read_table
 from ptycho_config.legacy import DEFAULTS, LegacyParams
 from ptycho_config.vocabulary import aliases, flat_view
-from ptycho_torch import config_bridge, config_factory
-from ptycho_torch.bundle import find_bundle, load_bundle
-from ptycho_torch.cli import shared
+from ptycho_torch.compat.ptychopinn import backend_selector, config_bridge, config_factory
+from ptycho_torch.compat.ptychopinn import cli_shared as shared
 from ptycho_torch.data.readers import inspect_dataset
-from ptycho_torch.workflows import backend_selector
+from ptycho_torch.output.bundle import find_bundle, load_bundle
 from tests.parity.config import commands
 from tests.parity.config.values import decode, encode, write_files
 

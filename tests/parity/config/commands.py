@@ -10,7 +10,8 @@ from typing import Any
 from ptycho_config import InferenceSetup, TrainingSetup, load
 from ptycho_config.schema import leaves_of
 from ptycho_config.vocabulary import aliases
-from ptycho_torch import inference, train
+from ptycho_torch.cli import infer as inference
+from ptycho_torch.cli import train
 from tests.parity.config.values import decode
 
 ROOTS: dict[str, tuple[Any, Any]] = {

@@ -16,7 +16,7 @@ from ptycho_config import (
     create_training_payload,
     vocabulary,
 )
-from ptycho_torch.bundle import Bundle, save_bundle
+from ptycho_torch.output.bundle import Bundle, save_bundle
 
 CLASSES = {
     "canonical.ModelConfig": ModelConfig,

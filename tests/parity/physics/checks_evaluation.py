@@ -12,9 +12,9 @@ from ptycho_torch.evaluation.fourier_ring import (
     fourier_ring_correlation,
     information_threshold,
 )
+from ptycho_torch.evaluation.metrics import remove_ramp
 from ptycho_torch.evaluation.similarity import SCALE_WEIGHTS, multi_scale_ssim, psnr_db, similarity
-from ptycho_torch.metrics import remove_ramp
-from ptycho_torch.output_scale import rectangular
+from ptycho_torch.nets.output_scale import rectangular
 from ptycho_torch.physics.diffraction import diffraction_intensity, exit_waves, far_field
 from ptycho_torch.physics.varpro import Moments, intensity_parts, moments, solve, squared_residual
 from tests.parity.physics.arrays import Vectors, centred, tensor

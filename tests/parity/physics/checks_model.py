@@ -5,13 +5,8 @@ from math import isqrt
 import torch
 from torch import Tensor
 
-from ptycho_torch.output_scale import rectangular
-from ptycho_torch.physics.diffraction import (
-    coherent_sum_intensity,
-    exit_waves,
-    far_field,
-    mode_sum_intensity,
-)
+from ptycho_torch.nets.output_scale import rectangular
+from ptycho_torch.physics.diffraction import coherent_sum_intensity, exit_waves, far_field, mode_sum_intensity
 from ptycho_torch.physics.overlap import Weighting
 from ptycho_torch.physics.probe import soft_disk
 from ptycho_torch.physics.reassembly import region_side

@@ -18,7 +18,7 @@ from ptycho_torch.physics.reassembly import (
     reassemble_group,
     region_side,
 )
-from ptycho_torch.stitch import Stitcher
+from ptycho_torch.reconstruction.stitch import Stitcher
 from tests.parity.physics.arrays import Vectors, tensor, yx
 from tests.parity.physics.verdict import INTERPOLATED, Array, Finding, Holds, Same, equal
 

@@ -1,0 +1,17 @@
+"""`load`: a bundle to a trained model."""
+
+from pathlib import Path
+
+from ptycho_torch.device import check_packages
+from ptycho_torch.output.bundle import load_bundle
+from ptycho_torch.reconstruction.trained import Trained, restored
+
+__all__ = ["Trained", "load"]
+
+
+def load(model_path: Path | str) -> Trained:
+    """The model in a bundle, its weights checked name by name. Raises DataError, and ConfigError where
+    its network needs a package that is not installed."""
+    bundle = load_bundle(Path(model_path))
+    check_packages(bundle.setup, under="torch.net")
+    return Trained(restored(bundle, str(model_path)), bundle.setup, bundle)

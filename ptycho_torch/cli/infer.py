@@ -1,0 +1,86 @@
+"""`ptycho_inference`: reconstruct a scan with a trained network, one's own or the shipped one."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptycho_config import InferenceSetup
+from ptycho_torch.cli.common import (
+    add_shared_flags,
+    announce,
+    look,
+    only_looking,
+    parse_arguments,
+    run,
+    sources_from,
+    warn_of,
+)
+from ptycho_torch.cli.flags import INFERENCE
+from ptycho_torch.cli.options import add_flags
+from ptycho_torch.pretrained import PRETRAINED
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that can be said about an inference."""
+    parser.add_argument(
+        "--model_path",
+        type=Path,
+        default=PRETRAINED,
+        help="folder of a training run, or its wts.h5.zip [default: the network that comes with ptycho]",
+    )
+    scan = parser.add_mutually_exclusive_group(required=True)
+    scan.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
+    scan.add_argument("--test_data", type=Path, metavar="SCAN", help="the same, by name")
+    add_flags(parser, InferenceSetup, INFERENCE)
+    add_shared_flags(parser)
+    parser.set_defaults(work=work)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `ptycho_inference`."""
+    made = argparse.ArgumentParser(prog="ptycho_inference", description=__doc__)
+    add_arguments(made)
+    return made
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Reconstruct, or show what would be reconstructed."""
+    sources = sources_from(arguments, InferenceSetup, INFERENCE)
+    model, scan = arguments.model_path, arguments.scan or arguments.test_data
+    if not only_looking(arguments):
+        if model == PRETRAINED and not arguments.quiet:
+            print("using the network that comes with ptycho; --model_path names another", file=sys.stderr)
+        announce(arguments)
+    from ptycho_torch.api import reconstruct, resolve_inference
+
+    if only_looking(arguments):
+        from ptycho_torch.data.readers import read_scan
+        from ptycho_torch.files import check_folder
+        from ptycho_torch.output.bundle import load_bundle
+
+        trained = load_bundle(model).setup
+        configs, delta = resolve_inference(trained, model, scan, sources=sources, checked=arguments.dry_run)
+        if arguments.dry_run:
+            check_folder(configs.config.inference.output_dir)
+            read_scan(scan, configs.config.torch.scale.domain)
+        look(arguments, configs, delta)
+        return
+    result = reconstruct(model, scan, sources=sources)
+    metrics = result.metrics
+    print(
+        f"reconstructed {metrics['patterns']} patterns in {metrics['seconds']['predict_and_stitch']:.1f} s; "
+        f"R = {metrics['R']:.4f} (a flat object has {metrics['R_flat']:.4f})"
+    )
+    print(f"open {result.folder / 'report.html'}")
+    warn_of(metrics["doubt"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = parse_arguments(parser(), argv)
+    return run(arguments.work, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""`ptycho_train`: train a network on a ptychography scan."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ptycho_config import TrainingSetup
+from ptycho_config.profiles import named_profile
+from ptycho_torch.cli.common import (
+    add_profile_flag,
+    add_shared_flags,
+    announce,
+    look,
+    only_looking,
+    parse_arguments,
+    run,
+    sources_from,
+)
+from ptycho_torch.cli.flags import TRAINING
+from ptycho_torch.cli.options import add_flags
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that can be said about a training."""
+    parser.add_argument(
+        "scan", nargs="?", metavar="SCAN", help="scan to train on, or a folder of scans: --train_data_file"
+    )
+    add_flags(parser, TrainingSetup, TRAINING)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint in the output folder"
+    )
+    add_profile_flag(parser)
+    add_shared_flags(parser)
+    parser.set_defaults(work=work)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `ptycho_train`."""
+    made = argparse.ArgumentParser(prog="ptycho_train", description=__doc__)
+    add_arguments(made)
+    return made
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Train, or show what would be trained."""
+    scan = arguments.scan
+    positional = [] if scan is None else [("training.train_data_file", scan, "SCAN")]
+    sources = sources_from(arguments, TrainingSetup, TRAINING, positional)
+    profile = named_profile(arguments.profile)
+    if not only_looking(arguments):
+        announce(arguments)
+    from ptycho_torch.api import resolve_training, train
+
+    if only_looking(arguments):
+        from ptycho_torch.data.readers import read_scan, scan_files
+        from ptycho_torch.files import check_folder
+
+        configs, delta = resolve_training(profile=profile, sources=sources, checked=arguments.dry_run)
+        setup = configs.config
+        if arguments.dry_run:
+            check_folder(setup.training.output_dir)
+        for path in (setup.training.train_data_file, setup.training.test_data_file):
+            for file in scan_files(path) if arguments.dry_run and path is not None else ():
+                read_scan(file, setup.torch.scale.domain)
+        look(arguments, configs, delta)
+        return
+    result = train(profile=profile, sources=sources, resume=arguments.resume)
+    history, seconds = result.record["history"], result.record["seconds"]["training"]
+    print(
+        f"trained {len(history['train_loss'])} epochs in {seconds:.0f} s, kept epoch "
+        f"{result.record['kept_epoch'] + 1}; bundle: {result.bundle}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = parse_arguments(parser(), argv)
+    return run(arguments.work, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The functions and classes of PtychoPINN under their names, thin over `ptycho_torch.api`."""

@@ -1,0 +1,165 @@
+"""The torch workflow of PtychoPINN: train, reconstruct and load, on canonical configs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ptycho_config import (
+    ConfigError,
+    Problem,
+    PyTorchExecutionConfig,
+    Sources,
+    TrainingConfig,
+    Transform,
+    at,
+    create_training_payload,
+    diff,
+    dump_derivation,
+    fields,
+    from_mapping,
+    legacy_delta,
+    resolve,
+)
+from ptycho_config.schema import TrainingSetup
+from ptycho_torch.api import load, reconstruct, train
+from ptycho_torch.files import writable_folder
+from ptycho_torch.nets.output_scale import RectangularScale
+from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
+from ptycho_torch.reconstruction.trained import restored
+from ptycho_torch.unconsumed import READ_AT_INFERENCE
+
+__all__ = [
+    "load_inference_bundle_torch",
+    "run_cdi_example_torch",
+    "save_torch_bundle",
+    "train_cdi_model_torch",
+]
+
+MODEL = "diffraction_to_obj"
+Scan = Path | str | None
+
+
+def train_cdi_model_torch(
+    train_data: Scan,
+    test_data: Scan,
+    config: TrainingConfig,
+    execution_config: PyTorchExecutionConfig | None = None,
+) -> dict[str, Any]:
+    """Train on a scan file (`train_data`, or that of the config).
+
+    Returns `history` (`train_loss`, `val_loss`), `models` (the trained `diffraction_to_obj`, and
+    `autoencoder`, its network alone), `train_container` and `test_container` (the clusters that were
+    trained and validated on), `rect_s1s2_calibration` (the learned scales, None without them), the
+    path of the `bundle` and the `record` of the run.
+    """
+    made = train(
+        train_data,
+        profile=None,
+        sources=Sources(execution=execution_config, overrides=_overrides(config, test_data)),
+    )
+    model, data = made.fitted.model, made.fitted.data
+    scale = model.scale
+    scales = {"s1": float(scale.s1), "s2": float(scale.s2)} if isinstance(scale, RectangularScale) else None
+    return {
+        "history": {name: made.record["history"][name] for name in ("train_loss", "val_loss")},
+        "models": {MODEL: model, "autoencoder": model.network},
+        "train_container": data.training,
+        "test_container": data.validation,
+        "rect_s1s2_calibration": scales,
+        "bundle": made.bundle,
+        "record": made.record,
+    }
+
+
+def run_cdi_example_torch(
+    train_data: Scan,
+    test_data: Scan,
+    config: TrainingConfig,
+    flip_x: bool = False,  # noqa: FBT001, FBT002 - the order of the replaced system
+    flip_y: bool = False,  # noqa: FBT001, FBT002
+    transpose: bool = False,  # noqa: FBT001, FBT002
+    M: int = 20,  # noqa: ARG001 - patches are weighted by their illumination, not cropped
+    do_stitching: bool = False,  # noqa: FBT001, FBT002
+    *,
+    execution_config: PyTorchExecutionConfig | None = None,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, dict[str, Any]]:
+    """Train and, with `do_stitching`, reconstruct: `(amplitude, phase, results)`.
+
+    The test scan is reconstructed where there is one, otherwise the training scan; amplitude
+    and phase are None without stitching.
+    """
+    if flip_x or flip_y or transpose:
+        message = "positions are taken as the file has them; flip or transpose them there"
+        raise ConfigError([Problem("flip_x, flip_y, transpose", message)])
+    results = train_cdi_model_torch(train_data, test_data, config, execution_config)
+    if not do_stitching:
+        return None, None, results
+    scan = test_data or config.test_data_file or train_data or config.train_data_file
+    assert scan is not None
+    used = Transform()
+    if execution_config is not None:
+        changed = diff(PyTorchExecutionConfig(), execution_config).steps
+        steps = (attrs.evolve(step, path=f"execution.{step.path}") for step in changed)
+        used = Transform(tuple(step for step in steps if step.path in READ_AT_INFERENCE))
+    made = reconstruct(results["bundle"], scan, config.output_dir, sources=Sources(overrides=used))
+    picture = made.canvas.object
+    return np.abs(picture), np.angle(picture), {**results, "reconstruction": made}
+
+
+def load_inference_bundle_torch(
+    bundle_dir: Path | str, model_name: str = MODEL
+) -> tuple[dict[str, nn.Module], dict[str, Any]]:
+    """`(models, params)`: the trained models by name and the legacy values they were trained with.
+
+    Raises KeyError where `model_name` is not among them. The legacy dict is not written.
+    """
+    trained = load(bundle_dir)
+    models = {MODEL: trained.model, "autoencoder": trained.model.network}
+    if model_name not in models:
+        raise KeyError(f"a bundle holds {', '.join(map(repr, models))}, not {model_name!r}")
+    return models, dict(legacy_delta(trained.setup.training).set)
+
+
+def save_torch_bundle(
+    models_dict: Mapping[str, nn.Module],
+    base_path: Path | str,
+    config: TrainingConfig | TrainingSetup,
+    intensity_scale: float | None = None,
+) -> Path:
+    """Write `wts.h5.zip` into a folder (or beside the name `base_path`, where that ends in `wts.h5`)
+    from the model `diffraction_to_obj`, which must be the one that the config describes.
+
+    intensity_scale is kept in the record. Raises KeyError without that model, DataError for another one.
+    """
+    if MODEL not in models_dict:
+        raise KeyError(f"a bundle needs the model {MODEL!r}, got {', '.join(map(repr, models_dict))}")
+    setup = config
+    if isinstance(setup, TrainingConfig):
+        sources = Sources(overrides=_overrides(setup, None))
+        setup = create_training_payload(sources=sources)[0].config
+    derivation = dump_derivation(resolve(setup))
+    record: dict[str, Any] = {"history": {"train_loss": [], "val_loss": []}}
+    record["intensity_scale"] = intensity_scale
+    weights = dict(models_dict[MODEL].state_dict())
+    bundle = Bundle(setup, weights, derivation, record)
+    restored(bundle, str(base_path))
+    path = Path(base_path)
+    folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path
+    return save_bundle(writable_folder(folder), bundle)
+
+
+def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:
+    """What a canonical config says that the defaults do not; the network by its architecture."""
+    c = fields(TrainingConfig)
+    if test_data is not None:
+        config = at(c.test_data_file).put(Path(test_data))(config)
+    changed = diff(TrainingConfig(backend=config.backend), config).steps
+    steps = tuple(attrs.evolve(step, path=f"training.{step.path}") for step in changed)
+    network = {"architecture": config.model.architecture}
+    others = tuple(step for step in steps if step.path != "training.model.architecture")
+    return from_mapping(TrainingSetup, network, "explicit overrides") >> Transform(others)

@@ -1,0 +1,128 @@
+"""CXI 1.6 (Maia 2012): SI units, motion of the sample, detector directions in the laboratory."""
+
+from pathlib import Path
+
+import attrs
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason
+from ptycho_torch.data.raw import RawScan
+from ptycho_torch.errors import DataError
+
+DETECTOR, SOURCE = "entry_1/instrument_1/detector_1", "entry_1/instrument_1/source_1"
+PATTERNS = ("entry_1/data_1/data", f"{DETECTOR}/data")
+TRANSLATIONS = (
+    "entry_1/sample_1/geometry_1/translation",
+    "entry_1/data_1/translation",
+    f"{DETECTOR}/translation",
+)
+SIGNAL = 0x1000  # the one bit of a mask that does not make a pixel bad
+# Rows of an image go down and its columns to the right as the source sees it; y is up, z the beam.
+_ROW_AND_COLUMN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
+
+
+def cxi(path: Path, file: h5py.File) -> RawScan:
+    """Patterns, translations, geometry and mask of `entry_1`."""
+    source = Source(path, file)
+    key = first_of(source, PATTERNS)
+    patterns = source.rows(key)
+    position = probe_position(source.array(first_of(source, TRANSLATIONS)), directions(source), source)
+    frame = (patterns.shape[1], patterns.shape[2])
+    pixels, geometry = far_field(
+        position,
+        energy_j=_energy(source),
+        distance_m=source.number(f"{DETECTOR}/distance"),
+        detector_pixel_m=(
+            source.number(f"{DETECTOR}/y_pixel_size"),
+            source.number(f"{DETECTOR}/x_pixel_size"),
+        ),
+        frame=frame,
+    )
+    keys = [f"{SOURCE}/illumination"]
+    if "entry_1/ptychodus" in file:
+        keys.append("entry_1/image_1/data")  # where ptychodus keeps the probe
+    probe, probe_key, remarks = source.probe(*keys)
+    if source.find(f"{DETECTOR}/data_dark") is not None:
+        remarks += ("data_dark is not subtracted from the patterns",)
+    scan = RawScan(
+        path=path,
+        dialect="CXI",
+        key=key,
+        patterns=patterns,
+        position_yx=pixels,
+        probe=probe,
+        probe_key=probe_key,
+        bad_pixels=bad_bits(source, f"{DETECTOR}/mask"),
+        blank=True,
+        geometry=geometry,
+        remarks=remarks,
+    )
+    return refused_if_near(scan)
+
+
+def first_of(source: Source, keys: tuple[str, ...]) -> str:
+    """The first of the keys that the file has."""
+    key = next((key for key in keys if source.find(key) is not None), None)
+    if key is None:
+        raise source.error(f"has none of {', '.join(keys)}")
+    return key
+
+
+def probe_position(
+    translation: NDArray[np.generic], row_and_column: NDArray[np.float64], source: Source
+) -> NDArray[np.float64]:
+    """`-t . e`: where the probe is on the sample `(n, 2)`, along rows and columns of a pattern `e (2, 3)`.
+
+    The object is sampled along the directions of the detector, so a sample that moves up shows the probe
+    further down. t `(n, 3)` is the motion of the sample.
+    """
+    kind = translation.dtype.kind
+    if translation.ndim != 2 or translation.shape[1] != 3 or kind not in "uif" or not len(translation):
+        raise source.error(f"translation must be (n, 3) in x, y, z, its shape is {translation.shape}")
+    found: NDArray[np.float64] = -translation.astype(np.float64) @ row_and_column.T
+    return found
+
+
+def directions(source: Source) -> NDArray[np.float64]:
+    """The unit vectors `(2, 3)` of a step along a row index and along a column index."""
+    key = f"{DETECTOR}/basis_vectors"
+    if source.find(key) is None:
+        return _ROW_AND_COLUMN
+    stored = source.array(key).astype(np.float64)
+    basis = stored.T if stored.shape == (3, 2) else stored
+    if basis.shape != (2, 3) or not np.isfinite(basis).all() or not basis.any(axis=1).all():
+        raise source.error(f"{key} must be two vectors (3, 2), got {stored!r}")
+    unit: NDArray[np.float64] = basis / np.linalg.norm(basis, axis=1, keepdims=True)
+    return unit
+
+
+def bad_bits(source: Source, key: str) -> NDArray[np.bool_] | None:
+    """A bit mask `(H, W)`: pixels of 0 or SIGNAL are good, all others bad."""
+    if source.find(key) is None:
+        return None
+    mask = source.array(key)
+    if mask.dtype.kind not in "biu":
+        raise source.error(f"{key} must hold bits, its type is {mask.dtype}")
+    bad: NDArray[np.bool_] = (mask.astype(np.int64) & ~SIGNAL) != 0
+    return bad
+
+
+def refused_if_near(scan: RawScan) -> RawScan:
+    """The scan with a refusal where its geometry is not of the far field."""
+    assert scan.geometry is not None
+    reason = near_field_reason(scan.geometry, scan.position_yx, scan.frame)
+    if reason is None:
+        return scan
+    return attrs.evolve(
+        scan, refusal=DataError(str(scan.path), reason, "only far-field scans can be reconstructed")
+    )
+
+
+def _energy(source: Source) -> float:
+    """In joules, or from the wavelength in m."""
+    if source.find(f"{SOURCE}/energy") is None and source.find(f"{SOURCE}/wavelength") is not None:
+        return PLANCK_TIMES_LIGHT / source.number(f"{SOURCE}/wavelength")
+    return source.number(f"{SOURCE}/energy")

@@ -1,0 +1,198 @@
+"""ptychodus 1.7 (`api/io.py`: names, units, axes): product with diffraction, and training data; and the
+pair `*_dp.hdf5`, `*_para.hdf5` of pty-chi, whose second file is a product."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, opened
+from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.geometry import array_centre, on_object_grid
+from ptycho_torch.data.raw import RawScan, own_output
+from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.records import Geometry
+
+PRODUCT, DIFFRACTION = "product.h5", "diffraction.h5"
+PARAMETERS, PATTERNS = "_para", "_dp"
+# Written for the side of a pixel where a product counts lengths in pixels.
+_LENGTHS_ARE_PX = 1.0
+# An attribute of the object that only products of this package have.
+_OUR_MARK = "origin_px"
+_AXES = (("y", "height"), ("x", "width"))
+
+
+def partner_of(path: Path) -> Path:
+    """The other file of a pair: `product.h5` and `diffraction.h5`, `a_para.hdf5` and `a_dp.hdf5`."""
+    for one, other in ((PARAMETERS, PATTERNS), (PATTERNS, PARAMETERS)):
+        if path.stem.endswith(one):
+            return path.with_name(path.stem.removesuffix(one) + other + path.suffix)
+    return path.with_name(DIFFRACTION if path.name != DIFFRACTION else PRODUCT)
+
+
+def holds_positions(path: Path) -> bool:
+    """Whether a name is that of the file of a pair that has no patterns."""
+    return path.name == PRODUCT or path.stem.endswith(PARAMETERS)
+
+
+def training_data(path: Path, file: h5py.File) -> RawScan:
+    """Positions are offsets from the centre of the object, in object pixels."""
+    source = Source(path, file)
+    patterns = source.rows("patterns")
+    middle = _middle(source.dataset("object"), patterns)
+    offsets = [source.array(f"probe_position_{axis}_px") for axis, _ in _AXES]
+    position = _pairs(source, *(offset + m for offset, m in zip(offsets, middle, strict=True)))
+    probe, probe_key, remarks = source.probe()
+    pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
+    return RawScan(
+        path=path,
+        dialect="ptychodus training data",
+        key="patterns",
+        patterns=patterns,
+        position_yx=position,
+        probe=probe,
+        probe_key=probe_key,
+        bad_pixels=source.bad_pixels("bad_pixels"),
+        geometry=_geometry(source, pixel, [0.0, 0.0], middle),
+        object_at=(path, "object"),
+        remarks=remarks,
+    )
+
+
+def product(path: Path, file: h5py.File) -> RawScan:
+    """A product; its patterns are in the file beside it."""
+    other, source = partner_of(path), Source(path, file)
+    if not other.is_file():
+        stored = source.find("object")
+        if stored is not None and _OUR_MARK in stored.attrs:
+            raise own_output(path, f", or put its patterns, {other.name}, beside it")
+        raise MissingFileError(str(other), f"the patterns of {path.name} are not there", "put it beside it")
+    with opened(other) as patterns:
+        return _pair(source, Source(other, patterns))
+
+
+def diffraction(path: Path, file: h5py.File) -> RawScan:
+    """Patterns; their positions and probe are in the file beside them."""
+    other = partner_of(path)
+    if not other.is_file():
+        raise MissingFileError(
+            str(other), f"positions and probe of {path.name} are not there", "put it beside it"
+        )
+    with opened(other) as positions:
+        return _pair(Source(other, positions), Source(path, file))
+
+
+def _pair(found: Source, other: Source) -> RawScan:
+    pty_chi = other.find("dp") is not None
+    rows, key = None, "dp" if pty_chi else "patterns"
+    patterns = other.rows(key)
+    position, geometry = _placed(found, patterns, centred=pty_chi)
+    if not pty_chi:
+        position, rows = _matched(found, other, position)
+    probe, probe_key, remarks = found.probe()
+    return RawScan(
+        path=found.path,
+        dialect="pty-chi patterns and parameters" if pty_chi else "ptychodus product and diffraction",
+        key=key,
+        patterns=patterns,
+        position_yx=position,
+        probe=probe,
+        probe_key=probe_key,
+        rows=rows,
+        bad_pixels=other.bad_pixels("bad_pixels"),
+        blank=True,
+        geometry=_with_detector(geometry, other, patterns),
+        object_at=(found.path, "object"),
+        remarks=remarks,
+        refusal=_near_field(found),
+    )
+
+
+def _middle(stored: h5py.Dataset, patterns: Hdf5Rows) -> list[float]:
+    """The position (y, x) in pixels of the middle of the object in the file."""
+    return [array_centre(length, patterns.shape[-1]) for length in stored.shape[-2:]]
+
+
+def _placed(
+    found: Source, patterns: Hdf5Rows, *, centred: bool
+) -> tuple[NDArray[np.float64], Geometry | None]:
+    """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if
+    `centred`."""
+    stored = found.find("object")
+    if stored is None:
+        raise found.error("has no object, whose pixel size and centre place the positions")
+    middle, columns, pixels, centres = _middle(stored, patterns), [], [], []
+    for (axis, size), middle_px in zip(_AXES, middle, strict=True):
+        metres = found.array(f"probe_position_{axis}_m").astype(np.float64)
+        pixel = found.attribute("object", f"pixel_{size}_m")
+        if pixel <= 0:
+            raise found.error(f"object has pixel_{size}_m {pixel}, it must be above 0")
+        name = f"center_{axis}_m"
+        centre = 0.0 if centred and name not in stored.attrs else found.attribute("object", name)
+        columns.append(on_object_grid(metres, centre, pixel, middle_px))
+        pixels.append(pixel)
+        centres.append(centre)
+    in_metres: list[float | None] = [None if pixels == [_LENGTHS_ARE_PX] * 2 else pixel for pixel in pixels]
+    return _pairs(found, *columns), _geometry(found, in_metres, centres, middle)
+
+
+def _matched(
+    found: Source, other: Source, position: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The positions that have a pattern, in the order of the patterns, and the rows of those."""
+    wanted = found.array("probe_position_indexes").astype(np.int64)
+    stored = other.array("indexes").astype(np.int64)
+    if len(wanted) != len(position):
+        raise found.error(f"{len(wanted)} probe_position_indexes for {len(position)} positions")
+    common, rows, places = np.intersect1d(stored, wanted, return_indices=True)
+    if len(common) == 0:
+        raise other.error(f"none of its pattern indexes is a position index of {found.path.name}")
+    order = np.argsort(rows)
+    return position[places[order]], rows[order]
+
+
+def _geometry(
+    source: Source, pixel: list[float | None], centre: list[float], middle_px: list[float]
+) -> Geometry | None:
+    """From the pixels (y, x) of an object whose middle, at position `middle_px`, lies at `centre`; None
+    where one is not known."""
+    height, width = pixel
+    if height is None or width is None:
+        return None
+    energy = source.known("photon_energy_eV") or source.known("probe_energy_eV")
+    return Geometry(
+        pixel_m=(height, width),
+        origin_m=(centre[0] - middle_px[0] * height, centre[1] - middle_px[1] * width),
+        photon_energy_ev=energy,
+        distance_m=source.known("detector_object_distance_m"),
+    )
+
+
+def _with_detector(geometry: Geometry | None, other: Source, patterns: Hdf5Rows) -> Geometry | None:
+    attributes = other.dataset(patterns.key).attrs
+    sizes: list[Any] = [attributes.get(f"detector_pixel_{size}_m") for _, size in _AXES]
+    if geometry is None or None in sizes or not all(np.isfinite(size) and size > 0 for size in sizes):
+        return geometry
+    return Geometry(
+        geometry.pixel_m,
+        geometry.origin_m,
+        geometry.photon_energy_ev,
+        geometry.distance_m,
+        (float(sizes[0]), float(sizes[1])),
+    )
+
+
+def _near_field(found: Source) -> DataError | None:
+    if bool(found.file.attrs.get("far_field", True)):
+        return None
+    return found.error(
+        "says that it is of the near field (far_field is false)", "only the far field is modelled"
+    )
+
+
+def _pairs(source: Source, y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.float64]:
+    if y.ndim != 1 or y.shape != x.shape:
+        raise source.error(f"positions must be two lists of one length, got {y.shape} and {x.shape}")
+    return np.stack([y, x], axis=1).astype(np.float64)

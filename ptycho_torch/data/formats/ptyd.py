@@ -1,0 +1,118 @@
+"""ptypy's prepared data, `.ptyd`: chunks of frames, positions of the probe in m (slow axis first), keV."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.data.formats.cxi import refused_if_near
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined
+from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.geometry import ELECTRONVOLT, far_field
+from ptycho_torch.data.raw import RawScan
+
+_FRAMES_AT_ONCE = 64
+
+
+def ptyd(path: Path, file: h5py.File) -> RawScan:
+    """All chunks, in the order of their numbers."""
+    source = Source(path, file)
+    _refuse_near_field(source)
+    names = _chunks(source)
+    patterns = Joined(tuple(source.rows(f"chunks/{name}/data") for name in names))
+    frames = {part.shape[1:] for part in patterns.parts}
+    if len(frames) > 1:
+        raise source.error(f"its chunks have frames of different size: {sorted(frames)}")
+    position = np.concatenate([_positions(source, name) for name in names])
+    pixels, geometry = far_field(
+        position,
+        energy_j=source.number("meta/energy") * 1e3 * ELECTRONVOLT,
+        distance_m=source.number("meta/distance"),
+        detector_pixel_m=_detector_pixel(source),
+        frame=(patterns.shape[1], patterns.shape[2]),
+    )
+    bad, partial = _bad_pixels(source, names)
+    probe, probe_key, remarks = source.probe()
+    if partial:
+        remarks += ("weights between 0 and 1 are read as good pixels",)
+    expected = source.known("meta/num_frames")
+    if expected is not None and expected > patterns.shape[0]:
+        remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
+    return refused_if_near(
+        RawScan(
+            path=path,
+            dialect="ptypy ptyd",
+            key="chunks/*/data",
+            patterns=patterns,
+            position_yx=pixels,
+            probe=probe,
+            probe_key=probe_key,
+            bad_pixels=bad,
+            blank=True,
+            geometry=geometry,
+            remarks=remarks,
+        )
+    )
+
+
+def _chunks(source: Source) -> list[str]:
+    group = source.file["chunks"]
+    if not isinstance(group, h5py.Group) or not len(group):
+        raise source.error("holds no chunks")
+    if not all(name.isdecimal() for name in group):
+        raise source.error(f"chunks must have numbers as names, found {', '.join(group)}")
+    return sorted(group, key=int)
+
+
+def _positions(source: Source, name: str) -> NDArray[np.float64]:
+    found = source.array(f"chunks/{name}/positions")
+    if found.ndim != 2 or found.shape[1] != 2 or found.dtype.kind not in "uif" or not len(found):
+        raise source.error(f"chunks/{name}/positions must be (n, 2), its shape is {found.shape}")
+    return found.astype(np.float64)
+
+
+def _detector_pixel(source: Source) -> tuple[float, float]:
+    """`psize`: one number or (slow, fast)."""
+    stored = source.array("meta/psize")
+    if stored.dtype.kind not in "uif" or stored.size not in (1, 2) or not (stored > 0).all():
+        raise source.error(f"meta/psize must be one or two lengths in m, got {stored!r}")
+    slow, fast = np.broadcast_to(stored.reshape(-1), 2).tolist()
+    return slow, fast
+
+
+def _refuse_near_field(source: Source) -> None:
+    if source.find("meta/propagation") is None:
+        return
+    stored = source.array("meta/propagation").item()
+    text = stored.decode(errors="replace") if isinstance(stored, bytes) else str(stored)
+    if "near" in text.lower():
+        raise source.error(
+            f"says that its propagation is {text!r}", "only far-field scans can be reconstructed"
+        )
+
+
+def _bad_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] | None, bool]:
+    """`(bad, partial)`: a pixel is bad for the scan if any frame gives it the weight 0."""
+    bad: NDArray[np.bool_] | None = None
+    partial = False
+    for name in names:
+        stored = source.find(f"chunks/{name}/weights")
+        if stored is None or stored.shape is None or stored.size == 0:
+            continue
+        if stored.ndim not in (2, 3):
+            raise source.error(f"chunks/{name}/weights must be (n, N, N), its shape is {stored.shape}")
+        frames = Hdf5Rows.of(source.path, f"chunks/{name}/weights", stored)
+        step = _FRAMES_AT_ONCE if stored.ndim == 3 else stored.shape[0]
+        for start in range(0, stored.shape[0], step):
+            part = frames[start : start + step].reshape(-1, *stored.shape[-2:])
+            zero = (part == 0).any(axis=0)
+            bad = zero if bad is None else _joined(source, bad, zero)
+            partial = partial or bool(((part != 0) & (part != 1)).any())
+    return bad, partial
+
+
+def _joined(source: Source, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if one.shape != other.shape:
+        raise source.error(f"weights have frames of different size: {one.shape} and {other.shape}")
+    return one | other

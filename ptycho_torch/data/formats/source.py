@@ -1,0 +1,148 @@
+"""Reading fields of an open HDF5 file, with errors that name file and field."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable
+from ptycho_torch.data.geometry import ELECTRONVOLT
+from ptycho_torch.data.raw import boolean_mask, mode_stack
+from ptycho_torch.errors import DataError
+
+_LENGTHS = {
+    "m": 1.0,
+    "metre": 1.0,
+    "meter": 1.0,
+    "metres": 1.0,
+    "meters": 1.0,
+    "mm": 1e-3,
+    "millimetre": 1e-3,
+    "um": 1e-6,
+    "\N{MICRO SIGN}m": 1e-6,
+    "\N{GREEK SMALL LETTER MU}m": 1e-6,
+    "micron": 1e-6,
+    "microns": 1e-6,
+    "nm": 1e-9,
+    "pm": 1e-12,
+}
+_ENERGIES = {"j": 1.0, "joule": 1.0, "joules": 1.0, "ev": ELECTRONVOLT, "kev": 1e3 * ELECTRONVOLT}
+
+
+@attrs.frozen(eq=False)
+class Source:
+    """An open file and its path."""
+
+    path: Path
+    file: h5py.File
+
+    def error(self, message: str, hint: str = "") -> DataError:
+        """A DataError about this file."""
+        return DataError(str(self.path), message, hint)
+
+    def dataset(self, key: str) -> h5py.Dataset:
+        """The dataset at `key`, readable."""
+        found = self.find(key)
+        if found is None:
+            raise self.error(f"has no {key}; it holds {', '.join(sorted(self.file)) or 'nothing'}")
+        return found
+
+    def find(self, key: str) -> h5py.Dataset | None:
+        """The dataset at `key`, or None. A link to a file that is not there is an error."""
+        try:
+            found = self.file[key]
+        except (KeyError, OSError):
+            self._check_links(key)
+            return None
+        if not isinstance(found, h5py.Dataset):
+            return None
+        check_readable(self.path, found)
+        return found
+
+    def _check_links(self, key: str) -> None:
+        parts = key.split("/")
+        for end in range(1, len(parts) + 1):
+            place = "/".join(parts[:end])
+            link = self.file.get(place, getlink=True) if place else None
+            if isinstance(link, h5py.ExternalLink):
+                where = f"{link.filename}:{link.path}"
+                raise self.error(f"{place} is a link to {where}, which is not there", "copy all its files")
+            if link is None or place not in self.file:
+                return
+
+    def array(self, key: str) -> NDArray[Any]:
+        """The whole of a small array."""
+        try:
+            return np.asarray(self.dataset(key)[()])
+        except OSError as error:
+            raise self.error(f"{key} cannot be read: {error}", "copy it again") from None
+
+    def rows(self, key: str, *, ndim: tuple[int, ...] = (3,)) -> Hdf5Rows:
+        """Patterns that stay in the file."""
+        found = self.find(key)
+        if found is None or found.ndim not in ndim:
+            shape = None if found is None else found.shape
+            raise self.error(f"{key} must be an array (n, N, N), its shape is {shape}")
+        return Hdf5Rows.of(self.path, key, found)
+
+    def number(self, key: str) -> float:
+        """One number above 0."""
+        value = self.array(key)
+        if value.dtype.kind not in "uif" or value.size != 1 or not 0 < float(value.reshape(-1)[0]) < np.inf:
+            raise self.error(f"{key} must be one number above 0, got {value!r}")
+        return float(value.reshape(-1)[0])
+
+    def known(self, name: str) -> float | None:
+        """A number above 0 that is a dataset or an attribute of the file; None where it is missing or 0,
+        which is how unknown numbers are written."""
+        value = np.asarray(self.file.attrs[name] if name in self.file.attrs else self.array_or_zero(name))
+        if value.dtype.kind not in "uif" or value.size != 1 or not 0 <= float(value.reshape(-1)[0]) < np.inf:
+            raise self.error(f"{name} must be one number, not below 0, got {value!r}")
+        return float(value.reshape(-1)[0]) or None
+
+    def array_or_zero(self, key: str) -> NDArray[Any]:
+        """A small array, or 0 where it is missing."""
+        return np.zeros(()) if self.find(key) is None else self.array(key)
+
+    def attribute(self, key: str, name: str) -> float:
+        """A finite number that belongs to a dataset."""
+        value = self.dataset(key).attrs.get(name)
+        if value is None or not np.isfinite(value):
+            raise self.error(f"{key} has no finite attribute {name}, got {value!r}")
+        return float(value)
+
+    def length(self, key: str) -> float:
+        """One length above 0 in m, from its `units`."""
+        return self.number(key) * self.unit(key, _LENGTHS)
+
+    def energy(self, key: str) -> float:
+        """One energy above 0 in J, from its `units`."""
+        return self.number(key) * self.unit(key, _ENERGIES, lower=True)
+
+    def lengths(self, key: str) -> NDArray[np.float64]:
+        """Lengths in m, from their `units`."""
+        return self.array(key).astype(np.float64) * self.unit(key, _LENGTHS)
+
+    def unit(self, key: str, table: dict[str, float], *, lower: bool = False) -> float:
+        """What one of the `units` of a dataset is in SI."""
+        units = self.dataset(key).attrs.get("units")
+        text = units.decode(errors="replace") if isinstance(units, bytes) else str(units or "").strip()
+        size = table.get(text.lower() if lower else text)
+        if size is None:
+            raise self.error(f"{key} has the units {text!r}", f"known are {', '.join(table)}")
+        return size
+
+    def probe(self, *keys: str) -> tuple[NDArray[Any] | None, str, tuple[str, ...]]:
+        """`(probe (P, N, N) or None, its key, remarks)` from the first of the keys, or `probe`."""
+        for key in (*keys, "probe"):
+            if self.find(key) is not None:
+                modes, remarks = mode_stack(self.path, key, self.array(key))
+                return modes, key, remarks
+        return None, f"probe (looked for {', '.join((*keys, 'probe'))})", ()
+
+    def bad_pixels(self, key: str) -> NDArray[np.bool_] | None:
+        """A mask of bool, or None."""
+        return None if self.find(key) is None else boolean_mask(self.path, key, self.array(key))

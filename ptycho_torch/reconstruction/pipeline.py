@@ -1,0 +1,178 @@
+"""From a trained model and a dataset to an object: network, stitching, refinement; writes nothing."""
+
+import copy
+import time
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ptycho_config import InferenceSetup, ModelConfig, Primed
+from ptycho_torch.data.grouping import group_plan, plan_groups
+from ptycho_torch.data.scan import Statistics, normalise, started
+from ptycho_torch.errors import DataError
+from ptycho_torch.nets.learned_probe import LearnedProbe
+from ptycho_torch.nets.reconstructor import Reconstructor
+from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.reconstruction.predict import PatchStatistics, fit_scales, reconstruct_scan, rescaled
+from ptycho_torch.reconstruction.refine_dataset import Improved, improved
+from ptycho_torch.reconstruction.trained import Trained
+from ptycho_torch.records import Canvas, Dataset, Scan
+
+
+@attrs.frozen(eq=False)
+class Task:
+    """A scan that is ready to be shown to a network: patterns in both units, and the groups `(M, C)`."""
+
+    model: Reconstructor
+    dataset: Dataset
+    scan: Scan
+    groups: torch.Tensor
+
+
+@attrs.frozen(eq=False)
+class Solved:
+    """A stitched and, where that was asked for, refined object with what belongs to it, the scales that
+    were fitted, and the seconds of each step."""
+
+    made: Improved
+    scales: tuple[float, float] | None
+    seconds: dict[str, float]
+
+    def figures(self) -> dict[str, Any]:
+        """Scales, passes and moved positions, as far as there are any, for a table."""
+        scales = zip(("s1", "s2"), self.scales or (), strict=False)
+        made = self.made
+        passes = {"refine": [round(value, 6) for value in made.passes]} if made.passes else {}
+        return {**{name: round(value, 6) for name, value in scales}, **passes, **made.moved}
+
+
+def task_of(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> Task:
+    """The scan in the units of the network, with the probe that it learned. Raises DataError."""
+    _refuse_unlearned_modes(trained.model, dataset)
+    scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
+    model, dataset, scan = _with_used_probe(trained.model, dataset, scan, setup.inference.model)
+    return Task(model, dataset, started(scan, setup.torch), _groups(dataset, setup, seed))
+
+
+def solve(
+    task: Task, setup: InferenceSetup, seed: int, device: torch.device, patches: PatchStatistics | None = None
+) -> Solved:
+    """Network, stitching, refinement; writes nothing. `patches` looks at what the network draws."""
+    start = time.perf_counter()
+    canvas, scales = _stitched(task, setup, device, patches or PatchStatistics(0))
+    stitched = time.perf_counter()
+    made = _refined(canvas, task, setup, seed, device)
+    seconds = {"predict_and_stitch": round(stitched - start, 2)}
+    if made.passes:
+        seconds["refine"] = round(time.perf_counter() - stitched, 2)
+    return Solved(made, scales, seconds)
+
+
+def _refuse_unlearned_modes(model: Reconstructor, dataset: Dataset) -> None:
+    learned = len(model.probe.real) if isinstance(model.probe, LearnedProbe) else None
+    if learned is not None and len(dataset.probe) > learned:
+        raise DataError(
+            dataset.name,
+            f"its probe has {len(dataset.probe)} modes, that which the model learned has {learned}",
+            "train on a scan with as many modes, or without training.probe_trainable",
+        )
+
+
+def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
+    """The statistics of the training, where they shall scale this scan too."""
+    if setup.torch.scale.statistics == "scan":
+        return None
+    here, there = setup.inference.model.N, bundle.setup.training.model.N
+    if here != there:
+        raise DataError(
+            str(setup.inference.model_path),
+            f"holds statistics of patterns of {there} px, which mean nothing for these of {here} px",
+            "set torch.scale.statistics=scan",
+        )
+    stored = bundle.record.get("statistics")
+    if stored is None:
+        raise DataError(
+            str(setup.inference.model_path),
+            "holds no training statistics",
+            "set torch.scale.statistics=scan, or train again",
+        )
+    return Statistics(**stored)
+
+
+def _with_used_probe(
+    model: Reconstructor, dataset: Dataset, scan: Scan, model_config: ModelConfig
+) -> tuple[Reconstructor, Dataset, Scan]:
+    """The probe that is used, masked, smoothed and learned, put into dataset and scan once for all
+    that follows, so that object, R and product go together."""
+    prepared = model_config.probe_mask or model_config.gaussian_smoothing_sigma > 0
+    if isinstance(model.probe, torch.nn.Identity) and not prepared:
+        return model, dataset, scan
+    with torch.no_grad():
+        probe = model.probe(scan.probe)
+    model = copy.deepcopy(model)
+    model.probe = torch.nn.Identity()
+    stored = (probe / scan.probe_factor).numpy()
+    return model, attrs.evolve(dataset, probe=stored), attrs.evolve(scan, probe=probe)
+
+
+def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
+    """The groups `(M, C)` that the network is shown: one pattern each where it looks at single
+    patterns, all different."""
+    inference = setup.inference
+    try:
+        plan = group_plan(inference, setup.torch)
+        groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
+    except ValueError as error:
+        raise DataError(dataset.name, str(error)) from None
+    if isinstance(setup.torch.net, Primed):
+        return torch.from_numpy(np.unique(groups.members)[:, None])
+    return torch.from_numpy(groups.members)
+
+
+def _stitched(
+    task: Task, setup: InferenceSetup, device: torch.device, patches: PatchStatistics
+) -> tuple[Canvas, tuple[float, float] | None]:
+    """The canvas, and the scales that were fitted to it, if that was asked for."""
+    execution, stitch = setup.execution, setup.torch.stitch
+    assert execution.inference_batch_size is not None
+    hidden = None if execution.enable_progress_bar else True
+    with tqdm(total=len(task.groups), unit="group", desc="inference", disable=hidden) as bar:
+        canvas = reconstruct_scan(
+            task.model,
+            task.scan,
+            task.groups,
+            batch_size=execution.inference_batch_size,
+            stitch=stitch,
+            trim=execution.middle_trim,
+            device=device,
+            progress=bar.update,
+            seen=patches,
+        )
+    if not stitch.varpro_scaling:
+        return canvas, None
+    try:
+        fitted = fit_scales(task.scan, canvas, execution.inference_batch_size)
+    except ValueError as error:
+        raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
+    return rescaled(canvas, *fitted), fitted
+
+
+def _refined(canvas: Canvas, task: Task, setup: InferenceSetup, seed: int, device: torch.device) -> Improved:
+    """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there
+    are none."""
+    options, scan = setup.torch.refine, task.scan
+    if options.passes == 0:
+        return Improved(canvas, task.dataset, (), {})
+    return improved(
+        task.dataset,
+        scan,
+        torch.from_numpy(canvas.object) / scan.object_scale,
+        canvas.origin_yx,
+        options,
+        seed=seed,
+        device=device,
+        visible=setup.execution.enable_progress_bar,
+    )

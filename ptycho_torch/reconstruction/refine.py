@@ -1,0 +1,255 @@
+"""Refine a stitched object against the measured patterns of a scan.
+
+Passes of joint updates of random batches of patterns (ePIE-like: Maiden & Rodenburg,
+Ultramicroscopy 109, 1256 (2009), regularised as in Maiden, Johnson & Li, Optica 4, 736 (2017)), and
+between them corrections of the coarse structure, which such updates find last (`physics.coarse`),
+and of the positions (`physics.positions`).
+"""
+
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptycho_config.schema.refine import ALONE, RefineOptions
+from ptycho_torch.physics.coarse_correction import Equations, correction, equations, hats, moments
+from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, over_modes, power
+from ptycho_torch.physics.exit_wave_update import (
+    mean_slope,
+    phase_ramp,
+    photon_intensity,
+    probe_change,
+    wave_change,
+)
+from ptycho_torch.physics.positions import (
+    PositionEquations,
+    position_equations,
+    position_steps,
+    reach_px,
+    whole_and_rest,
+    within_reach,
+)
+from ptycho_torch.physics.windows import add, check_inside, read
+from ptycho_torch.reconstruction.refine_batches import Batches, UpdateBatch
+from ptycho_torch.records import Refined, Scan
+
+Progress = Callable[[int], object]
+
+SMOOTHNESS = 0.1
+NODES_PER_PATCH = 4
+LIT = 1e-3
+SAMPLED_BATCHES = 4
+PHOTON_SAMPLE = 64
+MOMENTUM = 0.5
+HELD_PX = 1e-5
+
+
+def refine(
+    scan: Scan,
+    object_: Tensor,
+    origin_yx: tuple[int, int],
+    options: RefineOptions,
+    *,
+    rng: np.random.Generator,
+    device: torch.device,
+    progress: Progress = lambda _: None,
+    good: Tensor | None = None,
+) -> Refined:
+    """The object `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
+
+    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. `good` `(N, N)` bool in
+    FFT order: pixels of the detector that measure. Pixels without illumination keep their value;
+    patterns without light say nothing.
+    A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
+    is divided out, so that no pattern changes.
+    Refined positions move by at most N/8 px in y and in x from where the scan has them; one that
+    asks for more is held there (`corrections` counts them). Their mean stays, unless some are held. The
+    object grows by as much as patches leave it, from vacuum.
+    `progress` is told the number of patterns of each finished batch. Raises ValueError where a patch
+    leaves the object.
+    """
+    with torch.inference_mode():
+        work = _Work(scan, object_, origin_yx, options, rng, device, good)
+        for number in range(options.passes):
+            together = number >= max(options.passes - options.average, 1)
+            work.run_pass(
+                together=together,
+                probe_too=options.refine_probe and number >= ALONE,
+                positions_too=options.refine_positions and number >= ALONE,
+                progress=progress,
+            )
+            if number < min(options.coarse, options.passes - 1):
+                work.correct_coarse()
+        return work.found()
+
+
+def corrections(scan: Scan, found: Refined) -> dict[str, float]:
+    """How far positions were moved from where the scan has them: root mean square and maximum of the
+    distance in px, and the number of those that are held at the farthest that is allowed."""
+    moved = found.scan.position_yx - scan.position_yx
+    distance = moved.norm(dim=1)
+    held = (moved.abs() > reach_px(scan.probe.shape[-1]) - HELD_PX).any(1)
+    return {
+        "rms_px": round(float(distance.square().mean().sqrt()), 4),
+        "max_px": round(float(distance.max()), 4),
+        "held": int(held.sum()),
+    }
+
+
+class _Work:
+    """The state of a refinement: an object on its canvas, and the probe and positions of its batches."""
+
+    def __init__(
+        self,
+        scan: Scan,
+        object_: Tensor,
+        origin_yx: tuple[int, int],
+        options: RefineOptions,
+        rng: np.random.Generator,
+        device: torch.device,
+        good: Tensor | None,
+    ) -> None:
+        self.rng, self.device = rng, device
+        self.good = None if good is None else good.to(device)
+        self.side = scan.probe.shape[-1]
+        corner = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
+        check_inside(corner, self.side, object_.shape)
+        self.recorded_yx = scan.position_yx
+        self.margin, self.given = 0, object_.shape
+        self.object = object_.to(device, torch.complex64, copy=True)
+        if options.refine_positions:
+            self.margin = reach_px(self.side) + 1
+            self.object = torch.nn.functional.pad(self.object, [self.margin] * 4, value=1.0)
+        count = len(corner)
+        order = torch.from_numpy(rng.permutation(count))
+        number = -(-count // options.batch)
+        height, width = self.object.shape
+        self.batches = Batches(
+            scan,
+            scan.probe.to(device, copy=True),
+            torch.tensor(origin_yx) - self.margin,
+            (height, width),
+            tuple(order[first::number] for first in range(number)),
+            options.alpha,
+            self.good,
+        )
+        sample = scan.amplitude[order[:PHOTON_SAMPLE].sort().values]
+        self.photon = photon_intensity(sample if good is None else sample * good)
+        self.norm = float(power(self.batches.probe).sum().sqrt())
+        self.slope = mean_slope(self.batches.probe)
+        self.velocity = torch.zeros_like(self.batches.probe)
+        self.history: list[float] = []
+
+    def run_pass(self, *, together: bool, probe_too: bool, positions_too: bool, progress: Progress) -> None:
+        """One pass over all patterns; their updates batch by batch, or all together at its end."""
+        misfit = total = 0.0
+        summed, light = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
+        probe_sum, object_light = torch.zeros_like(self.velocity), torch.zeros_like(self.velocity[0].real)
+        places: list[tuple[Tensor, PositionEquations]] = []
+        for batch in self.batches.lit(self.rng.permutation(len(self.batches.rows)).tolist()):
+            patches = read(self.object, batch.corners, self.side)
+            change, lost = wave_change(
+                exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.good
+            )
+            if probe_too:
+                fraction = self.batches.scan.fraction_yx[batch.rows].to(self.device)
+                back, seen = probe_change(change, patches, fraction)
+                probe_sum += back
+                object_light += seen
+            if positions_too:
+                asked = position_equations(change, patches, batch.probes, self.photon, self.good)
+                places.append((batch.rows, asked))
+            if together:
+                add(summed, over_modes(change * batch.probes.conj()), batch.corners)
+                add(light, mode_sum_intensity(batch.probes), batch.corners)
+            else:
+                add(self.object, over_modes(change.mul_(batch.steps)), batch.corners)
+            misfit += lost
+            total += batch.energy
+            progress(len(batch.rows))
+        if together:
+            floor = float(mode_sum_intensity(self.batches.probe).max())
+            self.object += summed / light.clamp_min(floor)
+        if probe_too:
+            self._follow(probe_sum / object_light.clamp_min(float(object_light.max()) / 10))
+        if places:
+            self._move(places)
+        self.history.append(misfit / total)
+
+    def _follow(self, change: Tensor) -> None:
+        """Change the probe, with momentum, and keep its power and mean slope."""
+        self.velocity = MOMENTUM * self.velocity + change
+        probe = self.batches.probe + self.velocity
+        scale = self.norm / float(power(probe).sum().sqrt())
+        drift = mean_slope(probe) - self.slope
+        probe = probe * scale * phase_ramp(self.side, self.side, -drift)
+        self.batches = attrs.evolve(self.batches, probe=probe)
+        height, width = self.object.shape
+        self.object = self.object / scale * phase_ramp(height, width, drift)
+
+    def _move(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
+        """Move the patterns of the given rows to where their equations ask for."""
+        rows = torch.cat([batch for batch, _ in places])
+        curvature, pull = (
+            torch.cat(parts).cpu() for parts in zip(*(asked for _, asked in places), strict=True)
+        )
+        scan = self.batches.scan
+        position = scan.position_yx
+        position[rows] += position_steps(PositionEquations(curvature, pull))
+        centre, fraction = whole_and_rest(within_reach(position, self.recorded_yx, reach_px(self.side)))
+        scan = attrs.evolve(scan, centre_yx=centre, fraction_yx=fraction)
+        self.batches = attrs.evolve(self.batches, scan=scan)
+
+    def found(self) -> Refined:
+        """The present state, on the smallest canvas that holds the object given and all patches."""
+        batches, margin = self.batches, torch.tensor([self.margin, self.margin])
+        low = torch.minimum(margin, batches.corner_yx.amin(0))
+        high = torch.maximum(margin + torch.tensor(self.given), batches.corner_yx.amax(0) + self.side)
+        (top, left), (bottom, right) = low.tolist(), high.tolist()
+        y, x = (batches.origin_yx + low).tolist()
+        return Refined(
+            self.object[top:bottom, left:right].cpu().clone(),
+            (y, x),
+            attrs.evolve(batches.scan, probe=batches.probe.cpu().clone()),
+            tuple(self.history),
+        )
+
+    def correct_coarse(self) -> bool:
+        """Multiply the lit object by the smooth factor that the moments of all patterns ask for.
+
+        Whether it was kept: it must lower the misfit of a sample of the patterns. A model that is
+        wrong elsewhere (probe, positions, background) moves the moments too.
+        """
+        basis = hats(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
+        light = torch.zeros_like(self.object.real)
+        parts: list[Equations] = []
+        for batch in self.batches.lit(range(len(self.batches.rows))):
+            add(light, mode_sum_intensity(batch.probes), batch.corners)
+            waves = self._waves(batch)
+            residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
+            if self.good is not None:
+                residual *= self.good
+            corner = torch.tensor(batch.corners, device=self.device)
+            parts.append(equations(waves, moments(residual), corner, basis))
+        height, width = self.object.shape
+        factor = correction(Equations.joined(parts), height, width, basis, SMOOTHNESS)
+        before, misfit = self.object, self._sampled_misfit()
+        self.object = torch.where(light > LIT * light.max(), before * factor, before)
+        kept = self._sampled_misfit() < misfit
+        if not kept:
+            self.object = before
+        return kept
+
+    def _waves(self, batch: UpdateBatch) -> Tensor:
+        return exit_waves(read(self.object, batch.corners, self.side), batch.probes)
+
+    def _sampled_misfit(self) -> float:
+        misfit = 0.0
+        for batch in self.batches.lit(range(0, len(self.batches.rows), SAMPLED_BATCHES)):
+            lost = mode_sum_intensity(far_field(self._waves(batch))).sqrt_().sub_(batch.amplitude)
+            if self.good is not None:
+                lost *= self.good
+            misfit += float(lost.square_().sum())
+        return misfit

@@ -1,0 +1,35 @@
+"""A trained model: what a bundle holds, ready to compute."""
+
+import attrs
+
+from ptycho_config import TrainingSetup
+from ptycho_torch.errors import DataError
+from ptycho_torch.nets.reconstructor import Reconstructor, build_model
+from ptycho_torch.output.bundle import Bundle
+
+
+@attrs.frozen(eq=False)
+class Trained:
+    """A loaded model with the configuration and the record of its training."""
+
+    model: Reconstructor
+    setup: TrainingSetup
+    bundle: Bundle
+
+
+def restored(bundle: Bundle, name: str) -> Reconstructor:
+    """The model that the configuration of a bundle describes, with its weights; DataError where
+    they do not fit."""
+    training, learned = bundle.setup.training, bundle.weights.get("probe.real")
+    model = build_model(
+        training.model,
+        bundle.setup.torch,
+        seed=0,
+        intensity_scale=training.intensity_scale_trainable,
+        learned_probe=None if learned is None else tuple(learned.shape),
+    )
+    try:
+        model.load_state_dict(bundle.weights)
+    except RuntimeError as error:
+        raise DataError(name, f"its weights do not fit its configuration: {error}") from None
+    return model

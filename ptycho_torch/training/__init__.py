@@ -1,0 +1,1 @@
+"""Training: losses, optimizer, fine-tuning and the adapter to Lightning."""

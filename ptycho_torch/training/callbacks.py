@@ -1,0 +1,156 @@
+"""What is recorded, shown and drawn while a training runs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.apply_func import move_data_to_device
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
+from tqdm import tqdm
+
+from ptycho_config import TrainingSetup
+from ptycho_torch.data.batches import ClusterDataset
+from ptycho_torch.errors import DataError
+from ptycho_torch.files import replacing
+from ptycho_torch.output.figures import draw_object, draw_patches, picture
+from ptycho_torch.reconstruction.predict import reconstruct_scan
+
+
+class EpochRecord(Callback):
+    """Collects the losses of each epoch and shows progress: a bar in a terminal, lines in a log."""
+
+    def __init__(self, *, visible: bool) -> None:
+        self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
+        self.visible = visible
+        self.bar: tqdm[Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history, so that a resumed training goes on where it was."""
+        return {"history": {name: list(values) for name, values in self.history.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the history of a checkpoint."""
+        self.history = state_dict["history"]
+
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Open the bar over all steps, if standard error is a terminal."""
+        if self.visible and trainer.is_global_zero and sys.stderr.isatty():
+            self.bar = tqdm(total=int(trainer.estimated_stepping_batches), unit="step", desc="training")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Advance the bar."""
+        if self.bar is not None:
+            self.bar.update(trainer.global_step - self.bar.n)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Record the losses; validation has run before this hook."""
+        values = {
+            name: float(trainer.callback_metrics[name])
+            for name in self.history
+            if name in trainer.callback_metrics
+        }
+        for name, value in values.items():
+            self.history[name].append(value)
+        text = "  ".join(f"{name} {value:.5f}" for name, value in values.items())
+        if self.bar is not None:
+            self.bar.set_postfix_str(text)
+        elif self.visible and trainer.is_global_zero:
+            print(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True
+            )
+
+    def on_train_end(self, *_: Any) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints that are complete or not there: written beside their place, then renamed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002 - Lightning passes it
+        """Write a checkpoint."""
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(place) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class ReconstructionLog(Callback):
+    """Draws what the network makes of a few groups, and the stitched scan, every n epochs.
+
+    Pictures go to `folder/reconstructions`, and to the logger where it takes pictures.
+    """
+
+    def __init__(self, clusters: ClusterDataset, setup: TrainingSetup, folder: Path) -> None:
+        self.clusters, self.options = clusters, setup
+        self.folder = folder / "reconstructions"
+        self.rows = _logged_rows(clusters, setup)
+
+    @torch.no_grad()
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw after every n-th epoch, on the first process."""
+        every, epoch = self.options.execution.recon_log_every_n_epochs, trainer.current_epoch + 1
+        if not trainer.is_global_zero or every is None or epoch % every:
+            return
+        self.folder.mkdir(exist_ok=True)
+        model = pl_module.model
+        assert isinstance(model, torch.nn.Module)
+        batch = move_data_to_device(self.clusters[self.rows, 0], pl_module.device)
+        model.eval()
+        patches = model(batch).patches[:, : batch.merged].flatten(0, 1).cpu().numpy()
+        path = self.folder / f"patches_epoch={epoch:03d}.png"
+        draw_patches(path, patches, f"epoch {epoch}")
+        self._attach(trainer, path, epoch)
+        if self.options.execution.recon_log_stitch:
+            self._stitch(trainer, pl_module.device, model, epoch)
+        model.train()
+
+    def _stitch(self, trainer: pl.Trainer, device: torch.device, model: Any, epoch: int) -> None:
+        groups = self.clusters.members
+        limit = self.options.execution.recon_log_max_stitch_samples
+        if limit is not None and limit < len(groups):
+            groups = groups[torch.linspace(0, len(groups) - 1, limit).long()]
+        canvas = reconstruct_scan(
+            model,
+            self.clusters.scan,
+            groups,
+            batch_size=self.options.training.batch_size,
+            stitch=self.options.torch.stitch,
+            trim=self.options.execution.middle_trim,
+            device=device,
+            progress=lambda _: None,
+        )
+        folder = self.folder / f"object_epoch={epoch:03d}"
+        folder.mkdir(exist_ok=True)
+        draw_object(folder, canvas)
+        for path in sorted(folder.iterdir()):
+            self._attach(trainer, path, epoch)
+
+    def _attach(self, trainer: pl.Trainer, path: Path, epoch: int) -> None:
+        logger = trainer.logger
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(path.stem, picture(path), epoch, dataformats="HWC")
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_artifact(logger.run_id, str(path), f"epoch={epoch:03d}")
+
+
+def _logged_rows(clusters: ClusterDataset, setup: TrainingSetup) -> list[int]:
+    """Groups spread over the scan, or those that the chosen patterns are the centres of."""
+    chosen = setup.execution.recon_log_fixed_indices
+    if chosen is None:
+        count = min(setup.execution.recon_log_num_patches, len(clusters))
+        return [int(row) for row in torch.linspace(0, len(clusters) - 1, count).long()]
+    centres = {int(pattern): row for row, pattern in enumerate(clusters.members[:, 0])}
+    missing = [pattern for pattern in chosen if pattern not in centres]
+    if missing:
+        raise DataError(
+            "execution.recon_log_fixed_indices",
+            f"the patterns {missing} are the centres of no training group",
+            "choose others, or set torch.data.validation_fraction to 0",
+        )
+    return [centres[pattern] for pattern in chosen]

@@ -1,0 +1,102 @@
+"""From the files of a training to its clusters of patterns."""
+
+from pathlib import Path
+
+import attrs
+import numpy as np
+import torch
+
+from ptycho_config import TrainingSetup
+from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
+from ptycho_torch.data.grouping import group_plan, plan_groups
+from ptycho_torch.data.joint import Clusters, JointDataset, parts_of
+from ptycho_torch.data.labels import read_labels
+from ptycho_torch.data.readers import read_scan, scan_files
+from ptycho_torch.data.scan import Statistics, normalise, pooled, split_positions, started, statistics_of
+from ptycho_torch.errors import DataError
+from ptycho_torch.records import Dataset, Groups, Scan
+
+
+@attrs.frozen(eq=False)
+class TrainingData:
+    """Clusters to train on and to validate on, and the frozen statistics of the former; None where the
+    scans are too different for such."""
+
+    training: Clusters
+    validation: Clusters | None
+    statistics: Statistics | None
+
+    @property
+    def probe_shape(self) -> tuple[int, ...]:
+        """`(P, N, N)` with the modes of the scan that has the most."""
+        return max(tuple(part.scan.probe.shape) for part in parts_of(self.training))
+
+
+@attrs.frozen(eq=False)
+class _Grouped:
+    """A dataset with its groups and which of them are trained on and held back."""
+
+    dataset: Dataset
+    groups: Groups
+    kept: torch.Tensor
+    held_back: torch.Tensor
+
+
+def training_data(setup: TrainingSetup, seed: int) -> TrainingData:
+    """Training and validation clusters: from two sets of scans, or each scan split by groups.
+
+    A folder is all its scans, each grouped by itself, and scaled by its own statistics or by
+    those of all training patterns together (`torch.scale.statistics`). Raises DataError.
+    """
+    training = setup.training
+    assert training.train_data_file is not None
+    held = training.test_data_file
+    fraction = setup.torch.data.validation_fraction if held is None else 0.0
+    scans = [_grouped(path, setup, seed, fraction) for path in scan_files(training.train_data_file)]
+    others = [] if held is None else [_grouped(path, setup, seed, 0.0) for path in scan_files(held)]
+    statistics = pooled([_statistics(one, setup, one.kept) for one in scans])
+    whole, checked = [], []
+    for one in scans:
+        scan = _scaled(one, statistics, setup)
+        whole.append(_cut(one, scan, one.kept, setup))
+        if len(one.held_back):
+            checked.append(_cut(one, scan, one.held_back, setup))
+    checked += [_cut(one, _scaled(one, statistics, setup), one.kept, setup) for one in others]
+    return TrainingData(_joined(whole), _joined(checked) if checked else None, statistics)
+
+
+def _joined(parts: list[ClusterDataset]) -> Clusters:
+    return parts[0] if len(parts) == 1 else JointDataset(tuple(parts))
+
+
+def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Statistics:
+    patterns = np.unique(one.groups.members[rows.numpy()])
+    return statistics_of(one.dataset, setup.training.model, setup.torch.scale, patterns)
+
+
+def _scaled(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
+    scale = setup.torch.scale
+    statistics = frozen if scale.statistics == "training" else None
+    return started(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
+
+
+def _cut(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
+    try:
+        return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners)
+    except ValueError as error:
+        raise DataError(one.dataset.name, str(error)) from None
+
+
+def _grouped(path: Path, setup: TrainingSetup, seed: int, fraction: float) -> _Grouped:
+    training = setup.training
+    dataset = read_scan(path, setup.torch.scale.domain, setup.torch.data.position_origin)
+    if training.model.model_type == "supervised":
+        centre, _ = split_positions(dataset.position_yx)
+        side, subtract = training.model.N, setup.torch.data.phase_subtraction
+        dataset = attrs.evolve(dataset, label=read_labels(path, centre, side, subtract_phase=subtract))
+    try:
+        plan = group_plan(training, setup.torch)
+        groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
+    except ValueError as error:
+        raise DataError(dataset.name, str(error)) from None
+    return _Grouped(dataset, groups, *split_rows(len(groups.members), fraction, seed))

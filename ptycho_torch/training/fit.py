@@ -1,0 +1,74 @@
+"""From a setup to a fitted model: read, group, build, train; of several processes each does this."""
+
+import time
+from typing import Any
+
+import attrs
+
+from ptycho_config import TrainingSetup
+from ptycho_torch.device import peak_memory_mib
+from ptycho_torch.files import writable_folder
+from ptycho_torch.nets.reconstructor import Reconstructor, build_model
+from ptycho_torch.output.bundle import library_versions
+from ptycho_torch.training.datasets import TrainingData, training_data
+from ptycho_torch.training.lightning_ranks import Place
+from ptycho_torch.training.trainer import Fit, fit
+
+
+@attrs.frozen(eq=False)
+class Fitted:
+    """A fitted model with the data it was fitted to and how it went."""
+
+    model: Reconstructor
+    data: TrainingData
+    outcome: Fit
+    loading_s: float
+
+
+def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, resume: bool = False) -> Fitted:
+    """Read the scans, build the model and fit it; of several processes each calls this."""
+    start = time.perf_counter()
+    data = training_data(setup, seed)
+    folder = writable_folder(setup.training.output_dir)
+    model = fresh_model(setup, data, seed)
+    loading = time.perf_counter() - start
+    checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
+    outcome = fit(
+        model,
+        setup,
+        data.training,
+        data.validation,
+        seed=seed,
+        folder=folder,
+        place=place,
+        resume_from=checkpoint,
+    )
+    return Fitted(model, data, outcome, loading)
+
+
+def fresh_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
+    """The untrained model of a setup, its probe learnable where that is asked for."""
+    training = setup.training
+    return build_model(
+        training.model,
+        setup.torch,
+        seed,
+        intensity_scale=training.intensity_scale_trainable,
+        learned_probe=data.probe_shape if training.probe_trainable else None,
+    )
+
+
+def training_record(made: Fitted, seed: int) -> dict[str, Any]:
+    """What is kept about a training: losses, statistics, sizes, times and versions."""
+    outcome, data = made.outcome, made.data
+    return {
+        "history": outcome.history,
+        "kept_epoch": outcome.kept_epoch,
+        "parameters": sum(parameter.numel() for parameter in made.model.parameters()),
+        "groups": len(data.training),
+        **({"statistics": attrs.asdict(data.statistics)} if data.statistics else {}),
+        "seed": seed,
+        "seconds": {"data": round(made.loading_s, 2), "training": round(outcome.seconds, 2)},
+        "peak_memory_mib": round(peak_memory_mib()),
+        "versions": library_versions(),
+    }

@@ -1,0 +1,178 @@
+"""How Lightning is set up: loaders, checkpoints, loggers, processes, and what it leaves behind."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from ptycho_config import PyTorchExecutionConfig, TrainingSetup
+from ptycho_torch.data.batches import BatchSampler
+from ptycho_torch.data.joint import Clusters, JointDataset, JointSampler
+from ptycho_torch.device import choose_device
+from ptycho_torch.records import Batch
+from ptycho_torch.training.callbacks import WholeFiles
+from ptycho_torch.training.lightning_ranks import Place, PlacedDDP, launched_outside
+
+# How long a process waits for another one before it gives up.
+PATIENCE = timedelta(minutes=10)
+_SET_BY_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "CUBLAS_WORKSPACE_CONFIG")
+
+
+@contextmanager
+def process_left_as_found() -> Iterator[None]:
+    """Random state, deterministic mode, warning filters, the process group and what Lightning sets
+    in the environment for it are those of the caller afterwards."""
+    mode, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    meeting = {name: os.environ.get(name) for name in _SET_BY_LIGHTNING}
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # it has
+    # In deterministic mode a pass over every result, although nothing here is read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # Batches are one gather from memory: loader processes would only add copies.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
+        # A folder may be used again, and must be to resume.
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        # Lightning's own use of torch internals, nothing a user could change.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+            torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+            log.setLevel(level)
+            if not grouped and torch.distributed.is_available() and torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+            for name, value in meeting.items():
+                _restore(name, value)
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
+    """Batches of an epoch; their order is a function of seed and epoch alone."""
+    execution, size = setup.execution, setup.training.batch_size
+    sampler: BatchSampler | JointSampler
+    if isinstance(dataset, JointDataset):
+        sampler = JointSampler(dataset.parts, size, seed, shuffle=shuffle)
+    else:
+        sampler = BatchSampler(len(dataset), size, seed, shuffle=shuffle)
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=sampler,
+        num_workers=execution.num_workers,
+        pin_memory=execution.pin_memory,
+        persistent_workers=execution.persistent_workers,
+        prefetch_factor=execution.prefetch_factor,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def checkpoint(
+    execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool, name: str = "epoch={epoch:03d}"
+) -> ModelCheckpoint | None:
+    """Keeps the best weights (the last where nothing is `monitored`), None where nothing is kept."""
+    if not execution.enable_checkpointing:
+        return None
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename=name,
+        auto_insert_metric_name=False,
+        monitor=execution.checkpoint_monitor_metric if monitored else None,
+        mode=execution.checkpoint_mode,
+        save_top_k=execution.checkpoint_save_top_k if monitored else 1,
+        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+def stopping(setup: TrainingSetup, patience: int, *, monitored: bool) -> list[Callback]:
+    """Ends a training without progress, where that is monitored."""
+    if not monitored:
+        return []
+    execution = setup.execution
+    return [
+        EarlyStopping(execution.checkpoint_monitor_metric, patience=patience, mode=execution.checkpoint_mode)
+    ]
+
+
+def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
+    name = setup.torch.record.experiment_name
+    match setup.execution.logger_backend:
+        case "csv":
+            return CSVLogger(folder, name="lightning_logs")
+        case "tensorboard":
+            return TensorBoardLogger(folder, name="lightning_logs")
+        case "mlflow":
+            store = folder.absolute()
+            return MLFlowLogger(
+                name,
+                tracking_uri=f"sqlite:///{store / 'mlflow.db'}",
+                artifact_location=(store / "mlruns").as_uri(),
+            )
+        case None:
+            return False
+
+
+def new_trainer(
+    setup: TrainingSetup, folder: Path, callbacks: list[Callback], epochs: int, place: Place | None
+) -> pl.Trainer:
+    """The trainer of one fit; it sets the deterministic mode of the process."""
+    training, execution = setup.training, setup.execution
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    adaptive = training.gradient_clip_algorithm == "agc"
+    return pl.Trainer(
+        accelerator=choose_device(execution.accelerator).type,
+        **_processes(place),
+        deterministic=execution.deterministic,
+        max_epochs=epochs,
+        accumulate_grad_batches=execution.accum_steps,
+        # Adaptive clipping is the module's own.
+        gradient_clip_val=None if adaptive else training.gradient_clip_val,
+        gradient_clip_algorithm=None if adaptive else training.gradient_clip_algorithm,
+        precision=execution.precision,
+        logger=_logger(setup, folder),
+        callbacks=callbacks,
+        enable_checkpointing=execution.enable_checkpointing,
+        plugins=[WholeFiles()],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        default_root_dir=folder,
+        # Every process reads its share of each batch already.
+        use_distributed_sampler=False,
+    )
+
+
+def _processes(place: Place | None) -> dict[str, Any]:
+    """Devices and strategy: one process, one of several that we started, or one of several that
+    torchrun or SLURM started."""
+    if place is not None:
+        return {"devices": place.world, "strategy": PlacedDDP(place, PATIENCE)}
+    if (outside := launched_outside()) is not None:
+        local = outside.world // outside.nodes
+        return {"devices": local, "num_nodes": outside.nodes, "strategy": "ddp"}
+    return {"devices": 1, "strategy": "auto"}

@@ -1,0 +1,252 @@
+"""Fitting a model to a scan with `lightning.pytorch.Trainer`."""
+
+import math
+import os
+import pickle
+import time
+from pathlib import Path
+
+import attrs
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.utils.data import DataLoader
+
+from ptycho_config import TrainingSetup
+from ptycho_torch.data.batches import Share
+from ptycho_torch.data.joint import Clusters, parts_of, shared
+from ptycho_torch.errors import DataError, DivergedError, MissingFileError
+from ptycho_torch.nets.output_scale import RectangularScale
+from ptycho_torch.nets.parts import parameters_by_part
+from ptycho_torch.nets.reconstructor import Reconstructor
+from ptycho_torch.physics.diffraction import diffraction_intensity
+from ptycho_torch.records import Batch
+from ptycho_torch.training.callbacks import EpochRecord, ReconstructionLog
+from ptycho_torch.training.fine_tuning import FineTuneStage, fine_tuning_plan
+from ptycho_torch.training.lightning_module import IDENTITY, TrainingModule
+from ptycho_torch.training.lightning_ranks import Place, launched_outside
+from ptycho_torch.training.lightning_setup import (
+    checkpoint,
+    loader,
+    new_trainer,
+    process_left_as_found,
+    stopping,
+)
+
+Score = torch.Tensor | None
+
+
+@attrs.frozen(eq=False)
+class Fit:
+    """The outcome of a training: losses per epoch, the epoch kept (0-based) and seconds."""
+
+    history: dict[str, list[float]]
+    kept_epoch: int
+    seconds: float
+
+
+@attrs.frozen(eq=False)
+class Session:
+    """A training that is ready to start; callbacks may still be added to its `trainer`."""
+
+    model: Reconstructor
+    setup: TrainingSetup
+    folder: Path
+    module: TrainingModule
+    trainer: pl.Trainer
+    loaders: tuple[DataLoader[Batch], DataLoader[Batch] | None]
+    record: EpochRecord
+    best: ModelCheckpoint | None
+    place: Place | None
+
+
+def prepare(
+    model: Reconstructor,
+    setup: TrainingSetup,
+    training: Clusters,
+    validation: Clusters | None,
+    *,
+    seed: int,
+    folder: Path,
+    place: Place | None = None,
+    more: tuple[Callback, ...] = (),
+) -> Session:
+    """The loaders, callbacks and trainer of a training; writes nothing yet.
+
+    place: of this process among those that train together, where they were started by us; what
+    torchrun or SLURM started finds its own. more: callbacks beside our own.
+    """
+    share = Share() if place is None else Share(place.rank, place.world)
+    if place is None and (outside := launched_outside()) is not None:
+        share = Share(outside.rank, outside.world)
+    batches = loader(shared(training, share), setup, seed, shuffle=not setup.training.sequential_sampling)
+    validation_batches = None
+    if validation is not None:
+        validation_batches = loader(shared(validation, share), setup, seed, shuffle=False)
+    record = EpochRecord(visible=setup.execution.enable_progress_bar)
+    best = checkpoint(setup.execution, folder / "checkpoints", monitored=_monitored(setup, validation))
+    logs = (
+        []
+        if setup.execution.recon_log_every_n_epochs is None
+        else [ReconstructionLog(parts_of(training)[0], setup, folder)]
+    )
+    patience = setup.execution.early_stop_patience
+    callbacks = [
+        record,
+        *stopping(setup, patience, monitored=_monitored(setup, validation)),
+        *([best] if best else []),
+        *logs,
+    ]
+    if isinstance(model.scale, RectangularScale) and model.scale.from_data:
+        # Of the whole first batch, so that the scales do not depend on the number of processes.
+        whole = loader(shared(training, Share()), setup, seed, shuffle=not setup.training.sequential_sampling)
+        _calibrate(model, model.scale, next(iter(whole)))
+    module = TrainingModule(model, setup, -(-len(batches) // setup.execution.accum_steps))
+    with process_left_as_found():
+        trainer = new_trainer(setup, folder, [*callbacks, *more], setup.training.nepochs, place)
+    return Session(model, setup, folder, module, trainer, (batches, validation_batches), record, best, place)
+
+
+def run(session: Session, resume_from: Path | None = None) -> Fit:
+    """Train the session's model in place; afterwards it holds the weights of the best epoch.
+
+    Without validation data or with checkpointing switched off, the weights of the last epoch.
+    resume_from: a checkpoint of the same training, which then goes on as if it had never
+    stopped. Fine-tuning follows where the options ask for it. Raises DataError for a checkpoint
+    that cannot be used and DivergedError when a loss is no longer a number.
+    """
+    setup, module, record = session.setup, session.module, session.record
+    if resume_from is not None:
+        _check_resumable(resume_from, module, setup.training.nepochs)
+    start = time.perf_counter()
+    kernels = setup.execution.deterministic
+    with process_left_as_found():
+        torch.use_deterministic_algorithms(bool(kernels), warn_only=kernels == "warn")
+        # Older versions of torch refuse deterministic products on CUDA without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        session.trainer.fit(module, *session.loaders, ckpt_path=resume_from)
+        _refuse_divergence(record.history, setup.execution.learning_rate)
+        kept = len(record.history["train_loss"]) - 1
+        if session.best is not None and session.best.best_model_path:
+            kept = _take_up(session.best.best_model_path, module)
+        score = None if session.best is None else session.best.best_model_score
+        for stage in fine_tuning_plan(setup.torch):
+            kept, score = _fine_tune(session, stage, kept, score)
+    return Fit(record.history, kept, time.perf_counter() - start)
+
+
+def fit(
+    model: Reconstructor,
+    setup: TrainingSetup,
+    training: Clusters,
+    validation: Clusters | None,
+    *,
+    seed: int,
+    folder: Path,
+    place: Place | None = None,
+    resume_from: Path | None = None,
+) -> Fit:
+    """`prepare` and `run`."""
+    session = prepare(model, setup, training, validation, seed=seed, folder=folder, place=place)
+    return run(session, resume_from)
+
+
+def _take_up(path: str, module: TrainingModule) -> int:
+    """Load the weights of a checkpoint; returns its epoch."""
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(stored["state_dict"])
+    return int(stored["epoch"])
+
+
+def _fine_tune(session: Session, stage: FineTuneStage, kept: int, before: Score) -> tuple[int, Score]:
+    """Go on from the kept weights as the stage says; they stay where no epoch of it is better.
+
+    Returns the epoch kept and its score.
+    """
+    setup, folder = session.setup, session.folder / "finetune_checkpoints"
+    batches, validation = session.loaders
+    weights = {name: tensor.clone() for name, tensor in session.module.state_dict().items()}
+    parts = parameters_by_part(session.model)
+    frozen = [p for part, factor in stage.factors.items() if factor == 0 for p in parts[part]]
+    trained = [parameter for parameter in frozen if parameter.requires_grad]
+    module = TrainingModule(session.model, setup, session.module.steps_per_epoch, stage)
+    record = EpochRecord(visible=setup.execution.enable_progress_bar)
+    name = f"best-{stage.name.replace(' ', '-')}"
+    best = checkpoint(setup.execution, folder, monitored=_monitored(setup, validation), name=name)
+    callbacks = [
+        record,
+        *stopping(setup, stage.patience, monitored=_monitored(setup, validation)),
+        *([best] if best else []),
+    ]
+    passed = len(session.record.history["train_loss"])
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        trainer = new_trainer(setup, session.folder, callbacks, stage.epochs, session.place)
+        trainer.fit(module, batches, validation)
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+    for loss, values in record.history.items():
+        session.record.history[loss].extend(values)
+    _refuse_divergence(record.history, setup.execution.learning_rate)
+    if best is None or not best.best_model_path:
+        return passed + len(record.history["train_loss"]) - 1, before
+    if _is_better(best.best_model_score, before, setup.execution.checkpoint_mode):
+        return passed + _take_up(best.best_model_path, module), best.best_model_score
+    session.module.load_state_dict(weights)
+    return kept, before
+
+
+def _monitored(setup: TrainingSetup, validation: object) -> bool:
+    """Whether the metric that decides what is best exists."""
+    return validation is not None or setup.execution.checkpoint_monitor_metric.startswith("train_")
+
+
+def _is_better(score: torch.Tensor | None, before: torch.Tensor | None, mode: str) -> bool:
+    if score is None or before is None:
+        return True
+    return bool(score < before) if mode == "min" else bool(score > before)
+
+
+@torch.no_grad()
+def _calibrate(model: Reconstructor, scale: RectangularScale, batch: Batch) -> None:
+    """Scales that start from the data get their first value from the first batch."""
+    training = model.training
+    patches, probes = model.eval()(batch)
+    model.train(training)
+    measured, predicted = batch.amplitude.square(), diffraction_intensity(patches, probes)
+    if batch.good is not None:
+        measured, predicted = measured * batch.good, predicted * batch.good
+    scale.calibrate(measured, predicted)
+
+
+def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
+    """Read the checkpoint as data first: one that would run code is refused here."""
+    if not path.is_file():
+        raise MissingFileError(str(path), "there is no checkpoint to resume from", "train without --resume")
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(stored["state_dict"])
+    except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(str(path), f"is no checkpoint of this training: {error}") from None
+    if stored.get(IDENTITY) != module.identity():
+        raise DataError(
+            str(path),
+            "is no checkpoint of this training: it was made with other options or another seed",
+            "resume with the same options, which its config.json lists, or train without --resume",
+        )
+    if stored["epoch"] + 1 >= epochs:
+        raise DataError(
+            str(path), f"has {stored['epoch'] + 1} of {epochs} epochs already", "raise --max_epochs to go on"
+        )
+
+
+def _refuse_divergence(history: dict[str, list[float]], learning_rate: float) -> None:
+    for name, values in history.items():
+        for epoch, value in enumerate(values, 1):
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"training diverged: {name} is {value} in epoch {epoch}; nothing was saved. "
+                    f"Lower execution.learning_rate (now {learning_rate:g}) or set training.gradient_clip_val"
+                )

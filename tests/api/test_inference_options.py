@@ -1,0 +1,125 @@
+"""Every option of stitching has the effect that it names."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from numpy.typing import NDArray
+
+from ptycho_config import Sources
+from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, train
+from ptycho_torch.reconstruction.predict import on_array
+from tests.runs import SMALL
+
+
+def _reconstruct(trained: TrainingRun, scan: Path, folder: Path, **options: Any) -> Reconstruction:
+    overrides = {name.replace("__", "."): value for name, value in options.items()}
+    return reconstruct(trained.bundle, scan, folder, sources=Sources(overrides=overrides), legacy={})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"torch__stitch__patch_weighting": "uniform"},
+        {"execution__middle_trim": 32},
+        {"torch__stitch__varpro_scaling": True},
+        {"torch__stitch__illumination_floor": 0.5},
+    ],
+    ids=lambda options: next(iter(options)).rpartition("__")[2],
+)
+def test_a_stitching_option_changes_the_object(
+    options: dict[str, Any], trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """Same canvas, other values, all finite."""
+    plain = _reconstruct(trained, scan_file, tmp_path / "plain")
+    changed = _reconstruct(trained, scan_file, tmp_path / "changed", **options)
+    assert changed.canvas.origin_yx == plain.canvas.origin_yx
+    assert np.isfinite(changed.canvas.object).all()
+    assert not np.array_equal(changed.canvas.object, plain.canvas.object)
+
+
+def test_fitted_scales_improve_the_fit_and_are_recorded(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """The sum of squares of intensities is what they minimise; R falls with it here."""
+    plain = _reconstruct(trained, scan_file, tmp_path / "plain")
+    fitted = _reconstruct(trained, scan_file, tmp_path / "fitted", torch__stitch__varpro_scaling=True)
+    assert fitted.metrics["s1"] > 0
+    assert fitted.metrics["R"] <= plain.metrics["R"] * 1.02
+
+
+def test_the_window_leaves_out_the_border_of_the_pictures_only(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """The object itself is the same."""
+    plain = _reconstruct(trained, scan_file, tmp_path / "plain")
+    cropped = _reconstruct(trained, scan_file, tmp_path / "cropped", torch__stitch__window=10)
+    assert np.array_equal(plain.canvas.object, cropped.canvas.object)
+    pictures = [imread(made.folder / "phase.png") for made in (plain, cropped)]
+    assert pictures[0].shape != pictures[1].shape or not np.array_equal(*pictures)
+
+
+def test_refinement_improves_the_fit_pass_by_pass(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """Its history is in the metrics, the last pass is better than the first and than none; the passes
+    of the training setup are what an inference does unless it is told otherwise."""
+    plain = _reconstruct(trained, scan_file, tmp_path / "plain")
+    refined = _reconstruct(trained, scan_file, tmp_path / "refined", torch__refine__passes=5)
+    assert "refine" not in plain.metrics
+    assert len(refined.metrics["refine"]) == 5
+    assert refined.metrics["refine"][-1] < refined.metrics["refine"][0]
+    assert refined.metrics["R"] < 0.5 * plain.metrics["R"]
+    assert set(refined.metrics["seconds"]) == {"loading", "predict_and_stitch", "refine"}
+    setup = Sources(overrides={**SMALL, "torch.refine.passes": 2, "training.nepochs": 1})
+    run = train(scan_file, tmp_path / "model", sources=setup, legacy={})
+    assert len(_reconstruct(run, scan_file, tmp_path / "out").metrics["refine"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "stored", "limit"),
+    [
+        ("refine_probe", ("probe",), 2.0),
+        ("refine_positions", ("probe_position_y_m", "probe_position_x_m"), 1.02),
+    ],
+)
+def test_what_was_refined_beside_the_object_is_in_the_product(
+    option: str, stored: tuple[str, ...], limit: float, trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """It is what R is computed with; how far positions were moved is in the metrics."""
+    fixed = _reconstruct(trained, scan_file, tmp_path / "fixed", torch__refine__passes=6)
+    options = {"torch__refine__passes": 6, f"torch__refine__{option}": True}
+    made = _reconstruct(trained, scan_file, tmp_path / "made", **options)
+    before, after = (_of_product(run.folder, stored) for run in (fixed, made))
+    assert not np.allclose(before, after, rtol=1e-6, atol=0)
+    assert made.metrics["R"] < limit * fixed.metrics["R"]
+    assert made.canvas.object.shape == made.canvas.illumination.shape
+    moved = made.metrics.get("position_corrections")
+    assert (moved is not None) == (option == "refine_positions")
+    if moved is not None:
+        distance = np.linalg.norm(after - before, axis=0)
+        assert 0 < moved["rms_px"] < 0.5
+        assert moved["max_px"] == pytest.approx(distance.max(), abs=1e-3)
+        assert moved["held"] == 0
+
+
+def _of_product(folder: Path, names: tuple[str, ...]) -> NDArray[Any]:
+    with h5py.File(folder / "product.h5") as product:
+        return np.stack([product[name][()] for name in names])
+
+
+def test_a_scan_is_placed_on_an_array_of_any_size(
+    trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """Cut where it is smaller than the canvas, vacuum where no light fell."""
+    canvas = _reconstruct(trained, scan_file, tmp_path / "plain").canvas
+    y, x = canvas.origin_yx
+    height, width = canvas.object.shape
+    whole = on_array(canvas, (y + height + 5, x + width - 3))
+    lit = (canvas.illumination > 0)[:, :-3]
+    np.testing.assert_array_equal(whole[y:-5, x:][lit], canvas.object[:, :-3][lit])
+    level = np.abs(canvas.object[canvas.illumination > 0]).mean()
+    np.testing.assert_allclose(np.abs(whole[-5:]), level, rtol=1e-4)

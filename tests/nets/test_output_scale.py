@@ -1,0 +1,88 @@
+"""Learned output scales: the golden rectangular model, and scales that come from data."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ptycho_config import Amplitude, RectangularScaled, TorchOptions
+from ptycho_config.schema import Primed
+from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale, rectangular
+from ptycho_torch.nets.reconstructor import build_scale
+from ptycho_torch.physics.diffraction import (
+    coherent_sum_intensity,
+    diffraction_intensity,
+    exit_waves,
+    far_field,
+    mode_sum_intensity,
+)
+from tests.strategies.fields import complex_field
+
+FOLDER = Path(__file__).parents[1] / "parity" / "physics" / "vectors"
+
+
+def _golden(name: str) -> dict[str, torch.Tensor]:
+    with np.load(FOLDER / f"{name}.npz") as arrays:
+        return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+
+
+def test_the_rectangular_model_is_the_golden_one() -> None:
+    """`I = sum_p |F(k (s1 P Re O + i s2 P Im O))|^2`, incoherent over modes, without merging."""
+    golden = _golden("model_rectangular")
+    chosen = golden["experiment_ids"].long()
+    s1, s2 = (golden[name][chosen].reshape(-1, 1, 1, 1) for name in ("s1", "s2"))
+    patches = rectangular(golden["object"], s1, s2) * golden["k"]
+    intensity = diffraction_intensity(patches, golden["probe"].expand(-1, 4, -1, -1, -1))
+    ours = torch.fft.fftshift(intensity, dim=(-2, -1))
+    torch.testing.assert_close(ours, golden["I_small"].to(ours.dtype), rtol=2e-5, atol=1e-4)
+
+
+def test_the_coherent_sum_is_the_golden_one() -> None:
+    """Modes that interfere: what the replaced system's amplitude model computes."""
+    golden = _golden("model_amplitude")
+    waves = far_field(exit_waves(golden["object"], golden["probe"].expand(-1, 4, -1, -1, -1)))
+    ours = torch.fft.fftshift(coherent_sum_intensity(waves), dim=(-2, -1)).sqrt()
+    torch.testing.assert_close(ours, golden["diff_coherent"], rtol=2e-5, atol=1e-5)
+    incoherent = torch.fft.fftshift(mode_sum_intensity(waves), dim=(-2, -1)).sqrt()
+    assert not torch.allclose(incoherent, golden["diff_coherent"], rtol=0.1)
+
+
+def test_both_sums_agree_for_one_mode_and_ignore_the_order_of_modes() -> None:
+    """Where there is nothing to interfere, coherence does not matter."""
+    waves = complex_field(2, 3, 8, 8, seed=1)
+    torch.testing.assert_close(
+        coherent_sum_intensity(waves[:, :1]), waves[:, 0].real.square() + waves[:, 0].imag.square()
+    )
+    torch.testing.assert_close(coherent_sum_intensity(waves), coherent_sum_intensity(waves.flip(1)))
+
+
+def test_equal_scales_are_one_factor() -> None:
+    """`s1 = s2 = s` is `s O`; unequal ones bend the phase."""
+    patches = complex_field(2, 8, 8, seed=2)
+    two, three = torch.tensor(2.0), torch.tensor(3.0)
+    torch.testing.assert_close(rectangular(patches, two, two), 2 * patches)
+    assert not torch.allclose(rectangular(patches, two, three).angle(), patches.angle())
+
+
+def test_scales_from_data_make_the_mean_intensities_equal() -> None:
+    """The first batch decides, once."""
+    scale = RectangularScale(trainable=True, init="data")
+    measured, predicted = torch.full((4, 8, 8), 9.0), torch.full((4, 8, 8), 4.0)
+    scale.calibrate(measured, predicted)
+    assert float(scale.s1.detach()) == pytest.approx(1.5)
+    assert float(scale.s2.detach()) == pytest.approx(1.5)
+
+
+def _options(forward: Amplitude | RectangularScaled) -> TorchOptions:
+    return TorchOptions(net=Primed(), forward=forward)
+
+
+def test_the_options_choose_the_scale() -> None:
+    """Learned or kept, as they say."""
+    kept = build_scale(_options(RectangularScaled(rect_s1s2_trainable=False)), trainable=False)
+    assert [p.requires_grad for p in kept.parameters()] == [False, False]
+    learned = build_scale(_options(RectangularScaled()), trainable=False)
+    assert [p.requires_grad for p in learned.parameters()] == [True, True]
+    assert isinstance(build_scale(_options(Amplitude()), trainable=True), IntensityScale)
+    assert list(build_scale(_options(Amplitude()), trainable=False).parameters()) == []

@@ -1,0 +1,50 @@
+"""A small simulated scan and one model trained on it, shared by the pipeline tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ptycho_config import Sources
+from ptycho_torch.api import TrainingRun, train
+from ptycho_torch.output.scan_file import write_scan
+from ptycho_torch.physics.simulate import natural_object, simulate_scan
+
+SMALL: dict[str, Any] = {
+    "training.nepochs": 2,
+    "training.batch_size": 8,
+    "torch.net.width": 4,
+    "torch.net.stages": 1,
+    "training.neighbor_count": 12,
+    "torch.overlap.partners": 6,
+}
+
+
+class RecordingDict(dict[str, Any]):
+    """A real legacy dict that also runs an action whenever it is updated."""
+
+    def __init__(self, action: Any = lambda: None) -> None:
+        super().__init__()
+        self.action, self.updates = action, 0
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Count, act, and update."""
+        self.updates += 1
+        self.action()
+        super().update(*args, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def scan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 patterns of 64x64."""
+    path = tmp_path_factory.mktemp("scan") / "scan.npz"
+    write_scan(path, simulate_scan(natural_object("camera", "coins", 100), seed=0))
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingRun]:
+    """Two epochs of a tiny network."""
+    folder = tmp_path_factory.mktemp("model")
+    return train(scan_file, folder, sources=Sources(overrides=SMALL), legacy={})
