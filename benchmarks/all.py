@@ -27,7 +27,10 @@ RUNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("refine.py", ("--passes", "1", "2", "3", "4", "8")),
     ("inference.py", ("--repeats", "3", "--passes", "0", "3")),
     ("transfer.py", ("--members", "6", "--untrained", "6")),
-    ("time_to_quality.py", ("--cases", "primed-1", "primed-2", "primed-4", "primed-8", "--limit", "60")),
+    (
+        "time_to_quality.py",
+        ("--cases", "unrolled-1", "unrolled-2", "unrolled-4", "unrolled-8", "--limit", "60"),
+    ),
     ("time_to_quality.py", ("--cases", "cnn", "fno", "--first", "30", "--limit", "30")),
     ("memory.py", ("1000", "50000")),
 )

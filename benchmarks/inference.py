@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pair import score, written
+from pair import score, write_training_run
 
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
@@ -101,7 +101,7 @@ def main() -> None:
     asked = parser.parse_args()
     start_up = round(least([sys.executable, "-c", START_UP], asked.repeats), 2)
     with tempfile.TemporaryDirectory() as name:
-        _, other, unseen = written(Path(name), seed=0)
+        _, other, unseen = write_training_run(Path(name), seed=0)
         stitched = round(stitching(other, asked.repeats), 3)
         rows = [measured(asked.model, other, unseen, passes, asked.repeats) for passes in asked.passes]
     rows = [{**row, "start_up_s": start_up, "stitching_s": stitched} for row in rows]

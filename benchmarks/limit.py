@@ -1,6 +1,6 @@
 """How far training and inference are from what the machine can do.
 
-    python benchmarks/limit.py [--threads 2] [--networks primed cnn] [--batch] [--set PATH=VALUE ...]
+    python benchmarks/limit.py [--threads 2] [--networks unrolled cnn] [--batch] [--set PATH=VALUE ...]
 
 Measures the peak of a matrix product (2048) and of 3x3 convolutions (channels last, the best of some
 shapes), counts the floating-point operations of a network with torch's counter, forward and backward
@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from pair import dataset_of, pair
+from pair import dataset_from_raw, pair
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from ptycho_config import Sources, TrainingSetup, create_training_payload, parse
 from ptycho_torch.data.batches import cluster_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups
-from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import build_model
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.records import Dataset
@@ -133,16 +133,16 @@ class Work(NamedTuple):
 @cache
 def simulated() -> Dataset:
     """The scan that is trained on and reconstructed."""
-    return dataset_of(pair(0)[1])
+    return dataset_from_raw(pair(0)[1])
 
 
 def work_of(network: str, options: Sequence[str], inference_batch: int = 64) -> Work:
     """Training steps, their data, and inference, of the profile with one network and options."""
-    chosen = [f"architecture={network}", "N=64", *(OF_PATCHES if network != "primed" else ()), *options]
+    chosen = [f"architecture={network}", "N=64", *(OF_PATCHES if network != "unrolled" else ()), *options]
     sources = Sources(command_line=parse(TrainingSetup, chosen))
-    setup = create_training_payload(profile="primed", sources=sources)[0].config
+    setup = create_training_payload(profile="unrolled", sources=sources)[0].config
     dataset = simulated()
-    scan = started(normalise(dataset), setup.torch)
+    scan = with_initial_object(normalise(dataset), setup.torch)
     groups = plan_groups(
         dataset.position_yx, group_plan(setup.training, setup.torch), np.random.default_rng(0)
     )
@@ -179,7 +179,7 @@ def work_of(network: str, options: Sequence[str], inference_batch: int = 64) -> 
 
 def measured(network: str, options: Sequence[str]) -> dict[str, float]:
     """Rates of training and inference, and the share of the time that each kind of work takes."""
-    work, repeats = work_of(network, options), REPEATS if network == "primed" else SLOW_REPEATS
+    work, repeats = work_of(network, options), REPEATS if network == "unrolled" else SLOW_REPEATS
     row: dict[str, float] = {}
     for stage, call, patterns in (
         ("training", work.steps, work.trained),
@@ -213,7 +213,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--networks", nargs="+", default=["primed", "cnn"])
+    parser.add_argument("--networks", nargs="+", default=["unrolled", "cnn"])
     parser.add_argument("--batch", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
     asked = parser.parse_args()

@@ -15,7 +15,7 @@ def pair(seed: int, side: int = 320, photons: float = 6e5) -> tuple[SimulatedSca
     return known, unseen
 
 
-def written(folder: Path, seed: int, side: int = 320) -> tuple[Path, Path, SimulatedScan]:
+def write_training_run(folder: Path, seed: int, side: int = 320) -> tuple[Path, Path, SimulatedScan]:
     """Both scans as files, and the unseen one."""
     known, unseen = pair(seed, side)
     paths = folder / "train.npz", folder / "unseen.npz"
@@ -24,14 +24,14 @@ def written(folder: Path, seed: int, side: int = 320) -> tuple[Path, Path, Simul
     return *paths, unseen
 
 
-def dataset_of(scan: SimulatedScan) -> Dataset:
+def dataset_from_raw(scan: SimulatedScan) -> Dataset:
     """The scan as if it had been read."""
     return Dataset("simulated", scan.counts, scan.position_yx, scan.probe)
 
 
 def score(canvas: Canvas, scan: SimulatedScan) -> tuple[float, float]:
     """`(contrast, detail)` where at least N/2 inside the scan."""
-    rows, columns = scanned_region(dataset_of(scan), canvas)
+    rows, columns = scanned_region(dataset_from_raw(scan), canvas)
     y, x = canvas.origin_yx
     known = scan.truth[rows.start + y : rows.stop + y, columns.start + x : columns.stop + x]
     return contrast_and_detail(canvas.object[rows, columns], known)

@@ -42,7 +42,7 @@ import numpy as np
 import torch
 from lsqml import BATCH, STEP, object_of, task
 from numpy.typing import NDArray
-from pair import dataset_of, pair, score
+from pair import dataset_from_raw, pair, score
 from refine import flat_start
 
 from ptycho_config.schema.refine import RefineOptions
@@ -232,7 +232,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(asked.threads)
     scans = [(seed, pair(seed)[1]) for seed in asked.seeds]
-    cases = [case_of(dataset_of(scan), f"simulated {seed}", seed, scan) for seed, scan in scans]
+    cases = [case_of(dataset_from_raw(scan), f"simulated {seed}", seed, scan) for seed, scan in scans]
     if asked.commands:
         rows = [row for case in cases for row in commands(case, asked)]
     else:

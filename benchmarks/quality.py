@@ -1,6 +1,6 @@
 """Quality on an unseen object, by network, scale contract and photon count.
 
-    python benchmarks/quality.py [--networks primed cnn] [--domains count_intensity] \
+    python benchmarks/quality.py [--networks unrolled cnn] [--domains count_intensity] \
         [--photons 1e4 1e5 1e6] [--seeds 0 1 2] [--side 200] [--budget 30] [--set PATH=VALUE ...]
 
 Each run trains on one simulated object of `side` px and reconstructs another: contrast and detail
@@ -31,10 +31,10 @@ from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp, sc
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 from ptycho_torch.training.datasets import training_data
-from ptycho_torch.training.fit import fresh_model
+from ptycho_torch.training.fit import untrained_model
 from ptycho_torch.training.lightning_module import TrainingModule
 
-NETWORKS = ("primed", "cnn", "fno", "fno_vanilla", "ffno", "neuralop_uno")
+NETWORKS = ("unrolled", "cnn", "fno", "fno_vanilla", "ffno", "neuralop_uno")
 OF_PATCHES = (
     "training.neighbor_count=6",
     "training.lr_warmup_epochs=0",
@@ -88,7 +88,7 @@ def lengths(scan: Path, chosen: list[str], budget: float) -> list[str]:
     sources = Sources(command_line=parse(TrainingSetup, chosen))
     setup = resolve_training(scan, sources=sources)[0].config
     data = training_data(setup, seed=0)
-    model = fresh_model(setup, data, seed=0)
+    model = untrained_model(setup, data, seed=0)
     module = TrainingModule(model, setup, steps_per_epoch=1)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-6)
     size = setup.training.batch_size
@@ -116,8 +116,8 @@ def run(network: str, domain: Domain, photons: float, seed: int, asked: argparse
         save(folder / "train.npz", known, domain)
         save(folder / "unseen.npz", unseen, domain)
         chosen = [f"architecture={network}", f"torch.scale.domain={domain}", f"subsample_seed={seed}"]
-        batch = () if network == "primed" else (f"training.batch_size={4 if asked.pattern == 128 else 16}",)
-        chosen += [f"N={asked.pattern}", *batch, *(OF_PATCHES if network != "primed" else ()), *asked.set]
+        batch = () if network == "unrolled" else (f"training.batch_size={4 if asked.pattern == 128 else 16}",)
+        chosen += [f"N={asked.pattern}", *batch, *(OF_PATCHES if network != "unrolled" else ()), *asked.set]
         chosen += lengths(folder / "train.npz", chosen, asked.budget)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
         made = train(folder / "train.npz", folder / "model", sources=sources, legacy={})

@@ -30,7 +30,7 @@ from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.reconstruction.r_factor import r_factor
-from ptycho_torch.reconstruction.refine import corrections, refine
+from ptycho_torch.reconstruction.refine import position_corrections, refine
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 
 REPEATS = 3
@@ -77,7 +77,7 @@ def figures(
     canvas = Canvas(found.object.numpy() * np.float32(scan.object_scale), start.illumination, found.origin_yx)
     row: dict[str, float] = {"R": round(r_factor(seen, canvas), 5)}
     if options.refine_positions:
-        row["moved_px"] = corrections(scan, found)["rms_px"]
+        row["moved_px"] = position_corrections(scan, found)["rms_px"]
     if truth is not None:
         rows, columns = scanned_region(dataset, canvas)
         y, x = canvas.origin_yx

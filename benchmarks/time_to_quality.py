@@ -1,11 +1,11 @@
 """Seconds of training until an unseen object is reconstructed well enough.
 
-    python benchmarks/time_to_quality.py [--seeds 0 1 2] [--limit 240] [--first 4] [--cases primed-4 cnn ...]
+    python benchmarks/time_to_quality.py [--seeds 0 1 2] [--limit 240] [--first 4] [--cases cnn ...]
 
 Trains on one object of the simulated pair (1,764 patterns of 64x64) and looks at the other one after
 `--first` seconds and each time a third later; looking does not count. With one thread, seconds are of
 processor time, so that other work on the machine does not count either. A case is a network, for the
-primed ones with its number of stages. Stops when the last goal or the limit is reached. Prints, for
+unrolled ones with its number of stages. Stops when the last goal or the limit is reached. Prints, for
 every seed, the seconds until contrast and detail have reached each goal (0 before any step: what the
 physics alone gives), what was reached at the end, and the seconds of inference.
 """
@@ -20,20 +20,20 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from pair import dataset_of, score, written
+from pair import dataset_from_raw, score, write_training_run
 
 from ptycho_config import Sources, TrainingSetup, parse
 from ptycho_torch.api import resolve_training
-from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.training.datasets import training_data
-from ptycho_torch.training.fit import fresh_model
+from ptycho_torch.training.fit import untrained_model
 from ptycho_torch.training.trainer import prepare, run
 
 GOALS = ((0.6, 0.6), (0.75, 0.8), (0.85, 0.9), (0.92, 0.95))
-CASES = ("primed-1", "primed-2", "primed-4", "primed-8", "cnn", "fno", "fno_vanilla", "ffno")
+CASES = ("unrolled-1", "unrolled-2", "unrolled-4", "unrolled-8", "cnn", "fno", "fno_vanilla", "ffno")
 OF_PATCHES = ("neighbor_count=6", "batch_size=16", "partners=1", "torch.overlap.weight=1.0", "nepochs=8")
 LATER = 4 / 3
 
@@ -46,7 +46,7 @@ class Watch(Callback):
     ) -> None:
         self.model, self.unseen, self.limit = model, unseen, limit
         self.clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-        self.scan = started(normalise(dataset_of(unseen)), setup.torch)
+        self.scan = with_initial_object(normalise(dataset_from_raw(unseen)), setup.torch)
         self.stitch = setup.torch.stitch
         self.trained = self.inference = 0.0
         self.next = first
@@ -95,11 +95,11 @@ def measured(case: str, seed: int, first: float, limit: float) -> dict[str, Any]
     chosen += ["execution.logger_backend=null"]
     chosen += [f"torch.net.stages={stages}"] if stages else OF_PATCHES
     with tempfile.TemporaryDirectory() as name:
-        known, _, unseen = written(Path(name), seed)
+        known, _, unseen = write_training_run(Path(name), seed)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
         setup = resolve_training(known, name, sources=sources)[0].config
         data = training_data(setup, seed)
-        model = fresh_model(setup, data, seed)
+        model = untrained_model(setup, data, seed)
         watch = Watch(model, unseen, setup, first, limit)
         session = prepare(model, setup, data.training, None, seed=seed, folder=Path(name), more=(watch,))
         watch.look()

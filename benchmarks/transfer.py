@@ -17,12 +17,12 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from pair import dataset_of, pair, score
+from pair import dataset_from_raw, pair, score
 
-from ptycho_config import Primed, Sources, TrainingSetup, create_training_payload, parse
+from ptycho_config import Sources, TrainingSetup, Unrolled, create_training_payload, parse
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.readers import read_scan
-from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretrained import PRETRAINED
@@ -38,7 +38,7 @@ BATCH = 64
 def untrained(stages: int) -> tuple[Reconstructor, TrainingSetup]:
     """The physics alone: projection steps without a correction."""
     sources = Sources(command_line=parse(TrainingSetup, [f"torch.net.stages={stages}"]))
-    setup = create_training_payload(profile="primed", sources=sources)[0].config
+    setup = create_training_payload(profile="unrolled", sources=sources)[0].config
     return build_model(setup.training.model, setup.torch, seed=0), setup
 
 
@@ -46,10 +46,10 @@ def measured(
     model: Reconstructor, setup: TrainingSetup, dataset: Dataset, truth: SimulatedScan | None
 ) -> dict[str, Any]:
     """Figures of one reconstruction; the seconds hold the first guess, the network and the stitching."""
-    assert isinstance(setup.torch.net, Primed)
+    assert isinstance(setup.torch.net, Unrolled)
     scan = normalise(dataset)
     begun = time.perf_counter()
-    scan = started(scan, setup.torch)
+    scan = with_initial_object(scan, setup.torch)
     canvas = reconstruct_scan(
         model,
         scan,
@@ -89,9 +89,9 @@ def main() -> None:
     scans: dict[str, tuple[Dataset, SimulatedScan | None]] = {}
     for number in range(asked.members):
         drawn = random_scan(np.random.default_rng(FIRST_MEMBER + number))
-        scans[f"member {number}"] = (dataset_of(drawn), drawn)
+        scans[f"member {number}"] = (dataset_from_raw(drawn), drawn)
     unseen = pair(0)[1]
-    scans["pair"] = (dataset_of(unseen), unseen)
+    scans["pair"] = (dataset_from_raw(unseen), unseen)
     for path in asked.scan:
         scans[path.stem] = (attrs.evolve(read_scan(path, "count_intensity"), name=path.stem), None)
     rows = []

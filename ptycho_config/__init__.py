@@ -9,6 +9,7 @@ from ptycho_config.json_schema import json_schema
 from ptycho_config.legacy import LegacyDelta, legacy_delta, update_legacy_dict
 from ptycho_config.lens import Lens, at, fields, narrow
 from ptycho_config.migrations import networks_become_a_choice as networks_become_a_choice
+from ptycho_config.migrations import primed_networks_become_unrolled as primed_networks_become_unrolled
 from ptycho_config.migrations import primed_networks_had_a_patch_each as primed_networks_had_a_patch_each
 from ptycho_config.profiles import PROFILES, RECOMMENDED, profile
 from ptycho_config.resolve import Resolved, resolve
@@ -30,7 +31,6 @@ from ptycho_config.schema import (
     Nearest,
     NeuralopUno,
     OverlapOptions,
-    Primed,
     PyTorchExecutionConfig,
     RecordOptions,
     RectangularScaled,
@@ -42,6 +42,7 @@ from ptycho_config.schema import (
     TorchOptions,
     TrainingConfig,
     TrainingSetup,
+    Unrolled,
     config,
     field,
 )
@@ -72,7 +73,6 @@ __all__ = [
     "Nearest",
     "NeuralopUno",
     "OverlapOptions",
-    "Primed",
     "Problem",
     "PyTorchExecutionConfig",
     "RecordOptions",
@@ -89,6 +89,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingSetup",
     "Transform",
+    "Unrolled",
     "at",
     "config",
     "config_file",

@@ -12,7 +12,7 @@ import yaml
 
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.base import FieldSpec, leaves
 from ptycho_config.transform import Step, Transform
 from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
@@ -38,7 +38,7 @@ def parse_texts(cls: type, texts: Iterable[tuple[str, str, str]], name: str) -> 
         spec = known.get(alias.paths[0]) if alias.paths else None
         value = text if spec is None else _value_of(text, _reader(alias.translation.read, spec.accept))
         given.append(Step(path, "put", value, name, where=where))
-    return Transform(_spelled(cls, given, name))
+    return Transform(_canonical_steps(cls, given, name))
 
 
 def _reader(read: Callable[[Any], Any], accept: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -81,17 +81,17 @@ def from_mapping(
         Step(path, "put", value, name, where=where if lines is None else f"{where}:{lines.get(path, 1)}")
         for path, value in _flatten(current, "", choices)
     ]
-    return Transform(_spelled(cls, steps, name))
+    return Transform(_canonical_steps(cls, steps, name))
 
 
-def _spelled(cls: type, steps: Iterable[Step], name: str) -> tuple[Step, ...]:
+def _canonical_steps(cls: type, steps: Iterable[Step], name: str) -> tuple[Step, ...]:
     """The steps with full paths, short and foreign names replaced and named in `where`; choices
     first, so that the order in which options are written does not matter."""
     known, spelled, problems = dict(leaves(cls)), [], []
     for step in steps:
         alias = None if step.path in known else aliases(cls).get(step.path)
         if step.path in known:
-            spelled.append(step)
+            spelled.append(_current_value(step, known[step.path]))
         elif alias is None or alias.gone:
             problems.append(step.problem(alias.gone) if alias else _misplaced(cls, step, known))
         else:
@@ -101,10 +101,19 @@ def _spelled(cls: type, steps: Iterable[Step], name: str) -> tuple[Step, ...]:
             except ValueError as error:
                 problems.append(step.problem(str(error)))
                 continue
-            spelled += [attrs.evolve(step, path=path, arg=value, where=where) for path in alias.paths]
+            steps_here = (attrs.evolve(step, path=path, arg=value, where=where) for path in alias.paths)
+            spelled += [_current_value(one, known[one.path]) for one in steps_here]
     if problems:
         raise ConfigError(problems, name)
     return tuple(sorted(spelled, key=lambda step: not known[step.path].variants))
+
+
+def _current_value(step: Step, spec: FieldSpec) -> Step:
+    """The step with the present name of a renamed value; `where` keeps the one that was written."""
+    if not isinstance(step.arg, str) or step.arg not in spec.renamed:
+        return step
+    where = f"{step.where} as {step.arg!r}".strip()
+    return attrs.evolve(step, arg=spec.renamed[step.arg], where=where)
 
 
 def _misplaced(cls: type, step: Step, known: Iterable[str]) -> Problem:

@@ -14,17 +14,17 @@ from ptycho_config.documents import from_mapping
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.legacy import LegacyDelta, legacy_delta
 from ptycho_config.lens import at, fields
-from ptycho_config.profiles import RECOMMENDED, recommended
+from ptycho_config.profiles import RECOMMENDED, recommended_profile
 from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import BASE, Resolved, resolve
 from ptycho_config.schema import (
     InferenceConfig,
     InferenceSetup,
-    Primed,
     PyTorchExecutionConfig,
     TrainingSetup,
+    Unrolled,
 )
-from ptycho_config.transform import Transform, diff, layer, located, put_all
+from ptycho_config.transform import Transform, diff, layer, put_all, with_where
 
 LAYER_ORDER = (
     BASE,
@@ -89,7 +89,7 @@ def create_training_payload(
     resolved = resolve(
         TrainingSetup(),
         layer("pytorch backend", _training_backend()),
-        recommended(asked) if profile == RECOMMENDED else named_profile(profile),
+        recommended_profile(asked) if profile == RECOMMENDED else named_profile(profile),
         facts.training_layer() if facts else Transform(),
         *asked,
     )
@@ -132,15 +132,15 @@ def _training_backend() -> Transform:
         >> at(c.training.intensity_scale_trainable).put(False)
         >> at(c.training.model.amp_activation).put("swish")
     )
-    return located(defaults, "")
+    return with_where(defaults, "")
 
 
 def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
     """What a bundle decides (fixed) and what it suggests for an inference run."""
     c = fields(InferenceSetup)
-    # The primed networks learn convolutions, which fit patterns of every size; a learned probe has one.
+    # The unrolled networks learn convolutions, which fit patterns of every size; a learned probe has one.
     side = at(c.inference.model.N)
-    free = isinstance(trained.torch.net, Primed) and not trained.training.probe_trainable
+    free = isinstance(trained.torch.net, Unrolled) and not trained.training.probe_trainable
     model = put_all(trained.training.model, "inference.model").steps
     network = (
         Transform(tuple(step for step in model if not (free and step.path == side.path)))
@@ -169,4 +169,4 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
     if free:
         suggested = side.put(trained.training.model.N) >> suggested
     decided = layer("bundle", network, fixed=True) >> suggested
-    return layer("bundle", located(decided, where))
+    return layer("bundle", with_where(decided, where))

@@ -33,3 +33,19 @@ def primed_networks_had_a_patch_each(document: dict[str, Any]) -> dict[str, Any]
     if isinstance(net, dict) and net.get(KIND_KEY) == "primed":
         torch["net"] = {"stages": 3, **net, "stitched": False, "start": "flat"}
     return {**document, **({"torch": torch} if torch else {})}
+
+
+@migration("ptycho.training", 3)
+@migration("ptycho.inference", 3)
+def primed_networks_become_unrolled(document: dict[str, Any]) -> dict[str, Any]:
+    """The network `primed` is called `unrolled`."""
+    renamed = dict(document)
+    for run in ("training", "inference"):
+        model = document.get(run, {}).get("model", {})
+        if model.get("architecture") == "primed":
+            renamed[run] = {**document[run], "model": {**model, "architecture": "unrolled"}}
+    torch = document.get("torch", {})
+    net = torch.get("net")
+    if isinstance(net, dict) and net.get(KIND_KEY) == "primed":
+        renamed["torch"] = {**torch, "net": {**net, KIND_KEY: "unrolled"}}
+    return renamed

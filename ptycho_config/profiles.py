@@ -6,8 +6,8 @@ from pathlib import Path
 from ptycho_config.documents import config_file
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import at, fields, narrow
-from ptycho_config.schema import Cnn, Primed, RectangularScaled, TrainingSetup
-from ptycho_config.transform import Step, Transform, layer, located
+from ptycho_config.schema import Cnn, RectangularScaled, TrainingSetup, Unrolled
+from ptycho_config.transform import Step, Transform, layer, with_where
 
 _c = fields(TrainingSetup)
 
@@ -16,9 +16,9 @@ RECOMMENDED = "recommended"
 # Asks for no profile, where a name is needed.
 NO_PROFILE = "none"
 PROFILES: dict[str, Transform] = {
-    "primed": (
-        at(_c.training.model.architecture).put("primed")
-        >> at(_c.torch.net).put(Primed())
+    "unrolled": (
+        at(_c.training.model.architecture).put("unrolled")
+        >> at(_c.torch.net).put(Unrolled())
         >> at(_c.training.neighbor_count).put(32)
         >> at(_c.training.batch_size).put(2)
         >> at(_c.training.nepochs).put(2)
@@ -48,27 +48,33 @@ PROFILES: dict[str, Transform] = {
 }
 
 
-def recommended(asked: Iterable[Transform]) -> Transform:
-    """The profile for the network that the layers above ask for, the last of them first: `primed` for the
+# Former names of profiles.
+RENAMED = {"primed": "unrolled"}
+
+
+def recommended_profile(asked: Iterable[Transform]) -> Transform:
+    """The profile for the network that the layers above ask for, the last of them first: `unrolled` for the
     one that we recommend, and also where none is named; nothing for another, whose defaults then count."""
     path = at(_c.training.model.architecture).path
     named = [step.arg for one in asked for step in one.steps if step.path == path and step.op == "put"]
-    return profile("primed" if not named or named[-1] == "primed" else None)
+    return profile("unrolled" if not named or named[-1] == "unrolled" else None)
 
 
 def profile(name: str | Transform | None) -> Transform:
     """The layer of a profile: one of `PROFILES` by name, or one's own transform; None is empty.
 
-    `primed` is what we recommend; `ci` fixes the scale contract of photon counts.
+    `unrolled` is what we recommend; `ci` fixes the scale contract of photon counts.
     """
     if name is None:
         return Transform()
     if isinstance(name, Transform):
         return layer("profile", name)
+    former = name if name in RENAMED else ""
+    name = RENAMED.get(name, name)
     if name not in PROFILES:
         hint = near_miss(name, PROFILES) or f"there is {', '.join(sorted(PROFILES))}"
         raise ConfigError([Problem(name, "unknown profile", hint=hint)], "profiles")
-    return layer(f"profile {name}", located(PROFILES[name], ""))
+    return layer(f"profile {name}", with_where(PROFILES[name], f"as {former!r}" if former else ""))
 
 
 def named_profile(name: str) -> str | Transform | None:

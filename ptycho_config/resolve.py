@@ -8,7 +8,7 @@ from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.lens import Lens
 from ptycho_config.schema.base import leaves, leaves_of
 from ptycho_config.schema.table import Row, table_html
-from ptycho_config.transform import Change, Step, Transform, attempt, plain_path
+from ptycho_config.transform import Change, Step, Transform, plain_path, try_apply
 
 C = TypeVar("C")
 BASE = "schema defaults"
@@ -67,7 +67,7 @@ def resolve(base: C, *layers: Transform) -> Resolved[C]:
     """Apply the layers in order, later over earlier. Raises ConfigError when one layer sets a
     path to two values, or a later layer changes a fixed one; the error names both sides."""
     steps = [step for one in layers for step in one.steps]
-    config, trace, problems = attempt(base, steps)
+    config, trace, problems = try_apply(base, steps)
     pins = _broken_pins(trace)
     broken = {pin.path for pin in pins}
     # What follows from a broken pin is not said twice.

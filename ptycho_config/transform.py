@@ -68,7 +68,7 @@ def layer(name: str, transform: Transform, *, fixed: bool = False) -> Transform:
     )
 
 
-def located(transform: Transform, where: str) -> Transform:
+def with_where(transform: Transform, where: str) -> Transform:
     """The same steps from another place: what a person shall read as their origin."""
     return Transform(tuple(attrs.evolve(step, where=where) for step in transform.steps))
 
@@ -188,13 +188,13 @@ def plain_path(path: str) -> str:
 def apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...]]:
     """Run the steps in order: the new config and what each step did. Raises ConfigError with
     every problem found; the config given is never changed."""
-    result, trace, problems = attempt(config, steps)
+    result, trace, problems = try_apply(config, steps)
     if problems:
         raise ConfigError(problems, getattr(type(config), "SCHEMA", type(config).__name__))
     return result, trace
 
 
-def attempt(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...], list[Problem]]:
+def try_apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...], list[Problem]]:
     """As `apply`, with the problems as a value: where there are any, the config is not to be used."""
     root = _Draft(config)
     problems: list[Problem] = []
@@ -205,7 +205,7 @@ def attempt(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...], li
         except ConfigError as error:
             problems.extend(error.problems)
     result = root.finish("", problems)
-    return result, tuple(trace), blame(problems, trace)
+    return result, tuple(trace), name_layers(problems, trace)
 
 
 def _run(root: _Draft, step: Step) -> list[Change]:
@@ -244,7 +244,7 @@ def _leaf_changes(path: str, spec: FieldSpec, old: Any, new: Any) -> Iterator[tu
             yield f"{path}.{at}", before.get(at), value
 
 
-def blame(problems: Iterable[Problem], trace: Iterable[Change]) -> list[Problem]:
+def name_layers(problems: Iterable[Problem], trace: Iterable[Change]) -> list[Problem]:
     """Constraint problems know a path but no layer: name the last layer that set that path."""
     last = {change.path: change for change in trace}
     return [

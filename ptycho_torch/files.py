@@ -14,7 +14,7 @@ from ptycho_torch.errors import DataError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that takes its place when the block ends without error."""
     temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}{path.suffix}"
     # Not `mkstemp`, whose files only their owner may read.
@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """UTF-8."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -39,13 +39,13 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """CSV with the keys of the first row as its header."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
 
-def writable_folder(path: Path) -> Path:
+def create_writable_folder(path: Path) -> Path:
     """Create `path` and prove that it can be written to, or raise DataError."""
     check_folder(path)
     try:

@@ -89,7 +89,7 @@ class Scan:
     object_scale: float
     probe_factor: float = 1.0
     input_gain: float = 1.0
-    good: Tensor | None = None
+    valid_pixels: Tensor | None = None
     label: Tensor | None = None
     initial: Tensor | None = None
 
@@ -127,7 +127,7 @@ class Batch(NamedTuple):
     fraction_yx: Tensor
     merged: int
     label: Tensor | None = None
-    good: Tensor | None = None
+    valid_pixels: Tensor | None = None
     gain: float = 1.0
     weight: float = 1.0
     whole: int = 0

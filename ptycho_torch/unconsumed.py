@@ -15,7 +15,7 @@ from ptycho_config.schema import (
     leaves_of,
     specs,
 )
-from ptycho_config.transform import apply, blame
+from ptycho_config.transform import apply, name_layers
 
 _NETWORK = "belongs to a network that the replaced system does not have any more"
 _TENSORFLOW = (
@@ -104,6 +104,6 @@ def refuse_unconsumed(resolved: Resolved[Any]) -> None:
     steps = [step for one in resolved.layers for step in one.steps if step.layer in _IMPLIED]
     implied = {path: value for path, _, value in leaves_of(apply(resolved.base, steps)[0])}
     extra = _training_only(config, implied) if isinstance(config, InferenceSetup) else ()
-    problems = blame([*_refusals(config, "", implied), *extra], resolved.trace)
+    problems = name_layers([*_refusals(config, "", implied), *extra], resolved.trace)
     if problems:
         raise ConfigError(problems, getattr(type(config), "SCHEMA", type(config).__name__))

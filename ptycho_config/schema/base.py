@@ -35,6 +35,7 @@ class FieldSpec:
     unit: str
     doc: str
     identity: bool
+    renamed: Mapping[str, str]
     check: Check | None
     accept: Coerce
     is_group: bool
@@ -58,13 +59,15 @@ def field(
     unit: str = "",
     check: Check | None = None,
     identity: bool = True,
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     """Declare a field: its meaning, unit, default and check.
 
     check returns the reason a value is refused, or None. identity=False keeps the field out
-    of the fingerprint: it says where results go, not what they are.
+    of the fingerprint: it says where results go, not what they are. renamed: former values and what
+    they are called now; files and commands may still use them.
     """
-    meta = {"doc": doc, "unit": unit, "check": check, "identity": identity}
+    meta = {"doc": doc, "unit": unit, "check": check, "identity": identity, "renamed": renamed}
     return attrs.field(default=default, metadata={_META: meta})
 
 
@@ -212,6 +215,7 @@ def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
         unit=meta["unit"],
         doc=meta["doc"],
         identity=meta["identity"],
+        renamed=meta["renamed"],
         check=meta["check"],
         accept=_acceptor(attribute.type, meta["check"]),
         is_group=is_config(attribute.type),

@@ -13,11 +13,11 @@ _SIDES = f"{', '.join(map(str, SIDES_PX[:-1]))} or {SIDES_PX[-1]}"
 
 
 def _side_of_the_network(model: "ModelConfig") -> Iterator[Problem]:
-    if model.architecture != "primed" and model.N not in SIDES_PX:
+    if model.architecture != "unrolled" and model.N not in SIDES_PX:
         yield Problem(
             "N",
             f"the network {model.architecture!r} takes patterns of {_SIDES} px, got {model.N}",
-            hint="set architecture=primed, which takes every size, crop or bin the patterns, or refine the "
+            hint="set architecture=unrolled, which takes every size, crop or bin the patterns, or refine the "
             "scan without a network: ptycho refine",
         )
 
@@ -30,7 +30,7 @@ class ModelConfig:
         default=64,
         unit="px",
         check=at_least(16),
-        doc=f"side of a diffraction pattern: any with the network primed, {_SIDES} with the others",
+        doc=f"side of a diffraction pattern: any with the network unrolled, {_SIDES} with the others",
     )
     gridsize: int = field(
         default=1, check=between(1, 3), doc="patches per side of a group; a group has gridsize^2 patterns"
@@ -39,8 +39,10 @@ class ModelConfig:
     model_type: Literal["pinn", "supervised"] = field(
         default="pinn", doc="pinn learns from the patterns alone, supervised from labels"
     )
-    architecture: Literal["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno", "primed"] = field(
-        default="cnn", doc="network; 'primed' puts known-probe projection steps before the convolutions"
+    architecture: Literal["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno", "unrolled"] = field(
+        default="cnn",
+        renamed={"primed": "unrolled"},
+        doc="network; 'unrolled' puts known-probe projection steps before the convolutions",
     )
     fno_modes: int = field(default=12, check=positive, doc="Fourier modes kept per axis")
     fno_width: int = field(default=32, check=positive, doc="channels of the Fourier layers")

@@ -61,7 +61,7 @@ class NeuralopUno:
 
 
 @config
-class Primed:
+class Unrolled:
     """Known-probe projection steps, each followed by a learned correction."""
 
     stages: int = field(default=4, check=positive, doc="projection steps, each with its own correction")
@@ -82,4 +82,4 @@ class Primed:
     )
 
 
-Network = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Primed
+Network = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Unrolled

@@ -10,7 +10,7 @@ from ptycho_config.schema.forward import RectangularScaled
 from ptycho_config.schema.grouping import FourQuadrant
 from ptycho_config.schema.inference import InferenceConfig
 from ptycho_config.schema.model import ModelConfig
-from ptycho_config.schema.networks import Cnn, NeuralopUno, Primed
+from ptycho_config.schema.networks import Cnn, NeuralopUno, Unrolled
 from ptycho_config.schema.torch_options import TorchOptions
 from ptycho_config.schema.training import TrainingConfig
 
@@ -38,7 +38,7 @@ def _forward_pair(torch: TorchOptions, model: ModelConfig) -> Iterator[Problem]:
     if not isinstance(torch.forward, RectangularScaled):
         return
     real_imag = torch.net.cnn_output_mode if isinstance(torch.net, Cnn) else model.generator_output_mode
-    if not isinstance(torch.net, Primed) and real_imag != "real_imag":
+    if not isinstance(torch.net, Unrolled) and real_imag != "real_imag":
         option = "torch.net.cnn_output_mode" if isinstance(torch.net, Cnn) else "generator_output_mode"
         yield Problem(
             "torch.forward",
@@ -111,7 +111,7 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
             "compares patches of a cluster, but gridsize 1 without partners has one pattern per cluster",
             hint="set torch.overlap.partners to 1 or more",
         )
-    stitched = isinstance(setup.torch.net, Primed) and setup.torch.net.stitched
+    stitched = isinstance(setup.torch.net, Unrolled) and setup.torch.net.stitched
     if stitched and overlap.weight > 0:
         yield Problem(
             "torch.overlap.weight",
@@ -134,7 +134,7 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
 
 def _whole_groups(setup: "TrainingSetup") -> Iterator[Problem]:
     side, partners = setup.training.model.gridsize, setup.torch.overlap.partners
-    if side > 1 and partners > 0 and not isinstance(setup.torch.net, Primed):
+    if side > 1 and partners > 0 and not isinstance(setup.torch.net, Unrolled):
         yield Problem(
             "torch.overlap.partners",
             f"{partners} partners cannot join groups of gridsize {side}: the network "
@@ -145,9 +145,9 @@ def _whole_groups(setup: "TrainingSetup") -> Iterator[Problem]:
 
 def _input_scale(setup: "TrainingSetup") -> Iterator[Problem]:
     scale = setup.torch.scale
-    if not isinstance(setup.torch.net, Primed):
+    if not isinstance(setup.torch.net, Unrolled):
         return
-    message = "cannot be: the network 'primed' compares its input with the probe, which fixes the scale"
+    message = "cannot be: the network 'unrolled' compares its input with the probe, which fixes the scale"
     if scale.normalize != "Batch":
         yield Problem("torch.scale.normalize", f"{scale.normalize!r} {message}", hint="use Batch")
     if scale.data_scaling == "Max":
@@ -217,7 +217,7 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
 class TrainingSetup:
     """Configuration of a training run."""
 
-    SCHEMA: ClassVar[str] = "ptycho.training/3"
+    SCHEMA: ClassVar[str] = "ptycho.training/4"
 
     training: TrainingConfig = field(default=TrainingConfig(), doc="what is learned")
     execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")
@@ -228,7 +228,7 @@ class TrainingSetup:
 class InferenceSetup:
     """Configuration of an inference run."""
 
-    SCHEMA: ClassVar[str] = "ptycho.inference/3"
+    SCHEMA: ClassVar[str] = "ptycho.inference/4"
 
     inference: InferenceConfig = field(doc="what is reconstructed")
     execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")

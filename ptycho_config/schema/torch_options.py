@@ -138,7 +138,7 @@ class TorchOptions:
     data: DataOptions = field(default=DataOptions(), doc="reading and splitting")
     scale: ScaleOptions = field(default=ScaleOptions(), doc="units and scaling")
     grouping: GroupingOptions = field(default=GroupingOptions(), doc="neighbours")
-    net: Network = field(default=Cnn(), doc="the network")
+    net: Network = field(default=Cnn(), renamed={"primed": "unrolled"}, doc="the network")
     forward: ForwardModel = field(default=Amplitude(), doc="physics that the network is trained against")
     overlap: OverlapOptions = field(default=OverlapOptions(), doc="agreement of neighbouring patches")
     regularisation: RegularisationOptions = field(default=RegularisationOptions(), doc="terms on the patches")

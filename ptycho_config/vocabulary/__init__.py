@@ -11,7 +11,7 @@ from ptycho_config.vocabulary.flat import (
     destinations,
     paths_of,
 )
-from ptycho_config.vocabulary.lifting import FlatConfigs, flat_view, lift
+from ptycho_config.vocabulary.flat_conversion import FlatConfigs, from_flat, to_flat
 
 __all__ = [
     "FLAT_CLASSES",
@@ -24,8 +24,8 @@ __all__ = [
     "FlatTrainingConfig",
     "aliases",
     "destinations",
-    "flat_view",
-    "lift",
+    "from_flat",
     "only_elsewhere",
     "paths_of",
+    "to_flat",
 ]

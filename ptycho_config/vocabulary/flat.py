@@ -47,12 +47,12 @@ def flat(default: Any, paths: str, translation: Translation = SAME) -> Any:
     return attrs.field(default=default, metadata={_META: Flat(tuple(paths.split()), translation)})
 
 
-def gone(default: Any, reason: str) -> Any:
+def removed(default: Any, reason: str) -> Any:
     """A field that has no place in the schema, and why: setting it is an error."""
     return attrs.field(default=default, metadata={_META: Flat(gone=reason)})
 
 
-def gone_list(reason: str) -> Any:
+def removed_list(reason: str) -> Any:
     """As `gone`, with an empty list as default."""
     return attrs.field(factory=list, metadata={_META: Flat(gone=reason)})
 
@@ -116,18 +116,20 @@ class FlatModelConfig:
     cnn_output_mode: str = flat("amp_phase", "torch.net.cnn_output_mode")
     use_shared_decoder: bool = flat(False, "torch.net.use_shared_decoder")
     intensity_scale_trainable: bool = flat(False, "run.intensity_scale_trainable")
-    intensity_scale: float = gone(10000.0, "scans are normalised, so a trainable intensity scale starts at 1")
-    max_position_jitter: int = gone(10, "had no effect: canvases follow from the positions")
-    num_datasets: int = gone(1, "follows from the scans that are given")
+    intensity_scale: float = removed(
+        10000.0, "scans are normalised, so a trainable intensity scale starts at 1"
+    )
+    max_position_jitter: int = removed(10, "had no effect: canvases follow from the positions")
+    num_datasets: int = removed(1, "follows from the scans that are given")
     C_model: int = channels(4)
     n_filters_scale: int = flat(2, "run.model.n_filters_scale")
     amp_activation: str = flat("silu", "run.model.amp_activation", ACTIVATION)
     batch_norm: bool = flat(False, "torch.net.batch_norm")
     probe_mask: Any = flat(False, "run.model.probe_mask")
-    probe_mask_tensor: Any = gone(None, "an array is no option: use probe_mask with sigma and diameter")
+    probe_mask_tensor: Any = removed(None, "an array is no option: use probe_mask with sigma and diameter")
     probe_mask_sigma: float = flat(1.0, "run.model.probe_mask_sigma")
     probe_mask_diameter: float | None = flat(None, "run.model.probe_mask_diameter")
-    edge_pad: int = gone(10, "had no effect: patches are as large as the patterns")
+    edge_pad: int = removed(10, "had no effect: patches are as large as the patterns")
     decoder_last_c_outer_fraction: float = flat(0.125, "torch.net.decoder_last_c_outer_fraction")
     decoder_last_amp_channels: int = channels(1, shown=False)
     use_legacy_decoder_channel_override: bool = flat(False, "torch.net.use_legacy_decoder_channel_override")
@@ -140,7 +142,7 @@ class FlatModelConfig:
     decoder_spatial_kernel: int = flat(7, "torch.net.decoder_spatial_kernel")
     object_big: bool = flat(True, "run.model.object_big")
     probe_big: bool = flat(True, "run.model.probe_big")
-    offset: int = gone(6, "had no effect: canvases follow from the positions")
+    offset: int = removed(6, "had no effect: canvases follow from the positions")
     C_forward: int = channels(4)
     training_patch_weighting: str = flat("central_mask", "torch.overlap.merge_weighting")
     physics_forward_mode: str = flat("amplitude", "torch.forward")
@@ -160,13 +162,13 @@ class FlatModelConfig:
 class FlatTrainingConfig:
     """Optimiser, schedule and files."""
 
-    training_directories: list[str] = gone_list("give a folder as train_data_file")
+    training_directories: list[str] = removed_list("give a folder as train_data_file")
     nll: bool = flat(True, "run.nll_weight", SWITCH)
     device: str = flat("cuda", "execution.accelerator", DEVICE)
     strategy: str | None = flat("ddp", "execution.strategy")
     n_devices: int | str = flat(1, "execution.devices")
-    framework: str = gone("Lightning", "training has one route")
-    orchestrator: str = gone("Mlflow", "choose a logger with logger_backend")
+    framework: str = removed("Lightning", "training has one route")
+    orchestrator: str = removed("Mlflow", "choose a logger with logger_backend")
     learning_rate: float = flat(0.001, "execution.learning_rate")
     epochs: int = flat(50, "run.nepochs")
     batch_size: int = flat(16, "run.batch_size")
@@ -199,7 +201,7 @@ class FlatTrainingConfig:
     torch_mae_pred_l2_match_target: bool = flat(False, "run.torch_mae_pred_l2_match_target")
     experiment_name: str = flat("Synthetic_Runs", "torch.record.experiment_name")
     notes: str = flat("", "torch.record.notes")
-    model_name: str = gone("PtychoPINNv2", "a bundle is named by its folder")
+    model_name: str = removed("PtychoPINNv2", "a bundle is named by its folder")
     output_dir: str = flat("training_outputs", "run.output_dir", TEXT)
     train_data_file: str | None = flat(None, "run.train_data_file", TEXT)
     test_data_file: str | None = flat(None, "run.test_data_file", TEXT)
@@ -212,7 +214,7 @@ class FlatInferenceConfig:
 
     middle_trim: int = flat(32, "execution.middle_trim")
     batch_size: int = flat(1000, "execution.inference_batch_size")
-    experiment_number: int = gone(0, "one scan is reconstructed at a time: name its file")
+    experiment_number: int = removed(0, "one scan is reconstructed at a time: name its file")
     pad_eval: bool = flat(True, "execution.pad_eval")
     window: int = flat(20, "torch.stitch.window")
     patch_weighting: str = flat("probe", "torch.stitch.patch_weighting")
@@ -225,12 +227,12 @@ class FlatInferenceConfig:
 class DatagenConfig:
     """Simulation."""
 
-    objects_per_probe: int = gone(4, "simulation is not part of a run")
-    diff_per_object: int = gone(7000, "simulation is not part of a run")
-    object_class: str = gone("dead_leaves", "simulation is not part of a run")
-    image_size: tuple[int, int] = gone((250, 250), "simulation is not part of a run")
-    probe_paths: list[str] = gone_list("simulation is not part of a run")
-    beamstop_diameter: int = gone(4, "simulation is not part of a run")
+    objects_per_probe: int = removed(4, "simulation is not part of a run")
+    diff_per_object: int = removed(7000, "simulation is not part of a run")
+    object_class: str = removed("dead_leaves", "simulation is not part of a run")
+    image_size: tuple[int, int] = removed((250, 250), "simulation is not part of a run")
+    probe_paths: list[str] = removed_list("simulation is not part of a run")
+    beamstop_diameter: int = removed(4, "simulation is not part of a run")
 
 
 FLAT_CLASSES = (DataConfig, FlatModelConfig, FlatTrainingConfig, FlatInferenceConfig)

@@ -22,15 +22,15 @@ from ptycho_config.legacy import legacy_params
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.readers import inspect_dataset, read_scan
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
-from ptycho_torch.files import writable_folder, write_json, write_table
+from ptycho_torch.files import create_writable_folder, write_json, write_table
 from ptycho_torch.output.bundle import Bundle, library_versions
 from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import write_report
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.reconstruction.pipeline import solve, task_of
-from ptycho_torch.reconstruction.predict import PatchStatistics, padded
-from ptycho_torch.reconstruction.r_factor import doubt, finite, r_factor_and_flat
+from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
+from ptycho_torch.reconstruction.predict import PatchStatistics, pad_canvas
+from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -73,8 +73,8 @@ def reconstruct(
     update_legacy_dict(legacy, delta)
     dataset = read_scan(test_data_file, setup.torch.scale.domain, setup.torch.data.position_origin)
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    task = task_of(trained, dataset, setup, seed)
-    folder = writable_folder(setup.inference.output_dir)
+    task = prepare_reconstruction(trained, dataset, setup, seed)
+    folder = create_writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
     record = setup.torch.record
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
@@ -82,11 +82,11 @@ def reconstruct(
     canvas, dataset = solved.made.canvas, solved.made.dataset
     fit, flat = r_factor_and_flat(dataset, canvas, task.scan.object_scale, device)
     if setup.execution.pad_eval:
-        canvas = padded(canvas, dataset.probe.shape[-1] // 2)
+        canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
     metrics = {
-        "R": round(finite(fit, dataset.name), 6),
+        "R": round(require_finite(fit, dataset.name), 6),
         "R_flat": round(flat, 6),
-        "doubt": doubt(fit, flat),
+        "doubt": poor_fit_warning(fit, flat),
         "patterns": len(task.groups.unique()),
         **solved.figures(),
         "object_px": list(canvas.object.shape),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ptycho_torch.device import check_packages
 from ptycho_torch.output.bundle import load_bundle
-from ptycho_torch.reconstruction.trained import Trained, restored
+from ptycho_torch.reconstruction.trained_model import Trained, restore_model
 
 __all__ = ["Trained", "load"]
 
@@ -14,4 +14,4 @@ def load(model_path: Path | str) -> Trained:
     its network needs a package that is not installed."""
     bundle = load_bundle(Path(model_path))
     check_packages(bundle.setup, under="torch.net")
-    return Trained(restored(bundle, str(model_path)), bundle.setup, bundle)
+    return Trained(restore_model(bundle, str(model_path)), bundle.setup, bundle)

@@ -8,22 +8,22 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import DataOptions, Primed, RefineOptions, ScaleOptions, TorchOptions, dump
+from ptycho_config import DataOptions, RefineOptions, ScaleOptions, TorchOptions, Unrolled, dump
 from ptycho_torch.data.readers import Domain, Origin, read_scan
-from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
-from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.files import create_writable_folder, write_json
 from ptycho_torch.output.bundle import library_versions
 from ptycho_torch.output.figures import draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.physics.canvas import canvas_of
-from ptycho_torch.reconstruction.r_factor import doubt, finite, r_factor_and_flat
-from ptycho_torch.reconstruction.refine_dataset import improved
+from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
+from ptycho_torch.reconstruction.refine_dataset import refine_dataset
 from ptycho_torch.records import Canvas, Dataset, Scan
 
-COARSE = TorchOptions(net=Primed(start="coarse"))
+COARSE = TorchOptions(net=Unrolled(start="coarse"))
 
 
 @attrs.frozen(eq=False)
@@ -56,16 +56,18 @@ def refine_scan(
     device = choose_device(accelerator)
     dataset = read_scan(Path(scan_file), domain, origin)
     scan = normalise(dataset)
-    begun = _begun(start, scan)
-    folder = writable_folder(Path(output_dir))
+    begun = _starting_object(start, scan)
+    folder = create_writable_folder(Path(output_dir))
     clock = time.perf_counter()
-    made = improved(dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible)
+    made = refine_dataset(
+        dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible
+    )
     seconds = time.perf_counter() - clock
     fit, flat = r_factor_and_flat(made.dataset, made.canvas, scan.object_scale, device)
     metrics = {
-        "R": round(finite(fit, dataset.name), 6),
+        "R": round(require_finite(fit, dataset.name), 6),
         "R_flat": round(flat, 6),
-        "doubt": doubt(fit, flat),
+        "doubt": poor_fit_warning(fit, flat),
         "R_by_pass": [round(value, 6) for value in made.passes],
         **made.moved,
         "patterns": len(scan.centre_yx),
@@ -79,7 +81,7 @@ def refine_scan(
     return Refinement(made.canvas, metrics, folder)
 
 
-def _begun(start: Path | str, scan: Scan) -> torch.Tensor:
+def _starting_object(start: Path | str, scan: Scan) -> torch.Tensor:
     match start:
         case "coarse":
             return _coarse(scan)
@@ -96,7 +98,7 @@ def _origin(scan: Scan) -> tuple[int, int]:
 
 
 def _coarse(scan: Scan) -> torch.Tensor:
-    initial = started(scan, COARSE).initial
+    initial = with_initial_object(scan, COARSE).initial
     assert initial is not None
     return initial
 

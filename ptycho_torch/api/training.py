@@ -68,7 +68,7 @@ def train(
         setup, seed, world_size(setup.execution, choose_device(setup.execution.accelerator)), resume=resume
     ) as place:
         made = fit_setup(setup, seed, place=place, resume=resume)
-    return written(configs, made, seed)
+    return write_training_run(configs, made, seed)
 
 
 def _common_seed(seed: int | None, *, resume: bool) -> int:
@@ -104,7 +104,7 @@ def resolve_training(
     """
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
-    path = scan or _asked_scan(profile, sources)
+    path = scan or _named_scan(profile, sources)
     if path is None or not path.exists():
         # What is wrong with the options is said first.
         create_training_payload(scan, folder, profile=profile, sources=sources)
@@ -124,7 +124,7 @@ def resolve_training(
     return configs, delta
 
 
-def _asked_scan(profile: str | Transform | None, sources: Sources) -> Path | None:
+def _named_scan(profile: str | Transform | None, sources: Sources) -> Path | None:
     """The training scan that the last layer names, before anything is known to be right."""
     layers = sources.layers(TrainingSetup, Transform())
     steps = [step for one in (profile, *layers) if isinstance(one, Transform) for step in one.steps]
@@ -138,7 +138,7 @@ def _check_validation_scan(setup: TrainingSetup) -> None:
         raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
 
 
-def written(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:
+def write_training_run(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:
     """Of several processes the first one writes."""
     folder = configs.config.training.output_dir
     record = training_record(made, seed)

@@ -26,7 +26,7 @@ from ptycho_config.documents import parse_texts
 from ptycho_config.profiles import NO_PROFILE
 from ptycho_config.schema.table import table_text
 from ptycho_config.vocabulary import aliases
-from ptycho_torch.cli.options import Flag, Text, effective
+from ptycho_torch.cli.options import Flag, Text, effective_assignments
 from ptycho_torch.errors import DataError, DivergedError
 
 COMMAND_LINE = "command line"
@@ -66,7 +66,7 @@ def sources_from(
 ) -> Sources:
     """The config-file and command-line layers of parsed arguments; `positional` are those without a
     flag. Progress is shown unless `--quiet` or an option says otherwise."""
-    texts = [*positional, *effective(arguments.given, flags)]
+    texts = [*positional, *effective_assignments(arguments.given, flags)]
     assigned = parse(cls, arguments.set, COMMAND_LINE)
     from_file = config_file(cls, arguments.config) if arguments.config else Transform()
     if arguments.quiet:
@@ -87,12 +87,12 @@ def add_profile_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def only_looking(arguments: argparse.Namespace) -> bool:
+def is_inspection(arguments: argparse.Namespace) -> bool:
     """Whether the command shall print something instead of doing its work."""
     return arguments.explain is not None or arguments.print_config or arguments.dry_run
 
 
-def look(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDelta) -> None:
+def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDelta) -> None:
     """Print what `--explain`, `--print-config` or `--dry-run` asks for."""
     if arguments.explain:
         root: type = type(configs.config)
@@ -107,7 +107,7 @@ def look(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDel
         print(json.dumps({"set": dict(delta.set), "unset": sorted(delta.unset)}, indent=2))
 
 
-def warn_of(doubt: str | None) -> None:
+def print_warning(doubt: str | None) -> None:
     """Say on standard error what is probably wrong with a result."""
     if doubt is not None:
         print(f"warning: {doubt}", file=sys.stderr)

@@ -32,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def work(arguments: argparse.Namespace) -> None:
     """Read, compare, print, and write where that is asked for. Raises DataError."""
     from ptycho_torch.evaluation import compare, draw_comparison, read_object, table
-    from ptycho_torch.files import writable_folder, write_json
+    from ptycho_torch.files import create_writable_folder, write_json
 
     made = compare(read_object(arguments.reconstruction), read_object(arguments.reference))
     print(json.dumps(made.figures(), indent=2, allow_nan=False) if arguments.json else table(made))
     if arguments.output_dir is None:
         return
-    folder = writable_folder(arguments.output_dir)
+    folder = create_writable_folder(arguments.output_dir)
     write_json(folder / "evaluation.json", made.figures())
     draw_comparison(folder, made)
     if not arguments.json:

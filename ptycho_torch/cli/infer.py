@@ -9,12 +9,12 @@ from ptycho_config import InferenceSetup
 from ptycho_torch.cli.common import (
     add_shared_flags,
     announce,
-    look,
-    only_looking,
+    is_inspection,
     parse_arguments,
+    print_inspection,
+    print_warning,
     run,
     sources_from,
-    warn_of,
 )
 from ptycho_torch.cli.flags import INFERENCE
 from ptycho_torch.cli.options import add_flags
@@ -48,13 +48,13 @@ def work(arguments: argparse.Namespace) -> None:
     """Reconstruct, or show what would be reconstructed."""
     sources = sources_from(arguments, InferenceSetup, INFERENCE)
     model, scan = arguments.model_path, arguments.scan or arguments.test_data
-    if not only_looking(arguments):
+    if not is_inspection(arguments):
         if model == PRETRAINED and not arguments.quiet:
             print("using the network that comes with ptycho; --model_path names another", file=sys.stderr)
         announce(arguments)
     from ptycho_torch.api import reconstruct, resolve_inference
 
-    if only_looking(arguments):
+    if is_inspection(arguments):
         from ptycho_torch.data.readers import read_scan
         from ptycho_torch.files import check_folder
         from ptycho_torch.output.bundle import load_bundle
@@ -64,7 +64,7 @@ def work(arguments: argparse.Namespace) -> None:
         if arguments.dry_run:
             check_folder(configs.config.inference.output_dir)
             read_scan(scan, configs.config.torch.scale.domain)
-        look(arguments, configs, delta)
+        print_inspection(arguments, configs, delta)
         return
     result = reconstruct(model, scan, sources=sources)
     metrics = result.metrics
@@ -73,7 +73,7 @@ def work(arguments: argparse.Namespace) -> None:
         f"R = {metrics['R']:.4f} (a flat object has {metrics['R_flat']:.4f})"
     )
     print(f"open {result.folder / 'report.html'}")
-    warn_of(metrics["doubt"])
+    print_warning(metrics["doubt"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

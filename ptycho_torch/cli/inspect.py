@@ -46,7 +46,7 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def _described(file: Path) -> tuple[str, DataError | None]:
     """What the file holds, empty where that cannot be read, and why it cannot be used."""
-    from ptycho_torch.data.raw import checked
+    from ptycho_torch.data.raw import check_scan
     from ptycho_torch.data.readers import open_scan
     from ptycho_torch.data.summary import describe
 
@@ -54,7 +54,7 @@ def _described(file: Path) -> tuple[str, DataError | None]:
     try:
         scan = open_scan(file)
         text = describe(scan)
-        checked(scan)
+        check_scan(scan)
     except DataError as error:
         return text, error
     return text, None

@@ -84,7 +84,7 @@ def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag])
         )
 
 
-def effective(given: Sequence[Text], flags: Sequence[Flag]) -> list[Text]:
+def effective_assignments(given: Sequence[Text], flags: Sequence[Flag]) -> list[Text]:
     """What the flags say: for one option those of the highest rank, and of switches the last one."""
     known = {name: flag for flag in flags for name in flag.names}
     rank: dict[str, int] = {}

@@ -6,7 +6,7 @@ from typing import get_args
 
 from ptycho_config import DataOptions, RefineOptions, ScaleOptions, parse
 from ptycho_config.schema import specs
-from ptycho_torch.cli.common import COMMAND_LINE, announce, non_negative, warn_of
+from ptycho_torch.cli.common import COMMAND_LINE, announce, non_negative, print_warning
 
 PASSES = 6
 GROUP = "torch.refine."
@@ -79,4 +79,4 @@ def work(arguments: argparse.Namespace) -> None:
         f"(a flat object has {metrics['R_flat']:.4f})"
     )
     print(f"open {made.folder / 'phase.png'}")
-    warn_of(metrics["doubt"])
+    print_warning(metrics["doubt"])

@@ -41,15 +41,15 @@ def work(arguments: argparse.Namespace) -> None:
     """Plan, run what is missing, and show all results. Raises ConfigError or DataError."""
     announce(arguments)
     from ptycho_torch.errors import DataError
-    from ptycho_torch.files import writable_folder, write_table
+    from ptycho_torch.files import create_writable_folder, write_table
     from ptycho_torch.sweep import Trial, axis, draw_sweep, plan_sweep, read_rows, run_local, run_ray, table
     from ptycho_torch.sweep.plan import Base
-    from ptycho_torch.sweep.results import plain
-    from ptycho_torch.sweep.run import is_finished, threads_of_each
+    from ptycho_torch.sweep.results import flat_record
+    from ptycho_torch.sweep.run import is_finished, threads_per_trial
 
     base = Base(arguments.base, arguments.profile, tuple(arguments.set), arguments.test_data)
     trials = plan_sweep(base, [axis(text) for text in arguments.axis], arguments.output_dir)
-    folder = writable_folder(arguments.output_dir)
+    folder = create_writable_folder(arguments.output_dir)
     finished = sum(map(is_finished, trials))
 
     def report(trial: Trial, done: bool) -> None:  # noqa: FBT001 - told by the runner
@@ -59,13 +59,13 @@ def work(arguments: argparse.Namespace) -> None:
     if not arguments.quiet:
         print(f"{len(trials)} trials, {finished} finished before", file=sys.stderr, flush=True)
     if arguments.engine == "ray":
-        run_ray(trials, folder, threads_of_each(arguments.jobs))
+        run_ray(trials, folder, threads_per_trial(arguments.jobs))
     else:
         run_local(trials, arguments.jobs, report)
     rows = read_rows(trials)
     print(table(rows))
     if any(row.result for row in rows):
-        write_table(folder / "sweep.csv", [plain(row) for row in rows if row.result])
+        write_table(folder / "sweep.csv", [flat_record(row) for row in rows if row.result])
         draw_sweep(folder / "sweep.png", rows)
         print(f"open {folder / 'sweep.png'}")
     failed = [row.trial for row in rows if row.result is None]

@@ -10,9 +10,9 @@ from ptycho_torch.cli.common import (
     add_profile_flag,
     add_shared_flags,
     announce,
-    look,
-    only_looking,
+    is_inspection,
     parse_arguments,
+    print_inspection,
     run,
     sources_from,
 )
@@ -47,11 +47,11 @@ def work(arguments: argparse.Namespace) -> None:
     positional = [] if scan is None else [("training.train_data_file", scan, "SCAN")]
     sources = sources_from(arguments, TrainingSetup, TRAINING, positional)
     profile = named_profile(arguments.profile)
-    if not only_looking(arguments):
+    if not is_inspection(arguments):
         announce(arguments)
     from ptycho_torch.api import resolve_training, train
 
-    if only_looking(arguments):
+    if is_inspection(arguments):
         from ptycho_torch.data.readers import read_scan, scan_files
         from ptycho_torch.files import check_folder
 
@@ -62,7 +62,7 @@ def work(arguments: argparse.Namespace) -> None:
         for path in (setup.training.train_data_file, setup.training.test_data_file):
             for file in scan_files(path) if arguments.dry_run and path is not None else ():
                 read_scan(file, setup.torch.scale.domain)
-        look(arguments, configs, delta)
+        print_inspection(arguments, configs, delta)
         return
     result = train(profile=profile, sources=sources, resume=arguments.resume)
     history, seconds = result.record["history"], result.record["seconds"]["training"]

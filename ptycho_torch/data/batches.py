@@ -61,7 +61,7 @@ class ClusterDataset(TorchDataset[Batch]):
             fraction_yx=scan.fraction_yx[members],
             merged=self.members.shape[1],
             label=None if scan.label is None else scan.label[members],
-            good=scan.good,
+            valid_pixels=scan.valid_pixels,
             gain=scan.input_gain,
             weight=weight,
             whole=whole,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.readers import open_scan, read_small
+from ptycho_torch.data.readers import open_scan, read_array
 from ptycho_torch.errors import DataError
 
 _HINT = (
@@ -27,7 +27,7 @@ def read_labels(
     place = (path, scan.label_key) if scan.label_key is not None else scan.object_at
     if place is None:
         raise DataError(str(path), "has no labels", _HINT)
-    stored = read_small(*place)
+    stored = read_array(*place)
     if stored.dtype.kind not in "fc" or not np.isfinite(stored).all():
         raise DataError(str(path), f"{place[1]} must hold finite complex numbers", _HINT)
     labels = stored.astype(np.complex64)

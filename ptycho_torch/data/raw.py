@@ -70,7 +70,7 @@ class RawScan:
         return (shape[0], shape[1]) if self.patterns_last else (shape[1], shape[2])
 
 
-def checked(scan: RawScan) -> RawScan:
+def check_scan(scan: RawScan) -> RawScan:
     """The scan, if its parts fit together. Raises DataError, without reading a pattern."""
     name = str(scan.path)
     if scan.refusal is not None:
@@ -110,7 +110,7 @@ def _check_bad_pixels(name: str, scan: RawScan) -> None:
         raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
 
 
-def own_output(path: Path, otherwise: str = "") -> DataError:
+def own_output_error(path: Path, otherwise: str = "") -> DataError:
     """What to say of a file that this package wrote, in the place of a scan; `otherwise`: another fix."""
     return DataError(str(path), "is an output of ptycho, not a scan", f"move it elsewhere{otherwise}")
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ptycho_config import DatasetFacts
 from ptycho_torch.data.formats.hdf5 import is_hdf5, open_hdf5
-from ptycho_torch.data.formats.hdf5_rows import opened
+from ptycho_torch.data.formats.hdf5_rows import open_for_reading
 from ptycho_torch.data.formats.npz import NpzPatterns, open_npz
 from ptycho_torch.data.formats.npz_archive import read_arrays
 from ptycho_torch.data.formats.ptychodus import holds_positions, partner_of
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest_step
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
-from ptycho_torch.data.raw import RawScan, checked
+from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Dataset
 
@@ -38,7 +38,7 @@ def open_scan(path: Path) -> RawScan:
 
 def inspect_dataset(path: Path) -> DatasetFacts:
     """What a scan file says about itself; no pattern is read. Raises DataError."""
-    scan = checked(open_scan(path))
+    scan = check_scan(open_scan(path))
     assert scan.probe is not None
     return DatasetFacts(
         name=path.name,
@@ -104,15 +104,15 @@ def read_scan(
     if origin == "centre" and isinstance(scan.patterns, NpzPatterns):
         # The middle of an array of one pixel is the centre of pixel 0.
         scan = attrs.evolve(scan, position_yx=scan.position_yx + array_centre(1, scan.frame[0]))
-    return dataset_of(scan, domain, in_memory)
+    return dataset_from_raw(scan, domain, in_memory)
 
 
-def dataset_of(scan: RawScan, domain: Domain, in_memory: int = IN_MEMORY_BYTES) -> Dataset:
+def dataset_from_raw(scan: RawScan, domain: Domain, in_memory: int = IN_MEMORY_BYTES) -> Dataset:
     """A scan that was found, as a dataset, its values checked. Raises DataError."""
-    path = checked(scan).path
+    path = check_scan(scan).path
     _check_type(path, scan.key, scan.patterns.dtype)
     probe, position = _probe(scan), _positions(scan)
-    for remark in (*scan.remarks, *_apart(probe, position)):
+    for remark in (*scan.remarks, *_overlap_remarks(probe, position)):
         warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
     large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large, squared=domain == "normalized_amplitude")
@@ -127,11 +127,11 @@ def dataset_of(scan: RawScan, domain: Domain, in_memory: int = IN_MEMORY_BYTES) 
     )
 
 
-def read_small(path: Path, key: str) -> NDArray[Any]:
+def read_array(path: Path, key: str) -> NDArray[Any]:
     """The whole of one array of an NPZ or HDF5 file. Raises DataError."""
     if not is_hdf5(path):
         return read_arrays(path, [key])[key]
-    with opened(path) as file:
+    with open_for_reading(path) as file:
         return Source(path, file).array(key)
 
 
@@ -160,7 +160,7 @@ def _positions(scan: RawScan) -> NDArray[np.float64]:
     return position
 
 
-def _apart(probe: NDArray[np.complex64], position_yx: NDArray[np.float64]) -> Iterator[str]:
+def _overlap_remarks(probe: NDArray[np.complex64], position_yx: NDArray[np.float64]) -> Iterator[str]:
     step, width = nearest_step(position_yx), effective_diameter(np.square(np.abs(probe)).sum(axis=0))
     if step > width:
         yield (

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_config import ModelConfig, Primed, ScaleOptions, TorchOptions
+from ptycho_config import ModelConfig, ScaleOptions, TorchOptions, Unrolled
 from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, chunks, mean_intensity
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
-from ptycho_torch.physics.probe import smoothed, soft_disk
+from ptycho_torch.physics.probe import smooth_probe, soft_disk
 from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
 
 _CHUNK = 512
@@ -43,11 +43,11 @@ def statistics_of(
     if scale.data_scaling == "Max":
         largest = max(float(np.sqrt(part).sum(axis=(1, 2)).max()) for part in chunks(patterns))
     return Statistics(
-        mean_intensity(patterns), _norm(prepared_probe(dataset.probe, model)), largest, len(patterns)
+        mean_intensity(patterns), _norm(prepare_probe(dataset.probe, model)), largest, len(patterns)
     )
 
 
-def pooled(parts: Sequence[Statistics]) -> Statistics:
+def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
     """The statistics of several scans together: means over patterns, the largest of the largest."""
     count = sum(part.patterns for part in parts)
     weights = [part.patterns / count for part in parts]
@@ -95,7 +95,7 @@ def normalise(
     if statistics is None:
         statistics = statistics_of(dataset, model, scale)
     root = math.sqrt(statistics.mean_intensity)
-    probe = prepared_probe(dataset.probe, model)
+    probe = prepare_probe(dataset.probe, model)
     factor = 1 / root
     if scale.probe_normalize:
         factor = UNIT_PROBE_SCALE / model.probe_scale * dataset.probe.shape[-1] / statistics.probe_norm
@@ -108,7 +108,7 @@ def normalise(
         object_scale=factor * root,
         probe_factor=factor,
         input_gain=_input_gain(scale, statistics),
-        good=None if dataset.bad_pixels is None else _measured(dataset.bad_pixels),
+        valid_pixels=None if dataset.bad_pixels is None else _measured(dataset.bad_pixels),
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
     )
 
@@ -124,12 +124,12 @@ def _input_gain(scale: ScaleOptions, statistics: Statistics) -> float:
     return 1.0
 
 
-def started(scan: Scan, options: TorchOptions) -> Scan:
+def with_initial_object(scan: Scan, options: TorchOptions) -> Scan:
     """The scan with the object that its network starts from, where that is not flat.
 
     Reads every pattern once, in pieces.
     """
-    if not (isinstance(options.net, Primed) and options.net.start == "coarse"):
+    if not (isinstance(options.net, Unrolled) and options.net.start == "coarse"):
         return scan
     origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
     filled = _filled(scan)
@@ -148,15 +148,15 @@ def started(scan: Scan, options: TorchOptions) -> Scan:
 
 def _filled(scan: Scan) -> Callable[[Tensor], Tensor]:
     """Puts what a flat object would show where nothing was measured, so that it says nothing."""
-    good = scan.good
-    if good is None:
+    valid_pixels = scan.valid_pixels
+    if valid_pixels is None:
         return lambda amplitude: amplitude
     flat = diffraction_intensity(torch.ones_like(scan.probe[0]), scan.probe).sqrt()
 
     def fill(amplitude: Tensor) -> Tensor:
-        seen = (amplitude.square() * good).sum(dim=(-2, -1), keepdim=True)
-        level = (seen / (flat.square() * good).sum()).sqrt()
-        return torch.where(good, amplitude, flat * level)
+        seen = (amplitude.square() * valid_pixels).sum(dim=(-2, -1), keepdim=True)
+        level = (seen / (flat.square() * valid_pixels).sum()).sqrt()
+        return torch.where(valid_pixels, amplitude, flat * level)
 
     return fill
 
@@ -176,11 +176,11 @@ def _norm(probe: Tensor) -> float:
     return float(power(probe.to(torch.complex128)).sum().sqrt())
 
 
-def prepared_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:
+def prepare_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:
     """The probe `(P, N, N)` smoothed and masked as the model says."""
     probe = torch.from_numpy(stored)
     if model.gaussian_smoothing_sigma > 0:
-        probe = smoothed(probe, model.gaussian_smoothing_sigma)
+        probe = smooth_probe(probe, model.gaussian_smoothing_sigma)
     if model.probe_mask:
         probe = probe * soft_disk(probe.shape[-1], model.probe_mask_diameter, model.probe_mask_sigma)
     return probe

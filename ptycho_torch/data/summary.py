@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.data.geometry import effective_diameter, nearest_step
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.data.readers import read_small, stored_patterns
+from ptycho_torch.data.readers import read_array, stored_patterns
 from ptycho_torch.records import Geometry
 
 _LOOKED_AT = 16
@@ -99,7 +99,7 @@ def _object(scan: RawScan) -> str:
     if scan.object_at is None:
         return "none"
     path, key = scan.object_at
-    stored = read_small(path, key)
+    stored = read_array(path, key)
     where = f"{key} of {path.name} {stored.shape}"
     return f"{where}, all ones: no object" if (stored == 1).all() else where
 

@@ -18,9 +18,9 @@ from ptycho_torch.evaluation.fourier_ring import (
 )
 from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp
 from ptycho_torch.evaluation.read import PlacedObject
-from ptycho_torch.evaluation.registration import Aligned, Complex, align, central_area, shared_area, tapered
-from ptycho_torch.evaluation.similarity import Similarity, similarity, wrapped
-from ptycho_torch.output.figures import lit_box
+from ptycho_torch.evaluation.registration import Aligned, Complex, align, central_area, shared_area, taper
+from ptycho_torch.evaluation.similarity import Similarity, similarity, wrap_phase
+from ptycho_torch.output.figures import illuminated_box
 from ptycho_torch.records import Canvas
 
 SMALLEST_SIDE_PX = 32
@@ -86,7 +86,7 @@ def compare(reconstruction: PlacedObject, reference: PlacedObject) -> Comparison
     _refuse_small(aligned.image.shape, names)
     amplitudes, phases = np.abs([aligned.image, aligned.reference]), _phases(aligned)
     rings = fourier_ring_correlation(
-        *(tapered(part, (TAPER_PX, TAPER_PX)) for part in (aligned.image, aligned.reference))
+        *(taper(part, (TAPER_PX, TAPER_PX)) for part in (aligned.image, aligned.reference))
     )
     half_bit = information_threshold(rings.count)
     thresholds: dict[str, float | Curve] = {"half_bit": half_bit, "one_seventh": ONE_SEVENTH, "one_half": 0.5}
@@ -112,7 +112,7 @@ def _lit(placed: PlacedObject) -> PlacedObject:
     if placed.illumination is None:
         return placed
     light = placed.illumination.astype(np.float32)
-    rows, columns = lit_box(Canvas(placed.values.astype(np.complex64), light, (0, 0)))
+    rows, columns = illuminated_box(Canvas(placed.values.astype(np.complex64), light, (0, 0)))
     corner = (rows.start, columns.start)
     return attrs.evolve(
         placed,
@@ -166,5 +166,5 @@ def _phases(aligned: Aligned) -> NDArray[np.float64]:
     ramp = remove_ramp(np.ones_like(aligned.reference), aligned.reference)
     truth = np.angle(aligned.reference * np.exp(-1j * np.angle(ramp)))
     truth -= truth.min()
-    difference = wrapped(np.angle(aligned.image) - np.angle(aligned.reference))
+    difference = wrap_phase(np.angle(aligned.image) - np.angle(aligned.reference))
     return np.stack([truth + difference, truth])

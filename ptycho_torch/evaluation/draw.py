@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.evaluation.compare import Comparison
 from ptycho_torch.evaluation.fourier_ring import NYQUIST, ONE_SEVENTH, Resolution
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 
 _ROWS = {"mae": "MAE", "mse": "MSE", "psnr_db": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
 _THRESHOLDS = {"half_bit": "half bit", "one_seventh": "1/7", "one_half": "1/2"}
@@ -74,7 +74,7 @@ def draw_comparison(folder: Path, made: Comparison) -> None:
     grid[1, 3].axis("off")
     grid[1, 3].text(0, 0.97, table(made), family="monospace", va="top", fontsize=9)
     FigureCanvasAgg(figure)
-    with replacing(folder / "comparison.png") as temporary:
+    with atomic_write(folder / "comparison.png") as temporary:
         figure.savefig(temporary, dpi=110, format="png")
 
 

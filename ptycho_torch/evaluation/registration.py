@@ -30,7 +30,7 @@ class Aligned:
     shift_yx: Real
 
 
-def tapered(image: NDArray[np.inexact], taper_px: tuple[float, float]) -> NDArray[np.inexact]:
+def taper(image: NDArray[np.inexact], taper_px: tuple[float, float]) -> NDArray[np.inexact]:
     """`(I - mean I) w(y) w(x)`, w a Tukey window that falls over `taper_px` (rows, columns) at each
     side: what wraps around at the frame of `(H, W)` is the same for every image, and not wanted."""
     rows, columns = (
@@ -79,7 +79,7 @@ def find_shift(image: NDArray[np.inexact], reference: NDArray[np.inexact]) -> Re
     one of them is constant.
     """
     fall = (_FADED * image.shape[0], _FADED * image.shape[1])
-    pair = tapered(reference, fall), tapered(image, fall)
+    pair = taper(reference, fall), taper(image, fall)
     scales = (np.abs(reference).max(), np.abs(image).max())
     if any(np.abs(faded).max() <= _ROUNDING * scale for faded, scale in zip(pair, scales, strict=True)):
         return np.zeros(2)

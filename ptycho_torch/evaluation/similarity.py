@@ -27,7 +27,7 @@ class Similarity:
     ms_ssim: float | None
 
 
-def wrapped(angle: Real) -> Real:
+def wrap_phase(angle: Real) -> Real:
     """`arg exp(i angle)`: the angle in rad in (-pi, pi]."""
     inside: Real = np.angle(np.exp(1j * angle))
     return inside
@@ -58,7 +58,7 @@ def contrast_structure(image: Real, truth: Real, data_range: float) -> float:
     return float(((2 * covariance + constant) / (variances + constant))[inside].mean())
 
 
-def halved(image: Real) -> Real:
+def halve(image: Real) -> Real:
     """Means of 2 x 2 px `(H // 2, W // 2)`: low-pass and decimation in one; an odd border is dropped."""
     height, width = (size // 2 for size in image.shape)
     means: Real = image[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
@@ -77,7 +77,7 @@ def multi_scale_ssim(image: Real, truth: Real, data_range: float) -> float:
     values = []
     for _ in weights[1:]:
         values.append(contrast_structure(image, truth, data_range))
-        image, truth = halved(image), halved(truth)
+        image, truth = halve(image), halve(truth)
     values.append(ssim(image, truth, data_range))
     return float(np.prod(np.maximum(values, 0.0) ** (weights / weights.sum())))
 

@@ -2,7 +2,7 @@
 
 from ptycho_torch.nets.build import build_network
 from ptycho_torch.nets.unet import UNet
-from ptycho_torch.nets.unrolled import StitchedNet
-from ptycho_torch.nets.unrolled_patches import PrimedNet
+from ptycho_torch.nets.unrolled import UnrolledNet
+from ptycho_torch.nets.unrolled_patches import UnrolledPatchNet
 
-__all__ = ["PrimedNet", "StitchedNet", "UNet", "build_network"]
+__all__ = ["UNet", "UnrolledNet", "UnrolledPatchNet", "build_network"]

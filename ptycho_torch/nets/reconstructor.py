@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ptycho_config import Amplitude, ModelConfig, Primed, RectangularScaled, ScaleOptions, TorchOptions
+from ptycho_config import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions, Unrolled
 from ptycho_torch.nets import build_network
 from ptycho_torch.nets.learned_probe import LearnedProbe
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale
@@ -45,7 +45,7 @@ class Reconstructor(nn.Module):
         brightness = self.brightness(batch)
         shown = batch.amplitude * (batch.gain / brightness)
         # What is drawn from a brighter group is brighter by as much.
-        drawn = self.network(shown, probes, initial, batch.centre_yx, batch.good) * brightness
+        drawn = self.network(shown, probes, initial, batch.centre_yx, batch.valid_pixels) * brightness
         patches: Tensor = self.scale(drawn)
         return Prediction(patches, probes)
 
@@ -78,7 +78,7 @@ def build_model(
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
-    single = isinstance(options.net, Primed)
+    single = isinstance(options.net, Unrolled)
     return Reconstructor(
         network,
         build_scale(options, trainable=intensity_scale),

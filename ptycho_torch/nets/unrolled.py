@@ -1,18 +1,18 @@
-"""The physics-primed network on the object itself: patches agree because there is only one object."""
+"""The unrolled network on the object itself: patches agree because there is only one object."""
 
 import torch
 from torch import Tensor, nn
 
 from ptycho_torch.nets.unet import UNet
 from ptycho_torch.physics.diffraction import mode_sum_intensity, power
-from ptycho_torch.physics.patches import Footprints, merged
-from ptycho_torch.physics.projection import back_projected, regularised_power
+from ptycho_torch.physics.patches import Footprints, merge_footprints
+from ptycho_torch.physics.projection import back_project, regularised_power
 
 FEATURES = 6
 MODULUS_FLOOR = 1e-2
 
 
-class StitchedNet(nn.Module):
+class UnrolledNet(nn.Module):
     """`v_{k+1} = m_k v_k + a_k g(O_k) + net_k(g, v_k, O_k, w)`, `O_{k+1} = O_k + v_{k+1}`, `v_0 = 0`.
 
     O is the object that all patterns of a cluster, or of a whole scan, look at; w their summed
@@ -41,7 +41,7 @@ class StitchedNet(nn.Module):
         probe: Tensor,
         initial: Tensor,
         centre_yx: Tensor,
-        good: Tensor | None = None,
+        valid_pixels: Tensor | None = None,
     ) -> Tensor:
         """Clusters of patterns to the patches of their objects.
 
@@ -52,11 +52,11 @@ class StitchedNet(nn.Module):
         side = amplitude.shape[-1]
         height, width = (side + reach for reach in corner.flatten(0, 1).amax(dim=0).tolist())
         footprints = Footprints(corner.to(amplitude.dtype), side, height, width)
-        object_ = merged(initial, torch.ones_like(amplitude), footprints)
+        object_ = merge_footprints(initial, torch.ones_like(amplitude), footprints)
         illumination = footprints.place(mode_sum_intensity(probe))
         velocity = torch.zeros_like(object_)
         for stage in range(len(self.corrections)):
-            step = back_projected(footprints.cut(object_), probe, amplitude, good)
+            step = back_project(footprints.cut(object_), probe, amplitude, valid_pixels)
             proposed = footprints.place(step)
             object_, velocity = self.advance(stage, object_, velocity, proposed, illumination)
         return footprints.cut(object_)

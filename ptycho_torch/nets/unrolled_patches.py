@@ -1,4 +1,4 @@
-"""The physics-primed network of single patterns: projection steps with a learned correction."""
+"""The unrolled network of single patterns: projection steps with a learned correction."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from ptycho_torch.physics.projection import object_gradient
 FEATURES = 5
 
 
-class PrimedNet(nn.Module):
+class UnrolledPatchNet(nn.Module):
     """`O_{k+1} = O_k + a_k g(O_k) + net_k([Re g, Im g, Re O_k - 1, Im O_k, |P| / max|P|])`.
 
     A convolution is local but the map from a pattern to the object is not; the projection
@@ -30,19 +30,23 @@ class PrimedNet(nn.Module):
         probe: Tensor,
         initial: Tensor,
         _centre_yx: Tensor,
-        good: Tensor | None = None,
+        valid_pixels: Tensor | None = None,
     ) -> Tensor:
         """Measured amplitude `(B, S, N, N)`, probe `(B, S, P, N, N)` and initial patches, `O_0`, to
         patches `(B, S, N, N)` complex; patterns do not see each other."""
-        patches = self._patches(amplitude.flatten(0, 1), probe.flatten(0, 1), initial.flatten(0, 1), good)
+        patches = self._patches(
+            amplitude.flatten(0, 1), probe.flatten(0, 1), initial.flatten(0, 1), valid_pixels
+        )
         grouped: Tensor = patches.unflatten(0, amplitude.shape[:2])
         return grouped
 
-    def _patches(self, amplitude: Tensor, probe: Tensor, patch: Tensor, good: Tensor | None) -> Tensor:
+    def _patches(
+        self, amplitude: Tensor, probe: Tensor, patch: Tensor, valid_pixels: Tensor | None
+    ) -> Tensor:
         illumination = mode_sum_intensity(probe).sqrt()
         illumination = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
         for step, correction in zip(self.step, self.corrections, strict=True):
-            gradient = object_gradient(patch, probe, amplitude, self.alpha, good)
+            gradient = object_gradient(patch, probe, amplitude, self.alpha, valid_pixels)
             features = torch.stack(
                 [gradient.real, gradient.imag, patch.real - 1.0, patch.imag, illumination], dim=1
             )

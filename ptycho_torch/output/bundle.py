@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ptycho_config import ConfigError, TrainingSetup, dump, fingerprint, load
 from ptycho_torch.errors import DataError, MissingFileError
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 
 BUNDLE_NAME = "wts.h5.zip"
 SCHEMA = "ptycho.bundle/1"
@@ -61,7 +61,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
     path = folder / BUNDLE_NAME
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
         archive.writestr(_CONFIG, config)
         archive.writestr(

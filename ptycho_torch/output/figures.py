@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 from ptycho_torch.records import Canvas
 
 _SEEN = 0.05
@@ -22,7 +22,7 @@ _DECADE = 10
 Box = tuple[slice, slice]
 
 
-def lit_box(canvas: Canvas, window: int = 0) -> Box:
+def illuminated_box(canvas: Canvas, window: int = 0) -> Box:
     """The illuminated part, without `window` px at each border where that leaves anything."""
     lit = canvas.illumination > _SEEN * canvas.illumination.max()
     rows, columns = (_inner(np.flatnonzero(lit.any(axis=axis)), window) for axis in (1, 0))
@@ -59,7 +59,7 @@ def _level(object_: NDArray[np.complex64], weight: NDArray[np.float32]) -> NDArr
 def save_figure(path: Path, figure: Figure) -> None:
     """Draw as PNG."""
     FigureCanvasAgg(figure)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
 
 
@@ -87,7 +87,7 @@ def _image_figure(
 def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
     """`amplitude.png` and `phase.png` on the coordinates of the scan, clipped at 1 and 99 %;
     `window` px of the border are left out."""
-    box = lit_box(canvas, window)
+    box = illuminated_box(canvas, window)
     amplitude, phase = amplitude_and_phase(canvas, box)
     origin = canvas.origin_yx
     save_figure(folder / "amplitude.png", _image_figure(amplitude, box, origin, "Amplitude", "|O|"))

@@ -7,7 +7,7 @@ import numpy as np
 
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.patterns import mean_intensity
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 from ptycho_torch.records import Canvas, Dataset, Geometry
 
 _UNKNOWN = ("exposure_time_s", "mass_attenuation_m2_per_kg")
@@ -29,7 +29,7 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[flo
     position = start + dataset.position_yx * pixel
     middle = [array_centre(length, dataset.probe.shape[-1]) for length in canvas.object.shape]
     centre = start + (np.array(canvas.origin_yx) + middle) * pixel
-    with replacing(path) as temporary, h5py.File(temporary, "w") as product:
+    with atomic_write(path) as temporary, h5py.File(temporary, "w") as product:
         product.attrs.update({"name": dataset.name, "comments": _comments(dataset), "far_field": True})
         product.attrs.update(dict.fromkeys(_UNKNOWN, 0.0))
         product.attrs["photon_energy_eV"] = geometry.photon_energy_ev or 0.0
@@ -57,7 +57,7 @@ def _comments(dataset: Dataset) -> str:
 def write_reconstruction(path: Path, canvas: Canvas) -> None:
     """`object` complex64 (H, W), `origin_px` (y, x): the object pixel of element [0, 0], and
     `illumination` float32 (H, W), the summed weights."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez(
             temporary,
             object=canvas.object,

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
@@ -67,7 +67,7 @@ def write_report(
     configurations = {name: derivation_rows(derivation) for name, derivation in derivations.items()}
     flat = {heading: dict(_leaves(table, "")) for heading, table in tables.items()}
     page = Environment(autoescape=True).from_string(_TEMPLATE)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(
             page.render(
                 title=title,

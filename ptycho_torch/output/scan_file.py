@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 from ptycho_torch.physics.simulate import SimulatedScan
 
 
 def write_scan(path: Path, scan: SimulatedScan) -> None:
     """`diff3d` counts, coordinates, `probeGuess`, and the truth as `objectGuess`."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez(
             temporary,
             diff3d=scan.counts,

@@ -45,7 +45,7 @@ class Hats(NamedTuple):
     spacing: int
 
 
-def hats(side: int, spacing: int, device: torch.device | None = None) -> Hats:
+def bilinear_basis(side: int, spacing: int, device: torch.device | None = None) -> Hats:
     """`B_k(x) = max(0, 1 - |x / spacing - k|)` and `B_k(x + 1) - B_k(x)`, 0 at the last pixel,
     which has no neighbour in the frame."""
     count = (side + spacing - 2) // spacing + 2

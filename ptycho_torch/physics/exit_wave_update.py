@@ -8,8 +8,8 @@ from ptycho_torch.physics.diffraction import mode_sum_intensity, power
 OFFSET_PHOTONS = 0.1
 
 
-def wave_change(
-    waves: Tensor, amplitude: Tensor, photon: float, good: Tensor | None = None
+def exit_wave_change(
+    waves: Tensor, amplitude: Tensor, photon: float, valid_pixels: Tensor | None = None
 ) -> tuple[Tensor, float]:
     """`F^-1[(sqrt((A^2 + c) / (sum_p |F psi_p|^2 + c)) - 1) F psi_p]` and `sum (A - |F psi|)^2`.
 
@@ -19,7 +19,7 @@ def wave_change(
     count, but below a few counts it is biased; c of a tenth of a photon takes most of that bias
     away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948)) and keeps the gradient finite where the
     model is dark. `photon` is the intensity of one photon in the units of A^2; nothing is asked
-    at pixels that are not `good` `(N, N)`.
+    at pixels that are not `valid_pixels` `(N, N)`.
     """
     side = waves.shape[-1]
     spectrum = torch.fft.fft2(waves)
@@ -28,9 +28,9 @@ def wave_change(
     misfit = measured - modelled.sqrt()
     offset = OFFSET_PHOTONS * photon * side**2 + torch.finfo(modelled.dtype).tiny
     ratio = measured.square_().add_(offset).sqrt_().mul_(modelled.add_(offset).rsqrt_()).sub_(1)
-    if good is not None:
-        ratio *= good
-        misfit *= good
+    if valid_pixels is not None:
+        ratio *= valid_pixels
+        misfit *= valid_pixels
     spectrum *= ratio.unsqueeze(-3)
     return torch.fft.ifft2(spectrum), float(misfit.square_().sum()) / side**2
 

@@ -155,10 +155,10 @@ def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
 
 def merge(patches: Tensor, weights: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor:
     """`merged` on a region `(B, H, W)`, from patches with corners `(B, C, 2)`."""
-    return merged(patches, weights, Footprints(corner_yx, patches.shape[-1], height, width))
+    return merge_footprints(patches, weights, Footprints(corner_yx, patches.shape[-1], height, width))
 
 
-def merged(patches: Tensor, weights: Tensor, footprints: Footprints) -> Tensor:
+def merge_footprints(patches: Tensor, weights: Tensor, footprints: Footprints) -> Tensor:
     """`R = sum_c w_c O_c / sum_c w_c` on a region `(B, H, W)`, 1 where no weight falls.
 
     patches `(B, C, N, N)` complex, weights `(B, C, N, N)` real and non-negative. Empty pixels are 1

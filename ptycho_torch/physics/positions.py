@@ -30,13 +30,13 @@ class PositionEquations(NamedTuple):
 
 
 def position_equations(
-    change: Tensor, patches: Tensor, probes: Tensor, photon: float, good: Tensor | None = None
+    change: Tensor, patches: Tensor, probes: Tensor, photon: float, valid_pixels: Tensor | None = None
 ) -> PositionEquations:
     """`b_k = -Re sum_p <O dP_p/dk, change_p>` and `H_kl = sum_q J_k J_l` with
     `J_k = -Re sum_p Psi_p* F[O dP_p/dk] / sqrt(sum_p |Psi_p|^2 + c)`.
 
     change: what `update.wave_change` asks of the exit waves `(B, P, N, N)` with the same `photon`,
-    of which c is a tenth, and the same `good` pixels `(N, N)`; patches `(B, N, N)`, probes
+    of which c is a tenth, and the same `valid_pixels` pixels `(N, N)`; patches `(B, N, N)`, probes
     `(B, P, N, N)` at their sub-pixel places. Derivatives of fourth order: a frequency q in rad/px has
     the relative error `q^4 / 30`. With `P dO/dk` instead both would be the same, but for the error: the
     object has higher frequencies than the probe.
@@ -44,8 +44,8 @@ def position_equations(
     spectrum = far_field(exit_waves(patches, probes))
     offset = OFFSET_PHOTONS * photon + torch.finfo(spectrum.real.dtype).tiny
     weight = mode_sum_intensity(spectrum).add_(offset).rsqrt_()
-    if good is not None:
-        weight *= good
+    if valid_pixels is not None:
+        weight *= valid_pixels
     spectrum *= weight.unsqueeze(1)
     pull = torch.empty(len(patches), 2, device=change.device, dtype=weight.dtype)
     response = torch.empty(len(patches), 2, weight[0].numel(), device=change.device, dtype=weight.dtype)

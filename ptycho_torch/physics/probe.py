@@ -42,7 +42,7 @@ def _blurred(image: Tensor, sigma: float) -> Tensor:
     return torch.nn.functional.conv2d(rows, kernel[None, None, None, :], padding=(0, reach))[0, 0]
 
 
-def smoothed(probe: Tensor, sigma: float) -> Tensor:
+def smooth_probe(probe: Tensor, sigma: float) -> Tensor:
     """`G_sigma * P` for every mode `(P, N, N)`, real and imaginary part alike."""
     parts = [torch.complex(_blurred(mode.real, sigma), _blurred(mode.imag, sigma)) for mode in probe]
     return torch.stack(parts)

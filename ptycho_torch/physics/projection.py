@@ -10,25 +10,29 @@ from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_int
 
 
 def object_gradient(
-    patch: Tensor, probe: Tensor, amplitude: Tensor, alpha: float, good: Tensor | None = None
+    patch: Tensor, probe: Tensor, amplitude: Tensor, alpha: float, valid_pixels: Tensor | None = None
 ) -> Tensor:
     """`g = sum_p P_p^* (psi'_p - psi_p) / ((1-alpha) max|P|^2 + alpha |P|^2)`.
 
     `psi_p = P_p O` and `psi'_p = F^-1(A F psi_p / sqrt(sum_q |F psi_q|^2))`: the exit waves
     with the measured amplitude A `(..., N, N)` imposed, phases kept. patch `(..., N, N)`,
     probe `(..., P, N, N)`, `|P|^2` summed over modes; the result has the shape of `patch`. Where
-    `good` `(N, N)` is False nothing was measured, and the modelled amplitude stays.
+    `valid_pixels` `(N, N)` is False nothing was measured, and the modelled amplitude stays.
 
     Source: rPIE regularisation, Maiden, Johnson & Li, Optica 4, 736 (2017), eq. 6, with the
     multi-mode projection of Thibault & Menzel, Nature 494, 68 (2013).
     """
-    return back_projected(patch, probe, amplitude, good) / regularised_power(mode_sum_intensity(probe), alpha)
+    return back_project(patch, probe, amplitude, valid_pixels) / regularised_power(
+        mode_sum_intensity(probe), alpha
+    )
 
 
-def back_projected(patch: Tensor, probe: Tensor, amplitude: Tensor, good: Tensor | None = None) -> Tensor:
+def back_project(
+    patch: Tensor, probe: Tensor, amplitude: Tensor, valid_pixels: Tensor | None = None
+) -> Tensor:
     """`sum_p P_p^* (psi'_p - psi_p)`, the numerator of `object_gradient`: what overlapping patches add
     up before they are divided by their summed illumination."""
-    change: Tensor = _ModulusChange.apply(exit_waves(patch, probe), amplitude, good)  # type: ignore[no-untyped-call] # torch's
+    change: Tensor = _ModulusChange.apply(exit_waves(patch, probe), amplitude, valid_pixels)  # type: ignore[no-untyped-call] # torch's
     return over_modes(probe.conj() * change)
 
 
@@ -41,24 +45,24 @@ class _ModulusChange(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, waves: Tensor, amplitude: Tensor, good: Tensor | None) -> Tensor:
+    def forward(ctx: Any, waves: Tensor, amplitude: Tensor, valid_pixels: Tensor | None) -> Tensor:
         spectrum = far_field(waves)
         inverse = mode_sum_intensity(spectrum).add_(torch.finfo(amplitude.dtype).eps).rsqrt_()
         excess = (amplitude * inverse).sub_(1.0)
-        if good is not None:
-            excess.masked_fill_(~good, 0.0)
-        ctx.save_for_backward(spectrum, inverse, excess, good)
+        if valid_pixels is not None:
+            excess.masked_fill_(~valid_pixels, 0.0)
+        ctx.save_for_backward(spectrum, inverse, excess, valid_pixels)
         return near_field(spectrum * excess.unsqueeze(-3))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        spectrum, inverse, excess, good = ctx.saved_tensors
+        spectrum, inverse, excess, valid_pixels = ctx.saved_tensors
         turned = far_field(grad)
         # The change of the amplitude that a change of the object would make, as A sees it.
         along = over_modes((spectrum.conj() * turned).real) * inverse
-        if good is not None:
-            along = along.masked_fill(~good, 0.0)
+        if valid_pixels is not None:
+            along = along.masked_fill(~valid_pixels, 0.0)
         by_waves = None
         if ctx.needs_input_grad[0]:
             weight = along * (excess + 1.0).mul_(inverse)

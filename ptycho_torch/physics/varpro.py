@@ -38,13 +38,13 @@ class Moments:
         return Moments(self.gram + other.gram, self.target + other.target)
 
 
-def moments(patches: Tensor, probe: Tensor, intensity: Tensor, good: Tensor | None = None) -> Moments:
-    """What a batch contributes, from the pixels that are `good` `(N, N)` (None: all); sums are taken
+def moments(patches: Tensor, probe: Tensor, intensity: Tensor, valid_pixels: Tensor | None = None) -> Moments:
+    """What a batch contributes, from the pixels that are `valid_pixels` `(N, N)` (None: all); sums are taken
     in float64."""
     first, second, cross = intensity_parts(patches, probe)
     columns = torch.stack([first, cross, second])
-    if good is not None:
-        columns, intensity = columns * good, intensity * good
+    if valid_pixels is not None:
+        columns, intensity = columns * valid_pixels, intensity * valid_pixels
     columns, measured = columns.flatten(1).double(), intensity.flatten().double()
     return Moments((columns @ columns.T).cpu().numpy(), (columns @ measured).cpu().numpy())
 

@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-PRETRAINED = Path(__file__).parent / "primed.wts.h5.zip"
+PRETRAINED = Path(__file__).parent / "unrolled.wts.h5.zip"
 
 __all__ = ["PRETRAINED"]

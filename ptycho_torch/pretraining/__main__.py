@@ -6,7 +6,7 @@
 Draws scans of the family (`ptycho_torch.pretraining.family`), trains one network on all of them against
 the exit waves of the known objects, and leaves the files of a training run in OUTPUT_DIR. `--large` of
 the scans have patterns of 128 px, the others of 64. To ship it, copy its `wts.h5.zip` over
-`ptycho_torch/pretrained/primed.wts.h5.zip`.
+`ptycho_torch/pretrained/unrolled.wts.h5.zip`.
 """
 
 import argparse
@@ -20,18 +20,18 @@ import torch
 from tqdm import tqdm
 
 from ptycho_config import Resolved, Sources, TrainingSetup, create_training_payload, parse
-from ptycho_torch.api.training import written
+from ptycho_torch.api.training import write_training_run
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups
-from ptycho_torch.data.joint import JointDataset
+from ptycho_torch.data.joint_dataset import JointDataset
 from ptycho_torch.data.labels import cut_labels
-from ptycho_torch.data.scan import normalise, split_positions, started
-from ptycho_torch.files import writable_folder
+from ptycho_torch.data.scan import normalise, split_positions, with_initial_object
+from ptycho_torch.files import create_writable_folder
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretraining.family import random_scan
 from ptycho_torch.records import Dataset
 from ptycho_torch.training.datasets import TrainingData
-from ptycho_torch.training.fit import Fitted, fresh_model
+from ptycho_torch.training.fit import Fitted, untrained_model
 from ptycho_torch.training.trainer import fit
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -54,14 +54,14 @@ def clusters(drawn: SimulatedScan, setup: TrainingSetup, seed: int) -> ClusterDa
     centre, _ = split_positions(dataset.position_yx)
     labels = cut_labels(Path(dataset.name), drawn.truth, centre, drawn.probe.shape[-1])
     dataset = attrs.evolve(dataset, label=labels)
-    scan = started(normalise(dataset, setup.training.model, setup.torch.scale), setup.torch)
+    scan = with_initial_object(normalise(dataset, setup.training.model, setup.torch.scale), setup.torch)
     plan = group_plan(setup.training, setup.torch)
     groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     every = torch.arange(len(groups.members))
     return cluster_dataset(scan, groups, every, setup.torch.overlap.partners)
 
 
-def drawn_data(setup: TrainingSetup, scans: int, large: int, seed: int) -> TrainingData:
+def simulate_training_data(setup: TrainingSetup, scans: int, large: int, seed: int) -> TrainingData:
     """Scans of the family, the last of which are held back. Each is scaled by its own statistics: pooled
     over scans that are as different as these, they would mean nothing."""
     rng = np.random.default_rng(seed)
@@ -76,26 +76,26 @@ def drawn_data(setup: TrainingSetup, scans: int, large: int, seed: int) -> Train
     return TrainingData(JointDataset(tuple(parts[:kept])), JointDataset(tuple(parts[kept:])), None)
 
 
-def made_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed: int) -> Path:
+def train_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed: int) -> Path:
     """Train and write; returns the bundle."""
     setup = configs.config
     start = time.perf_counter()
-    data = drawn_data(setup, scans, large, seed)
+    data = simulate_training_data(setup, scans, large, seed)
     loading = time.perf_counter() - start
-    folder = writable_folder(setup.training.output_dir)
-    model = fresh_model(setup, data, seed)
+    folder = create_writable_folder(setup.training.output_dir)
+    model = untrained_model(setup, data, seed)
     outcome = fit(model, setup, data.training, data.validation, seed=seed, folder=folder)
-    return written(configs, Fitted(model, data, outcome, loading), seed).bundle
+    return write_training_run(configs, Fitted(model, data, outcome, loading), seed).bundle
 
 
-def configured(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:
+def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:
     """The recommended profile, what the shipped network has beside it, and further options."""
     length = (f"training.nepochs={epochs}", f"training.subsample_seed={seed}")
     sources = Sources(
         config_file=parse(TrainingSetup, [*OPTIONS, *length], "the shipped network"),
         command_line=parse(TrainingSetup, options),
     )
-    configs, _ = create_training_payload(None, output_dir, profile="primed", sources=sources)
+    configs, _ = create_training_payload(None, output_dir, profile="unrolled", sources=sources)
     refuse_unconsumed(configs)
     return configs
 
@@ -114,13 +114,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(argv)
     if asked.scans < 2 or not 0 <= asked.large <= asked.scans:
         parser.error("give at least two scans, of which --large are not more than all")
-    configs = configured(asked.output_dir, asked.epochs, asked.seed, asked.set)
+    configs = resolve_recipe(asked.output_dir, asked.epochs, asked.seed, asked.set)
     if configs.config.training.train_data_file is not None or configs.config.execution.devices not in (
         1,
         "auto",
     ):
         parser.error("the scans are drawn, and trained on by one process")
-    print(f"wrote {made_network(configs, asked.scans, asked.large, asked.seed)}")
+    print(f"wrote {train_network(configs, asked.scans, asked.large, asked.seed)}")
 
 
 if __name__ == "__main__":

@@ -9,21 +9,26 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config import InferenceSetup, ModelConfig, Primed
+from ptycho_config import InferenceSetup, ModelConfig, Unrolled
 from ptycho_torch.data.grouping import group_plan, plan_groups
-from ptycho_torch.data.scan import Statistics, normalise, started
+from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.learned_probe import LearnedProbe
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.reconstruction.predict import PatchStatistics, fit_scales, reconstruct_scan, rescaled
-from ptycho_torch.reconstruction.refine_dataset import Improved, improved
-from ptycho_torch.reconstruction.trained import Trained
+from ptycho_torch.reconstruction.predict import (
+    PatchStatistics,
+    fit_scales,
+    reconstruct_scan,
+    scale_real_and_imaginary,
+)
+from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
+from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.records import Canvas, Dataset, Scan
 
 
 @attrs.frozen(eq=False)
-class Task:
+class ReconstructionTask:
     """A scan that is ready to be shown to a network: patterns in both units, and the groups `(M, C)`."""
 
     model: Reconstructor
@@ -33,11 +38,11 @@ class Task:
 
 
 @attrs.frozen(eq=False)
-class Solved:
+class ReconstructionResult:
     """A stitched and, where that was asked for, refined object with what belongs to it, the scales that
     were fitted, and the seconds of each step."""
 
-    made: Improved
+    made: RefinedDataset
     scales: tuple[float, float] | None
     seconds: dict[str, float]
 
@@ -49,17 +54,25 @@ class Solved:
         return {**{name: round(value, 6) for name, value in scales}, **passes, **made.moved}
 
 
-def task_of(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> Task:
+def prepare_reconstruction(
+    trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int
+) -> ReconstructionTask:
     """The scan in the units of the network, with the probe that it learned. Raises DataError."""
     _refuse_unlearned_modes(trained.model, dataset)
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
-    model, dataset, scan = _with_used_probe(trained.model, dataset, scan, setup.inference.model)
-    return Task(model, dataset, started(scan, setup.torch), _groups(dataset, setup, seed))
+    model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
+    return ReconstructionTask(
+        model, dataset, with_initial_object(scan, setup.torch), _groups(dataset, setup, seed)
+    )
 
 
 def solve(
-    task: Task, setup: InferenceSetup, seed: int, device: torch.device, patches: PatchStatistics | None = None
-) -> Solved:
+    task: ReconstructionTask,
+    setup: InferenceSetup,
+    seed: int,
+    device: torch.device,
+    patches: PatchStatistics | None = None,
+) -> ReconstructionResult:
     """Network, stitching, refinement; writes nothing. `patches` looks at what the network draws."""
     start = time.perf_counter()
     canvas, scales = _stitched(task, setup, device, patches or PatchStatistics(0))
@@ -68,7 +81,7 @@ def solve(
     seconds = {"predict_and_stitch": round(stitched - start, 2)}
     if made.passes:
         seconds["refine"] = round(time.perf_counter() - stitched, 2)
-    return Solved(made, scales, seconds)
+    return ReconstructionResult(made, scales, seconds)
 
 
 def _refuse_unlearned_modes(model: Reconstructor, dataset: Dataset) -> None:
@@ -102,7 +115,7 @@ def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
     return Statistics(**stored)
 
 
-def _with_used_probe(
+def _apply_probe(
     model: Reconstructor, dataset: Dataset, scan: Scan, model_config: ModelConfig
 ) -> tuple[Reconstructor, Dataset, Scan]:
     """The probe that is used, masked, smoothed and learned, put into dataset and scan once for all
@@ -127,13 +140,13 @@ def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    if isinstance(setup.torch.net, Primed):
+    if isinstance(setup.torch.net, Unrolled):
         return torch.from_numpy(np.unique(groups.members)[:, None])
     return torch.from_numpy(groups.members)
 
 
 def _stitched(
-    task: Task, setup: InferenceSetup, device: torch.device, patches: PatchStatistics
+    task: ReconstructionTask, setup: InferenceSetup, device: torch.device, patches: PatchStatistics
 ) -> tuple[Canvas, tuple[float, float] | None]:
     """The canvas, and the scales that were fitted to it, if that was asked for."""
     execution, stitch = setup.execution, setup.torch.stitch
@@ -157,16 +170,18 @@ def _stitched(
         fitted = fit_scales(task.scan, canvas, execution.inference_batch_size)
     except ValueError as error:
         raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
-    return rescaled(canvas, *fitted), fitted
+    return scale_real_and_imaginary(canvas, *fitted), fitted
 
 
-def _refined(canvas: Canvas, task: Task, setup: InferenceSetup, seed: int, device: torch.device) -> Improved:
+def _refined(
+    canvas: Canvas, task: ReconstructionTask, setup: InferenceSetup, seed: int, device: torch.device
+) -> RefinedDataset:
     """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there
     are none."""
     options, scan = setup.torch.refine, task.scan
     if options.passes == 0:
-        return Improved(canvas, task.dataset, (), {})
-    return improved(
+        return RefinedDataset(canvas, task.dataset, (), {})
+    return refine_dataset(
         task.dataset,
         scan,
         torch.from_numpy(canvas.object) / scan.object_scale,

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptycho_config import StitchOptions
-from ptycho_torch.nets import StitchedNet
+from ptycho_torch.nets import UnrolledNet
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.physics.canvas import canvas_of, initial_patches
 from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
 from ptycho_torch.physics.overlap import merge_weights
 from ptycho_torch.physics.patches import Footprints, cut
-from ptycho_torch.physics.projection import back_projected
+from ptycho_torch.physics.projection import back_project
 from ptycho_torch.physics.varpro import Moments, moments, solve
 from ptycho_torch.reconstruction.stitch import Stitcher
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
@@ -36,7 +36,7 @@ def predict(
     A network that works on the object itself sees all chosen patterns as one cluster.
     """
     model = model.to(device).eval()
-    if isinstance(model.network, StitchedNet):
+    if isinstance(model.network, UnrolledNet):
         yield from _predict_stitched(model, model.network, scan, groups, batch_size, device)
         return
     for chunk in groups.split(batch_size):
@@ -47,7 +47,7 @@ def predict(
             centre_yx=scan.centre_yx[chunk].to(device),
             fraction_yx=scan.fraction_yx[chunk].to(device),
             merged=chunk.shape[1],
-            good=None if scan.good is None else scan.good.to(device),
+            valid_pixels=None if scan.valid_pixels is None else scan.valid_pixels.to(device),
             gain=scan.input_gain,
             initial=None if initial is None else initial.to(device),
         )
@@ -57,7 +57,7 @@ def predict(
 
 def _predict_stitched(
     model: Reconstructor,
-    network: StitchedNet,
+    network: UnrolledNet,
     scan: Scan,
     groups: Tensor,
     batch_size: int,
@@ -92,7 +92,7 @@ class _WholeScan:
         self.scan, self.batch_size, self.device = scan, batch_size, device
         self.origin, self.height, self.width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
         self.probe = probe
-        self.good = None if scan.good is None else scan.good.to(device)
+        self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
         self.kept: dict[tuple[int, ...], _View] = {}
         self.room = room
 
@@ -113,7 +113,7 @@ class _WholeScan:
             self.room -= size
         return view
 
-    def unrolled(self, network: StitchedNet, rows: Tensor) -> Tensor:
+    def unrolled(self, network: UnrolledNet, rows: Tensor) -> Tensor:
         """The object `(H, W)` after all stages of the network, from patterns `rows`."""
         start = self.scan.initial
         empty = torch.ones(self.height, self.width, dtype=self.probe.dtype)
@@ -125,17 +125,17 @@ class _WholeScan:
             for chunk in rows.split(self.batch_size):
                 view = self.view(chunk)
                 patches = view.footprints.cut(object_[0])
-                step = back_projected(patches, view.probes, view.amplitude, self.good)
+                step = back_project(patches, view.probes, view.amplitude, self.valid_pixels)
                 view.footprints.add(proposed[0], step)
                 if stage == 0:
                     view.footprints.add(illumination[0], mode_sum_intensity(view.probes))
-            velocity = moved_in_tiles(network, stage, (object_, velocity, proposed, illumination))
+            velocity = movement_in_tiles(network, stage, (object_, velocity, proposed, illumination))
             object_ += velocity
         return object_[0]
 
 
-def moved_in_tiles(
-    network: StitchedNet,
+def movement_in_tiles(
+    network: UnrolledNet,
     stage: int,
     canvases: tuple[Tensor, Tensor, Tensor, Tensor],
     tile: int = TILE,
@@ -208,13 +208,13 @@ def fit_scales(scan: Scan, canvas: Canvas, batch_size: int) -> tuple[float, floa
         corner = scan.centre_yx[chunk] - side // 2 - origin
         patches = cut(object_, corner.to(torch.float32), side)
         probes = shift_probe(scan.probe, scan.fraction_yx[chunk])
-        part = moments(patches, probes, scan.amplitude[chunk].square(), scan.good)
+        part = moments(patches, probes, scan.amplitude[chunk].square(), scan.valid_pixels)
         total = part if total is None else total + part
     assert total is not None
     return solve(total)
 
 
-def rescaled(canvas: Canvas, s1: float, s2: float) -> Canvas:
+def scale_real_and_imaginary(canvas: Canvas, s1: float, s2: float) -> Canvas:
     """`s1 Re O + i s2 Im O`."""
     object_ = (s1 * canvas.object.real + 1j * s2 * canvas.object.imag).astype(canvas.object.dtype)
     return Canvas(object_, canvas.illumination, canvas.origin_yx)
@@ -243,7 +243,7 @@ class PatchStatistics:
         )
 
 
-def padded(canvas: Canvas, border: int) -> Canvas:
+def pad_canvas(canvas: Canvas, border: int) -> Canvas:
     """The canvas with `border` px of vacuum around it, of the mean modulus where light fell."""
     lit = canvas.illumination > 0
     level = np.abs(canvas.object[lit]).mean() if lit.any() else 1.0
@@ -252,7 +252,7 @@ def padded(canvas: Canvas, border: int) -> Canvas:
     return Canvas(object_, np.pad(canvas.illumination, border), (y - border, x - border))
 
 
-def on_array(canvas: Canvas, shape: tuple[int, int]) -> NDArray[np.complex64]:
+def place_on_array(canvas: Canvas, shape: tuple[int, int]) -> NDArray[np.complex64]:
     """The canvas on an array `(H, W)` whose `[0, 0]` is object pixel (0, 0); where no light fell,
     vacuum of the mean modulus and phase of what was seen."""
     lit = canvas.illumination > 0

@@ -36,7 +36,7 @@ def r_factor_and_flat(
     return fitted, flat
 
 
-def doubt(fitted: float, flat: float) -> str | None:
+def poor_fit_warning(fitted: float, flat: float) -> str | None:
     """What is probably wrong where an object explains its scan hardly better than a flat one."""
     if fitted < HARDLY_BETTER * flat:
         return None
@@ -47,7 +47,7 @@ def doubt(fitted: float, flat: float) -> str | None:
     )
 
 
-def finite(r_factor: float, scan: str) -> float:
+def require_finite(r_factor: float, scan: str) -> float:
     """The R factor, or DivergedError where the object that it judges holds what is no number."""
     if not math.isfinite(r_factor):
         raise DivergedError(
@@ -82,20 +82,20 @@ def _of_flat(dataset: Dataset, level: float, device: torch.device) -> Model:
 def _r_factors(dataset: Dataset, models: list[Model], device: torch.device) -> list[float]:
     count, side, _ = dataset.intensity.shape
     step = max(1, CHUNK_PIXELS // side**2)
-    good = None
+    valid_pixels = None
     if dataset.bad_pixels is not None:
-        good = torch.from_numpy(np.fft.ifftshift(~dataset.bad_pixels)).to(device)
+        valid_pixels = torch.from_numpy(np.fft.ifftshift(~dataset.bad_pixels)).to(device)
     misfit, total = [0.0] * len(models), 0.0
     for start in range(0, count, step):
         rows = slice(start, start + step)
         centred = np.sqrt(dataset.intensity[rows])
         measured = torch.from_numpy(np.fft.ifftshift(centred, axes=(-2, -1))).to(device)
-        total += _squares(measured, good)
+        total += _squares(measured, valid_pixels)
         for index, model in enumerate(models):
-            misfit[index] += _squares(measured - model(rows), good)
+            misfit[index] += _squares(measured - model(rows), valid_pixels)
     return [part / total for part in misfit]
 
 
-def _squares(values: Tensor, good: Tensor | None) -> float:
+def _squares(values: Tensor, valid_pixels: Tensor | None) -> float:
     squared = values.square()
-    return float((squared if good is None else squared * good).sum(dtype=torch.float64))
+    return float((squared if valid_pixels is None else squared * valid_pixels).sum(dtype=torch.float64))

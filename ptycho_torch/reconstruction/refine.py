@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from ptycho_config.schema.refine import ALONE, RefineOptions
-from ptycho_torch.physics.coarse_correction import Equations, correction, equations, hats, moments
+from ptycho_torch.physics.coarse_correction import Equations, bilinear_basis, correction, equations, moments
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, over_modes, power
 from ptycho_torch.physics.exit_wave_update import (
+    exit_wave_change,
     mean_slope,
     phase_ramp,
     photon_intensity,
     probe_change,
-    wave_change,
 )
 from ptycho_torch.physics.positions import (
     PositionEquations,
@@ -55,11 +55,11 @@ def refine(
     rng: np.random.Generator,
     device: torch.device,
     progress: Progress = lambda _: None,
-    good: Tensor | None = None,
+    valid_pixels: Tensor | None = None,
 ) -> Refined:
     """The object `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
 
-    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. `good` `(N, N)` bool in
+    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. `valid_pixels` `(N, N)` bool in
     FFT order: pixels of the detector that measure. Pixels without illumination keep their value;
     patterns without light say nothing.
     A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
@@ -71,7 +71,7 @@ def refine(
     leaves the object.
     """
     with torch.inference_mode():
-        work = _Work(scan, object_, origin_yx, options, rng, device, good)
+        work = _RefinementState(scan, object_, origin_yx, options, rng, device, valid_pixels)
         for number in range(options.passes):
             together = number >= max(options.passes - options.average, 1)
             work.run_pass(
@@ -85,7 +85,7 @@ def refine(
         return work.found()
 
 
-def corrections(scan: Scan, found: Refined) -> dict[str, float]:
+def position_corrections(scan: Scan, found: Refined) -> dict[str, float]:
     """How far positions were moved from where the scan has them: root mean square and maximum of the
     distance in px, and the number of those that are held at the farthest that is allowed."""
     moved = found.scan.position_yx - scan.position_yx
@@ -98,7 +98,7 @@ def corrections(scan: Scan, found: Refined) -> dict[str, float]:
     }
 
 
-class _Work:
+class _RefinementState:
     """The state of a refinement: an object on its canvas, and the probe and positions of its batches."""
 
     def __init__(
@@ -109,10 +109,10 @@ class _Work:
         options: RefineOptions,
         rng: np.random.Generator,
         device: torch.device,
-        good: Tensor | None,
+        valid_pixels: Tensor | None,
     ) -> None:
         self.rng, self.device = rng, device
-        self.good = None if good is None else good.to(device)
+        self.valid_pixels = None if valid_pixels is None else valid_pixels.to(device)
         self.side = scan.probe.shape[-1]
         corner = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
         check_inside(corner, self.side, object_.shape)
@@ -133,10 +133,10 @@ class _Work:
             (height, width),
             tuple(order[first::number] for first in range(number)),
             options.alpha,
-            self.good,
+            self.valid_pixels,
         )
         sample = scan.amplitude[order[:PHOTON_SAMPLE].sort().values]
-        self.photon = photon_intensity(sample if good is None else sample * good)
+        self.photon = photon_intensity(sample if valid_pixels is None else sample * valid_pixels)
         self.norm = float(power(self.batches.probe).sum().sqrt())
         self.slope = mean_slope(self.batches.probe)
         self.velocity = torch.zeros_like(self.batches.probe)
@@ -150,8 +150,8 @@ class _Work:
         places: list[tuple[Tensor, PositionEquations]] = []
         for batch in self.batches.lit(self.rng.permutation(len(self.batches.rows)).tolist()):
             patches = read(self.object, batch.corners, self.side)
-            change, lost = wave_change(
-                exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.good
+            change, lost = exit_wave_change(
+                exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.valid_pixels
             )
             if probe_too:
                 fraction = self.batches.scan.fraction_yx[batch.rows].to(self.device)
@@ -159,7 +159,7 @@ class _Work:
                 probe_sum += back
                 object_light += seen
             if positions_too:
-                asked = position_equations(change, patches, batch.probes, self.photon, self.good)
+                asked = position_equations(change, patches, batch.probes, self.photon, self.valid_pixels)
                 places.append((batch.rows, asked))
             if together:
                 add(summed, over_modes(change * batch.probes.conj()), batch.corners)
@@ -173,12 +173,12 @@ class _Work:
             floor = float(mode_sum_intensity(self.batches.probe).max())
             self.object += summed / light.clamp_min(floor)
         if probe_too:
-            self._follow(probe_sum / object_light.clamp_min(float(object_light.max()) / 10))
+            self._update_probe(probe_sum / object_light.clamp_min(float(object_light.max()) / 10))
         if places:
-            self._move(places)
+            self._update_positions(places)
         self.history.append(misfit / total)
 
-    def _follow(self, change: Tensor) -> None:
+    def _update_probe(self, change: Tensor) -> None:
         """Change the probe, with momentum, and keep its power and mean slope."""
         self.velocity = MOMENTUM * self.velocity + change
         probe = self.batches.probe + self.velocity
@@ -189,7 +189,7 @@ class _Work:
         height, width = self.object.shape
         self.object = self.object / scale * phase_ramp(height, width, drift)
 
-    def _move(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
+    def _update_positions(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
         """Move the patterns of the given rows to where their equations ask for."""
         rows = torch.cat([batch for batch, _ in places])
         curvature, pull = (
@@ -222,15 +222,15 @@ class _Work:
         Whether it was kept: it must lower the misfit of a sample of the patterns. A model that is
         wrong elsewhere (probe, positions, background) moves the moments too.
         """
-        basis = hats(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
+        basis = bilinear_basis(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
         light = torch.zeros_like(self.object.real)
         parts: list[Equations] = []
         for batch in self.batches.lit(range(len(self.batches.rows))):
             add(light, mode_sum_intensity(batch.probes), batch.corners)
             waves = self._waves(batch)
             residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
-            if self.good is not None:
-                residual *= self.good
+            if self.valid_pixels is not None:
+                residual *= self.valid_pixels
             corner = torch.tensor(batch.corners, device=self.device)
             parts.append(equations(waves, moments(residual), corner, basis))
         height, width = self.object.shape
@@ -249,7 +249,7 @@ class _Work:
         misfit = 0.0
         for batch in self.batches.lit(range(0, len(self.batches.rows), SAMPLED_BATCHES)):
             lost = mode_sum_intensity(far_field(self._waves(batch))).sqrt_().sub_(batch.amplitude)
-            if self.good is not None:
-                lost *= self.good
+            if self.valid_pixels is not None:
+                lost *= self.valid_pixels
             misfit += float(lost.square_().sum())
         return misfit

@@ -44,7 +44,7 @@ class Batches:
     shape: tuple[int, int]
     rows: tuple[Tensor, ...]
     alpha: float
-    good: Tensor | None = None
+    valid_pixels: Tensor | None = None
 
     @property
     def side(self) -> int:
@@ -79,8 +79,8 @@ class Batches:
     def _made(self, rows: Tensor) -> UpdateBatch | None:
         device = self.probe.device
         amplitude = self.scan.amplitude[rows].to(device)
-        if self.good is not None:
-            amplitude = amplitude * self.good
+        if self.valid_pixels is not None:
+            amplitude = amplitude * self.valid_pixels
         seen = amplitude.amax((-2, -1)) > 0
         if not bool(seen.all()):
             amplitude, rows = amplitude[seen], rows[seen.cpu()]

@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 from ptycho_config import RefineOptions
 from ptycho_torch.physics.canvas import illumination
-from ptycho_torch.reconstruction.refine import corrections, refine
+from ptycho_torch.reconstruction.refine import position_corrections, refine
 from ptycho_torch.records import Canvas, Dataset, Scan
 
 
 @attrs.frozen(eq=False)
-class Improved:
+class RefinedDataset:
     """A refined object, the dataset with the probe and the positions that belong to it, R before each
     pass, and how far positions were moved, for a table: empty where they were not to be."""
 
@@ -25,7 +25,7 @@ class Improved:
     moved: dict[str, Any]
 
 
-def improved(
+def refine_dataset(
     dataset: Dataset,
     scan: Scan,
     object_: Tensor,
@@ -35,7 +35,7 @@ def improved(
     seed: int,
     device: torch.device,
     visible: bool,
-) -> Improved:
+) -> RefinedDataset:
     """Refine an object `(H, W)` in network units whose `[0, 0]` is scan pixel `origin_yx`.
 
     `scan` is the dataset in those units. All patterns of the scan are looked at, so the canvas has the
@@ -51,7 +51,7 @@ def improved(
             rng=np.random.default_rng(seed),
             device=device,
             progress=bar.update,
-            good=scan.good,
+            valid_pixels=scan.valid_pixels,
         )
     light = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
     canvas = Canvas((found.object * scan.object_scale).numpy(), light, found.origin_yx)
@@ -60,5 +60,5 @@ def improved(
         dataset = attrs.evolve(dataset, probe=(found.scan.probe / scan.probe_factor).numpy())
     if options.refine_positions:
         dataset = attrs.evolve(dataset, position_yx=found.scan.position_yx.numpy())
-        moved = {"position_corrections": corrections(scan, found)}
-    return Improved(canvas, dataset, found.history, moved)
+        moved = {"position_corrections": position_corrections(scan, found)}
+    return RefinedDataset(canvas, dataset, found.history, moved)

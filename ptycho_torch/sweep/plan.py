@@ -107,7 +107,7 @@ def product_of_texts(axes: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     return points
 
 
-def key_of(setup: TrainingSetup, base: Base) -> str:
+def trial_key(setup: TrainingSetup, base: Base) -> str:
     """12 hex digits of everything that decides the result of a trial."""
     training = setup.training
     files = (training.train_data_file, training.test_data_file, base.test_data)
@@ -121,6 +121,6 @@ def _trial(base: Base, point: Transform, text: tuple[str, ...], folder: Path) ->
     if setup.training.subsample_seed is None:
         hint = "set it in the base, or make it an axis"
         raise ConfigError([Problem("training.subsample_seed", "a sweep needs a seed", hint=hint)], SWEEP)
-    key = key_of(setup, base)
+    key = trial_key(setup, base)
     values = {step.path: step.arg for step in point.steps}
     return Trial(key, text, values, folder / "trials" / key, base)

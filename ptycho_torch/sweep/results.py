@@ -34,7 +34,7 @@ def read_rows(trials: Sequence[Trial]) -> list[Row]:
     ]
 
 
-def plain(row: Row) -> dict[str, Any]:
+def flat_record(row: Row) -> dict[str, Any]:
     """One flat record: what the axes put, the result, and the folder's name."""
     return {**row.trial.values, **(row.result or {}), "trial": row.trial.key}
 
@@ -42,7 +42,7 @@ def plain(row: Row) -> dict[str, Any]:
 def table(rows: Sequence[Row]) -> str:
     """One line a trial, the best loss first; trials without a result at the end."""
     done = sorted((row for row in rows if row.result), key=lambda row: (row.result or {})["loss"])
-    records = [plain(row) for row in done]
+    records = [flat_record(row) for row in done]
     names = list(records[0]) if records else []
     cells = [[_shown(record.get(name)) for name in names] for record in records]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if records else []

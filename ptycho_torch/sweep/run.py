@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ptycho_config import ConfigError, Problem
-from ptycho_torch.files import writable_folder, write_json, write_text
+from ptycho_torch.files import create_writable_folder, write_json, write_text
 from ptycho_torch.sweep.plan import SWEEP, Trial
 
 RESULT, FAILURE = "trial.json", "failure.txt"
@@ -28,7 +28,7 @@ def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
     A trial that fails leaves `failure.txt` and the others go on; `report` is told of each end.
     """
     waiting = [trial for trial in trials if not is_finished(trial)]
-    threads = threads_of_each(jobs)
+    threads = threads_per_trial(jobs)
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(run_trial, trial, threads): trial for trial in waiting}
         try:
@@ -40,7 +40,7 @@ def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
             raise
 
 
-def threads_of_each(jobs: int) -> int:
+def threads_per_trial(jobs: int) -> int:
     """An equal part of `OMP_NUM_THREADS` where that is set, otherwise of the processors that this process
     may use."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
@@ -74,9 +74,9 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
 
 def run_trial(trial: Trial, threads: int) -> bool:
     """Train in a process of its own, going on from its last checkpoint; whether it finished."""
-    folder = writable_folder(trial.folder)
+    folder = create_writable_folder(trial.folder)
     (folder / FAILURE).unlink(missing_ok=True)
-    write_json(folder / "order.json", order(trial))
+    write_json(folder / "order.json", trial_request(trial))
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "ptycho_torch.sweep.trial", str(folder / "order.json")]
     done = subprocess.run(  # noqa: S603
@@ -87,7 +87,7 @@ def run_trial(trial: Trial, threads: int) -> bool:
     return done.returncode == 0
 
 
-def order(trial: Trial) -> dict[str, object]:
+def trial_request(trial: Trial) -> dict[str, object]:
     """What the process of a trial is told; it runs in the folder that relative paths start from."""
     base = trial.base
     return {

@@ -11,7 +11,7 @@ from ptycho_config import ConfigError, Problem, TrainingSetup, parse
 from ptycho_config.profiles import named_profile
 from ptycho_torch.api import reconstruct, resolve_training, train
 from ptycho_torch.files import write_json
-from ptycho_torch.sweep.plan import SWEEP, Base, key_of
+from ptycho_torch.sweep.plan import SWEEP, Base, trial_key
 from ptycho_torch.sweep.run import RESULT
 
 
@@ -26,7 +26,7 @@ def main(order_file: str) -> int:
     sources = base.sources(parse(TrainingSetup, order["point"], SWEEP))
     profile = named_profile(base.profile)
     setup = resolve_training(profile=profile, sources=sources)[0].config
-    if key_of(setup, base) != order["key"]:
+    if trial_key(setup, base) != order["key"]:
         message = "gives other options than when the sweep was planned"
         raise ConfigError([Problem(str(config), message, hint="start the sweep again")], SWEEP)
     unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, setup.training.nepochs)

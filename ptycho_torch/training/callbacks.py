@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ptycho_config import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset
 from ptycho_torch.errors import DataError
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 from ptycho_torch.output.figures import draw_object, draw_patches, picture
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 
@@ -76,7 +76,7 @@ class WholeFiles(TorchCheckpointIO):
         """Write a checkpoint."""
         place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(place) as temporary:
+        with atomic_write(place) as temporary:
             torch.save(checkpoint, temporary)
 
 

@@ -9,10 +9,17 @@ import torch
 from ptycho_config import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
 from ptycho_torch.data.grouping import group_plan, plan_groups
-from ptycho_torch.data.joint import Clusters, JointDataset, parts_of
+from ptycho_torch.data.joint_dataset import Clusters, JointDataset, parts_of
 from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.readers import read_scan, scan_files
-from ptycho_torch.data.scan import Statistics, normalise, pooled, split_positions, started, statistics_of
+from ptycho_torch.data.scan import (
+    Statistics,
+    normalise,
+    pool_statistics,
+    split_positions,
+    statistics_of,
+    with_initial_object,
+)
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Dataset, Groups, Scan
 
@@ -54,7 +61,7 @@ def training_data(setup: TrainingSetup, seed: int) -> TrainingData:
     fraction = setup.torch.data.validation_fraction if held is None else 0.0
     scans = [_grouped(path, setup, seed, fraction) for path in scan_files(training.train_data_file)]
     others = [] if held is None else [_grouped(path, setup, seed, 0.0) for path in scan_files(held)]
-    statistics = pooled([_statistics(one, setup, one.kept) for one in scans])
+    statistics = pool_statistics([_statistics(one, setup, one.kept) for one in scans])
     whole, checked = [], []
     for one in scans:
         scan = _scaled(one, statistics, setup)
@@ -77,7 +84,7 @@ def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Stat
 def _scaled(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
     scale = setup.torch.scale
     statistics = frozen if scale.statistics == "training" else None
-    return started(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
+    return with_initial_object(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
 
 
 def _cut(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:

@@ -7,7 +7,7 @@ import attrs
 
 from ptycho_config import TrainingSetup
 from ptycho_torch.device import peak_memory_mib
-from ptycho_torch.files import writable_folder
+from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.bundle import library_versions
 from ptycho_torch.training.datasets import TrainingData, training_data
@@ -29,8 +29,8 @@ def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, re
     """Read the scans, build the model and fit it; of several processes each calls this."""
     start = time.perf_counter()
     data = training_data(setup, seed)
-    folder = writable_folder(setup.training.output_dir)
-    model = fresh_model(setup, data, seed)
+    folder = create_writable_folder(setup.training.output_dir)
+    model = untrained_model(setup, data, seed)
     loading = time.perf_counter() - start
     checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
     outcome = fit(
@@ -46,7 +46,7 @@ def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, re
     return Fitted(model, data, outcome, loading)
 
 
-def fresh_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
+def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
     """The untrained model of a setup, its probe learnable where that is asked for."""
     training = setup.training
     return build_model(

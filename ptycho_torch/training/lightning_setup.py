@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from ptycho_config import PyTorchExecutionConfig, TrainingSetup
 from ptycho_torch.data.batches import BatchSampler
-from ptycho_torch.data.joint import Clusters, JointDataset, JointSampler
+from ptycho_torch.data.joint_dataset import Clusters, JointDataset, JointSampler
 from ptycho_torch.device import choose_device
 from ptycho_torch.records import Batch
 from ptycho_torch.training.callbacks import WholeFiles
@@ -29,7 +29,7 @@ _SET_BY_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "CUBLAS_WORKSPACE_CONFIG")
 
 
 @contextmanager
-def process_left_as_found() -> Iterator[None]:
+def preserve_process_state() -> Iterator[None]:
     """Random state, deterministic mode, warning filters, the process group and what Lightning sets
     in the environment for it are those of the caller afterwards."""
     mode, warn_only = (
@@ -70,7 +70,7 @@ def _restore(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
-def loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
+def batch_loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
     """Batches of an epoch; their order is a function of seed and epoch alone."""
     execution, size = setup.execution, setup.training.batch_size
     sampler: BatchSampler | JointSampler
@@ -90,7 +90,7 @@ def loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool)
     )
 
 
-def checkpoint(
+def checkpoint_callback(
     execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool, name: str = "epoch={epoch:03d}"
 ) -> ModelCheckpoint | None:
     """Keeps the best weights (the last where nothing is `monitored`), None where nothing is kept."""
@@ -108,7 +108,7 @@ def checkpoint(
     )
 
 
-def stopping(setup: TrainingSetup, patience: int, *, monitored: bool) -> list[Callback]:
+def early_stopping(setup: TrainingSetup, patience: int, *, monitored: bool) -> list[Callback]:
     """Ends a training without progress, where that is monitored."""
     if not monitored:
         return []

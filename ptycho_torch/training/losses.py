@@ -129,9 +129,9 @@ class LossTerms(NamedTuple):
     total: Tensor
 
 
-def _measured(intensity: Tensor, amplitude: Tensor, good: Tensor | None) -> Tensor:
+def _measured(intensity: Tensor, amplitude: Tensor, valid_pixels: Tensor | None) -> Tensor:
     """The prediction where pixels are good, and elsewhere what the file says, which costs nothing."""
-    return intensity if good is None else torch.where(good, intensity, amplitude.square())
+    return intensity if valid_pixels is None else torch.where(valid_pixels, intensity, amplitude.square())
 
 
 def cluster_loss(
@@ -151,11 +151,12 @@ def cluster_loss(
     else:
         members = patches
     data = loss(
-        _measured(diffraction_intensity(members, probes), batch.amplitude, batch.good), batch.amplitude
+        _measured(diffraction_intensity(members, probes), batch.amplitude, batch.valid_pixels),
+        batch.amplitude,
     )
     if overlap.weight == 0:
         return LossTerms(data, nothing, nothing, data)
     cross = cross_patterns(patches, probes, batch.centre_yx)
     measured = batch.amplitude[:, cross.target].flatten(0, 1)
-    disagreement = loss(_measured(cross.intensity, measured, batch.good), measured)
+    disagreement = loss(_measured(cross.intensity, measured, batch.valid_pixels), measured)
     return LossTerms(data, disagreement, nothing, data + overlap.weight * disagreement)

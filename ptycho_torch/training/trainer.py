@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from ptycho_config import TrainingSetup
 from ptycho_torch.data.batches import Share
-from ptycho_torch.data.joint import Clusters, parts_of, shared
+from ptycho_torch.data.joint_dataset import Clusters, parts_of, with_share
 from ptycho_torch.errors import DataError, DivergedError, MissingFileError
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.nets.parts import parameters_by_part
@@ -26,11 +26,11 @@ from ptycho_torch.training.fine_tuning import FineTuneStage, fine_tuning_plan
 from ptycho_torch.training.lightning_module import IDENTITY, TrainingModule
 from ptycho_torch.training.lightning_ranks import Place, launched_outside
 from ptycho_torch.training.lightning_setup import (
-    checkpoint,
-    loader,
+    batch_loader,
+    checkpoint_callback,
+    early_stopping,
     new_trainer,
-    process_left_as_found,
-    stopping,
+    preserve_process_state,
 )
 
 Score = torch.Tensor | None
@@ -79,12 +79,16 @@ def prepare(
     share = Share() if place is None else Share(place.rank, place.world)
     if place is None and (outside := launched_outside()) is not None:
         share = Share(outside.rank, outside.world)
-    batches = loader(shared(training, share), setup, seed, shuffle=not setup.training.sequential_sampling)
+    batches = batch_loader(
+        with_share(training, share), setup, seed, shuffle=not setup.training.sequential_sampling
+    )
     validation_batches = None
     if validation is not None:
-        validation_batches = loader(shared(validation, share), setup, seed, shuffle=False)
+        validation_batches = batch_loader(with_share(validation, share), setup, seed, shuffle=False)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
-    best = checkpoint(setup.execution, folder / "checkpoints", monitored=_monitored(setup, validation))
+    best = checkpoint_callback(
+        setup.execution, folder / "checkpoints", monitored=_monitored(setup, validation)
+    )
     logs = (
         []
         if setup.execution.recon_log_every_n_epochs is None
@@ -93,16 +97,18 @@ def prepare(
     patience = setup.execution.early_stop_patience
     callbacks = [
         record,
-        *stopping(setup, patience, monitored=_monitored(setup, validation)),
+        *early_stopping(setup, patience, monitored=_monitored(setup, validation)),
         *([best] if best else []),
         *logs,
     ]
     if isinstance(model.scale, RectangularScale) and model.scale.from_data:
         # Of the whole first batch, so that the scales do not depend on the number of processes.
-        whole = loader(shared(training, Share()), setup, seed, shuffle=not setup.training.sequential_sampling)
+        whole = batch_loader(
+            with_share(training, Share()), setup, seed, shuffle=not setup.training.sequential_sampling
+        )
         _calibrate(model, model.scale, next(iter(whole)))
     module = TrainingModule(model, setup, -(-len(batches) // setup.execution.accum_steps))
-    with process_left_as_found():
+    with preserve_process_state():
         trainer = new_trainer(setup, folder, [*callbacks, *more], setup.training.nepochs, place)
     return Session(model, setup, folder, module, trainer, (batches, validation_batches), record, best, place)
 
@@ -120,7 +126,7 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
         _check_resumable(resume_from, module, setup.training.nepochs)
     start = time.perf_counter()
     kernels = setup.execution.deterministic
-    with process_left_as_found():
+    with preserve_process_state():
         torch.use_deterministic_algorithms(bool(kernels), warn_only=kernels == "warn")
         # Older versions of torch refuse deterministic products on CUDA without it.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -172,10 +178,10 @@ def _fine_tune(session: Session, stage: FineTuneStage, kept: int, before: Score)
     module = TrainingModule(session.model, setup, session.module.steps_per_epoch, stage)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
     name = f"best-{stage.name.replace(' ', '-')}"
-    best = checkpoint(setup.execution, folder, monitored=_monitored(setup, validation), name=name)
+    best = checkpoint_callback(setup.execution, folder, monitored=_monitored(setup, validation), name=name)
     callbacks = [
         record,
-        *stopping(setup, stage.patience, monitored=_monitored(setup, validation)),
+        *early_stopping(setup, stage.patience, monitored=_monitored(setup, validation)),
         *([best] if best else []),
     ]
     passed = len(session.record.history["train_loss"])
@@ -216,8 +222,8 @@ def _calibrate(model: Reconstructor, scale: RectangularScale, batch: Batch) -> N
     patches, probes = model.eval()(batch)
     model.train(training)
     measured, predicted = batch.amplitude.square(), diffraction_intensity(patches, probes)
-    if batch.good is not None:
-        measured, predicted = measured * batch.good, predicted * batch.good
+    if batch.valid_pixels is not None:
+        measured, predicted = measured * batch.valid_pixels, predicted * batch.valid_pixels
     scale.calibrate(measured, predicted)
 
 

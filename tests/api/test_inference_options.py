@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ptycho_config import Sources
 from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, train
-from ptycho_torch.reconstruction.predict import on_array
+from ptycho_torch.reconstruction.predict import place_on_array
 from tests.runs import SMALL
 
 
@@ -118,7 +118,7 @@ def test_a_scan_is_placed_on_an_array_of_any_size(
     canvas = _reconstruct(trained, scan_file, tmp_path / "plain").canvas
     y, x = canvas.origin_yx
     height, width = canvas.object.shape
-    whole = on_array(canvas, (y + height + 5, x + width - 3))
+    whole = place_on_array(canvas, (y + height + 5, x + width - 3))
     lit = (canvas.illumination > 0)[:, :-3]
     np.testing.assert_array_equal(whole[y:-5, x:][lit], canvas.object[:, :-3][lit])
     level = np.abs(canvas.object[canvas.illumination > 0]).mean()

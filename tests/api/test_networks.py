@@ -23,9 +23,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "fno": {"architecture": "fno", "fno_width": 8, "fno_modes": 8},
     "fno_vanilla": {"architecture": "fno_vanilla", "fno_width": 8, "fno_modes": 8},
     "ffno": {"architecture": "ffno", "fno_width": 8, "fno_modes": 8},
-    "primed": {"architecture": "primed", "torch.net.width": 4, "torch.net.stages": 1},
-    "primed, groups of four": {
-        "architecture": "primed",
+    "unrolled": {"architecture": "unrolled", "torch.net.width": 4, "torch.net.stages": 1},
+    "unrolled, groups of four": {
+        "architecture": "unrolled",
         "torch.net.width": 4,
         "torch.net.stages": 1,
         "gridsize": 2,

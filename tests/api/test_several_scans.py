@@ -9,7 +9,7 @@ import pytest
 
 from ptycho_config import Sources
 from ptycho_torch.api import reconstruct, train
-from ptycho_torch.data.joint import JointDataset, JointSampler
+from ptycho_torch.data.joint_dataset import JointDataset, JointSampler
 from ptycho_torch.data.readers import inspect_scans, read_scan, scan_files
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.product import write_product, write_reconstruction

@@ -41,7 +41,7 @@ def _trained(path: Path, folder: Path, **more: Any) -> TrainingRun:
 def test_patterns_of_every_size_are_trained_on_and_reconstructed(
     side: int, alone: dict[str, Any], tmp_path: Path
 ) -> None:
-    """96 px, a side that no halving divides, and an odd one, with both primed networks."""
+    """96 px, a side that no halving divides, and an odd one, with both unrolled networks."""
     _scan(tmp_path / "scan.npz", side)
     run = _trained(tmp_path / "scan.npz", tmp_path / "run", **alone)
     result = reconstruct(run.bundle, tmp_path / "scan.npz", tmp_path / "out", legacy={})
@@ -72,6 +72,6 @@ def test_a_network_of_certain_sizes_refuses_others_and_says_what_to_do(
     assert main([*command, "--quiet", "--output_dir", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert "training.model.N: the network 'cnn' takes patterns of 64, 128 or 256 px, got 96" in said
-    assert "set architecture=primed" in said
+    assert "set architecture=unrolled" in said
     assert "ptycho refine" in said
     assert not (tmp_path / "out").exists()

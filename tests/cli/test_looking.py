@@ -28,7 +28,7 @@ def test_explain_tells_the_history_of_an_option(command: list[str], capsys: Outp
     """One option with its history, or all of them as a table."""
     assert train.main([*command, "--explain", "training.nepochs"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("training.nepochs: 50 -> 2 [profile primed]")
+    assert first.startswith("training.nepochs: 50 -> 2 [profile unrolled]")
     assert second == "training.nepochs: 2 -> 3 [command line] --max_epochs"
     assert train.main([*command, "--explain"]) == 0
     assert "training.model.N " in capsys.readouterr().out
@@ -104,9 +104,9 @@ def test_the_umbrella_command_inspects_files_and_configs(
     assert umbrella.main(["config", "show", str(tmp_path / "a.yaml")]) == 0
     assert "config file" in capsys.readouterr().out
     assert umbrella.main(["config", "schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/3"
+    assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/4"
     assert umbrella.main(["config", "migrate", str(tmp_path / "a.yaml")]) == 0
-    assert json.loads(capsys.readouterr().out)["$schema"] == "ptycho.training/3"
+    assert json.loads(capsys.readouterr().out)["$schema"] == "ptycho.training/4"
 
 
 def test_configs_are_compared_option_by_option(tmp_path: Path, capsys: Output) -> None:

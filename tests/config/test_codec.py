@@ -8,10 +8,10 @@ from hypothesis import given
 
 from ptycho_config import (
     ConfigError,
-    Primed,
     Resolved,
     TrainingSetup,
     Transform,
+    Unrolled,
     at,
     config_file,
     dump,
@@ -183,6 +183,6 @@ def test_a_primed_network_of_an_older_document_stays_what_it_was() -> None:
     old = {"$schema": "ptycho.training/2", "training": {"model": {"architecture": "primed"}}}
     net = {"kind": "primed", "width": 8}
     made = load(TrainingSetup, {**old, "torch": {"net": net, "overlap": {"partners": 1, "weight": 1.0}}})
-    assert made.torch.net == Primed(width=8, stages=3, stitched=False, start="flat")
+    assert made.torch.net == Unrolled(width=8, stages=3, stitched=False, start="flat")
     kept = load(TrainingSetup, {**old, "torch": {"net": {**net, "stages": 5}}})
-    assert kept.torch.net == Primed(width=8, stages=5, stitched=False, start="flat")
+    assert kept.torch.net == Unrolled(width=8, stages=5, stitched=False, start="flat")

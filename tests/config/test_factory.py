@@ -31,7 +31,7 @@ FACTS = DatasetFacts(name="scan.npz", n_patterns=9, n_pixels=128, probe_modes=1,
 
 
 def _training(**more: Any) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
-    return create_training_payload(Path("scan.npz"), Path("out"), profile="primed", facts=FACTS, **more)
+    return create_training_payload(Path("scan.npz"), Path("out"), profile="unrolled", facts=FACTS, **more)
 
 
 class _Forbidden:
@@ -130,10 +130,10 @@ def test_inference_takes_the_network_from_the_bundle() -> None:
     ],
 )
 def test_only_convolutions_fit_patterns_of_every_size(options: dict[str, Any], *, free: bool) -> None:
-    """A primed network takes N from the scan; a learned probe or another network fixes it."""
+    """A unrolled network takes N from the scan; a learned probe or another network fixes it."""
     small = attrs.evolve(FACTS, n_pixels=64)
     trained = create_training_payload(
-        Path("t.npz"), profile="primed", facts=small, sources=Sources(overrides=options)
+        Path("t.npz"), profile="unrolled", facts=small, sources=Sources(overrides=options)
     )[0].config
     if free:
         found = create_inference_payload(Path("m"), Path("t.npz"), trained=trained, facts=FACTS)[0].config
@@ -144,7 +144,7 @@ def test_only_convolutions_fit_patterns_of_every_size(options: dict[str, Any], *
 
 
 def test_the_recommended_profile(snapshot: SnapshotAssertion) -> None:
-    """What `primed` resolves to, field by field."""
+    """What `unrolled` resolves to, field by field."""
     assert dump(_training()[0].config) == snapshot
 
 

@@ -12,10 +12,10 @@ from ptycho_config import (
     RECOMMENDED,
     ConfigError,
     InferenceSetup,
-    Primed,
     RectangularScaled,
     Sources,
     TrainingSetup,
+    Unrolled,
     create_inference_payload,
     create_training_payload,
     diff,
@@ -60,14 +60,14 @@ def test_what_ci_suggests_can_be_changed() -> None:
 
 def test_a_profile_can_be_a_transform_of_ones_own() -> None:
     """It enters at the place of a profile."""
-    configs, _ = create_training_payload(profile=profile("primed"))
+    configs, _ = create_training_payload(profile=profile("unrolled"))
     assert configs.explain("training.nepochs").startswith("training.nepochs: 50 -> 2 [profile]")
 
 
 def test_an_unknown_profile_names_the_nearest() -> None:
     """With a hint."""
-    with pytest.raises(ConfigError, match="did you mean 'primed'"):
-        create_training_payload(profile="prime")
+    with pytest.raises(ConfigError, match="did you mean 'unrolled'"):
+        create_training_payload(profile="unrolld")
 
 
 OLD = {
@@ -80,7 +80,7 @@ OLD = {
 def test_a_config_of_the_first_version_is_read() -> None:
     """The network becomes a choice, the domain moves, nothing is lost."""
     setup = load(TrainingSetup, OLD)
-    assert setup.torch.net == Primed(width=4, stages=3, stitched=False, start="flat")
+    assert setup.torch.net == Unrolled(width=4, stages=3, stitched=False, start="flat")
     assert setup.torch.scale.domain == "normalized_amplitude"
     assert setup.training.nepochs == 3
     assert load(TrainingSetup, json.loads(json.dumps(dump(setup)))) == setup
@@ -98,7 +98,7 @@ def test_a_default_network_of_the_first_version_is_read() -> None:
 
 def test_the_legacy_view_of_an_inference(snapshot: SnapshotAssertion) -> None:
     """Every key that an inference sets or removes, and the resolved values with their layers."""
-    trained = create_training_payload(profile="primed")[0].config
+    trained = create_training_payload(profile="unrolled")[0].config
     configs, delta = create_inference_payload(Path("model"), Path("scan.npz"), trained=trained)
     assert {"set": dict(delta.set), "unset": sorted(delta.unset)} == snapshot(name="delta")
     rows = {row.path: (row.value, row.layer) for row in configs.table() if row.layer != "schema defaults"}
@@ -108,7 +108,7 @@ def test_the_legacy_view_of_an_inference(snapshot: SnapshotAssertion) -> None:
 
 def test_pictures_for_notebooks(snapshot: SnapshotAssertion) -> None:
     """The HTML of a config and of a resolved config, changed rows marked."""
-    assert profile("primed")(TrainingSetup()).torch.net._repr_html_() == snapshot(name="config")
+    assert profile("unrolled")(TrainingSetup()).torch.net._repr_html_() == snapshot(name="config")
     made = resolve(TrainingSetup(), profile("ci"))
     rows = [row for row in made._repr_html_().split("<tr") if "profile ci" in row]
     assert rows == snapshot(name="changed rows of a resolved config")
@@ -125,12 +125,12 @@ def test_pictures_for_notebooks(snapshot: SnapshotAssertion) -> None:
 def test_a_stitched_network_has_no_patches_to_compare(change: dict[str, Any], reason: str) -> None:
     """Options about the agreement of patches are refused beside it, and asked for without it."""
     with pytest.raises(ConfigError, match=reason):
-        create_training_payload(profile="primed", sources=Sources(overrides=change))
+        create_training_payload(profile="unrolled", sources=Sources(overrides=change))
 
 
 @pytest.mark.parametrize("name", ["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno"])
 def test_another_network_has_its_own_defaults(name: str) -> None:
-    """What is recommended for the primed network is not mixed into it, wherever it was asked for."""
+    """What is recommended for the unrolled network is not mixed into it, wherever it was asked for."""
     asked = [f"architecture={name}", *(["N=128"] if name == "neuralop_uno" else [])]
     flags = Sources(command_line=parse(TrainingSetup, asked))
     chosen, plain = (
@@ -142,9 +142,22 @@ def test_another_network_has_its_own_defaults(name: str) -> None:
 
 def test_the_recommended_profile_is_primed_where_no_other_network_is_named() -> None:
     """Also where a later layer goes back to it."""
-    primed = create_training_payload(profile="primed")[0].config
-    assert create_training_payload(profile=RECOMMENDED)[0].config == primed
+    unrolled = create_training_payload(profile="unrolled")[0].config
+    assert create_training_payload(profile=RECOMMENDED)[0].config == unrolled
     there = parse(TrainingSetup, ["architecture=fno"])
-    back = parse(TrainingSetup, ["architecture=primed"])
+    back = parse(TrainingSetup, ["architecture=unrolled"])
     sources = Sources(config_file=there, command_line=back)
-    assert create_training_payload(profile=RECOMMENDED, sources=sources)[0].config == primed
+    assert create_training_payload(profile=RECOMMENDED, sources=sources)[0].config == unrolled
+
+
+def test_a_former_name_still_works_and_the_trace_shows_it() -> None:
+    """`primed` as a value, a choice or a profile is `unrolled`."""
+    named = parse(TrainingSetup, ["architecture=primed", "torch.net.width=8"], "command line")
+    configs = create_training_payload(profile=None, sources=Sources(command_line=named))[0]
+    assert configs.config.torch.net == Unrolled(width=8)
+    assert configs.explain("training.model.architecture").endswith(
+        "'cnn' -> 'unrolled' [command line] assignment 1 as 'architecture' as 'primed'"
+    )
+    former, present = (create_training_payload(profile=name)[0] for name in ("primed", "unrolled"))
+    assert former.config == present.config
+    assert former.explain("training.nepochs") == "training.nepochs: 50 -> 2 [profile unrolled] as 'primed'"

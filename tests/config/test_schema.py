@@ -24,7 +24,7 @@ from ptycho_config.schema import leaves
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"N": 15, "architecture": "primed"}, "must be 16 or greater, got 15"),
+        ({"N": 15, "architecture": "unrolled"}, "must be 16 or greater, got 15"),
         ({"N": 64.0}, "must be an integer, got 64.0"),
         ({"N": 63}, "the network 'cnn' takes patterns of 64, 128 or 256 px, got 63"),
         ({"gridsize": True}, "must be an integer, got True"),
@@ -47,10 +47,10 @@ def test_a_wrong_value_is_refused_with_its_reason(changes: dict[str, object], re
 
 @pytest.mark.parametrize("architecture", ["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno"])
 def test_sizes_that_a_network_does_not_take_are_refused_with_what_does(architecture: str) -> None:
-    """All but the primed network keep the sizes of the replaced system; the message says what to do."""
-    with pytest.raises(ConfigError, match="set architecture=primed, which takes every size, crop or bin"):
+    """All but the unrolled network keep the sizes of the replaced system; the message says what to do."""
+    with pytest.raises(ConfigError, match="set architecture=unrolled, which takes every size, crop or bin"):
         ModelConfig(architecture=architecture, N=96)  # type: ignore[arg-type] # a Literal
-    assert ModelConfig(architecture="primed", N=96).N == 96
+    assert ModelConfig(architecture="unrolled", N=96).N == 96
 
 
 def test_numbers_have_one_form() -> None:

@@ -28,7 +28,7 @@ from ptycho_torch.unconsumed import UNCONSUMED, refuse_unconsumed
 ROOT = Path(__file__).parents[2]
 
 
-def _refused(overrides: dict[str, Any], profile: str | None = "primed") -> ConfigError:
+def _refused(overrides: dict[str, Any], profile: str | None = "unrolled") -> ConfigError:
     configs, _ = create_training_payload(profile=profile, sources=Sources(overrides=overrides))
     with pytest.raises(ConfigError) as caught:
         refuse_unconsumed(configs)
@@ -91,7 +91,7 @@ def test_every_table_is_tested() -> None:
 
 def test_the_recommended_profile_is_not_refused() -> None:
     """Nothing that the backend or the profile sets is held against the user."""
-    refuse_unconsumed(create_training_payload(profile="primed")[0])
+    refuse_unconsumed(create_training_payload(profile="unrolled")[0])
 
 
 def test_the_page_of_open_questions_lists_every_refused_option() -> None:

@@ -28,9 +28,9 @@ from ptycho_config.vocabulary import (
     FlatTrainingConfig,
     aliases,
     destinations,
-    flat_view,
-    lift,
+    from_flat,
     paths_of,
+    to_flat,
 )
 from ptycho_config.vocabulary.translation import words
 
@@ -41,11 +41,11 @@ KNOWN = dict(leaves(TrainingSetup))
 def flats(draw: st.DrawFn) -> FlatConfigs:
     """Flat objects that can be meant, over fields of every kind of translation."""
     side = draw(st.integers(1, 2))
-    primed = draw(st.booleans())
+    unrolled = draw(st.booleans())
     rule = draw(st.sampled_from(["Nearest", "Min_dist"]))
     loss = draw(st.sampled_from(["Poisson", "MAE"]))
     data = DataConfig(
-        N=draw(st.integers(16, 512) if primed else st.sampled_from([64, 128])),
+        N=draw(st.integers(16, 512) if unrolled else st.sampled_from([64, 128])),
         C=side**2,
         grid_size=(side, side),
         K=draw(st.integers(4, 9)),
@@ -60,9 +60,9 @@ def flats(draw: st.DrawFn) -> FlatConfigs:
         amp_activation=draw(st.sampled_from(["silu", "sigmoid"])),
         C_model=side**2,
         C_forward=side**2,
-        architecture="primed" if primed else "cnn",
-        training_patch_weighting="probe" if primed else "central_mask",
-        batch_norm=not primed and draw(st.booleans()),
+        architecture="unrolled" if unrolled else "cnn",
+        training_patch_weighting="probe" if unrolled else "central_mask",
+        batch_norm=not unrolled and draw(st.booleans()),
         loss_function=loss,
     )
     training = FlatTrainingConfig(
@@ -79,8 +79,8 @@ def flats(draw: st.DrawFn) -> FlatConfigs:
 @given(flats())
 def test_what_is_lifted_is_shown_again(given_flats: FlatConfigs) -> None:
     """Flat to setup and back is the identity, whatever is set."""
-    setup = resolve(TrainingSetup(), lift(TrainingSetup, *given_flats)).config
-    assert flat_view(setup) == given_flats
+    setup = resolve(TrainingSetup(), from_flat(TrainingSetup, *given_flats)).config
+    assert to_flat(setup) == given_flats
 
 
 def test_a_wrong_translation_would_be_seen() -> None:
@@ -100,7 +100,7 @@ def test_every_flat_field_has_a_place_or_a_reason(cls: type) -> None:
 
 def test_defaults_are_lifted_too() -> None:
     """A flat object means all that it holds, where the schema's own default differs as well."""
-    setup = resolve(TrainingSetup(), lift(TrainingSetup, DataConfig(), FlatModelConfig())).config
+    setup = resolve(TrainingSetup(), from_flat(TrainingSetup, DataConfig(), FlatModelConfig())).config
     assert setup.training.neighbor_count == 6
     assert setup.training.model.gridsize == 2
     assert setup.torch.grouping.groups_per_centre == 7
@@ -119,15 +119,15 @@ def test_a_field_without_a_place_is_refused_when_set(name: str) -> None:
     """Never ignored."""
     flat, sentence = GONE[name]
     with pytest.raises(ConfigError, match=sentence):
-        lift(TrainingSetup, flat)
+        from_flat(TrainingSetup, flat)
 
 
 def test_fields_that_contradict_each_other_are_a_conflict() -> None:
     """Two flat fields for one option, both set: the error names both values."""
     both = (FlatModelConfig(loss_function="MAE"), FlatTrainingConfig(torch_loss_mode="poisson"))
-    assert resolve(TrainingSetup(), lift(TrainingSetup, *both)).config.training.torch_loss_mode == "mae"
+    assert resolve(TrainingSetup(), from_flat(TrainingSetup, *both)).config.training.torch_loss_mode == "mae"
     data = DataConfig(scale_contract_version="legacy_v1", measurement_domain="normalized_amplitude")
-    assert resolve(TrainingSetup(), lift(TrainingSetup, data)).config.torch.scale.contract == "legacy_v1"
+    assert resolve(TrainingSetup(), from_flat(TrainingSetup, data)).config.torch.scale.contract == "legacy_v1"
     with pytest.raises(ConfigError, match=r"set to 2.*and to 3"):
         resolve(TrainingSetup(), from_mapping(TrainingSetup, {"gridsize": 2, "grid_size": (3, 3)}, "notes"))
 

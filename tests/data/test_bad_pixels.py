@@ -18,7 +18,7 @@ BITS[40, 7] = 0x1001
 WEIGHTS = np.broadcast_to(~MASK, (36, 64, 64)).astype(np.float32)
 
 
-def _written(kind: str, layouts: Any, folder: Path, patterns: Any) -> Path:
+def _flat_values(kind: str, layouts: Any, folder: Path, patterns: Any) -> Path:
     """The scan with `patterns` and the mask."""
     if kind == "npz":
         return _npz(layouts, folder, diff3d=patterns, bad_pixels=MASK)
@@ -61,7 +61,7 @@ def test_what_a_detector_did_not_measure_is_read_as_zero(kind: str, layouts: Any
     """Raw frames hold anything there, even negative or endless counts; the other pixels are untouched."""
     patterns = layouts.scan.counts.copy()
     patterns[:, MASK] = [-1.0, np.inf]
-    read = read_scan(_written(kind, layouts, tmp_path, patterns), "count_intensity")
+    read = read_scan(_flat_values(kind, layouts, tmp_path, patterns), "count_intensity")
     assert read.bad_pixels is not None
     assert read.bad_pixels.dtype == bool
     np.testing.assert_array_equal(read.bad_pixels, MASK)
@@ -73,13 +73,13 @@ def test_what_was_filled_in_is_kept(kind: str, layouts: Any, tmp_path: Path) -> 
     """Files made for training are inpainted; values that cannot be are still refused."""
     patterns = layouts.scan.counts.copy()
     patterns[:, MASK] = 7
-    read = read_scan(_written(kind, layouts, tmp_path, patterns), "count_intensity")
+    read = read_scan(_flat_values(kind, layouts, tmp_path, patterns), "count_intensity")
     assert read.bad_pixels is not None
     np.testing.assert_array_equal(read.bad_pixels, MASK)
     np.testing.assert_array_equal(read.intensity[:], patterns)
     patterns[:, MASK] = -1
     with pytest.raises(DataError, match="negative values in 36 patterns"):
-        read_scan(_written(kind, layouts, tmp_path, patterns), "count_intensity")
+        read_scan(_flat_values(kind, layouts, tmp_path, patterns), "count_intensity")
 
 
 def test_a_mask_without_a_mark_would_be_missed(layouts: Any, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_mask_without_a_mark_would_be_missed(layouts: Any, tmp_path: Path) -> 
     patterns = layouts.scan.counts.copy()
     patterns[4, 0, 0] = -1
     with pytest.raises(DataError, match="negative values in 1 patterns"):
-        read_scan(_written("cxi", layouts, tmp_path, patterns), "count_intensity")
+        read_scan(_flat_values("cxi", layouts, tmp_path, patterns), "count_intensity")
 
 
 @pytest.mark.parametrize(

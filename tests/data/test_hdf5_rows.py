@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ptycho_torch.data import readers
-from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined, Raster, opened
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined, Raster, open_for_reading
 from ptycho_torch.data.patterns import StoredPatterns, chunks
 from ptycho_torch.errors import DataError, MissingFileError
 
@@ -126,5 +126,5 @@ def test_damage_found_while_reading_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match=r"is damaged|cannot be read"):
         rows[0:30]
-    with pytest.raises(MissingFileError, match="no such file"), opened(tmp_path / "none.h5"):
+    with pytest.raises(MissingFileError, match="no such file"), open_for_reading(tmp_path / "none.h5"):
         pass

@@ -15,12 +15,12 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from ptycho_torch.evaluation.similarity import (
     contrast_structure,
-    halved,
+    halve,
     multi_scale_ssim,
     psnr_db,
     similarity,
     ssim,
-    wrapped,
+    wrap_phase,
 )
 
 GOLDEN = np.load(Path(__file__).parents[1] / "parity" / "physics" / "vectors" / "frc.npz")
@@ -87,8 +87,8 @@ def test_the_multi_scale_similarity_is_that_of_torchmetrics(spoiled: NDArray[np.
 def test_halving_does_not_alias() -> None:
     """The finest stripes become grey, as a low-pass makes them; every second pixel would be black."""
     stripes = np.tile([0.0, 1.0], (8, 4))
-    np.testing.assert_array_equal(halved(stripes), 0.5)
-    assert halved(np.ones((7, 9))).shape == (3, 4)
+    np.testing.assert_array_equal(halve(stripes), 0.5)
+    assert halve(np.ones((7, 9))).shape == (3, 4)
 
 
 def test_small_images_use_fewer_scales() -> None:
@@ -132,4 +132,4 @@ def test_a_truth_without_contrast_has_no_relative_figures() -> None:
 @given(st.floats(-3.0, 3.0), st.integers(-5, 5))
 def test_whole_turns_do_not_count(angle: float, turns: int) -> None:
     """Wrapped phases are in (-pi, pi]."""
-    np.testing.assert_allclose(wrapped(np.array(angle + 2 * np.pi * turns)), angle, atol=1e-9)
+    np.testing.assert_allclose(wrap_phase(np.array(angle + 2 * np.pi * turns)), angle, atol=1e-9)

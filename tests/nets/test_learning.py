@@ -9,7 +9,7 @@ import torch
 from ptycho_config import Sources, TrainingSetup, create_training_payload
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import GroupPlan, plan_groups
-from ptycho_torch.data.scan import normalise, started
+from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import build_model
 from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
 from ptycho_torch.records import Dataset
@@ -20,9 +20,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "fno": {"architecture": "fno", "fno_width": 8, "fno_modes": 8},
     "fno_vanilla": {"architecture": "fno_vanilla", "fno_width": 8, "fno_modes": 8},
     "ffno": {"architecture": "ffno", "fno_width": 8, "fno_modes": 8},
-    "primed": {"architecture": "primed", "torch.net.width": 4, "torch.net.stages": 2},
-    "primed, patches": {
-        "architecture": "primed",
+    "unrolled": {"architecture": "unrolled", "torch.net.width": 4, "torch.net.stages": 2},
+    "unrolled, patches": {
+        "architecture": "unrolled",
         "torch.net.width": 4,
         "torch.net.stages": 1,
         "torch.net.stitched": False,
@@ -51,7 +51,9 @@ def _clusters(setup: TrainingSetup) -> ClusterDataset:
         step_px=step,
         jitter_px=1.0,
     )
-    scan = started(normalise(Dataset("simulated", made.counts, made.position_yx, made.probe)), setup.torch)
+    scan = with_initial_object(
+        normalise(Dataset("simulated", made.counts, made.position_yx, made.probe)), setup.torch
+    )
     side_of_group = setup.training.model.gridsize
     plan = GroupPlan(gridsize=side_of_group, neighbor_count=setup.training.neighbor_count)
     groups = plan_groups(made.position_yx, plan, np.random.default_rng(0))

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from ptycho_config import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, Primed, TorchOptions
+from ptycho_config import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, TorchOptions, Unrolled
 from ptycho_config.schema.base import kind_of
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from tests.strategies.fields import complex_field
 
-Member = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Primed
+Member = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Unrolled
 
 
 def _build(net: Member, **model: Any) -> Reconstructor:
@@ -32,7 +32,7 @@ def _input(clusters: int, size: int, side: int) -> tuple[torch.Tensor, ...]:
 
 @pytest.mark.parametrize(
     "net",
-    [Cnn(), Fno(), FnoVanilla(), Ffno(), Primed(width=4), Primed(width=4, stitched=False)],
+    [Cnn(), Fno(), FnoVanilla(), Ffno(), Unrolled(width=4), Unrolled(width=4, stitched=False)],
     ids=lambda n: type(n).__name__,
 )
 @pytest.mark.parametrize(("side", "gridsize"), [(64, 1), (64, 2), (64, 3), (128, 1)])

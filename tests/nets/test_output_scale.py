@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ptycho_config import Amplitude, RectangularScaled, TorchOptions
-from ptycho_config.schema import Primed
+from ptycho_config.schema import Unrolled
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale, rectangular
 from ptycho_torch.nets.reconstructor import build_scale
 from ptycho_torch.physics.diffraction import (
@@ -75,7 +75,7 @@ def test_scales_from_data_make_the_mean_intensities_equal() -> None:
 
 
 def _options(forward: Amplitude | RectangularScaled) -> TorchOptions:
-    return TorchOptions(net=Primed(), forward=forward)
+    return TorchOptions(net=Unrolled(), forward=forward)
 
 
 def test_the_options_choose_the_scale() -> None:

@@ -1,16 +1,16 @@
-"""The physics-primed network on one object."""
+"""The unrolled network on one object."""
 
 import torch
 
-from ptycho_config import ModelConfig, Primed, TorchOptions
-from ptycho_torch.data.scan import normalise, started
-from ptycho_torch.nets import StitchedNet, UNet
+from ptycho_config import ModelConfig, TorchOptions, Unrolled
+from ptycho_torch.data.scan import normalise, with_initial_object
+from ptycho_torch.nets import UNet, UnrolledNet
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.patches import cut, place
-from ptycho_torch.physics.projection import back_projected, object_gradient, regularised_power
+from ptycho_torch.physics.projection import back_project, object_gradient, regularised_power
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
-from ptycho_torch.reconstruction.predict import _WholeScan, moved_in_tiles, predict
+from ptycho_torch.reconstruction.predict import _WholeScan, movement_in_tiles, predict
 from ptycho_torch.records import Batch, Dataset, Scan
 from tests.strategies.fields import complex_field
 
@@ -19,14 +19,14 @@ Views = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def _model(stages: int, *, learned: bool = False) -> Reconstructor:
-    options = TorchOptions(net=Primed(width=8, stages=stages, stitched=True))
-    model = build_model(ModelConfig(architecture="primed"), options, seed=0)
+    options = TorchOptions(net=Unrolled(width=8, stages=stages, stitched=True))
+    model = build_model(ModelConfig(architecture="unrolled"), options, seed=0)
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
         if learned and isinstance(module, UNet):
             torch.nn.init.normal_(module.head.weight, std=0.1, generator=generator)
     if learned:
-        assert isinstance(model.network, StitchedNet)
+        assert isinstance(model.network, UnrolledNet)
         torch.nn.init.constant_(model.network.momentum, 0.3)
     return model
 
@@ -44,15 +44,15 @@ def test_before_training_it_is_one_step_of_all_patterns_together() -> None:
     amplitude, probe, initial, centres = _views()
     corner = (centres - 8).float()
     light = place(mode_sum_intensity(probe), corner, 21, 21)
-    steps = place(back_projected(initial, probe, amplitude), corner, 21, 21)
-    expected = initial + cut(steps / regularised_power(light, Primed().alpha), corner, 16)
+    steps = place(back_project(initial, probe, amplitude), corner, 21, 21)
+    expected = initial + cut(steps / regularised_power(light, Unrolled().alpha), corner, 16)
     torch.testing.assert_close(_model(1).network(*_views()), expected)
 
 
 def test_alone_a_pattern_takes_the_step_of_the_network_of_single_patterns() -> None:
     """With nothing to overlap there is nothing to agree on."""
     amplitude, probe, initial, centres = (view[:, :1] for view in _views())
-    expected = initial + object_gradient(initial, probe, amplitude, Primed().alpha)
+    expected = initial + object_gradient(initial, probe, amplitude, Unrolled().alpha)
     torch.testing.assert_close(_model(1).network(amplitude, probe, initial, centres), expected)
 
 
@@ -81,8 +81,8 @@ def test_every_parameter_learns() -> None:
 def _scan(start: str) -> Scan:
     made = simulate_scan(natural_object("camera", "coins", 90), seed=0)
     scan = normalise(Dataset("simulated", made.counts, made.position_yx, made.probe))
-    options = TorchOptions(net=Primed(start="coarse" if start == "coarse" else "flat"))
-    return started(scan, options)
+    options = TorchOptions(net=Unrolled(start="coarse" if start == "coarse" else "flat"))
+    return with_initial_object(scan, options)
 
 
 def test_a_scan_in_batches_is_one_cluster_of_all_its_patterns() -> None:
@@ -100,7 +100,7 @@ def test_a_scan_in_batches_is_one_cluster_of_all_its_patterns() -> None:
 def test_what_is_kept_from_stage_to_stage_changes_nothing() -> None:
     """A scan too large to be kept gives the same object to the last bit."""
     model, scan = _model(2, learned=True), _scan("flat")
-    assert isinstance(model.network, StitchedNet)
+    assert isinstance(model.network, UnrolledNet)
     objects, kept = [], []
     for room in (0, 10**6, 10**9):
         whole = _WholeScan(scan, scan.probe, 7, torch.device("cpu"), room)
@@ -123,7 +123,7 @@ def test_a_scan_starts_from_its_first_guess() -> None:
     assert not torch.allclose(coarse, flat, atol=1e-2)
 
 
-class _Shortsighted(StitchedNet):
+class _Shortsighted(UnrolledNet):
     """Says that it looks less far than it does."""
 
     @property
@@ -134,7 +134,7 @@ class _Shortsighted(StitchedNet):
 
 def test_a_large_object_moves_in_tiles_as_it_moves_whole() -> None:
     """Tiles with what the network looks at around them agree with the whole; with less they do not."""
-    network, shortsighted = (cls(8, 2, 1, 0.1) for cls in (StitchedNet, _Shortsighted))
+    network, shortsighted = (cls(8, 2, 1, 0.1) for cls in (UnrolledNet, _Shortsighted))
     generator = torch.Generator().manual_seed(1)
     for parameter in network.parameters():
         # Without it what comes from far away is lost in rounding.
@@ -143,7 +143,9 @@ def test_a_large_object_moves_in_tiles_as_it_moves_whole() -> None:
     object_, velocity, step, light = (complex_field(1, 150, 131, seed=seed).cfloat() for seed in range(4))
     canvases = (object_, velocity, step, light.abs())
     with torch.inference_mode():
-        whole = moved_in_tiles(network, 0, canvases)
-        torch.testing.assert_close(moved_in_tiles(network, 0, canvases, tile=24), whole, rtol=1e-5, atol=1e-5)
-        broken = moved_in_tiles(shortsighted, 0, canvases, tile=24)
+        whole = movement_in_tiles(network, 0, canvases)
+        torch.testing.assert_close(
+            movement_in_tiles(network, 0, canvases, tile=24), whole, rtol=1e-5, atol=1e-5
+        )
+        broken = movement_in_tiles(shortsighted, 0, canvases, tile=24)
     assert not torch.allclose(broken, whole, rtol=1e-4, atol=1e-4)

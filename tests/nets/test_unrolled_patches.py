@@ -1,9 +1,9 @@
-"""The physics-primed network of single patterns."""
+"""The unrolled network of single patterns."""
 
 import pytest
 import torch
 
-from ptycho_config import ModelConfig, Primed, TorchOptions
+from ptycho_config import ModelConfig, TorchOptions, Unrolled
 from ptycho_torch.nets import UNet
 from ptycho_torch.nets.reconstructor import build_model
 from ptycho_torch.physics.projection import object_gradient
@@ -11,8 +11,8 @@ from tests.strategies.fields import complex_field
 
 
 def _network(stages: int = 1) -> torch.nn.Module:
-    options = TorchOptions(net=Primed(width=8, stages=stages, stitched=False))
-    return build_model(ModelConfig(architecture="primed"), options, seed=0).network
+    options = TorchOptions(net=Unrolled(width=8, stages=stages, stitched=False))
+    return build_model(ModelConfig(architecture="unrolled"), options, seed=0).network
 
 
 def _views(size: int, modes: int) -> tuple[torch.Tensor, ...]:
@@ -25,7 +25,7 @@ def _views(size: int, modes: int) -> tuple[torch.Tensor, ...]:
 def test_before_training_it_is_the_projection_step() -> None:
     """Corrections start at zero, so training starts from the known physics."""
     amplitude, probe, initial, _ = _views(1, modes=3)
-    expected = initial + object_gradient(initial, probe, amplitude, Primed().alpha)
+    expected = initial + object_gradient(initial, probe, amplitude, Unrolled().alpha)
     torch.testing.assert_close(_network()(*_views(1, modes=3)), expected)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ptycho_torch.output.figures import amplitude_and_phase, lit_box, loss_figure
+from ptycho_torch.output.figures import amplitude_and_phase, illuminated_box, loss_figure
 from ptycho_torch.physics.simulate import natural_object
 from ptycho_torch.records import Canvas
 
@@ -16,7 +16,7 @@ def test_a_phase_ramp_does_not_hide_the_object() -> None:
     rows, columns = np.indices(object_.shape)
     ramp = np.exp(1j * (0.4 + 0.02 * rows - 0.015 * columns)).astype(np.complex64)
     plain, tilted = (Canvas(o, light, (0, 0)) for o in (object_, object_ * ramp))
-    box = lit_box(plain)
+    box = illuminated_box(plain)
     for one, other in zip(amplitude_and_phase(plain, box), amplitude_and_phase(tilted, box), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-3)
     other = Canvas(natural_object("coffee", "chelsea", 64), light, (0, 0))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ptycho_torch.physics.coarse_correction import Equations, correction, equations, hats, moments
+from ptycho_torch.physics.coarse_correction import Equations, bilinear_basis, correction, equations, moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, exit_waves, far_field, mode_sum_intensity
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.physics.simulate import defocused_probe
@@ -32,7 +32,7 @@ def _scene() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _found(sign: float = 1.0) -> tuple[Tensor, Tensor]:
     """The phase that the moments ask for, and the true one, where the light is."""
     plain, wanted, probe, corner = _scene()
-    basis = hats(SIDE, 8)
+    basis = bilinear_basis(SIDE, 8)
     patches = cut(plain, corner, SIDE)
     missing = moments(diffraction_intensity(cut(wanted, corner, SIDE), probe)) - moments(
         diffraction_intensity(patches, probe)
@@ -70,7 +70,7 @@ def test_a_slow_amplitude_is_found_in_one_step() -> None:
     """Where patterns are brighter than modelled the object becomes more transparent."""
     plain, _, probe, corner = _scene()
     slow = 0.5 * _slow(plain.real)
-    basis = hats(SIDE, 8)
+    basis = bilinear_basis(SIDE, 8)
     patches = cut(plain, corner, SIDE)
     missing = moments(diffraction_intensity(cut(plain * slow.exp(), corner, SIDE), probe)) - moments(
         diffraction_intensity(patches, probe)
@@ -84,7 +84,7 @@ def test_a_slow_amplitude_is_found_in_one_step() -> None:
 def test_nothing_missing_changes_nothing() -> None:
     """Without a difference the factor is exactly 1."""
     plain, _, probe, corner = _scene()
-    basis = hats(SIDE, 8)
+    basis = bilinear_basis(SIDE, 8)
     waves = exit_waves(cut(plain, corner, SIDE), probe)
     system = equations(waves, torch.zeros(len(corner), 3, dtype=torch.float64), corner, basis)
     assert bool((correction(system, CANVAS, CANVAS, basis, 0.1) == 1).all())
@@ -93,7 +93,7 @@ def test_nothing_missing_changes_nothing() -> None:
 def test_batches_add_up() -> None:
     """Equations made batch by batch are those made at once."""
     plain, _, probe, corner = _scene()
-    basis = hats(SIDE, 8)
+    basis = bilinear_basis(SIDE, 8)
     waves = exit_waves(cut(plain, corner, SIDE), probe)
     missing = torch.from_numpy(np.random.default_rng(0).normal(size=(len(corner), 3)))
     whole = equations(waves, missing, corner, basis)
@@ -109,5 +109,5 @@ def test_batches_add_up() -> None:
 @pytest.mark.parametrize("spacing", [1, 5, 8, 32])
 def test_hats_sum_to_one(spacing: int) -> None:
     """Everywhere in a frame the functions of the grid add up to a constant, wherever it starts."""
-    basis = hats(SIDE, spacing)
+    basis = bilinear_basis(SIDE, spacing)
     assert torch.allclose(basis.values.sum(-1), torch.ones(spacing, SIDE))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from ptycho_config import Primed, TorchOptions
-from ptycho_torch.data.scan import normalise, started
+from ptycho_config import TorchOptions, Unrolled
+from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
 from ptycho_torch.physics import differential_phase_contrast as phase_contrast
 from ptycho_torch.physics.canvas import canvas_of
@@ -18,7 +18,7 @@ from ptycho_torch.physics.simulate import defocused_probe, natural_object, simul
 from ptycho_torch.records import Canvas, Dataset
 from tests.strategies.fields import complex_field
 
-COARSE = TorchOptions(net=Primed(start="coarse"))
+COARSE = TorchOptions(net=Unrolled(start="coarse"))
 
 
 @given(st.integers(0, 2**31))
@@ -49,7 +49,7 @@ def _contrast(*, flip: bool, probe_defocus_rad: float) -> float:
     # Zero frequency stays at [N/2, N/2].
     counts = np.roll(made.counts[:, ::-1, ::-1], 1, axis=(1, 2)) if flip else made.counts
     dataset = Dataset("simulated", counts, made.position_yx, made.probe)
-    scan = started(normalise(dataset), COARSE)
+    scan = with_initial_object(normalise(dataset), COARSE)
     assert scan.initial is not None
     origin = canvas_of(scan.centre_yx, 64)[0].long()
     canvas = Canvas(scan.initial.numpy(), np.ones(1, np.float32), (int(origin[0]), int(origin[1])))
@@ -69,7 +69,7 @@ def test_the_coarse_object_is_most_of_the_contrast() -> None:
 def test_patterns_of_nothing_start_from_nothing() -> None:
     """A scan of a flat object has a flat first guess."""
     made = simulate_scan(np.ones((120, 120), np.complex64), seed=0, photons=1e8)
-    scan = started(normalise(Dataset("flat", made.counts, made.position_yx, made.probe)), COARSE)
+    scan = with_initial_object(normalise(Dataset("flat", made.counts, made.position_yx, made.probe)), COARSE)
     assert scan.initial is not None
     assert float((scan.initial - 1).abs().max()) < 0.05
 
@@ -78,7 +78,7 @@ def test_a_flat_start_reads_nothing() -> None:
     """Without a coarse start the scan is what it was."""
     made = simulate_scan(natural_object("camera", "coins", 100), seed=0)
     scan = normalise(Dataset("simulated", made.counts, made.position_yx, made.probe))
-    assert started(scan, TorchOptions(net=Primed(start="flat"))) is scan
+    assert with_initial_object(scan, TorchOptions(net=Unrolled(start="flat"))) is scan
 
 
 @pytest.mark.parametrize("extent", [(36, 41), (301, 77)])

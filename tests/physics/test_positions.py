@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ptycho_torch.data.scan import split_positions
 from ptycho_torch.physics.diffraction import diffraction_intensity, exit_waves, shift_probe
-from ptycho_torch.physics.exit_wave_update import wave_change
+from ptycho_torch.physics.exit_wave_update import exit_wave_change
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.physics.positions import (
     DAMPING,
@@ -47,14 +47,14 @@ def _shifted(probes: Tensor, shift_yx: Tensor) -> Tensor:
     return torch.stack(moved)
 
 
-def _equations(shift_yx: Tensor, modes: int = 1, good: Tensor | None = None) -> PositionEquations:
+def _equations(shift_yx: Tensor, modes: int = 1, valid_pixels: Tensor | None = None) -> PositionEquations:
     """Those of noise-free patterns that were taken `shift_yx` beside the place that the model knows."""
     patches, probes, _ = _scene(modes)
     amplitude = diffraction_intensity(patches, _shifted(probes, shift_yx)).sqrt()
-    if good is not None:
-        amplitude[:, ~good] = 7.0
-    change, _ = wave_change(exit_waves(patches, probes), amplitude, PHOTON, good)
-    return position_equations(change, patches, probes, PHOTON, good)
+    if valid_pixels is not None:
+        amplitude[:, ~valid_pixels] = 7.0
+    change, _ = exit_wave_change(exit_waves(patches, probes), amplitude, PHOTON, valid_pixels)
+    return position_equations(change, patches, probes, PHOTON, valid_pixels)
 
 
 def _is_near(estimate: Tensor, true: Tensor) -> bool:
@@ -103,10 +103,10 @@ def test_an_exact_model_asks_for_nothing() -> None:
 
 def test_masked_pixels_pull_no_position() -> None:
     """Garbage on a corner and on the middle of the detector leaves the estimate."""
-    good = torch.ones(SIDE, SIDE, dtype=torch.bool)
-    good[:2, :2], good[20:24] = False, False
+    valid_pixels = torch.ones(SIDE, SIDE, dtype=torch.bool)
+    valid_pixels[:2, :2], valid_pixels[20:24] = False, False
     true = _scene(1)[2]
-    found = _equations(true, good=good)
+    found = _equations(true, valid_pixels=valid_pixels)
     assert _is_near(torch.linalg.solve(found.curvature, found.pull), true)
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_torch.physics.probe import given_mask, smoothed, soft_disk
+from ptycho_torch.physics.probe import given_mask, smooth_probe, soft_disk
 from tests.strategies.fields import complex_field
 
 GOLDEN = np.load(Path(__file__).parents[1] / "parity" / "physics" / "vectors" / "model_probe_mask.npz")
@@ -45,11 +45,11 @@ def test_smoothing_keeps_the_integral_and_acts_on_each_mode() -> None:
     """Away from the border a Gaussian only moves light around."""
     probe = torch.zeros(2, 32, 32, dtype=torch.complex64)
     probe[0, 16, 16], probe[1, 15, 17] = 1.0 + 2.0j, -3.0j
-    soft = smoothed(probe, 1.5)
+    soft = smooth_probe(probe, 1.5)
     torch.testing.assert_close(soft.sum(dim=(-2, -1)), probe.sum(dim=(-2, -1)))
     assert float(soft[0].abs().max()) < 0.2
     both = complex_field(2, 32, 32, seed=0, dtype=torch.complex64)
-    torch.testing.assert_close(smoothed(both, 1.5)[1], smoothed(both[1:], 1.5)[0])
+    torch.testing.assert_close(smooth_probe(both, 1.5)[1], smooth_probe(both[1:], 1.5)[0])
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 16, 1), (1, 1, 16, 16)])

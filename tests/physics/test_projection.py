@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptycho_torch.physics.diffraction import diffraction_intensity
-from ptycho_torch.physics.projection import back_projected, object_gradient
+from ptycho_torch.physics.projection import back_project, object_gradient
 from tests.strategies.fields import complex_field
 
 
@@ -67,16 +67,18 @@ def test_its_derivative_is_that_of_the_formula(*, modes: int, masked: bool) -> N
     probe = complex_field(2, modes, 4, 4, seed=1).requires_grad_()
     patch = complex_field(2, 4, 4, seed=2).requires_grad_()
     amplitude = (0.1 + complex_field(2, 4, 4, seed=3).abs()).requires_grad_()
-    good = torch.arange(16).view(4, 4) % 5 > 0 if masked else None
-    assert torch.autograd.gradcheck(lambda *inputs: back_projected(*inputs, good), (patch, probe, amplitude))
+    valid_pixels = torch.arange(16).view(4, 4) % 5 > 0 if masked else None
+    assert torch.autograd.gradcheck(
+        lambda *inputs: back_project(*inputs, valid_pixels), (patch, probe, amplitude)
+    )
 
 
 def test_what_a_bad_pixel_says_is_not_looked_at() -> None:
     """Not even a value that is no number reaches the step or its gradient."""
     patch, probe = complex_field(1, 8, 8, seed=1).requires_grad_(), complex_field(1, 2, 8, 8, seed=2)
-    amplitude, good = complex_field(1, 8, 8, seed=3).abs(), torch.ones(8, 8, dtype=torch.bool)
-    amplitude[0, 2, 3], good[2, 3] = torch.nan, False
-    step = back_projected(patch, probe, amplitude, good)
+    amplitude, valid_pixels = complex_field(1, 8, 8, seed=3).abs(), torch.ones(8, 8, dtype=torch.bool)
+    amplitude[0, 2, 3], valid_pixels[2, 3] = torch.nan, False
+    step = back_project(patch, probe, amplitude, valid_pixels)
     step.abs().square().sum().backward()
     assert patch.grad is not None
     assert bool(torch.isfinite(torch.view_as_real(step)).all() and torch.isfinite(patch.grad.abs()).all())
@@ -88,13 +90,13 @@ class _Halved(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, patch: torch.Tensor, probe: torch.Tensor, amplitude: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(patch, probe, amplitude)
-        return back_projected(patch, probe, amplitude)
+        return back_project(patch, probe, amplitude)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         patch, probe, amplitude = ctx.saved_tensors
         with torch.enable_grad():
-            step = back_projected(leaf := patch.detach().requires_grad_(), probe, amplitude)
+            step = back_project(leaf := patch.detach().requires_grad_(), probe, amplitude)
         return torch.autograd.grad(step, leaf, grad / 2)[0], None, None
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import dump
+from ptycho_config import TrainingSetup
+from ptycho_config import load as load_config
 from ptycho_torch.api import Reconstruction, load, reconstruct
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
@@ -18,9 +19,9 @@ from ptycho_torch.output.bundle import load_bundle, save_bundle
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.pretraining.__main__ import configured
 from ptycho_torch.pretraining.__main__ import main as make
-from ptycho_torch.reconstruction.trained import restored
+from ptycho_torch.pretraining.__main__ import resolve_recipe
+from ptycho_torch.reconstruction.trained_model import restore_model
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,8 @@ def test_it_is_small_and_holds_no_code() -> None:
 def test_it_says_how_it_was_made() -> None:
     """The derivation that it holds ends in its own configuration; pooled statistics it has none."""
     bundle = load_bundle(PRETRAINED)
-    assert bundle.derivation["config"] == dump(bundle.setup)
-    assert bundle.setup == configured(Path("shipped"), 3, 0, []).config
+    assert load_config(TrainingSetup, bundle.derivation["config"]) == bundle.setup
+    assert bundle.setup == resolve_recipe(Path("shipped"), 3, 0, []).config
     assert "statistics" not in bundle.record
 
 
@@ -97,6 +98,6 @@ def test_the_script_that_made_it_makes_another(tmp_path: Path) -> None:
     make([str(tmp_path / "out"), "--scans", "3", "--large", "1", "--epochs", "1", *options])
     trained = load(tmp_path / "out")
     assert trained.setup.torch.labels.loss == "exit_waves"
-    again = restored(trained.bundle, "out").state_dict()
+    again = restore_model(trained.bundle, "out").state_dict()
     assert all(torch.equal(again[name], tensor) for name, tensor in trained.model.state_dict().items())
     assert np.isfinite(trained.bundle.record["history"]["val_loss"]).all()

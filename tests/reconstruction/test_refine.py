@@ -14,7 +14,7 @@ from ptycho_config.schema.refine import RefineOptions
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail
 from ptycho_torch.physics.diffraction import power
-from ptycho_torch.physics.exit_wave_update import mean_slope, wave_change
+from ptycho_torch.physics.exit_wave_update import exit_wave_change, mean_slope
 from ptycho_torch.physics.simulate import (
     Complex,
     SimulatedScan,
@@ -166,10 +166,10 @@ def test_pixels_that_do_not_measure_are_left_to_the_model() -> None:
     """Garbage in masked pixels changes nothing."""
     simulated = _simulated()
     scan = _scan(simulated)
-    good = torch.ones(64, 64, dtype=torch.bool)
-    good[:4, :4] = False
+    valid_pixels = torch.ones(64, 64, dtype=torch.bool)
+    valid_pixels[:4, :4] = False
     garbage = scan.amplitude[torch.arange(len(scan.centre_yx))].clone()
-    garbage[:, ~good] = 50.0
+    garbage[:, ~valid_pixels] = 50.0
     options = RefineOptions(passes=3)
     found = [
         refine(
@@ -179,7 +179,7 @@ def test_pixels_that_do_not_measure_are_left_to_the_model() -> None:
             options,
             rng=np.random.default_rng(0),
             device=torch.device("cpu"),
-            good=good,
+            valid_pixels=valid_pixels,
         ).object
         for amplitude in (scan.amplitude, garbage)
     ]
@@ -214,7 +214,7 @@ def test_a_change_of_wave_is_the_modulus_projection_where_photons_are_many() -> 
     """Without an offset the changed wave has the measured amplitude, and its misfit is reported."""
     waves = complex_field(3, 2, 16, 16, seed=2)
     amplitude = complex_field(3, 16, 16, seed=3).abs()
-    change, misfit = wave_change(waves.clone(), amplitude, 0.0)
+    change, misfit = exit_wave_change(waves.clone(), amplitude, 0.0)
     spectrum = torch.fft.fft2(waves, norm="ortho")
     modelled = spectrum.abs().square().sum(1).sqrt()
     changed = torch.fft.fft2(waves + change, norm="ortho").abs().square().sum(1).sqrt()

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import ModelConfig, OverlapOptions, Primed, RefineOptions, TorchOptions
+from ptycho_config import ModelConfig, OverlapOptions, RefineOptions, TorchOptions, Unrolled
 from ptycho_torch.data.batches import cluster_dataset
-from ptycho_torch.data.scan import Statistics, normalise, started
+from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import build_model
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.reconstruction.predict import predict
@@ -35,14 +35,16 @@ def test_the_r_factor_leaves_bad_pixels_out() -> None:
     assert r_factor(_dataset(spoilt, None), CANVAS) > 0.5
 
 
-def _batch(good: torch.Tensor | None, fill: float) -> Batch:
+def _batch(valid_pixels: torch.Tensor | None, fill: float) -> Batch:
     scan = normalise(_dataset(MADE.counts, BAD))
     members = np.array([[0], [1]])
     data = cluster_dataset(scan, Groups(members, np.array([[1], [2]])), torch.arange(2), 1)
     batch = data[[0, 1], 0]
-    assert batch.good is not None
-    amplitude = torch.where(batch.good, batch.amplitude, torch.tensor(fill))
-    return batch._replace(amplitude=amplitude, good=batch.good if good is None else good)
+    assert batch.valid_pixels is not None
+    amplitude = torch.where(batch.valid_pixels, batch.amplitude, torch.tensor(fill))
+    return batch._replace(
+        amplitude=amplitude, valid_pixels=batch.valid_pixels if valid_pixels is None else valid_pixels
+    )
 
 
 def _loss(batch: Batch) -> torch.Tensor:
@@ -64,19 +66,19 @@ def test_the_loss_does_not_depend_on_bad_pixels() -> None:
 def test_a_mask_without_bad_pixels_is_no_mask() -> None:
     """So that a clean detector costs nothing."""
     scan = normalise(attrs.evolve(_dataset(MADE.counts, None), bad_pixels=np.zeros_like(BAD)))
-    assert scan.good is None
+    assert scan.valid_pixels is None
 
 
 def test_no_step_of_the_network_depends_on_bad_pixels() -> None:
     """Coarse start and projection steps are the same whatever stands there; unmarked they are not."""
     spoilt = MADE.counts.copy()
     spoilt[:, BAD] = 1e4
-    options = TorchOptions(net=Primed(width=4, stages=2))
-    model = build_model(ModelConfig(architecture="primed"), options, seed=0)
+    options = TorchOptions(net=Unrolled(width=4, stages=2))
+    model = build_model(ModelConfig(architecture="unrolled"), options, seed=0)
     drawn = []
     for counts, bad in ((MADE.counts, BAD), (spoilt, BAD), (spoilt, None)):
         scan = normalise(_dataset(counts, bad), statistics=Statistics(3.0, 1.0, None, 1))
-        scan = started(scan, options)
+        scan = with_initial_object(scan, options)
         rows = torch.arange(len(scan.centre_yx))[:, None]
         with torch.inference_mode():
             ((_, prediction),) = predict(model, scan, rows, len(rows), torch.device("cpu"))
@@ -98,7 +100,9 @@ def test_no_refinement_depends_on_bad_pixels() -> None:
         options = RefineOptions(passes=3, batch=8)
         rng = np.random.default_rng(0)
         cpu = torch.device("cpu")
-        found.append(refine(scan, start, (0, 0), options, rng=rng, device=cpu, good=scan.good))
+        found.append(
+            refine(scan, start, (0, 0), options, rng=rng, device=cpu, valid_pixels=scan.valid_pixels)
+        )
     for other in found[1:3]:
         torch.testing.assert_close(other.object, found[0].object)
         assert other.history == pytest.approx(found[0].history)

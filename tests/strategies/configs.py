@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 
-from ptycho_config import ModelConfig, Primed, TorchOptions, TrainingConfig, TrainingSetup, Transform
+from ptycho_config import ModelConfig, TorchOptions, TrainingConfig, TrainingSetup, Transform, Unrolled
 from ptycho_config.transform import Step
 
 # Its network takes patterns of every size.
 BASE = TrainingSetup(
-    training=TrainingConfig(model=ModelConfig(architecture="primed")), torch=TorchOptions(net=Primed())
+    training=TrainingConfig(model=ModelConfig(architecture="unrolled")), torch=TorchOptions(net=Unrolled())
 )
 
 VALUES = {

@@ -17,7 +17,7 @@ from ptycho_torch.api import train
 from ptycho_torch.cli.main import main
 from ptycho_torch.sweep import axis, plan_sweep, read_rows, run_local
 from ptycho_torch.sweep.plan import Base
-from ptycho_torch.sweep.run import threads_of_each
+from ptycho_torch.sweep.run import threads_per_trial
 from tests.runs import SMALL
 
 CORES = os.cpu_count() or 1
@@ -56,7 +56,7 @@ def test_what_is_no_axis_says_how_it_reads(text: str) -> None:
 
 
 def _plan(base: Path, folder: Path, *axes: str, assignments: tuple[str, ...] = ()) -> tuple:
-    return plan_sweep(Base(base, "primed", assignments), [axis(text) for text in axes], folder)
+    return plan_sweep(Base(base, "unrolled", assignments), [axis(text) for text in axes], folder)
 
 
 def test_a_sweep_is_the_product_of_its_axes(base: Path, tmp_path: Path) -> None:
@@ -163,6 +163,6 @@ def test_an_interrupted_sweep_starts_nothing_more(base: Path, tmp_path: Path) ->
 def test_trials_share_the_threads_that_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of `OMP_NUM_THREADS`, otherwise the processors of this process; at least one each."""
     monkeypatch.setenv("OMP_NUM_THREADS", "6")
-    assert [threads_of_each(jobs) for jobs in (1, 3, 8)] == [6, 2, 1]
+    assert [threads_per_trial(jobs) for jobs in (1, 3, 8)] == [6, 2, 1]
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert threads_of_each(1) == len(os.sched_getaffinity(0))
+    assert threads_per_trial(1) == len(os.sched_getaffinity(0))

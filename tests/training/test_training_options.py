@@ -162,4 +162,4 @@ def test_an_option_without_its_package_is_refused_before_anything_is_written(
     asked = create_training_payload(sources=Sources(overrides=overrides))[0].config
     with pytest.raises(ConfigError, match=advice):
         check_packages(asked, find=lambda _: None)
-    check_packages(create_training_payload(profile="primed")[0].config, find=lambda _: None)
+    check_packages(create_training_payload(profile="unrolled")[0].config, find=lambda _: None)

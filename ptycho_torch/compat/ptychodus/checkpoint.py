@@ -11,7 +11,7 @@ import torch
 from ptycho_config import ConfigError, TrainingSetup, dump, load
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.errors import DataError, MissingFileError
-from ptycho_torch.files import replacing
+from ptycho_torch.files import atomic_write
 from ptycho_torch.output.bundle import Bundle
 
 SCHEMA = "ptycho.ptychodus/1"
@@ -35,7 +35,7 @@ def write_checkpoint(path: Path, bundle: Bundle, flats: dict[str, Any]) -> None:
         "record": json.dumps(bundle.record),
         "ptychodus": json.dumps({name: attrs.asdict(one) for name, one in flats.items()}),
     }
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         torch.save({**text, "state_dict": weights}, temporary)
 
 

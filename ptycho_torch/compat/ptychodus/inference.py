@@ -22,13 +22,13 @@ from ptycho_torch.compat.ptychodus.settings_layer import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
-from ptycho_torch.data.readers import dataset_of
+from ptycho_torch.data.readers import dataset_from_raw
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
-from ptycho_torch.reconstruction.pipeline import solve, task_of
-from ptycho_torch.reconstruction.predict import on_array
-from ptycho_torch.reconstruction.r_factor import doubt, r_factor_and_flat
-from ptycho_torch.reconstruction.trained import Trained
+from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
+from ptycho_torch.reconstruction.predict import place_on_array
+from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat
+from ptycho_torch.reconstruction.trained_model import Trained
 
 logger = logging.getLogger(__name__)
 NAME = Path("scan")
@@ -62,16 +62,16 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
         raise ConfigError([Problem("torch.refine.refine_positions", message)], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
-    dataset = dataset_of(scan, setup.torch.scale.domain)
+    dataset = dataset_from_raw(scan, setup.torch.scale.domain)
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    task = task_of(trained, dataset, setup, seed)
+    task = prepare_reconstruction(trained, dataset, setup, seed)
     made = solve(task, setup, seed, device).made
     fit, flat = r_factor_and_flat(made.dataset, made.canvas, task.scan.object_scale, device)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
-    if (reason := doubt(fit, flat)) is not None:
+    if (reason := poor_fit_warning(fit, flat)) is not None:
         logger.warning(reason)
     shape = object_shape(arrays.position_yx, trained.bundle.record["object_shapes"], scan.frame[0])
-    return on_array(made.canvas, shape)
+    return place_on_array(made.canvas, shape)
 
 
 def _found(arrays: Arrays) -> RawScan:

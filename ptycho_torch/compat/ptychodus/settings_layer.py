@@ -22,7 +22,7 @@ LAYER = "ptychodus"
 _c = fields(TrainingSetup)
 
 RECOMMENDED = (
-    PROFILES["primed"]
+    PROFILES["unrolled"]
     >> at(_c.torch.data.position_origin).put("centre")
     >> at(_c.torch.refine.passes).put(REFINE_PASSES)
 )
@@ -48,7 +48,7 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 CHANNELS = ("C", "C_model", "C_forward", "decoder_last_amp_channels", "grid_size")
 
 _ONE_NETWORK = (
-    "is an option of the network 'cnn'; this client trains the network 'primed', which has no such part"
+    "is an option of the network 'cnn'; this client trains the network 'unrolled', which has no such part"
 )
 _WHOLE = "the client places the result on its own object array, so all of it is returned"
 # Fields of which some values change nothing, and why the others cannot be.

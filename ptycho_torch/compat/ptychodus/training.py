@@ -17,14 +17,14 @@ from ptycho_torch.api.training import resolve_training
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.compat.ptychodus.settings_layer import RECOMMENDED, client_layer
-from ptycho_torch.data.readers import open_scan, read_small, scan_files
+from ptycho_torch.data.readers import open_scan, read_array, scan_files
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
-from ptycho_torch.files import writable_folder, write_json
+from ptycho_torch.files import create_writable_folder, write_json
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.reconstruction.trained import Trained, restored
+from ptycho_torch.reconstruction.trained_model import Trained, restore_model
 from ptycho_torch.training.datasets import TrainingData, training_data
-from ptycho_torch.training.fit import Fitted, fresh_model, training_record
+from ptycho_torch.training.fit import Fitted, training_record, untrained_model
 from ptycho_torch.training.lightning_ranks import Place
 from ptycho_torch.training.ranks import free_port, other_ranks, world_size
 from ptycho_torch.training.trainer import Session, prepare, run
@@ -81,7 +81,7 @@ class PtychoPINN_Lightning:  # noqa: N801 - the client's name for it
     def load_from_checkpoint(cls, path: Path | str, **_: Any) -> "PtychoPINN_Lightning":
         """The model in a file; its configuration is in there too. Raises DataError."""
         bundle, flats = read_checkpoint(Path(path))
-        return cls(Trained(restored(bundle, str(path)), bundle.setup, bundle), flats)
+        return cls(Trained(restore_model(bundle, str(path)), bundle.setup, bundle), flats)
 
 
 class PtychoModel:
@@ -168,7 +168,7 @@ def _object_shapes(setup: TrainingSetup) -> list[tuple[int, ...]]:
     """`(H, W)` of the object arrays of the scans that were trained on."""
     assert setup.training.train_data_file is not None
     places = [open_scan(file).object_at for file in scan_files(setup.training.train_data_file)]
-    return [read_small(*place).shape[-2:] for place in places if place is not None]
+    return [read_array(*place).shape[-2:] for place in places if place is not None]
 
 
 @attrs.frozen(eq=False)
@@ -196,10 +196,12 @@ class Trainer:
         seed = seed_or_fresh(setup.training.subsample_seed)
         world = world_size(setup.execution, choose_device(setup.execution.accelerator))
         data = training_data(setup, seed)
-        folder = writable_folder(setup.training.output_dir)
+        folder = create_writable_folder(setup.training.output_dir)
         place = None if world == 1 else Place(0, world, free_port())
         sets = (data.training, data.validation)
-        session = prepare(fresh_model(setup, data, seed), setup, *sets, seed=seed, folder=folder, place=place)
+        session = prepare(
+            untrained_model(setup, data, seed), setup, *sets, seed=seed, folder=folder, place=place
+        )
         return cls(model, dataloader, session, data, seed, time.perf_counter() - start)
 
     def train(self, **_: Any) -> None:
@@ -214,7 +216,7 @@ class Trainer:
         record = {**training_record(made, self.seed), "object_shapes": _object_shapes(setup)}
         bundle = Bundle(setup, session.model.state_dict(), derivation, record)
         configs, checkpoints = (
-            writable_folder(self.loader.output_dir / name) for name in ("configs", "checkpoints")
+            create_writable_folder(self.loader.output_dir / name) for name in ("configs", "checkpoints")
         )
         write_json(configs / "config.json", {"training": derivation})
         write_checkpoint(checkpoints / "best-checkpoint.ckpt", bundle, self.model.flats)

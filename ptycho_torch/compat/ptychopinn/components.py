@@ -27,10 +27,10 @@ from ptycho_config import (
 )
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import load, reconstruct, train
-from ptycho_torch.files import writable_folder
+from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
-from ptycho_torch.reconstruction.trained import restored
+from ptycho_torch.reconstruction.trained_model import restore_model
 from ptycho_torch.unconsumed import READ_AT_INFERENCE
 
 __all__ = [
@@ -147,10 +147,10 @@ def save_torch_bundle(
     record["intensity_scale"] = intensity_scale
     weights = dict(models_dict[MODEL].state_dict())
     bundle = Bundle(setup, weights, derivation, record)
-    restored(bundle, str(base_path))
+    restore_model(bundle, str(base_path))
     path = Path(base_path)
     folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path
-    return save_bundle(writable_folder(folder), bundle)
+    return save_bundle(create_writable_folder(folder), bundle)
 
 
 def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:

@@ -26,7 +26,7 @@ from ptycho_config.vocabulary import (
     FlatInferenceConfig,
     FlatModelConfig,
     FlatTrainingConfig,
-    lift,
+    from_flat,
 )
 
 __all__ = ["to_inference_config", "to_model_config", "to_training_config"]
@@ -38,7 +38,7 @@ FLAT = "flat configs"
 
 def to_model_config(data: DataConfig, model: FlatModelConfig, overrides: Overrides = None) -> ModelConfig:
     """The canonical model that flat data and model configs describe. Raises ConfigError."""
-    steps = _below("training.model", lift(TrainingSetup, data, _with_mask(model)))
+    steps = _below("training.model", from_flat(TrainingSetup, data, _with_mask(model)))
     return _resolved(ModelConfig(), steps, overrides)
 
 
@@ -50,7 +50,7 @@ def to_training_config(
     overrides: Overrides = None,
 ) -> TrainingConfig:
     """The canonical training config; a training file is required. Raises ConfigError."""
-    steps = _below("training", lift(TrainingSetup, data, _with_mask(pt_model), training))
+    steps = _below("training", from_flat(TrainingSetup, data, _with_mask(pt_model), training))
     outside = Transform(tuple(step for step in steps.steps if not step.path.startswith("model.")))
     base = TrainingConfig(model=model, backend="pytorch")
     made = _resolved(base, outside, overrides)
@@ -65,7 +65,7 @@ def to_inference_config(
     given = dict(overrides or {})
     paths = {name: _require(name, given.pop(name, None)) for name in ("model_path", "test_data_file")}
     base = InferenceConfig(model=model, backend="pytorch", **paths)
-    steps = _below("inference", lift(InferenceSetup, data, inference))
+    steps = _below("inference", from_flat(InferenceSetup, data, inference))
     outside = Transform(tuple(step for step in steps.steps if not step.path.startswith("model.")))
     return _resolved(base, outside, given)
 

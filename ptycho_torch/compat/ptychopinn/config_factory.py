@@ -19,7 +19,7 @@ from ptycho_config import (
 )
 from ptycho_config.factory import OVERRIDES, Sources, create_inference_payload, create_training_payload
 from ptycho_config.legacy import legacy_params
-from ptycho_config.vocabulary import flat_view
+from ptycho_config.vocabulary import to_flat
 from ptycho_torch.data.readers import inspect_dataset
 
 __all__ = [
@@ -72,6 +72,6 @@ def resolve_ci_profile(overrides: Mapping[str, Any] | None = None) -> dict[str, 
     """
     given = dict(overrides or {})
     changes = from_mapping(TrainingSetup, given, OVERRIDES)
-    flat = flat_view(resolve(TrainingSetup(), profile("ci"), changes).config)
+    flat = to_flat(resolve(TrainingSetup(), profile("ci"), changes).config)
     values = {**attrs.asdict(flat.data), **attrs.asdict(flat.training), **attrs.asdict(flat.model)}
     return {**{name: values[name] for name in _CI}, **given}

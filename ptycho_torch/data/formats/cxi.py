@@ -60,7 +60,7 @@ def cxi(path: Path, file: h5py.File) -> RawScan:
         geometry=geometry,
         remarks=remarks,
     )
-    return refused_if_near(scan)
+    return refuse_near_field(scan)
 
 
 def first_of(source: Source, keys: tuple[str, ...]) -> str:
@@ -110,7 +110,7 @@ def bad_bits(source: Source, key: str) -> NDArray[np.bool_] | None:
     return bad
 
 
-def refused_if_near(scan: RawScan) -> RawScan:
+def refuse_near_field(scan: RawScan) -> RawScan:
     """The scan with a refusal where its geometry is not of the far field."""
     assert scan.geometry is not None
     reason = near_field_reason(scan.geometry, scan.position_yx, scan.frame)

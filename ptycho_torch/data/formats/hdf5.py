@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 
 from ptycho_torch.data.formats.cxi import cxi
-from ptycho_torch.data.formats.hdf5_rows import opened
+from ptycho_torch.data.formats.hdf5_rows import open_for_reading
 from ptycho_torch.data.formats.nexus import is_nexus, nexus
 from ptycho_torch.data.formats.ptychodus import diffraction, product, training_data
 from ptycho_torch.data.formats.ptyd import ptyd
@@ -41,7 +41,7 @@ def is_hdf5(path: Path) -> bool:
 
 def open_hdf5(path: Path) -> RawScan:
     """Recognise the file and read everything but the patterns. Raises DataError."""
-    with opened(path) as file:
+    with open_for_reading(path) as file:
         read = next((read for key, read in _DIALECTS.items() if key in file), None)
         if read is not None:
             return read(path, file)

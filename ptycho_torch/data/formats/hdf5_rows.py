@@ -19,7 +19,7 @@ with suppress(ModuleNotFoundError):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def open_for_reading(path: Path) -> Iterator[h5py.File]:
     """The file for reading. Raises MissingFileError, or DataError for one that is damaged."""
     if not path.is_file():
         raise MissingFileError(str(path), "no such file")
@@ -47,7 +47,7 @@ def check_readable(path: Path, dataset: h5py.Dataset) -> None:
             continue
         # Relative to the file that the dataset is in, which a link may have led to.
         other = Path(dataset.file.filename).parent / source.file_name
-        with opened(other) as file:
+        with open_for_reading(other) as file:
             found = file.get(source.dset_name)
             if not isinstance(found, h5py.Dataset):
                 raise DataError(str(other), f"has no {source.dset_name}, a part of {path.name}")
@@ -77,7 +77,7 @@ class Hdf5Rows:
         chosen = np.arange(self.shape[0])[rows]
         found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
         breaks = np.flatnonzero(np.diff(chosen) != 1) + 1
-        with opened(self.path) as file:
+        with open_for_reading(self.path) as file:
             try:
                 dataset = file[self.key]
                 for run in np.split(np.arange(len(chosen)), breaks):

@@ -16,7 +16,7 @@ from ptycho_torch.data.formats.cxi import (
     directions,
     first_of,
     probe_position,
-    refused_if_near,
+    refuse_near_field,
 )
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Raster
 from ptycho_torch.data.formats.source import Source
@@ -51,7 +51,7 @@ def nexus(path: Path, file: h5py.File) -> RawScan:
     )
     probe, probe_key, remarks = source.probe(f"{SOURCE}/illumination")
     mask = next((name for name in _MASKS if source.find(name) is not None), None)
-    return refused_if_near(
+    return refuse_near_field(
         RawScan(
             path=path,
             dialect="NeXus NXcxi_ptycho",

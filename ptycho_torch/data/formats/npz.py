@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data.formats.npz_archive import Header, headers, read_arrays, read_metadata
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
 from ptycho_torch.data.patterns import FileRows, stored_rows
-from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output
+from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output_error
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
@@ -64,7 +64,7 @@ def open_npz(path: Path) -> RawScan:
     key = next((name for name in PATTERN_KEYS if name in found), None)
     names = _coordinates(path, found)
     if key is None and set(found) == _OUTPUT:
-        raise own_output(path)
+        raise own_output_error(path)
     if key is None or names is None:
         missing = [name for name in ("xcoords", "ycoords") if name not in found]
         wanted = [*missing, *(["diffraction (or diff3d)"] if key is None else [])]

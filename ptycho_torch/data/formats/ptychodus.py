@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, opened
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, open_for_reading
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import array_centre, on_object_grid
-from ptycho_torch.data.raw import RawScan, own_output
+from ptycho_torch.data.raw import RawScan, own_output_error
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Geometry
 
@@ -67,9 +67,9 @@ def product(path: Path, file: h5py.File) -> RawScan:
     if not other.is_file():
         stored = source.find("object")
         if stored is not None and _OUR_MARK in stored.attrs:
-            raise own_output(path, f", or put its patterns, {other.name}, beside it")
+            raise own_output_error(path, f", or put its patterns, {other.name}, beside it")
         raise MissingFileError(str(other), f"the patterns of {path.name} are not there", "put it beside it")
-    with opened(other) as patterns:
+    with open_for_reading(other) as patterns:
         return _pair(source, Source(other, patterns))
 
 
@@ -80,7 +80,7 @@ def diffraction(path: Path, file: h5py.File) -> RawScan:
         raise MissingFileError(
             str(other), f"positions and probe of {path.name} are not there", "put it beside it"
         )
-    with opened(other) as positions:
+    with open_for_reading(other) as positions:
         return _pair(Source(other, positions), Source(path, file))
 
 

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.cxi import refused_if_near
+from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import ELECTRONVOLT, far_field
@@ -39,7 +39,7 @@ def ptyd(path: Path, file: h5py.File) -> RawScan:
     expected = source.known("meta/num_frames")
     if expected is not None and expected > patterns.shape[0]:
         remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
-    return refused_if_near(
+    return refuse_near_field(
         RawScan(
             path=path,
             dialect="ptypy ptyd",

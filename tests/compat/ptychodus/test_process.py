@@ -21,7 +21,7 @@ from ptycho_torch.api.base_api import (
     Trainer,
 )
 from ptycho_torch.compat.ptychodus.inference import object_shape
-from ptycho_torch.data.joint import parts_of
+from ptycho_torch.data.joint_dataset import parts_of
 from ptycho_torch.lightning_utils import find_best_checkpoint
 from ptycho_torch.model import PtychoPINN_Lightning
 from ptycho_torch.training.datasets import training_data

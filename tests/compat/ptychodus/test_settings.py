@@ -194,7 +194,7 @@ def test_a_default_gives_way_and_a_choice_counts(folder: Path) -> None:
 def test_untouched_settings_are_the_recommended_network(folder: Path) -> None:
     """With groups of four, N of the file and centred positions."""
     held = {path: value for path, _, value in leaves_of(_resolved(folder, {}).config)}
-    assert held["training.model.architecture"] == "primed"
+    assert held["training.model.architecture"] == "unrolled"
     assert held["training.model.gridsize"] == 2
     assert held["training.model.N"] == 64
     assert held["torch.data.position_origin"] == "centre"

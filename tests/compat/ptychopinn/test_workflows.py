@@ -20,7 +20,7 @@ from ptycho_torch.errors import DataError
 
 def _config(folder: Path, **more: Any) -> TrainingConfig:
     return TrainingConfig(
-        model=ModelConfig(architecture="primed"),
+        model=ModelConfig(architecture="unrolled"),
         nepochs=1,
         n_groups=32,
         batch_size=8,

@@ -23,9 +23,8 @@ from ptycho_config import (
 )
 from ptycho_config.documents import read_table
 from ptycho_config.legacy import DEFAULTS, LegacyParams
-from ptycho_config.vocabulary import aliases, flat_view
-from ptycho_torch.compat.ptychopinn import backend_selector, config_bridge, config_factory
-from ptycho_torch.compat.ptychopinn import cli_shared as shared
+from ptycho_config.vocabulary import aliases, to_flat
+from ptycho_torch.compat.ptychopinn import backend_selector, cli_shared, config_bridge, config_factory
 from ptycho_torch.data.readers import inspect_dataset
 from ptycho_torch.output.bundle import find_bundle, load_bundle
 from tests.parity.config import commands
@@ -156,7 +155,7 @@ def _factory_training(given: dict[str, Any], folder: Path, store: Store) -> Any:
         sources=Sources(execution=kwargs.get("execution_config"), overrides=overrides),
     )
     update_legacy_dict(store, delta)
-    flat = flat_view(configs.config)
+    flat = to_flat(configs.config)
     return {
         "$payload": "TrainingPayload",
         "tf_training_config": configs.config.training,
@@ -182,7 +181,7 @@ def _factory_inference(given: dict[str, Any], folder: Path, store: Store) -> Any
         sources=Sources(execution=kwargs.get("execution_config"), overrides=overrides),
     )
     update_legacy_dict(store, delta)
-    flat = flat_view(configs.config)
+    flat = to_flat(configs.config)
     return {
         "$payload": "InferencePayload",
         "tf_inference_config": configs.config.inference,
@@ -218,7 +217,7 @@ def _call(given: dict[str, Any], folder: Path, store: Store) -> Any:
         "resolve_ci_profile": config_factory.resolve_ci_profile,
         "resolve_profile_overrides": _pair,
         "resolve_scale_contract": _contract,
-        "resolve_accelerator": shared.resolve_accelerator,
+        "resolve_accelerator": cli_shared.resolve_accelerator,
         "populate_legacy_params": functools.partial(config_factory.populate_legacy_params, legacy=store),
     }
     arguments = decode(given.get("args", []), folder)
@@ -228,11 +227,11 @@ def _call(given: dict[str, Any], folder: Path, store: Store) -> Any:
 
 def _build_execution(given: dict[str, Any], folder: Path, _: Store) -> Any:
     namespace = argparse.Namespace(**decode(given["args"], folder))
-    return shared.build_execution_config_from_args(namespace, **given.get("kwargs", {}))
+    return cli_shared.build_execution_config_from_args(namespace, **given.get("kwargs", {}))
 
 
 def _validate_paths(given: dict[str, Any], folder: Path, _: Store) -> None:
-    shared.validate_paths(*decode(given["args"], folder))
+    cli_shared.validate_paths(*decode(given["args"], folder))
 
 
 KINDS: dict[str, Callable[[dict[str, Any], Path, Any], Any]] = {

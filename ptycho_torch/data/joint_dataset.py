@@ -35,7 +35,7 @@ def parts_of(dataset: Clusters) -> tuple[ClusterDataset, ...]:
     return dataset.parts if isinstance(dataset, JointDataset) else (dataset,)
 
 
-def shared(dataset: Clusters, share: Share) -> Clusters:
+def with_share(dataset: Clusters, share: Share) -> Clusters:
     """The same dataset, of whose batches this process reads its share."""
     if isinstance(dataset, JointDataset):
         return JointDataset(tuple(attrs.evolve(part, share=share) for part in dataset.parts))

@@ -36,7 +36,7 @@ def _group_size(flats: tuple[Any, ...]) -> int | None:
     return sides[0][0] * sides[0][1] if sides else None
 
 
-def lift(root: type, *flats: Any, name: str = "flat configs") -> Transform:
+def from_flat(root: type, *flats: Any, name: str = "flat configs") -> Transform:
     """Every field of flat objects as a put, choices first; raises ConfigError with every field
     that is set and has no place.
 
@@ -69,10 +69,10 @@ def lift(root: type, *flats: Any, name: str = "flat configs") -> Transform:
             (untouched if is_default else touched).extend(made)
     if problems:
         raise ConfigError(problems, name)
-    return Transform(tuple(_arranged(root, touched, untouched)))
+    return Transform(tuple(_choices_first(root, touched, untouched)))
 
 
-def _arranged(root: type, touched: list[Step], untouched: list[Step]) -> Iterator[Step]:
+def _choices_first(root: type, touched: list[Step], untouched: list[Step]) -> Iterator[Step]:
     """Choices, then the rest; defaults only where they have a place that nothing else takes."""
     members = {path: spec.variants for path, spec in leaves(root) if spec.variants}
     taken = {step.path for step in touched}
@@ -87,15 +87,15 @@ def _arranged(root: type, touched: list[Step], untouched: list[Step]) -> Iterato
             yield step
 
 
-def flat_view(setup: Any) -> FlatConfigs:
+def to_flat(setup: Any) -> FlatConfigs:
     """A setup in flat terms. What a flat class has no place for, or cannot hold, shows its default."""
     held = {path: value for path, _, value in leaves_of(setup)}
     run = next(iter(specs(type(setup))))
     side = held[f"{run}.model.gridsize"]
-    return FlatConfigs._make(cls(**dict(_written(cls, type(setup), held, side))) for cls in FLAT_CLASSES)
+    return FlatConfigs._make(cls(**dict(_flat_values(cls, type(setup), held, side))) for cls in FLAT_CLASSES)
 
 
-def _written(cls: type, root: type, held: Mapping[str, Any], side: int) -> Iterator[tuple[str, Any]]:
+def _flat_values(cls: type, root: type, held: Mapping[str, Any], side: int) -> Iterator[tuple[str, Any]]:
     for field_name, place in destinations(cls).items():
         path = next(iter(paths_of(place, root)), None)
         if place.channels and place.shown:

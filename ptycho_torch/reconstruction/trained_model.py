@@ -17,7 +17,7 @@ class Trained:
     bundle: Bundle
 
 
-def restored(bundle: Bundle, name: str) -> Reconstructor:
+def restore_model(bundle: Bundle, name: str) -> Reconstructor:
     """The model that the configuration of a bundle describes, with its weights; DataError where
     they do not fit."""
     training, learned = bundle.setup.training, bundle.weights.get("probe.real")
