@@ -26,7 +26,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "ptycho_torch": [
         {"", "errors", "records", "unconsumed", "pretrained"},
-        {"files", "device"},
+        {"files", "device", "registry"},
         {"physics"},
         {"nets", "data"},
         {"output"},
