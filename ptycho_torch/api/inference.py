@@ -80,7 +80,7 @@ def reconstruct(
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
     solved = solve(task, setup, seed, device, patches)
     canvas, dataset = solved.made.canvas, solved.made.dataset
-    fit, flat = r_factor_and_flat(dataset, canvas, task.scan.object_scale, device)
+    fit, flat = r_factor_and_flat(solved.made.scan, canvas, device)
     if setup.execution.pad_eval:
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
     metrics = {

@@ -63,7 +63,7 @@ def refine_scan(
         dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible
     )
     seconds = time.perf_counter() - clock
-    fit, flat = r_factor_and_flat(made.dataset, made.canvas, scan.object_scale, device)
+    fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     metrics = {
         "R": round(require_finite(fit, dataset.name), 6),
         "R_flat": round(flat, 6),

@@ -28,15 +28,15 @@ class StoredPatterns:
     """Intensities `(n, N, N)` float32, read from `stored` when they are indexed.
 
     stored: an array-like `(n, N, N)`, or `(N, N, n)` where `patterns_last`; squared: it holds
-    amplitudes; rows: the patterns of it that are used, sorted, None for all; blank: a mask
-    `(N, N)`, pixels whose stored values mean nothing and are given as 0.
+    amplitudes; rows: the patterns of it that are used, sorted, None for all; valid_pixels
+    `(N, N)` bool: where False, 0 is given instead of the stored value; None gives all as stored.
     """
 
     stored: Any
     patterns_last: bool = False
     squared: bool = False
     rows: NDArray[np.int64] | None = None
-    blank: NDArray[np.bool_] | None = None
+    valid_pixels: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -55,8 +55,8 @@ class StoredPatterns:
             rows = self.rows[rows]
         part = np.moveaxis(self.stored[..., rows], -1, 0) if self.patterns_last else self.stored[rows]
         intensity = np.require(part, np.float32, ["C", "W"])
-        if self.blank is not None:
-            intensity = np.where(self.blank, np.float32(0), intensity)
+        if self.valid_pixels is not None:
+            intensity = np.where(self.valid_pixels, intensity, np.float32(0))
         return np.square(intensity) if self.squared else intensity
 
 

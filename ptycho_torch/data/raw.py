@@ -32,8 +32,9 @@ class RawScan:
 
     patterns: array `key` of the file, `(n, N, N)` or `(N, N, n)` where patterns_last; rows: those of
     them that have a position, None for all; position_yx `(n, 2)` in object pixels; probe `(P, N, N)`
-    under probe_key, None where the file has none; bad_pixels: True where nothing was measured, their
-    values are set to 0 where `blank` and have been filled in elsewhere; object_at: file and key of an
+    under probe_key, None where the file has none; valid_pixels `(N, N)` bool: True where the
+    detector measured; the values of all others are read as 0 with zero_invalid, and have been filled in by
+    who wrote the file otherwise; object_at: file and key of an
     object on the pixels of the positions; label_key: patches in the file; remarks: what is not used of
     it and why; refusal: why it cannot be reconstructed at all.
     """
@@ -47,8 +48,8 @@ class RawScan:
     probe_key: str = "probe"
     rows: NDArray[np.int64] | None = None
     patterns_last: bool = False
-    bad_pixels: NDArray[Any] | None = None
-    blank: bool = False
+    valid_pixels: NDArray[np.bool_] | None = None
+    zero_invalid: bool = False
     geometry: Geometry | None = None
     nphotons: float | None = None
     object_at: tuple[Path, str] | None = None
@@ -91,12 +92,12 @@ def check_scan(scan: RawScan) -> RawScan:
         raise DataError(
             name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}"
         )
-    _check_bad_pixels(name, scan)
+    _check_valid_pixels(name, scan)
     return scan
 
 
-def _check_bad_pixels(name: str, scan: RawScan) -> None:
-    mask = scan.bad_pixels
+def _check_valid_pixels(name: str, scan: RawScan) -> None:
+    mask = scan.valid_pixels
     if mask is None:
         return
     if mask.shape != scan.frame:
@@ -106,7 +107,7 @@ def _check_bad_pixels(name: str, scan: RawScan) -> None:
             f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}",
             "one mask a scan",
         )
-    if mask.all():
+    if not mask.any():
         raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
 
 

@@ -122,7 +122,7 @@ def dataset_from_raw(scan: RawScan, domain: Domain, in_memory: int = IN_MEMORY_B
         intensity=patterns if large else patterns[:],
         position_yx=position,
         probe=probe,
-        bad_pixels=scan.bad_pixels,
+        valid_pixels=scan.valid_pixels,
         geometry=scan.geometry,
     )
 
@@ -146,7 +146,7 @@ def stored_patterns(scan: RawScan, *, in_file: bool, squared: bool = False) -> S
         patterns_last=scan.patterns_last,
         squared=squared,
         rows=scan.rows,
-        blank=scan.bad_pixels if scan.blank else None,
+        valid_pixels=scan.valid_pixels if scan.zero_invalid else None,
     )
 
 

@@ -108,7 +108,7 @@ def normalise(
         object_scale=factor * root,
         probe_factor=factor,
         input_gain=_input_gain(scale, statistics),
-        valid_pixels=None if dataset.bad_pixels is None else _measured(dataset.bad_pixels),
+        valid_pixels=_in_fft_order(dataset.valid_pixels),
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
     )
 
@@ -167,9 +167,11 @@ def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
     return StreamedAmplitude(intensity, mean)
 
 
-def _measured(bad_pixels: NDArray[np.bool_]) -> Tensor | None:
-    """Where detector pixels are good, in FFT order; None where all are."""
-    return torch.from_numpy(np.fft.ifftshift(~bad_pixels)) if bad_pixels.any() else None
+def _in_fft_order(valid_pixels: NDArray[np.bool_] | None) -> Tensor | None:
+    """The mask with zero frequency at `[0, 0]`; None where every pixel is valid."""
+    if valid_pixels is None or valid_pixels.all():
+        return None
+    return torch.from_numpy(np.fft.ifftshift(valid_pixels))
 
 
 def _norm(probe: Tensor) -> float:

@@ -89,10 +89,10 @@ def _overlap(scan: RawScan) -> str:
 
 
 def _bad_pixels(scan: RawScan) -> str:
-    if scan.bad_pixels is None:
+    if scan.valid_pixels is None:
         return "not given"
-    treated = "read as 0" if scan.blank else "filled in by who wrote the file"
-    return f"{int(scan.bad_pixels.sum())} of {scan.bad_pixels.size}, {treated}"
+    treated = "read as 0" if scan.zero_invalid else "filled in by who wrote the file"
+    return f"{int((~scan.valid_pixels).sum())} of {scan.valid_pixels.size}, {treated}"
 
 
 def _object(scan: RawScan) -> str:

@@ -66,7 +66,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed)
     made = solve(task, setup, seed, device).made
-    fit, flat = r_factor_and_flat(made.dataset, made.canvas, task.scan.object_scale, device)
+    fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
     if (reason := poor_fit_warning(fit, flat)) is not None:
         logger.warning(reason)

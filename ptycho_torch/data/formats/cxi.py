@@ -55,8 +55,8 @@ def cxi(path: Path, file: h5py.File) -> RawScan:
         position_yx=pixels,
         probe=probe,
         probe_key=probe_key,
-        bad_pixels=bad_bits(source, f"{DETECTOR}/mask"),
-        blank=True,
+        valid_pixels=unflagged_pixels(source, f"{DETECTOR}/mask"),
+        zero_invalid=True,
         geometry=geometry,
         remarks=remarks,
     )
@@ -99,15 +99,15 @@ def directions(source: Source) -> NDArray[np.float64]:
     return unit
 
 
-def bad_bits(source: Source, key: str) -> NDArray[np.bool_] | None:
-    """A bit mask `(H, W)`: pixels of 0 or SIGNAL are good, all others bad."""
+def unflagged_pixels(source: Source, key: str) -> NDArray[np.bool_] | None:
+    """The valid pixels `(H, W)` of a bit mask: those without a bit other than SIGNAL. None without a mask."""
     if source.find(key) is None:
         return None
     mask = source.array(key)
     if mask.dtype.kind not in "biu":
         raise source.error(f"{key} must hold bits, its type is {mask.dtype}")
-    bad: NDArray[np.bool_] = (mask.astype(np.int64) & ~SIGNAL) != 0
-    return bad
+    valid: NDArray[np.bool_] = (mask.astype(np.int64) & ~SIGNAL) == 0
+    return valid
 
 
 def refuse_near_field(scan: RawScan) -> RawScan:

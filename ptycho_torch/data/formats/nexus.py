@@ -12,11 +12,11 @@ from ptycho_torch.data.formats.cxi import (
     PATTERNS,
     SOURCE,
     TRANSLATIONS,
-    bad_bits,
     directions,
     first_of,
     probe_position,
     refuse_near_field,
+    unflagged_pixels,
 )
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Raster
 from ptycho_torch.data.formats.source import Source
@@ -60,8 +60,8 @@ def nexus(path: Path, file: h5py.File) -> RawScan:
             position_yx=pixels,
             probe=probe,
             probe_key=probe_key,
-            bad_pixels=None if mask is None else bad_bits(source, mask),
-            blank=True,
+            valid_pixels=None if mask is None else unflagged_pixels(source, mask),
+            zero_invalid=True,
             geometry=geometry,
             remarks=remarks,
         )

@@ -91,7 +91,7 @@ def open_npz(path: Path) -> RawScan:
         probe=probe,
         probe_key="probeGuess",
         patterns_last=last,
-        bad_pixels=_bad_pixels(path, found),
+        valid_pixels=_valid_pixels(path, found),
         geometry=_geometry(path, found, shape[0] if last else shape[1]),
         nphotons=_photons(path, read_metadata(path, found)),
         object_at=(path, "objectGuess") if "objectGuess" in found else None,
@@ -128,10 +128,10 @@ def _probe(path: Path, found: dict[str, Header]) -> tuple[NDArray[Any] | None, t
     return mode_stack(path, "probeGuess", read_arrays(path, ["probeGuess"])["probeGuess"])
 
 
-def _bad_pixels(path: Path, found: dict[str, Header]) -> NDArray[np.bool_] | None:
+def _valid_pixels(path: Path, found: dict[str, Header]) -> NDArray[np.bool_] | None:
     if "bad_pixels" not in found:
         return None
-    return boolean_mask(path, "bad_pixels", read_arrays(path, ["bad_pixels"])["bad_pixels"])
+    return ~boolean_mask(path, "bad_pixels", read_arrays(path, ["bad_pixels"])["bad_pixels"])
 
 
 def _geometry(path: Path, found: dict[str, Header], side: int) -> Geometry | None:

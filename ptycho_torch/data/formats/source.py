@@ -143,6 +143,8 @@ class Source:
                 return modes, key, remarks
         return None, f"probe (looked for {', '.join((*keys, 'probe'))})", ()
 
-    def bad_pixels(self, key: str) -> NDArray[np.bool_] | None:
-        """A mask of bool, or None."""
-        return None if self.find(key) is None else boolean_mask(self.path, key, self.array(key))
+    def valid_pixels(self) -> NDArray[np.bool_] | None:
+        """The opposite of the mask `bad_pixels`, or None where the file has none."""
+        if self.find("bad_pixels") is None:
+            return None
+        return ~boolean_mask(self.path, "bad_pixels", self.array("bad_pixels"))
