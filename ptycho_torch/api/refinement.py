@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ptycho_config import DataOptions, RefineOptions, ScaleOptions, TorchOptions, Unrolled, dump
-from ptycho_torch.data.readers import Domain, Origin, read_scan
+from ptycho_torch.data.dataset import Domain, Origin
+from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError

@@ -1,6 +1,5 @@
 """Diffraction patterns that stay in their file until they are needed."""
 
-import zipfile
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,7 +18,6 @@ from ptycho_torch.records import Patterns
 CHUNK, CHUNK_BYTES = 1024, 64 * 2**20
 # Scans up to this size are kept in memory, where a batch is one gather.
 IN_MEMORY_BYTES = 64 * 2**20
-_LOCAL_HEADER = 30
 
 
 @attrs.frozen(eq=False)
@@ -143,26 +140,3 @@ def _read_all(stream: FileIO, into: memoryview) -> None:
         if not count:
             raise DataError(str(stream.name), "ends within its patterns", "copy the file again")
         into = into[count:]
-
-
-def stored_rows(path: Path, name: str) -> FileRows | NDArray[Any] | None:
-    """The array `name` of an NPZ file, read row by row or mapped; None where it is compressed.
-
-    The members of an NPZ written by `np.savez` lie uncompressed in the file (ZIP specification,
-    4.3.7: a local header of 30 bytes, the name and extra fields before the data).
-    """
-    with zipfile.ZipFile(path) as archive:
-        member = archive.getinfo(f"{name}.npy")
-    if member.compress_type != zipfile.ZIP_STORED:
-        return None
-    with path.open("rb") as stream:
-        stream.seek(member.header_offset)
-        header = stream.read(_LOCAL_HEADER)
-        skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        stream.seek(skipped, 1)
-        major, _ = npy_format.read_magic(stream)
-        read = npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
-        if not fortran:
-            return FileRows(path, stream.tell(), shape, dtype)
-        return np.memmap(path, dtype, "r", stream.tell(), shape, "F")

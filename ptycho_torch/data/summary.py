@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.dataset import stored_patterns
 from ptycho_torch.data.geometry import effective_diameter, nearest_step
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.data.readers import read_array, stored_patterns
 from ptycho_torch.records import Geometry
 
 _LOOKED_AT = 16
@@ -23,7 +23,7 @@ def describe(scan: RawScan) -> str:
         "overlap": _overlap(scan),
         "bad pixels": _bad_pixels(scan),
         "object": _object(scan),
-        "labels": scan.label_key or "none",
+        "labels": "none" if scan.label is None else scan.label_key,
         "photons": "not given" if scan.nphotons is None else f"{scan.nphotons:.3g} (_metadata nphotons)",
         "geometry": _geometry(scan.geometry),
     }
@@ -96,12 +96,10 @@ def _bad_pixels(scan: RawScan) -> str:
 
 
 def _object(scan: RawScan) -> str:
-    if scan.object_at is None:
+    if scan.object is None:
         return "none"
-    path, key = scan.object_at
-    stored = read_array(path, key)
-    where = f"{key} of {path.name} {stored.shape}"
-    return f"{where}, all ones: no object" if (stored == 1).all() else where
+    where = f"{scan.object_key} of {scan.path.name} {scan.object.shape}"
+    return f"{where}, all ones: no object" if (scan.object[...] == 1).all() else where
 
 
 def _geometry(geometry: Geometry | None) -> str:

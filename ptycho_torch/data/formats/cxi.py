@@ -1,18 +1,17 @@
 """CXI 1.6 (Maia 2012): SI units, motion of the sample, detector directions in the laboratory."""
 
-from pathlib import Path
-
 import attrs
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
 
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1", "entry_1/instrument_1/source_1"
+BEAM = "entry_1/instrument_1/beam_1"  # the file follows the NeXus definition where it is there
 PATTERNS = ("entry_1/data_1/data", f"{DETECTOR}/data")
 TRANSLATIONS = (
     "entry_1/sample_1/geometry_1/translation",
@@ -24,9 +23,9 @@ SIGNAL = 0x1000  # the one bit of a mask that does not make a pixel bad
 _ROW_AND_COLUMN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 
 
-def cxi(path: Path, file: h5py.File) -> RawScan:
+@hdf5_layout("cxi", "entry_1", without=BEAM)
+def read_cxi(source: Source) -> RawScan:
     """Patterns, translations, geometry and mask of `entry_1`."""
-    source = Source(path, file)
     key = first_of(source, PATTERNS)
     patterns = source.rows(key)
     position = probe_position(source.array(first_of(source, TRANSLATIONS)), directions(source), source)
@@ -42,13 +41,13 @@ def cxi(path: Path, file: h5py.File) -> RawScan:
         frame=frame,
     )
     keys = [f"{SOURCE}/illumination"]
-    if "entry_1/ptychodus" in file:
+    if "entry_1/ptychodus" in source.file:
         keys.append("entry_1/image_1/data")  # where ptychodus keeps the probe
     probe, probe_key, remarks = source.probe(*keys)
     if source.find(f"{DETECTOR}/data_dark") is not None:
         remarks += ("data_dark is not subtracted from the patterns",)
     scan = RawScan(
-        path=path,
+        path=source.path,
         dialect="CXI",
         key=key,
         patterns=patterns,

@@ -1,12 +1,11 @@
 """ptypy's prepared data, `.ptyd`: chunks of frames, positions of the probe in m (slow axis first), keV."""
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.cxi import refuse_near_field
+from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import ELECTRONVOLT, far_field
@@ -15,9 +14,9 @@ from ptycho_torch.data.raw import RawScan
 _FRAMES_AT_ONCE = 64
 
 
-def ptyd(path: Path, file: h5py.File) -> RawScan:
+@hdf5_layout("ptyd", "chunks")
+def read_ptyd(source: Source) -> RawScan:
     """All chunks, in the order of their numbers."""
-    source = Source(path, file)
     _refuse_near_field(source)
     names = _chunks(source)
     patterns = Joined(tuple(source.rows(f"chunks/{name}/data") for name in names))
@@ -41,7 +40,7 @@ def ptyd(path: Path, file: h5py.File) -> RawScan:
         remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
     return refuse_near_field(
         RawScan(
-            path=path,
+            path=source.path,
             dialect="ptypy ptyd",
             key="chunks/*/data",
             patterns=patterns,

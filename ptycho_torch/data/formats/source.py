@@ -88,6 +88,10 @@ class Source:
             raise self.error(f"{key} must be an array (n, N, N), its shape is {shape}")
         return Hdf5Rows.of(self.path, key, found)
 
+    def stored(self, key: str) -> Hdf5Rows:
+        """An array that stays in the file."""
+        return Hdf5Rows.of(self.path, key, self.dataset(key))
+
     def number(self, key: str) -> float:
         """One number above 0."""
         value = self.array(key)
