@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.npz import NpzArray
+from ptycho_torch.data.formats.npz_archive import NpzArray
 from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest_step
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
 from ptycho_torch.data.raw import RawScan, check_scan

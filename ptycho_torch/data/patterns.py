@@ -116,9 +116,9 @@ class FileRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
-        """A slice, or rows that are sorted and without repeats."""
-        chosen = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows)
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """All with `...`, a slice, or rows that are sorted and without repeats."""
+        chosen = np.arange(len(self))[rows]
         found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
         if len(chosen) == 0:
             return found

@@ -71,7 +71,7 @@ def _read_npy(path: Path) -> PlacedObject:
 
 def _read_npz(path: Path) -> PlacedObject:
     with open_archive(path) as archive:
-        known = set(archive.headers())
+        known = set(archive.arrays())
         wanted = {"object", "origin_px", "illumination"} if "object" in known else {"objectGuess"}
         arrays = {name: archive.array(name) for name in sorted(wanted & known)}
     if "object" in arrays:

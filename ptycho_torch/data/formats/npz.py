@@ -1,16 +1,13 @@
 """Scans in NPZ: the names and axis orders of the field."""
 
 from pathlib import Path
-from typing import Any
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.npz_archive import Archive, Header, open_archive
+from ptycho_torch.data.formats.npz_archive import Archive, NpzArray
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
-from ptycho_torch.data.patterns import FileRows
 from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output_error
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
@@ -20,40 +17,6 @@ LABEL_KEYS = ("label", "Y")
 # The arrays of `reconstruction.npz`.
 _OUTPUT = {"object", "origin_px", "illumination"}
 _ENERGIES = ("photon_energy_eV", "probe_energy_ev")
-
-
-@attrs.frozen(eq=False)
-class NpzArray:
-    """An array of an archive, of which only the header has been read."""
-
-    path: Path
-    key: str
-    header: Header
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the whole array."""
-        return self.header.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of its values."""
-        return self.header.dtype
-
-    def __getitem__(self, rows: Any) -> NDArray[Any]:
-        """Some of it, or all with `...`; reads all of an archive that is compressed."""
-        found: NDArray[Any] = self.load(in_file=rows is not ...)[rows]
-        return found
-
-    def load(self, *, in_file: bool) -> FileRows | NDArray[Any]:
-        """The array: left in the file if that is wanted and it is not compressed, or read. Raises DataError
-        where it is no longer the array that was found."""
-        with open_archive(self.path) as archive:
-            rows = archive.rows(self.key) if in_file else None
-            found = archive.array(self.key) if rows is None else rows
-        if (found.shape, found.dtype) != (self.shape, self.dtype):
-            raise DataError(str(self.path), f"{self.key} has changed since the file was opened", "run again")
-        return found
 
 
 def is_legacy_order(shape: tuple[int, ...], n_positions: int) -> bool:
@@ -90,7 +53,7 @@ READERS.add("npz")(NpzReader())
 
 
 def _read(archive: Archive) -> RawScan:
-    found, path = archive.headers(), archive.path
+    found, path = archive.arrays(), archive.path
     key = next((name for name in PATTERN_KEYS if name in found), None)
     names = _coordinates(path, found)
     if key is None and set(found) == _OUTPUT:
@@ -123,7 +86,7 @@ def _read(archive: Archive) -> RawScan:
         path=path,
         dialect="NPZ",
         key=key,
-        patterns=NpzArray(path, key, found[key]),
+        patterns=found[key],
         position_yx=_positions(archive, names)[:count],
         origin_known=False,
         probe=probe,
@@ -132,15 +95,15 @@ def _read(archive: Archive) -> RawScan:
         valid_pixels=valid_pixels,
         geometry=_geometry(archive, found, shape[0] if last else shape[1]),
         nphotons=_photons(archive),
-        object=NpzArray(path, "objectGuess", found["objectGuess"]) if "objectGuess" in found else None,
+        object=found.get("objectGuess"),
         object_key="objectGuess",
-        label=None if label_key is None else NpzArray(path, label_key, found[label_key]),
+        label=None if label_key is None else found[label_key],
         label_key=label_key or "",
         remarks=remarks,
     )
 
 
-def _coordinates(path: Path, found: dict[str, Header]) -> tuple[str, str] | None:
+def _coordinates(path: Path, found: dict[str, NpzArray]) -> tuple[str, str] | None:
     """The names of (y, x), all one-dimensional and of one length; files of SLAC have only `_start`."""
     for name in ("xcoords", "ycoords", "xcoords_start", "ycoords_start"):
         if name in found and len(found[name].shape) != 1:
@@ -163,7 +126,7 @@ def _positions(archive: Archive, names: tuple[str, str]) -> NDArray[np.float64]:
     return np.stack([rows, columns], axis=1).astype(np.float64)
 
 
-def _geometry(archive: Archive, found: dict[str, Header], side: int) -> Geometry | None:
+def _geometry(archive: Archive, found: dict[str, NpzArray], side: int) -> Geometry | None:
     """Where the file states energy, distance and detector pixel: `dx = lambda z / (N p)`."""
     energy = next((name for name in _ENERGIES if name in found), None)
     if energy is None or not {"detector_distance_m", "detector_pixel_size_m"} <= set(found):

@@ -19,20 +19,36 @@ from ptycho_torch.errors import DataError, MissingFileError
 _LOCAL_HEADER = 30
 
 
-@attrs.frozen
-class Header:
-    """Shape and dtype of an array in an archive."""
+@attrs.frozen(eq=False)
+class NpzArray:
+    """The array `key` of an archive, of which only the header has been read."""
 
+    path: Path
+    key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """Some of it, or all with `...`; reads all of an archive that is compressed."""
+        found: NDArray[Any] = self.load(in_file=rows is not ...)[rows]
+        return found
 
-def _read_header(stream: IO[bytes]) -> tuple[Header, bool]:
-    """The header, and whether the array is in Fortran order; the stream then stands at its values."""
+    def load(self, *, in_file: bool) -> FileRows | NDArray[Any]:
+        """The array: left in the file if that is wanted and it is not compressed, or read. Raises DataError
+        where it is no longer the array that was found."""
+        with open_archive(self.path) as archive:
+            rows = archive.rows(self.key) if in_file else None
+            found = archive.array(self.key) if rows is None else rows
+        if (found.shape, found.dtype) != (self.shape, self.dtype):
+            raise DataError(str(self.path), f"{self.key} has changed since the file was opened", "run again")
+        return found
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and type of an array; the stream then stands at its values."""
     major, _ = npy_format.read_magic(stream)
     read = npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
-    return Header(shape, dtype), fortran
+    return read(stream)
 
 
 @attrs.frozen(eq=False)
@@ -42,17 +58,19 @@ class Archive:
     path: Path
     archive: zipfile.ZipFile
 
-    def headers(self) -> dict[str, Header]:
-        """The arrays by name; no array data is read."""
+    def arrays(self) -> dict[str, NpzArray]:
+        """All arrays by name; only their headers are read."""
         found = {}
         for member in self.archive.namelist():
             if not member.endswith(".npy"):
                 continue
             try:
                 with self.archive.open(member) as stream:
-                    found[member.removesuffix(".npy")], _ = _read_header(stream)
+                    shape, _, dtype = _read_header(stream)
             except (ValueError, zipfile.BadZipFile, EOFError) as error:
                 raise DataError(str(self.path), f"'{member}' is damaged: {error}") from None
+            name = member.removesuffix(".npy")
+            found[name] = NpzArray(self.path, name, shape, dtype)
         return found
 
     def array(self, name: str) -> NDArray[Any]:
@@ -76,10 +94,10 @@ class Archive:
         local = stream.read(_LOCAL_HEADER)
         skipped = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
         stream.seek(skipped, 1)
-        header, fortran = _read_header(stream)
+        shape, fortran, dtype = _read_header(stream)
         if not fortran:
-            return FileRows(self.path, stream.tell(), header.shape, header.dtype)
-        return np.memmap(self.path, header.dtype, "r", stream.tell(), header.shape, "F")
+            return FileRows(self.path, stream.tell(), shape, dtype)
+        return np.memmap(self.path, dtype, "r", stream.tell(), shape, "F")
 
     def metadata(self) -> dict[str, Any]:
         """The JSON table under `_metadata`, or an empty one where the archive has none.
@@ -91,11 +109,11 @@ class Archive:
             return {}
         try:
             with self.archive.open("_metadata.npy") as stream:
-                header, _ = _read_header(stream)
+                _, _, dtype = _read_header(stream)
                 payload = stream.read()
         except zipfile.BadZipFile as error:
             raise DataError(str(self.path), f"'_metadata' cannot be read: {error}") from None
-        if header.dtype.hasobject:
+        if dtype.hasobject:
             texts = [str(value) for code, value, _ in pickletools.genops(payload) if "UNICODE" in code.name]
         else:
             texts = [str(self.array("_metadata"))]

@@ -31,10 +31,6 @@ class ScanFile:
     hdf5: h5py.File | None = None
     npz: Archive | None = None
 
-    def error(self, message: str, hint: str = "") -> DataError:
-        """A DataError about this file."""
-        return DataError(str(self.path), message, hint)
-
 
 class Reader(Protocol):
     """Reads the files of one format. A module with these two functions is a reader too."""
@@ -84,8 +80,10 @@ def read_file(path: Path) -> RawScan:
             if reader.recognise(file):
                 return reader.read(file)
         if file.hdf5 is None:
-            raise file.error("is not a readable NPZ archive, no HDF5 file, and no installed reader knows it")
-        raise file.error(
+            message = "is not a readable NPZ archive, no HDF5 file, and no installed reader knows it"
+            raise DataError(str(path), message)
+        raise DataError(
+            str(path),
             f"is no scan that is known here; it holds {', '.join(sorted(file.hdf5)) or 'nothing'}",
             "a ptychodus product with diffraction, ptychodus training data, CXI, NXcxi_ptycho, ptyd, or "
             "a pair of _dp and _para files",
