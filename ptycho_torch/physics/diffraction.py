@@ -61,12 +61,6 @@ def over_modes(values: Tensor) -> Tensor:
     return values.squeeze(-3) if values.shape[-3] == 1 else values.sum(dim=-3)
 
 
-def coherent_sum_intensity(detector_wave: Tensor) -> Tensor:
-    """`I = |sum_p Psi_p|^2`: what modes give that interfere, which the modes of a partially
-    coherent beam do not. `(..., P, N, N)` to `(..., N, N)`."""
-    return power(detector_wave.sum(dim=-3))
-
-
 def diffraction_intensity(patch: Tensor, probe: Tensor) -> Tensor:
     """`I = sum_p |F(P_p O)|^2` for patch `(..., N, N)` and probe `(..., P, N, N)`."""
     return mode_sum_intensity(far_field(exit_waves(patch, probe)))

@@ -18,21 +18,6 @@ def soft_disk(side: int, diameter: float | None, sigma: float) -> Tensor:
     return (disk / disk.max()).clamp(0.0, 1.0).float()
 
 
-def given_mask(mask: Tensor, side: int) -> Tensor:
-    """A mask made elsewhere, `(N, N)`, `(N, N, 1)` or `(1, 1, N, N)`, as `(N, N)` float32.
-
-    Raises ValueError for another shape, and for values that are negative or not finite: a negative
-    weight would turn the phase of the light by pi.
-    """
-    if tuple(mask.shape) not in {(side, side), (side, side, 1), (1, 1, side, side)}:
-        raise ValueError(f"a probe mask must be ({side}, {side}), got {tuple(mask.shape)}")
-    if not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
-        raise ValueError(
-            f"a probe mask must be finite and not negative, its minimum is {float(mask.min()):g}"
-        )
-    return mask.reshape(side, side).float()
-
-
 def _blurred(image: Tensor, sigma: float) -> Tensor:
     reach = max(1, -int(-3 * sigma // 1))
     offsets = torch.arange(-reach, reach + 1, dtype=image.dtype)

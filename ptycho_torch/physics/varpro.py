@@ -79,15 +79,6 @@ def solve(sums: Moments) -> tuple[float, float]:
     return sign * float(np.sqrt(energy) * np.cos(angle)), sign * float(np.sqrt(energy) * np.sin(angle))
 
 
-def squared_residual(sums: Moments, energy: float, s1: float, s2: float) -> float:
-    """`sum (s1^2 X1 + s2^2 X2 + s1 s2 X3 - I)^2 = q'Mq - 2 b'q + sum I^2` of the moments M and b.
-
-    energy: `sum I^2`; the root of the residual over it is the relative distance of fit and patterns.
-    """
-    q = np.array([s1**2, s1 * s2, s2**2])
-    return float(q @ sums.gram @ q - 2 * sums.target @ q + energy)
-
-
 def _direction(angle: float) -> NDArray[np.float64]:
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.array([cosine**2, cosine * sine, sine**2])
