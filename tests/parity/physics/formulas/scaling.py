@@ -49,8 +49,7 @@ def intensity_scale(amplitude: Tensor, nphotons: float) -> float:
 
 @attrs.frozen
 class CountStatistics:
-    """What a training set of counts I says once and for all: taken from it, kept with the model, used
-    unchanged on every other scan.
+    """Statistics of a training set of counts I, kept with the model and used unchanged on other scans.
 
     rms_input_scale: `sqrt((N/2)^2 / mean sum I^2)`, the factor on counts before a network sees them;
     mean_measured_intensity: `mean I`, counts per pixel, what a likelihood is divided by.
