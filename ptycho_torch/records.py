@@ -31,7 +31,7 @@ class Amplitudes(Protocol):
 
 @attrs.frozen
 class Geometry:
-    """Where object pixels lie in the laboratory: `position_m = origin_m + position_px * pixel_m`.
+    """The place of object pixels in the laboratory: `position_m = origin_m + position_px * pixel_m`.
 
     pixel_m, origin_m: (y, x) in m, origin_m is the place of position 0 px; photon_energy_ev in eV;
     distance_m from sample to detector; detector_pixel_m (y, x). The last three None where not known.
@@ -103,7 +103,7 @@ class Scan:
 
 @attrs.frozen(eq=False)
 class Groups:
-    """Which patterns go together: members `(B, C)` and candidate partners `(B, K)`, int64.
+    """The patterns that go together: members `(B, C)` and candidate partners `(B, K)`, int64.
 
     left_out: patterns that could have been centres but have too few neighbours.
     """
@@ -155,7 +155,7 @@ class Canvas:
 
 @attrs.frozen(eq=False)
 class Refined:
-    """What the patterns made of an object: the object `(H, W)` complex64 in network units and
+    """A refined object with what belongs to it: the object `(H, W)` complex64 in network units and
     `origin_yx`, the scan pixel of its `[0, 0]`; the scan with the probe and the positions that belong to
     it; history: R of each pass, every pattern before its update."""
 

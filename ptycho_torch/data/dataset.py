@@ -57,7 +57,7 @@ def read_dataset(
 
 
 def stored_patterns(scan: RawScan, *, in_file: bool) -> StoredPatterns:
-    """The patterns of a scan as they are stored, left in the file where that is wanted and possible."""
+    """The patterns of a scan as they are stored; left in the file with in_file, where that is possible."""
     stored: Any = scan.patterns
     if isinstance(stored, NpzArray):
         # Patterns along the last axis are spread over the whole file, so they cannot be read alone.
@@ -97,11 +97,11 @@ def _check_type(path: Path, key: str, dtype: np.dtype[Any]) -> None:
 def _check_values(path: Path, key: str, patterns: Patterns) -> None:
     """Every value finite and not negative, and some of them not zero. Raises DataError."""
     infinite = negative = 0
-    lit = False
+    dark = True
     for part in chunks(patterns):
         infinite += int((~np.isfinite(part)).any(axis=(1, 2)).sum())
         negative += int((part < 0).any(axis=(1, 2)).sum())
-        lit = lit or bool(part.any())
+        dark = dark and not part.any()
     if infinite:
         raise DataError(
             str(path), f"{key} holds NaN or infinite values in {infinite} patterns", "mask or remove them"
@@ -110,7 +110,7 @@ def _check_values(path: Path, key: str, patterns: Patterns) -> None:
         raise DataError(
             str(path), f"{key} holds negative values in {negative} patterns", "subtract no more than the dark"
         )
-    if not lit:
+    if dark:
         raise DataError(str(path), f"{key} is zero everywhere")
 
 

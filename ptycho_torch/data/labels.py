@@ -49,7 +49,11 @@ def _one_layer(stored: NDArray[np.complex64]) -> NDArray[np.complex64]:
 def cut_labels(
     path: Path, object_: NDArray[np.complex64], centre_yx: NDArray[np.int64], side: int
 ) -> NDArray[np.complex64]:
-    """`L_j(r) = O(r + c_j - N//2)`, 1 outside the object `(H, W)`, which must hold every centre."""
+    """`L_j(r) = O(r + c_j - N//2)`, 1 outside the object, which must hold every centre.
+
+    path: of the scan, for errors; object_: O, `(H, W)`; centre_yx: c, `(n, 2)` px; side: N px. Raises
+    DataError.
+    """
     if object_.ndim != 2 or (object_ == 1).all():
         raise DataError(str(path), f"its object of shape {object_.shape} is no object", _HINT)
     if (centre_yx < 0).any() or (centre_yx >= object_.shape).any():

@@ -66,7 +66,7 @@ def chunks(patterns: Patterns, most: int = CHUNK) -> Iterator[NDArray[np.float32
 
 
 def mean_intensity(patterns: Patterns, at_once: int = CHUNK) -> float:
-    """`<I>` over all patterns and pixels, summed in float64."""
+    """`<I>` over all patterns and pixels, summed in float64, at_once patterns at a time."""
     total = sum(float(part.sum(dtype=np.float64)) for part in chunks(patterns, at_once))
     return total / float(np.prod(patterns.shape, dtype=np.float64))
 
@@ -92,8 +92,11 @@ class StreamedAmplitude:
 
 
 def amplitude_of(intensity: NDArray[np.float32], mean: float) -> Tensor:
-    """`sqrt(I / <I>)`, zero frequency moved from the centre to the corner; needs little more memory
-    than its result."""
+    """`sqrt(I / <I>)`, zero frequency moved from the centre to the corner.
+
+    intensity: I, float32 `(n, N, N)`; mean: `<I>` in the same unit. Needs little more memory than its
+    result.
+    """
     amplitude = np.empty_like(intensity)
     for start in range(0, len(intensity), CHUNK):
         part = np.fft.ifftshift(intensity[start : start + CHUNK], axes=(-2, -1))

@@ -122,7 +122,7 @@ def _check_valid_pixels(name: str, scan: RawScan) -> None:
 
 
 def own_output_error(path: Path, otherwise: str = "") -> DataError:
-    """The error for an output of this package in the place of a scan; `otherwise`: another fix."""
+    """The error for a path with an output of this package in the place of a scan; otherwise: another fix."""
     return DataError(str(path), "is an output of ptycho, not a scan", f"move it elsewhere{otherwise}")
 
 
@@ -147,7 +147,8 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
 
 
 def boolean_mask(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.bool_]:
-    """A mask of bool, or of 0 and 1, as bool. Raises DataError for other values."""
+    """A stored mask of bool, or of 0 and 1, as bool. Raises DataError for other values, which names the path
+    and the key."""
     if stored.dtype.kind not in "biu" or not np.isin(stored, (0, 1)).all():
         raise DataError(
             str(path), f"{key} must be bool, True where a pixel was not measured; it is {stored.dtype}"

@@ -75,5 +75,6 @@ def inspect_dataset(path: Path) -> DatasetFacts:
 def read_scan(
     path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES
 ) -> Dataset:
-    """Open a scan file and read it, see `read_dataset`. Raises DataError."""
+    """Open the scan file at path and read it; domain, origin and in_memory as in `read_dataset`. Raises
+    DataError."""
     return read_dataset(open_scan(path), domain, origin, in_memory)

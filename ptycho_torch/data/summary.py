@@ -1,4 +1,4 @@
-"""What a scan file holds, in a few lines for people."""
+"""A description of a scan file in a few lines, for people."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,13 +69,13 @@ def _intensity(probe: NDArray[np.generic]) -> NDArray[np.float64]:
 def _probe(scan: RawScan, sample: NDArray[np.float32]) -> str:
     if scan.probe is None:
         return "none"
-    light = _intensity(scan.probe)
-    power = light.sum(axis=(1, 2))
+    modes = _intensity(scan.probe)
+    power = modes.sum(axis=(1, 2))
     shares = ", ".join(f"{100 * share:.1f} %" for share in power / max(power.sum(), np.finfo(float).tiny))
     mean = float(sample.sum(axis=(1, 2), dtype=np.float64).mean()) if len(sample) else 0.0
     ratio = f", {power.sum() / mean:.3g} of the mean sum of a pattern" if mean > 0 else ""
-    modes = "1 mode" if len(light) == 1 else f"{len(light)} modes ({shares})"
-    return f"{scan.probe_key}, {modes}, power {power.sum():.4g}{ratio}"
+    number = "1 mode" if len(modes) == 1 else f"{len(modes)} modes ({shares})"
+    return f"{scan.probe_key}, {number}, power {power.sum():.4g}{ratio}"
 
 
 def _overlap(scan: RawScan) -> str:

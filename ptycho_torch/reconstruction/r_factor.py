@@ -1,4 +1,4 @@
-"""How well an object explains a scan, with no truth needed: the R factor."""
+"""The R factor: the fit of an object to the patterns of its scan, with no truth needed."""
 
 import math
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def r_factor_and_flat(scan: Scan, canvas: Canvas, device: torch.device = CPU) ->
 
 
 def poor_fit_warning(fitted: float, flat: float) -> str | None:
-    """What is probably wrong where an object explains its scan hardly better than a flat one."""
+    """The usual reasons for an R that is hardly better than that of a flat object; None for a good one."""
     if fitted < HARDLY_BETTER * flat:
         return None
     return (

@@ -84,7 +84,7 @@ def refine(
 
 
 def position_corrections(scan: Scan, found: Refined) -> dict[str, float]:
-    """How far positions were moved from where the scan has them: root mean square and maximum of the
+    """The distance of positions from where the scan has them: root mean square and maximum of the
     distance in px, and the number of those that are held at the farthest that is allowed."""
     moved = found.scan.position_yx - scan.position_yx
     distance = moved.norm(dim=1)

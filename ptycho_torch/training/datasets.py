@@ -80,15 +80,15 @@ def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None 
     statistics = pool_statistics([_statistics(one, setup, one.kept) for one in scans])
     whole, checked = [], []
     for one in scans:
-        scan = _scaled(one, statistics, setup)
-        whole.append(_cut(one, scan, one.kept, setup))
+        scan = _scale(one, statistics, setup)
+        whole.append(_clusters(one, scan, one.kept, setup))
         if len(one.held_back):
-            checked.append(_cut(one, scan, one.held_back, setup))
-    checked += [_cut(one, _scaled(one, statistics, setup), one.kept, setup) for one in others]
-    return TrainingData(_joined(whole), _joined(checked) if checked else None, statistics)
+            checked.append(_clusters(one, scan, one.held_back, setup))
+    checked += [_clusters(one, _scale(one, statistics, setup), one.kept, setup) for one in others]
+    return TrainingData(_join(whole), _join(checked) if checked else None, statistics)
 
 
-def _joined(parts: list[ClusterDataset]) -> Clusters:
+def _join(parts: list[ClusterDataset]) -> Clusters:
     return parts[0] if len(parts) == 1 else JointDataset(tuple(parts))
 
 
@@ -97,13 +97,13 @@ def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Stat
     return statistics_of(one.dataset, setup.training.model, setup.torch.scale, patterns)
 
 
-def _scaled(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
+def _scale(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
     scale = setup.torch.scale
     statistics = frozen if scale.statistics == "training" else None
     return with_initial_object(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
 
 
-def _cut(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
+def _clusters(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
     try:
         return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners)
     except ValueError as error:

@@ -66,7 +66,7 @@ def test_an_output_among_the_scans_is_named(folder: Path, tmp_path: Path) -> Non
     write_product(tmp_path / "product.h5", dataset, canvas, [])
     write_reconstruction(tmp_path / "reconstruction.npz", canvas)
     for name, fix in (
-        ("product.h5", "move it elsewhere, or put its patterns, diffraction.h5, beside it"),
+        ("product.h5", "move it elsewhere, or put its patterns, diffraction.h5, next to it"),
         ("reconstruction.npz", "move it elsewhere"),
     ):
         with pytest.raises(DataError) as caught:

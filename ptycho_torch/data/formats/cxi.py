@@ -63,7 +63,7 @@ def read_cxi(source: Source) -> RawScan:
 
 
 def first_of(source: Source, keys: tuple[str, ...]) -> str:
-    """The first of the keys that the file has."""
+    """The first of the keys that the source has. Raises DataError where it has none."""
     key = next((key for key in keys if source.find(key) is not None), None)
     if key is None:
         raise source.error(f"has none of {', '.join(keys)}")
@@ -73,10 +73,11 @@ def first_of(source: Source, keys: tuple[str, ...]) -> str:
 def probe_position(
     translation: NDArray[np.generic], row_and_column: NDArray[np.float64], source: Source
 ) -> NDArray[np.float64]:
-    """`-t . e`: where the probe is on the sample `(n, 2)`, along rows and columns of a pattern `e (2, 3)`.
+    """`-t . e`: the place of the probe on the sample `(n, 2)`, with t the translation of the sample
+    `(n, 3)` and e the unit vectors row_and_column `(2, 3)` of a pattern; errors name the source.
 
     The object is sampled along the directions of the detector, so a sample that moves up shows the probe
-    further down. t `(n, 3)` is the motion of the sample.
+    further down.
     """
     kind = translation.dtype.kind
     if translation.ndim != 2 or translation.shape[1] != 3 or kind not in "uif" or not len(translation):
@@ -99,7 +100,8 @@ def directions(source: Source) -> NDArray[np.float64]:
 
 
 def unflagged_pixels(source: Source, key: str) -> NDArray[np.bool_] | None:
-    """The valid pixels `(H, W)` of a bit mask: those without a bit other than SIGNAL. None without a mask."""
+    """The valid pixels `(H, W)` of the bit mask at a key of the source, which have no bit other than SIGNAL;
+    None without a mask."""
     if source.find(key) is None:
         return None
     mask = source.array(key)

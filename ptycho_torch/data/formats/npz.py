@@ -20,10 +20,10 @@ _ENERGIES = ("photon_energy_eV", "probe_energy_ev")
 
 
 def is_legacy_order(shape: tuple[int, ...], n_positions: int) -> bool:
-    """Whether a three-dimensional pattern array is (H, W, n) and not (n, H, W).
+    """Whether a pattern array of that three-dimensional shape is (H, W, n) and not (n, H, W).
 
     The square pair of axes decides; where both or neither is square, the axis that matches
-    the number of positions; then the axis shorter than it; then the larger last axis.
+    n_positions; then the axis shorter than it; then the larger last axis.
     """
     first, second, third = shape
     for canonical, legacy in (
@@ -127,7 +127,7 @@ def _positions(archive: Archive, names: tuple[str, str]) -> NDArray[np.float64]:
 
 
 def _geometry(archive: Archive, found: dict[str, NpzArray], side: int) -> Geometry | None:
-    """Where the file states energy, distance and detector pixel: `dx = lambda z / (N p)`."""
+    """`dx = lambda z / (N p)` where the file states energy, distance and detector pixel; None elsewhere."""
     energy = next((name for name in _ENERGIES if name in found), None)
     if energy is None or not {"detector_distance_m", "detector_pixel_size_m"} <= set(found):
         return None

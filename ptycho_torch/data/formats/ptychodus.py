@@ -64,14 +64,14 @@ def read_training_data(source: Source) -> RawScan:
 
 @hdf5_layout("ptychodus product", "probe_position_x_m")
 def read_product(source: Source) -> RawScan:
-    """A product; its patterns are in the file beside it."""
+    """A product; its patterns are in the other file of the pair."""
     other = partner_of(source.path)
     if not other.is_file():
         stored = source.find("object")
         if stored is not None and _OUR_MARK in stored.attrs:
-            raise own_output_error(source.path, f", or put its patterns, {other.name}, beside it")
+            raise own_output_error(source.path, f", or put its patterns, {other.name}, next to it")
         raise MissingFileError(
-            str(other), f"the patterns of {source.path.name} are not there", "put it beside it"
+            str(other), f"the patterns of {source.path.name} are not there", "put it next to it"
         )
     with open_for_reading(other) as patterns:
         return _pair(source, Source(other, patterns))
@@ -80,11 +80,11 @@ def read_product(source: Source) -> RawScan:
 @hdf5_layout("ptychodus diffraction", "patterns")
 @hdf5_layout("pty-chi patterns", "dp")
 def read_diffraction(source: Source) -> RawScan:
-    """Patterns; their positions and probe are in the file beside them."""
+    """Patterns; their positions and probe are in the other file of the pair."""
     other = partner_of(source.path)
     if not other.is_file():
         raise MissingFileError(
-            str(other), f"positions and probe of {source.path.name} are not there", "put it beside it"
+            str(other), f"positions and probe of {source.path.name} are not there", "put it next to it"
         )
     with open_for_reading(other) as positions:
         return _pair(Source(other, positions), source)
@@ -94,9 +94,9 @@ def _pair(found: Source, other: Source) -> RawScan:
     pty_chi = other.find("dp") is not None
     rows, key = None, "dp" if pty_chi else "patterns"
     patterns = other.rows(key)
-    position, geometry = _placed(found, patterns, centred=pty_chi)
+    position, geometry = _place_positions(found, patterns, centred=pty_chi)
     if not pty_chi:
-        position, rows = _matched(found, other, position)
+        position, rows = _match_positions(found, other, position)
     probe, probe_key, remarks = found.probe()
     return RawScan(
         path=found.path,
@@ -121,7 +121,7 @@ def _middle(shape: tuple[int, ...], patterns: Hdf5Rows) -> list[float]:
     return [array_centre(length, patterns.shape[-1]) for length in shape[-2:]]
 
 
-def _placed(
+def _place_positions(
     found: Source, patterns: Hdf5Rows, *, centred: bool
 ) -> tuple[NDArray[np.float64], Geometry | None]:
     """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if
@@ -144,7 +144,7 @@ def _placed(
     return _pairs(found, *columns), _geometry(found, in_metres, centres, middle)
 
 
-def _matched(
+def _match_positions(
     found: Source, other: Source, position: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The positions that have a pattern, in the order of the patterns, and the rows of those."""

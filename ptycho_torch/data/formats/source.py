@@ -131,7 +131,7 @@ class Source:
         return self.array(key).astype(np.float64) * self.unit(key, _LENGTHS)
 
     def unit(self, key: str, table: dict[str, float], *, lower: bool = False) -> float:
-        """What one of the `units` of a dataset is in SI."""
+        """The `units` of a dataset in SI."""
         units = self.dataset(key).attrs.get("units")
         text = units.decode(errors="replace") if isinstance(units, bytes) else str(units or "").strip()
         size = table.get(text.lower() if lower else text)
