@@ -146,6 +146,13 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
     return (stored if stored.ndim == 3 else stored[None]), remarks
 
 
+def positive_number(path: Path, key: str, stored: NDArray[Any]) -> float:
+    """A stored array as the one number above 0 that it holds. Raises DataError, which names path and key."""
+    if stored.dtype.kind not in "uif" or stored.size != 1 or not 0 < stored.item() < np.inf:
+        raise DataError(str(path), f"{key} must be one number above 0, got {stored!r}")
+    return float(stored.item())
+
+
 def boolean_mask(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.bool_]:
     """A stored mask of bool, or of 0 and 1, as bool. Raises DataError for other values, which names the path
     and the key."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptycho_config import ModelConfig, ScaleOptions, TorchOptions, Unrolled
-from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, chunks, mean_intensity
+from ptycho_torch.data.patterns import StoredPatterns, StreamedAmplitude, amplitude_of, chunks, mean_intensity
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
@@ -39,7 +39,7 @@ def statistics_of(
 ) -> Statistics:
     """The statistics of a dataset, or of sorted rows of it, summed in float64: of the probe that the model
     prepares, and the largest sum where the scale options need it."""
-    patterns = dataset.intensity if rows is None else Chosen(dataset.intensity, rows)
+    patterns = dataset.intensity if rows is None else StoredPatterns(dataset.intensity, rows=rows)
     largest = None
     if scale.data_scaling == "Max":
         largest = max(float(np.sqrt(part).sum(axis=(1, 2)).max()) for part in chunks(patterns))
@@ -59,25 +59,6 @@ def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
         max(largest) if largest else None,
         count,
     )
-
-
-@attrs.frozen(eq=False)
-class Chosen:
-    """Some of the patterns of a dataset, sorted; reads like all of them."""
-
-    patterns: Patterns
-    rows: NDArray[np.int64]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """`(n, N, N)`."""
-        return len(self.rows), *self.patterns.shape[1:]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        return self.patterns[self.rows[rows]]
 
 
 def normalise(

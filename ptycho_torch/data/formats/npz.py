@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data.formats.npz_archive import Archive, NpzArray
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
-from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output_error
+from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output_error, positive_number
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
@@ -131,13 +131,8 @@ def _geometry(archive: Archive, found: dict[str, NpzArray], side: int) -> Geomet
     energy = next((name for name in _ENERGIES if name in found), None)
     if energy is None or not {"detector_distance_m", "detector_pixel_size_m"} <= set(found):
         return None
-    values = []
-    for name in (energy, "detector_distance_m", "detector_pixel_size_m"):
-        value = archive.array(name)
-        if value.dtype.kind not in "uif" or value.size != 1 or not 0 < float(value.reshape(-1)[0]) < np.inf:
-            raise DataError(str(archive.path), f"{name} must be one number above 0, got {value!r}")
-        values.append(float(value.reshape(-1)[0]))
-    ev, distance, detector = values
+    names = (energy, "detector_distance_m", "detector_pixel_size_m")
+    ev, distance, detector = (positive_number(archive.path, name, archive.array(name)) for name in names)
     pixel = object_pixel_m(ev * ELECTRONVOLT, distance, detector, side)
     return Geometry((pixel, pixel), (0.0, 0.0), ev, distance, (detector, detector))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable
 from ptycho_torch.data.geometry import ELECTRONVOLT
-from ptycho_torch.data.raw import boolean_mask, mode_stack
+from ptycho_torch.data.raw import boolean_mask, mode_stack, positive_number
 from ptycho_torch.errors import DataError
 
 _LENGTHS = {
@@ -94,18 +94,15 @@ class Source:
 
     def number(self, key: str) -> float:
         """One number above 0."""
-        value = self.array(key)
-        if value.dtype.kind not in "uif" or value.size != 1 or not 0 < float(value.reshape(-1)[0]) < np.inf:
-            raise self.error(f"{key} must be one number above 0, got {value!r}")
-        return float(value.reshape(-1)[0])
+        return positive_number(self.path, key, self.array(key))
 
     def known(self, name: str) -> float | None:
         """A number above 0 that is a dataset or an attribute of the file; None where it is missing or 0,
         which is how unknown numbers are written."""
         value = np.asarray(self.file.attrs[name] if name in self.file.attrs else self.array_or_zero(name))
-        if value.dtype.kind not in "uif" or value.size != 1 or not 0 <= float(value.reshape(-1)[0]) < np.inf:
+        if value.dtype.kind not in "uif" or value.size != 1 or not 0 <= value.item() < np.inf:
             raise self.error(f"{name} must be one number, not below 0, got {value!r}")
-        return float(value.reshape(-1)[0]) or None
+        return float(value.item()) or None
 
     def array_or_zero(self, key: str) -> NDArray[Any]:
         """A small array, or 0 where it is missing."""
