@@ -19,7 +19,10 @@ from ptycho_config import (
     dump_derivation,
     update_legacy_dict,
 )
+from ptycho_config.factory import training_layers
+from ptycho_config.layers import TRAINING, last_put
 from ptycho_config.legacy import legacy_params
+from ptycho_config.policy import refuse_unread
 from ptycho_torch.data.readers import inspect_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
@@ -29,7 +32,6 @@ from ptycho_torch.output.figures import draw_losses
 from ptycho_torch.training.fit import Fitted, fit_setup, training_record
 from ptycho_torch.training.lightning_ranks import launched_outside
 from ptycho_torch.training.ranks import other_ranks, world_size
-from ptycho_torch.unconsumed import refuse_unconsumed
 
 
 @attrs.frozen(eq=False)
@@ -116,7 +118,7 @@ def resolve_training(
     facts = inspect_scans(path)
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     if checked:
-        refuse_unconsumed(configs)
+        refuse_unread(configs)
         execution = configs.config.execution
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
@@ -126,10 +128,8 @@ def resolve_training(
 
 def _named_scan(profile: str | Transform | None, sources: Sources) -> Path | None:
     """The training scan that the last layer names, before anything is known to be right."""
-    layers = sources.layers(TrainingSetup, Transform())
-    steps = [step for one in (profile, *layers) if isinstance(one, Transform) for step in one.steps]
-    named = [step.arg for step in steps if step.path == "training.train_data_file"]
-    return Path(named[-1]) if named and isinstance(named[-1], str | Path) else None
+    named = last_put(training_layers(profile, sources), "training.train_data_file", TRAINING)
+    return Path(named) if isinstance(named, str | Path) else None
 
 
 def _check_validation_scan(setup: TrainingSetup) -> None:
