@@ -44,9 +44,7 @@ def _tag(choice: Any) -> None:
 
 def _structure_hook(cls: type) -> Callable[[Any, Any], Any]:
     hooks: Any = {name: override(struct_hook=_field_hook(spec)) for name, spec in specs(cls).items()}
-    read: Callable[..., Any] = make_dict_structure_fn(
-        cls, converter(), _cattrs_forbid_extra_keys=True, **hooks
-    )
+    read: Callable[..., Any] = make_dict_structure_fn(cls, converter(), **hooks)
 
     def structure(data: Any, _: Any) -> Any:
         if not isinstance(data, Mapping):
@@ -95,9 +93,8 @@ def _problems(error: BaseException) -> Iterator[Problem]:
             yield from error.problems
         case cattrs.ForbiddenExtraKeysError():
             known = [attribute.name for attribute in attrs.fields(error.cl)]
-            yield from (
-                Problem(key, "unknown field", hint=near_miss(key, known)) for key in error.extra_fields
-            )
+            unknown = sorted(map(str, error.extra_fields))
+            yield from (Problem(key, "unknown field", hint=near_miss(key, known)) for key in unknown)
         case cattrs.ClassValidationError() | cattrs.IterableValidationError():
             placed, others = error.group_exceptions()
             for one, note in placed:
