@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from ptycho_torch.unconsumed import UNCONSUMED
+
 from ptycho_config import TrainingSetup
 from ptycho_config.legacy import RENAMED
 from ptycho_config.schema import (
@@ -19,7 +21,6 @@ from ptycho_config.schema.base import kind_of
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.flags import INFERENCE, TRAINING
 from ptycho_torch.cli.options import Flag
-from ptycho_torch.unconsumed import UNCONSUMED
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).with_name("override_matrix.md")

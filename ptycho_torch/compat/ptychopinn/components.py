@@ -25,6 +25,7 @@ from ptycho_config import (
     legacy_delta,
     resolve,
 )
+from ptycho_config.layers import OVERRIDES
 from ptycho_config.policy import is_settable
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.api import load, reconstruct, train
@@ -162,4 +163,4 @@ def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:
     steps = tuple(attrs.evolve(step, path=f"training.{step.path}") for step in changed)
     network = {"architecture": config.model.architecture}
     others = tuple(step for step in steps if step.path != "training.model.architecture")
-    return from_mapping(TrainingSetup, network, "explicit overrides") >> Transform(others)
+    return from_mapping(TrainingSetup, network, OVERRIDES) >> Transform(others)
