@@ -33,8 +33,9 @@ _ADVICE = {
         "PyTorch backend selected, but it is unavailable: {error}. Install it with `pip install torch`"
     ),
     "tensorflow": (
-        "TensorFlow backend selected, but it is unavailable: {error}. It is part of the package 'ptycho' of "
-        "PtychoPINN; or set backend='pytorch'"
+        "TensorFlow backend selected, but it is unavailable: {error}. It is part of PtychoPINN, whose "
+        "package ptycho_torch has the same import name as this one: run it in an environment of its own, "
+        "or set backend='pytorch'"
     ),
 }
 

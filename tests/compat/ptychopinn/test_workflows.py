@@ -80,7 +80,7 @@ def test_flips_are_refused(scan_file: Path, tmp_path: Path) -> None:
 
 def test_a_backend_that_is_not_installed_says_what_to_do() -> None:
     """TensorFlow belongs to another package."""
-    with pytest.raises(RuntimeError, match="set backend='pytorch'") as caught:
+    with pytest.raises(RuntimeError, match="environment of its own, or set backend='pytorch'") as caught:
         train_cdi_model_with_backend("scan.npz", None, TrainingConfig(), legacy={})
     assert isinstance(caught.value.__cause__, ImportError)
 
