@@ -7,24 +7,33 @@ from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.layers import BUNDLE, IMPLIED, Layer
 from ptycho_config.lens import at, fields
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema import InferenceSetup, TrainingSetup, Unrolled, leaves, leaves_of
+from ptycho_config.schema import FieldSpec, InferenceSetup, TrainingSetup, Unrolled, leaves, leaves_of
 from ptycho_config.transform import Step, Transform, name_layers, put_all
 
 _SIDE = at(fields(InferenceSetup).inference.model.N).path
 _BATCH = at(fields(TrainingSetup).execution.inference_batch_size)
 
 
+def inference_policy(path: str) -> str:
+    """What an inference makes of the option of a training at `path`: as stated by the option of the same
+    name that an inference has; one that it does not have is ignored."""
+    spec = _options(InferenceSetup).get(_at_inference(path))
+    return str(spec.inference) if spec else "ignored"
+
+
+def _at_inference(path: str) -> str:
+    return path.replace("training.", "inference.", 1)
+
+
 def bundle_layer(trained: TrainingSetup, where: str) -> Layer:
     """The options of a training that count for an inference, fixed or suggested as their fields state;
     a choice is carried as a whole. `where` names the bundle."""
-    known = dict(leaves(InferenceSetup))
     batch = trained.execution.inference_batch_size or trained.training.batch_size
     # Convolutions fit patterns of every size; a learned probe has one.
     any_size = isinstance(trained.torch.net, Unrolled) and not trained.training.probe_trainable
     steps = []
     for put in put_all(_BATCH.put(batch)(trained)).steps:
-        path = put.path.replace("training.", "inference.", 1)
-        policy = known[path].inference if path in known else "ignored"
+        path, policy = _at_inference(put.path), inference_policy(put.path)
         if policy in ("fixed", "suggested"):
             fixed = policy == "fixed" and not (any_size and path == _SIDE)
             steps.append(Step(path, "put", put.arg, BUNDLE, fixed=fixed, where=where))
@@ -60,7 +69,7 @@ def is_settable(root: type, path: str) -> bool:
 
 
 @cache
-def _options(root: type) -> dict[str, Any]:
+def _options(root: type) -> dict[str, FieldSpec]:
     return dict(leaves(root))
 
 
