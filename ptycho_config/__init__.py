@@ -3,9 +3,10 @@
 from ptycho_config.codec import dump, dump_derivation, fingerprint, load, migrate, migration
 from ptycho_config.documents import config_file, from_mapping, parse
 from ptycho_config.errors import ConfigError, Problem
-from ptycho_config.factory import LAYER_ORDER, Sources, create_inference_payload, create_training_payload
+from ptycho_config.factory import Sources, create_inference_payload, create_training_payload
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.json_schema import json_schema
+from ptycho_config.layers import Layer
 from ptycho_config.legacy import LegacyDelta, legacy_delta, update_legacy_dict
 from ptycho_config.lens import Lens, at, fields, narrow
 from ptycho_config.migrations import networks_become_a_choice as networks_become_a_choice
@@ -49,7 +50,6 @@ from ptycho_config.schema import (
 from ptycho_config.transform import Step, Transform, diff, layer, product
 
 __all__ = [
-    "LAYER_ORDER",
     "PROFILES",
     "RECOMMENDED",
     "Amplitude",
@@ -66,6 +66,7 @@ __all__ = [
     "InferenceConfig",
     "InferenceSetup",
     "LabelOptions",
+    "Layer",
     "LegacyDelta",
     "Lens",
     "MinDistance",

@@ -3,17 +3,19 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
 import cattrs
-from cattrs.gen import make_dict_unstructure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.strategies import configure_tagged_union
 
-from ptycho_config.compiled import reader
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema.base import FieldSpec, build, is_config, kind_of, leaves_of, specs, variants
+from ptycho_config.schema.base import FieldSpec, is_config, kind_of, leaves_of, specs
 from ptycho_config.transform import Step
 
 C = TypeVar("C")
@@ -26,95 +28,84 @@ _MIGRATIONS: dict[tuple[str, int], Migration] = {}
 @functools.cache
 def converter() -> cattrs.Converter:
     """The one converter: strict, and it collects every problem of a document."""
-    made = cattrs.Converter(forbid_extra_keys=True)
-    made.register_structure_hook_factory(is_config, lambda cls: _structure_group(made, cls))
-    made.register_unstructure_hook_factory(is_config, lambda cls: make_dict_unstructure_fn(cls, made))
-    made.register_unstructure_hook_func(
-        lambda cls: bool(variants(cls)),
-        lambda value: {KIND_KEY: kind_of(type(value)), **made.unstructure(value)},
-    )
+    made = cattrs.Converter(forbid_extra_keys=True, unstruct_collection_overrides={tuple: list})
+    made.register_structure_hook_factory(is_config, _structure_hook)
+    made.register_unstructure_hook_factory(is_config, _unstructure_hook)
     made.register_unstructure_hook(Path, str)
-    made.register_unstructure_hook_func(lambda cls: getattr(cls, "__origin__", None) is tuple, list)
+    made.register_unstructure_hook(date, lambda value: value.isoformat())
     return made
 
 
-def _structure_group(made: cattrs.Converter, cls: type) -> Callable[[Any, Any], Any]:
-    nested = {
-        name: _nested(made, spec) for name, spec in specs(cls).items() if spec.is_group or spec.variants
-    }
-    read = reader(cls, nested)
+@functools.cache
+def _tag(choice: Any) -> None:
+    """Write and read the members of a choice with their kind; once, because cattrs forgets all hooks."""
+    configure_tagged_union(choice, converter(), kind_of, KIND_KEY)
+
+
+def _structure_hook(cls: type) -> Callable[[Any, Any], Any]:
+    hooks: Any = {name: override(struct_hook=_field_hook(spec)) for name, spec in specs(cls).items()}
+    read: Callable[..., Any] = make_dict_structure_fn(cls, converter(), **hooks)
 
     def structure(data: Any, _: Any) -> Any:
-        config = read(data) if isinstance(data, dict) else None
-        return _structure_slowly(made, cls, data) if config is None else config
+        if not isinstance(data, Mapping):
+            raise ValueError(f"must be a table of options, got {data!r}")  # noqa: TRY004 - a Problem
+        return read(data, cls)
 
     return structure
 
 
-def _nested(made: cattrs.Converter, spec: FieldSpec) -> Callable[[Any], Any]:
+def _field_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
     if spec.is_group:
-        structure, cls = made.get_structure_hook(spec.annotation), spec.annotation
-        return lambda value: structure(value, cls)
-    return _choice_reader(made, spec)
+        return converter().get_structure_hook(spec.annotation)
+    if not spec.variants:
+        return lambda value, _: spec.accept(value)
+    _tag(spec.annotation)
+    read, listed = converter().get_structure_hook(spec.annotation), ", ".join(map(repr, spec.variants))
+
+    def structure(value: Any, choice: Any) -> Any:
+        if not isinstance(value, Mapping) or KIND_KEY not in value:
+            raise ValueError(f"must be a table with {KIND_KEY!r}, one of {listed}, got {value!r}")
+        if (kind := value[KIND_KEY]) not in spec.variants:
+            hint = near_miss(str(kind), spec.variants)
+            raise ConfigError([Problem(KIND_KEY, f"must be one of {listed}, got {kind!r}", hint=hint)])
+        return read(dict(value), choice)
+
+    return structure
 
 
-def _choice_reader(made: cattrs.Converter, spec: FieldSpec) -> Callable[[Any], Any]:
-    members = {kind: (made.get_structure_hook(cls), cls) for kind, cls in spec.variants.items()}
-
-    def read(value: Any) -> Any:
-        try:
-            structure, cls = members[value[KIND_KEY]]
-        except (KeyError, TypeError):
-            return _structure_field(made, spec, value)
-        return structure({key: item for key, item in value.items() if key != KIND_KEY}, cls)
-
-    return read
+def _unstructure_hook(cls: type) -> Callable[[Any], Any]:
+    choices = [spec for spec in specs(cls).values() if spec.variants]
+    hooks: Any = {spec.name: override(unstruct_hook=_tagged(spec)) for spec in choices}
+    return make_dict_unstructure_fn(cls, converter(), **hooks)
 
 
-def _structure_slowly(made: cattrs.Converter, cls: type, data: Any) -> Any:
-    """As for a complete and correct table, but with defaults, and with every problem named."""
-    known = specs(cls)
-    if not isinstance(data, Mapping):
-        raise ConfigError([Problem("", f"must be a table of options, got {data!r}")])
-    unknown = [str(key) for key in data if key not in known]
-    problems = [Problem(key, "unknown field", hint=near_miss(key, known)) for key in unknown]
-    values = {}
-    for name, spec in known.items():
-        if name not in data:
-            if spec.required:
-                problems.append(Problem(name, "is required"))
-            values[name] = spec.default
-            continue
-        try:
-            values[name] = _structure_field(made, spec, data[name])
-        except ConfigError as error:
-            problems.extend(problem.under(name) for problem in error.problems)
-    if problems:
-        raise ConfigError(problems, cls.__name__)
-    return build(cls, values)
+def _tagged(spec: FieldSpec) -> Callable[[Any], dict[str, Any]]:
+    _tag(spec.annotation)
+    write = converter().get_unstructure_hook(spec.annotation)
+    # The kind first, for people.
+    return lambda value: {KIND_KEY: "", **write(value)}
 
 
-def _structure_field(made: cattrs.Converter, spec: FieldSpec, value: Any) -> Any:
-    if spec.is_group:
-        return made.structure(value, spec.annotation)
-    if spec.variants:
-        return made.structure(*_chosen(spec.variants, value))
-    try:
-        return spec.accept(value)
-    except ValueError as error:
-        raise ConfigError([Problem("", str(error))]) from None
-
-
-def _chosen(members: Mapping[str, type], value: Any) -> tuple[dict[str, Any], type]:
-    """The table of a choice without its `kind`, and the member that the kind names."""
-    listed = ", ".join(map(repr, members))
-    if not isinstance(value, Mapping) or KIND_KEY not in value:
-        raise ConfigError([Problem("", f"must be a table with {KIND_KEY!r}, one of {listed}, got {value!r}")])
-    kind = value[KIND_KEY]
-    if kind not in members:
-        hint = near_miss(str(kind), members)
-        raise ConfigError([Problem(KIND_KEY, f"must be one of {listed}, got {kind!r}", hint=hint)])
-    return {key: item for key, item in value.items() if key != KIND_KEY}, members[kind]
+def _problems(error: BaseException) -> Iterator[Problem]:
+    """What cattrs found wrong, with the path of each problem."""
+    match error:
+        case ConfigError():
+            yield from error.problems
+        case cattrs.ForbiddenExtraKeysError():
+            known = [attribute.name for attribute in attrs.fields(error.cl)]
+            unknown = sorted(map(str, error.extra_fields))
+            yield from (Problem(key, "unknown field", hint=near_miss(key, known)) for key in unknown)
+        case cattrs.ClassValidationError() | cattrs.IterableValidationError():
+            placed, others = error.group_exceptions()
+            for one, note in placed:
+                place = note.name if isinstance(note, cattrs.AttributeValidationNote) else str(note.index)
+                yield from (problem.under(place) for problem in _problems(one))
+            for one in others:
+                yield from _problems(one)
+        case KeyError():
+            yield Problem("", "is required")
+        case _:
+            yield Problem("", str(error))
 
 
 def dump(config: Any) -> dict[str, Any]:
@@ -163,15 +154,16 @@ def load(cls: type[C], data: Mapping[str, Any]) -> C:
     body = {key: value for key, value in current.items() if key != SCHEMA_KEY}
     try:
         return converter().structure(body, cls)
-    except ConfigError as error:
-        raise ConfigError(error.problems, schema or cls.__name__) from None
+    except (ConfigError, cattrs.BaseValidationError) as error:
+        raise ConfigError(_problems(error), schema or cls.__name__) from None
 
 
-def fingerprint(config: Any) -> str:
-    """sha256 of the sorted JSON of every field that is part of the config's identity."""
+def fingerprint(config: Any, without: Collection[str] = ()) -> str:
+    """sha256 of the sorted JSON of every field that is part of the config's identity, but for the paths
+    in `without`."""
     values = converter().unstructure(config)
     for path, spec, _ in leaves_of(config):
-        if not spec.identity:
+        if not spec.identity or path in without:
             *groups, name = path.split(".")
             node = values
             for group in groups:
@@ -185,7 +177,7 @@ def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
     """Where a config came from, as plain data: base, named layers with their steps, result."""
     layers = [
         {
-            "layer": one.steps[0].layer,
+            "layer": one.name,
             "steps": [
                 {
                     "path": s.path,
@@ -194,11 +186,10 @@ def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
                     "fixed": s.fixed,
                     "where": s.where,
                 }
-                for s in one.steps
+                for s in one.transform.steps
             ],
         }
         for one in resolved.layers
-        if one.steps
     ]
     return {
         "base": dump(resolved.base),

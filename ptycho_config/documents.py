@@ -12,12 +12,13 @@ import yaml
 
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
+from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE
 from ptycho_config.schema.base import FieldSpec, leaves
 from ptycho_config.transform import Step, Transform
 from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
 
-def parse(cls: type, assignments: list[str], name: str = "command line") -> Transform:
+def parse(cls: type, assignments: list[str], name: str = COMMAND_LINE) -> Transform:
     """`["training.model.N=128"]` to a layer; values are JSON, or bare text for strings."""
     texts = []
     for position, assignment in enumerate(assignments, 1):
@@ -199,7 +200,7 @@ def config_file(cls: type, path: Path) -> Transform:
     """A config file, complete or partial, as a layer; YAML and JSON files know the line of each option."""
     table = read_table(path)
     lines = _lines(path) if path.suffix.lower() in (*_YAML_SUFFIXES, ".json") else None
-    return from_mapping(cls, table, "config file", path.name, lines)
+    return from_mapping(cls, table, CONFIG_FILE, path.name, lines)
 
 
 def _lines(path: Path) -> dict[str, int] | None:

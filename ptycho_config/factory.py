@@ -12,44 +12,42 @@ import attrs
 
 from ptycho_config.documents import from_mapping
 from ptycho_config.facts import DatasetFacts
+from ptycho_config.layers import (
+    BACKEND,
+    CLIENT,
+    COMMAND_LINE,
+    CONFIG_FILE,
+    EXECUTION,
+    INFERENCE,
+    OVERRIDES,
+    PROFILE,
+    TRAINING,
+    Layer,
+)
 from ptycho_config.legacy import LegacyDelta, legacy_delta
 from ptycho_config.lens import at, fields
+from ptycho_config.policy import bundle_layer
 from ptycho_config.profiles import RECOMMENDED, recommended_profile
 from ptycho_config.profiles import profile as named_profile
-from ptycho_config.resolve import BASE, Resolved, resolve
-from ptycho_config.schema import (
-    InferenceConfig,
-    InferenceSetup,
-    PyTorchExecutionConfig,
-    TrainingSetup,
-    Unrolled,
-)
-from ptycho_config.transform import Transform, diff, layer, put_all, with_where
+from ptycho_config.resolve import Resolved, resolve
+from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
+from ptycho_config.transform import Transform, diff, layer, with_where
 
-LAYER_ORDER = (
-    BASE,
-    "profile",
-    "dataset facts",
-    "config file",
-    "execution",
-    "command line",
-    "explicit overrides",
-)
-OVERRIDES = LAYER_ORDER[-1]
 Overrides = Transform | Mapping[str, Any] | None
 
 
 @attrs.frozen(kw_only=True)
 class Sources:
-    """The layers that users provide, by their place in the declared order."""
+    """The layers that users provide. client: the settings of a program that calls this one."""
 
+    client: Transform = Transform()
     config_file: Transform = Transform()
     execution: PyTorchExecutionConfig | None = None
     command_line: Transform = Transform()
     overrides: Overrides = None
 
-    def layers(self, cls: type, arguments: Transform) -> tuple[Transform, ...]:
-        """Lowest first. An execution config counts where it differs from the defaults."""
+    def layers(self, cls: type, arguments: Transform) -> tuple[Layer, ...]:
+        """Each by its name. An execution config counts where it differs from the defaults."""
         execution = Transform()
         if self.execution is not None:
             changed = diff(PyTorchExecutionConfig(), self.execution).steps
@@ -58,11 +56,26 @@ class Sources:
         if not isinstance(overrides, Transform):
             overrides = from_mapping(cls, overrides, OVERRIDES)
         return (
-            self.config_file,
-            layer("execution", execution),
-            self.command_line,
-            layer(OVERRIDES, arguments >> overrides),
+            Layer(CLIENT, self.client),
+            Layer(CONFIG_FILE, self.config_file),
+            Layer(EXECUTION, execution),
+            Layer(COMMAND_LINE, self.command_line),
+            Layer(OVERRIDES, arguments >> overrides),
         )
+
+
+def training_layers(
+    profile: str | Transform | None,
+    sources: Sources,
+    facts: DatasetFacts | None = None,
+    arguments: Transform = Transform(),
+) -> tuple[Layer, ...]:
+    """All layers of a training, each by its name. The profile `recommended` depends on the network that
+    the layers above it ask for. Raises ConfigError for an unknown profile or option."""
+    asked = sources.layers(TrainingSetup, arguments)
+    chosen = recommended_profile(asked) if profile == RECOMMENDED else named_profile(profile)
+    read = () if facts is None else (facts.training_layer(),)
+    return Layer(BACKEND, _training_backend()), Layer(PROFILE, chosen), *read, *asked
 
 
 def create_training_payload(
@@ -75,9 +88,8 @@ def create_training_payload(
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
     """Resolve a training run: `(configs, legacy_dict_delta)`. Pure.
 
-    Precedence is `LAYER_ORDER`, later over earlier; `train_data_file` and `output_dir` given here are
-    explicit overrides; the profile `recommended` depends on the network that the layers above it ask for.
-    Raises ConfigError with every problem and its layer.
+    The order of the layers is `layers.TRAINING`; `train_data_file` and `output_dir` given here are
+    explicit overrides. Raises ConfigError with every problem and its layer.
     """
     c = fields(TrainingSetup)
     arguments = Transform()
@@ -85,14 +97,8 @@ def create_training_payload(
         arguments >>= at(c.training.train_data_file).put(train_data_file)
     if output_dir is not None:
         arguments >>= at(c.training.output_dir).put(output_dir)
-    asked = sources.layers(TrainingSetup, arguments)
-    resolved = resolve(
-        TrainingSetup(),
-        layer("pytorch backend", _training_backend()),
-        recommended_profile(asked) if profile == RECOMMENDED else named_profile(profile),
-        facts.training_layer() if facts else Transform(),
-        *asked,
-    )
+    layers = training_layers(profile, sources, facts, arguments)
+    resolved = resolve(TrainingSetup(), *layers, order=TRAINING)
     return resolved, legacy_delta(resolved.config.training)
 
 
@@ -107,18 +113,20 @@ def create_inference_payload(
 ) -> tuple[Resolved[InferenceSetup], LegacyDelta]:
     """Resolve an inference run: `(configs, legacy_dict_delta)`. Pure.
 
-    `trained` is the setup stored in the bundle. What decides the shape of the network is
-    fixed to it: a data file or an override that asks for something else is a conflict.
+    The order of the layers is `layers.INFERENCE`. `trained` is the setup stored in the bundle. What
+    decides the shape of the network is fixed to it: a data file or an override that asks for
+    something else is a conflict.
     """
     c = fields(InferenceSetup)
     base = InferenceSetup(inference=InferenceConfig(model_path=model_path, test_data_file=test_data_file))
     arguments = Transform() if output_dir is None else at(c.inference.output_dir).put(output_dir)
     resolved = resolve(
         base,
-        layer("pytorch backend", at(c.inference.backend).put("pytorch"), fixed=True),
+        Layer(BACKEND, layer("", at(c.inference.backend).put("pytorch"), fixed=True)),
         bundle_layer(trained, model_path.name),
-        facts.inference_layer() if facts else Transform(),
+        *(() if facts is None else (facts.inference_layer(),)),
         *sources.layers(InferenceSetup, arguments),
+        order=INFERENCE,
     )
     return resolved, legacy_delta(resolved.config.inference)
 
@@ -133,40 +141,3 @@ def _training_backend() -> Transform:
         >> at(c.training.model.amp_activation).put("swish")
     )
     return with_where(defaults, "")
-
-
-def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
-    """What a bundle decides (fixed) and what it suggests for an inference run."""
-    c = fields(InferenceSetup)
-    # The unrolled networks learn convolutions, which fit patterns of every size; a learned probe has one.
-    side = at(c.inference.model.N)
-    free = isinstance(trained.torch.net, Unrolled) and not trained.training.probe_trainable
-    model = put_all(trained.training.model, "inference.model").steps
-    network = (
-        Transform(tuple(step for step in model if not (free and step.path == side.path)))
-        >> at(c.torch.net).put(trained.torch.net)
-        >> at(c.torch.forward).put(trained.torch.forward)
-        >> at(c.torch.scale.normalize).put(trained.torch.scale.normalize)
-        >> at(c.torch.scale.data_scaling).put(trained.torch.scale.data_scaling)
-        >> at(c.torch.scale.probe_normalize).put(trained.torch.scale.probe_normalize)
-    )
-    suggested = (
-        at(c.inference.neighbor_count).put(trained.training.neighbor_count)
-        >> at(c.inference.subsample_seed).put(trained.training.subsample_seed)
-        >> at(c.execution.inference_batch_size).put(
-            trained.execution.inference_batch_size or trained.training.batch_size
-        )
-        >> at(c.torch.data.position_origin).put(trained.torch.data.position_origin)
-        >> at(c.torch.scale.domain).put(trained.torch.scale.domain)
-        >> at(c.torch.scale.statistics).put(trained.torch.scale.statistics)
-        >> at(c.execution.middle_trim).put(trained.execution.middle_trim)
-        >> at(c.execution.pad_eval).put(trained.execution.pad_eval)
-        >> at(c.torch.record.log_patch_stats).put(trained.torch.record.log_patch_stats)
-        >> at(c.torch.record.patch_stats_limit).put(trained.torch.record.patch_stats_limit)
-        >> at(c.torch.stitch).put(trained.torch.stitch)
-        >> at(c.torch.refine).put(trained.torch.refine)
-    )
-    if free:
-        suggested = side.put(trained.training.model.N) >> suggested
-    decided = layer("bundle", network, fixed=True) >> suggested
-    return layer("bundle", with_where(decided, where))

@@ -2,11 +2,10 @@
 
 import attrs
 
+from ptycho_config.layers import FACTS, Layer
 from ptycho_config.lens import Lens, at, fields
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.transform import Step, Transform, layer
-
-LAYER = "dataset facts"
+from ptycho_config.transform import Step, Transform
 
 
 @attrs.frozen(kw_only=True)
@@ -19,17 +18,17 @@ class DatasetFacts:
     probe_modes: int
     nphotons: float | None
 
-    def training_layer(self) -> Transform:
+    def training_layer(self) -> Layer:
         """N, fixed because the file decides it, and the photon count where metadata has it."""
         c = fields(TrainingSetup)
         return self._layer(at(c.training.model.N), at(c.training.nphotons))
 
-    def inference_layer(self) -> Transform:
+    def inference_layer(self) -> Layer:
         """N, fixed because the file decides it."""
         return self._layer(at(fields(InferenceSetup).inference.model.N), None)
 
-    def _layer(self, size: Lens[int], photons: Lens[float] | None) -> Transform:
-        steps = [Step(size.path, "put", self.n_pixels, fixed=True, where=f"probeGuess of {self.name}")]
+    def _layer(self, size: Lens[int], photons: Lens[float] | None) -> Layer:
+        steps = [Step(size.path, "put", self.n_pixels, FACTS, fixed=True, where=f"probeGuess of {self.name}")]
         if photons is not None and self.nphotons is not None:
-            steps.append(Step(photons.path, "put", self.nphotons, where=f"_metadata of {self.name}"))
-        return layer(LAYER, Transform(tuple(steps)))
+            steps.append(Step(photons.path, "put", self.nphotons, FACTS, where=f"_metadata of {self.name}"))
+        return Layer(FACTS, Transform(tuple(steps)))

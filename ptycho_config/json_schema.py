@@ -1,5 +1,6 @@
 """The schema of a config class as JSON Schema (draft 2020-12), for editors and other programs."""
 
+from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -10,13 +11,15 @@ import attrs
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, converter
 from ptycho_config.schema.base import FieldSpec, is_config, kind_of, specs, variants
 
-_TYPES: dict[Any, str] = {
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    Path: "string",
-    NoneType: "null",
+_TYPES: dict[Any, dict[str, Any]] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    str: {"type": "string"},
+    Path: {"type": "string"},
+    date: {"type": "string", "format": "date"},
+    datetime: {"type": "string", "format": "date-time"},
+    NoneType: {"type": "null"},
 }
 
 
@@ -60,7 +63,7 @@ def _type(annotation: Any) -> dict[str, Any]:
     if origin is tuple:
         return _tuple(arguments)
     named = annotation if isinstance(annotation, type) and issubclass(annotation, Enum) else ()
-    return {"enum": [member.value for member in named]} if named else {"type": _TYPES[annotation]}
+    return {"enum": [member.value for member in named]} if named else _TYPES[annotation]
 
 
 def _tuple(arguments: tuple[Any, ...]) -> dict[str, Any]:

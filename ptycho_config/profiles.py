@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ptycho_config.documents import config_file
 from ptycho_config.errors import ConfigError, Problem, near_miss
+from ptycho_config.layers import PROFILE, TRAINING, Layer, last_put
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.schema import Cnn, RectangularScaled, TrainingSetup, Unrolled
 from ptycho_config.transform import Step, Transform, layer, with_where
@@ -52,12 +53,11 @@ PROFILES: dict[str, Transform] = {
 RENAMED = {"primed": "unrolled"}
 
 
-def recommended_profile(asked: Iterable[Transform]) -> Transform:
-    """The profile for the network that the layers above ask for, the last of them first: `unrolled` for the
-    one that we recommend, and also where none is named; nothing for another, whose defaults then count."""
-    path = at(_c.training.model.architecture).path
-    named = [step.arg for one in asked for step in one.steps if step.path == path and step.op == "put"]
-    return profile("unrolled" if not named or named[-1] == "unrolled" else None)
+def recommended_profile(asked: Iterable[Layer]) -> Transform:
+    """The profile for the network that the layers above ask for: `unrolled` for the one that we
+    recommend, and also where none is named; nothing for another, whose defaults then count."""
+    named = last_put(asked, at(_c.training.model.architecture).path, TRAINING)
+    return profile("unrolled" if named in (None, "unrolled") else None)
 
 
 def profile(name: str | Transform | None) -> Transform:
@@ -68,13 +68,13 @@ def profile(name: str | Transform | None) -> Transform:
     if name is None:
         return Transform()
     if isinstance(name, Transform):
-        return layer("profile", name)
-    former = name if name in RENAMED else ""
+        return layer(PROFILE, name)
+    where = f"{RENAMED[name]} as {name!r}" if name in RENAMED else name
     name = RENAMED.get(name, name)
     if name not in PROFILES:
         hint = near_miss(name, PROFILES) or f"there is {', '.join(sorted(PROFILES))}"
         raise ConfigError([Problem(name, "unknown profile", hint=hint)], "profiles")
-    return layer(f"profile {name}", with_where(PROFILES[name], f"as {former!r}" if former else ""))
+    return layer(PROFILE, with_where(PROFILES[name], where))
 
 
 def named_profile(name: str) -> str | Transform | None:

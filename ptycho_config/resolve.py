@@ -1,17 +1,18 @@
 """From named layers to one config, with the reason for every value."""
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
+from ptycho_config.layers import BASE, Layer, sort_layers, split_layers
 from ptycho_config.lens import Lens
 from ptycho_config.schema.base import leaves, leaves_of
 from ptycho_config.schema.table import Row, table_html
 from ptycho_config.transform import Change, Step, Transform, plain_path, try_apply
 
 C = TypeVar("C")
-BASE = "schema defaults"
 
 
 @attrs.frozen(repr=False)
@@ -20,7 +21,7 @@ class Resolved(Generic[C]):
 
     config: C
     base: C
-    layers: tuple[Transform, ...]
+    layers: tuple[Layer, ...]
     trace: tuple[Change, ...]
 
     def history(self, place: str | Lens[Any]) -> tuple[Change, ...]:
@@ -63,26 +64,30 @@ def _line(change: Change) -> str:
     return f"{value} [{change.layer or 'unnamed layer'}] {change.where}"
 
 
-def resolve(base: C, *layers: Transform) -> Resolved[C]:
-    """Apply the layers in order, later over earlier. Raises ConfigError when one layer sets a
-    path to two values, or a later layer changes a fixed one; the error names both sides."""
-    steps = [step for one in layers for step in one.steps]
-    config, trace, problems = try_apply(base, steps)
+def resolve(base: C, *layers: Transform | Layer, order: Sequence[str] = ()) -> Resolved[C]:
+    """Apply the layers, later over earlier: in the order given, or in a declared `order` of names.
+
+    A layer is what carries one name, however it is divided over the arguments. Raises ConfigError when
+    one layer sets a path to two values, a later layer changes a fixed one (the error names both
+    sides), or a layer has no place in `order`.
+    """
+    found = sort_layers(layers, order) if order else split_layers(layers)
+    config, trace, problems = try_apply(base, [step for one in found for step in one.transform.steps])
     pins = _broken_pins(trace)
     broken = {pin.path for pin in pins}
     # What follows from a broken pin is not said twice.
     rest = [problem for problem in problems if problem.path not in broken]
-    found = [*_conflicts(layers), *pins, *rest]
-    if found:
-        raise ConfigError(found, getattr(type(base), "SCHEMA", type(base).__name__))
-    return Resolved(config, base, layers, trace)
+    wrong = [*_conflicts(found), *pins, *rest]
+    if wrong:
+        raise ConfigError(wrong, getattr(type(base), "SCHEMA", type(base).__name__))
+    return Resolved(config, base, found, trace)
 
 
-def _conflicts(layers: tuple[Transform, ...]) -> list[Problem]:
+def _conflicts(layers: tuple[Layer, ...]) -> list[Problem]:
     problems = []
     for one in layers:
         seen: dict[str, Step] = {}
-        for step in one.steps:
+        for step in one.transform.steps:
             first = seen.setdefault(step.path, step)
             if step.op == "put" and first.op == "put" and step.arg != first.arg:
                 message = f"set to {first.arg!r} {first.where} and to {step.arg!r} in the same layer"

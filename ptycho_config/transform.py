@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import FieldSpec, build, get_path, kind_of, leaves, leaves_of, specs
+from ptycho_config.schema.base import FieldSpec, get_path, kind_of, leaves, leaves_of, specs
 
 C = TypeVar("C")
 
@@ -154,7 +154,7 @@ class _Draft:
         if not values or len(problems) > before:
             return self.node
         try:
-            return build(type(self.node), values, self.node)
+            return attrs.evolve(self.node, **values)
         except ConfigError as error:
             problems.extend(p.under(path) if path else p for p in error.problems)
             return self.node

@@ -29,7 +29,6 @@ TO_CLEAN = {
     "ptycho_torch/registry.py",
     "ptycho_torch/sweep",
     "ptycho_torch/training",
-    "ptycho_torch/unconsumed.py",
 }
 FIRST = re.compile(r"(What|Of|How|Where)\b")
 # Private words for illumination and intensity, valid pixels, neighbours, and what was given or reported.

@@ -106,34 +106,34 @@ class LegacyParams(UserDict[str, Any]):
 
     def ensure_defaults(self) -> None:
         """Put back defaults that were removed; values that are there are kept."""
-        self.data.update({key: value for key, value in DEFAULTS.items() if key not in self})
+        self.update({key: value for key, value in DEFAULTS.items() if key not in self})
 
     def read(self, key: str, default: Any = _REQUIRED) -> Any:
-        """The value of a key, with defaults put back first; KeyError without a `default`."""
-        self.ensure_defaults()
-        if default is _REQUIRED or key in self or key == DERIVED:
-            return self[key]
-        return default
+        """The value of a key, where it was removed its default; KeyError without a `default` for a key
+        that has none. As in the replaced system it puts all removed defaults back, but not under the
+        seal; `check`, `snapshot` and the sizes never write."""
+        if not self._sealed:
+            self.ensure_defaults()
+        values = self.snapshot()
+        return values[key] if default is _REQUIRED else values.get(key, default)
 
     def write(self, key: str, value: Any) -> None:
         """Set a key if the store stays valid; otherwise ValueError, and nothing has changed."""
-        self.ensure_defaults()
-        problem = _invalid({**self, key: value})
-        if problem:
-            raise ValueError(problem)
+        self._check({key: value})
         self[key] = value
 
     def check(self) -> None:
         """ValueError if the values contradict each other."""
-        self.ensure_defaults()
-        problem = _invalid(self)
+        self._check({})
+
+    def _check(self, changes: Mapping[str, Any]) -> None:
+        problem = _invalid({**DEFAULTS, **self, **changes})
         if problem:
             raise ValueError(problem)
 
     def snapshot(self) -> dict[str, Any]:
-        """A copy of all values, with `bigN`."""
-        self.ensure_defaults()
-        return {**self, DERIVED: self.big_n}
+        """A copy of all values, with the defaults of those that were removed and with `bigN`."""
+        return {**DEFAULTS, **self, DERIVED: self.big_n}
 
     def seal(self) -> None:
         """Refuse writes of everything but what is found while running."""
@@ -146,19 +146,19 @@ class LegacyParams(UserDict[str, Any]):
     @property
     def big_n(self) -> int:
         """`N + (gridsize - 1) offset`, px: the side of the region that a group covers."""
-        self.ensure_defaults()
-        return int(self["N"] + (self["gridsize"] - 1) * self["offset"])
+        values = {**DEFAULTS, **self}
+        return int(values["N"] + (values["gridsize"] - 1) * values["offset"])
 
     @property
     def padding_size(self) -> int:
         """`(gridsize - 1) offset + max_position_jitter`, px."""
-        self.ensure_defaults()
-        return int((self["gridsize"] - 1) * self["offset"] + self["max_position_jitter"])
+        values = {**DEFAULTS, **self}
+        return int((values["gridsize"] - 1) * values["offset"] + values["max_position_jitter"])
 
     @property
     def padded_size(self) -> int:
         """`bigN + max_position_jitter`, px."""
-        return self.big_n + int(self["max_position_jitter"])
+        return self.big_n + int(self.read("max_position_jitter"))
 
 
 def _invalid(values: Mapping[str, Any]) -> str:

@@ -1,11 +1,9 @@
 """`@config` and `field`: frozen classes whose fields check themselves and explain themselves."""
 
-import operator
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import repeat
+from functools import cache
 from types import MappingProxyType, UnionType
-from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin, overload
+from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, overload
 
 import attrs
 
@@ -16,6 +14,7 @@ from ptycho_config.schema.table import Row, table_html
 C = TypeVar("C")
 Check = Callable[[Any], str | None]
 Constraint = Callable[[Any], Iterable[Problem]]
+Inference = Literal["fixed", "suggested", "ignored", "own"]
 
 _META = "ptycho_config"
 _SPECS = "__config_specs__"
@@ -26,7 +25,7 @@ class FieldSpec:
     """What is known of one field: the one source for checks, help, reference and reports.
 
     is_group: the field holds another config. variants: for a choice between configs, its
-    members by kind; empty for every other field.
+    members by kind; empty for every other field. The rest as in `field`.
     """
 
     name: str
@@ -36,6 +35,9 @@ class FieldSpec:
     doc: str
     identity: bool
     renamed: Mapping[str, str]
+    inference: Inference | None
+    resumable: bool | None
+    unread: str
     check: Check | None
     accept: Coerce
     is_group: bool
@@ -60,15 +62,24 @@ def field(
     check: Check | None = None,
     identity: bool = True,
     renamed: Mapping[str, str] = MappingProxyType({}),
+    inference: Inference | None = None,
+    resumable: bool | None = None,
+    unread: str = "",
 ) -> Any:
     """Declare a field: its meaning, unit, default and check.
 
     check returns the reason a value is refused, or None. identity=False keeps the field out
     of the fingerprint: it says where results go, not what they are. renamed: former values and what
-    they are called now; files and commands may still use them.
+    they are called now; files and commands may still use them. inference: what the value of a training
+    means for an inference: "fixed" (anything else is a conflict), "suggested" (counts unless the run
+    says otherwise), "ignored" (an option of trainings, refused for an inference), "own" (does not
+    count). resumable: whether the training that resumes a checkpoint may have another value. A group
+    or a choice states these two for all below it that does not state its own. unread: the sentence why
+    nothing reads the option, so that setting it is refused.
     """
     meta = {"doc": doc, "unit": unit, "check": check, "identity": identity, "renamed": renamed}
-    return attrs.field(default=default, metadata={_META: meta})
+    policy = {"inference": inference, "resumable": resumable, "unread": unread}
+    return attrs.field(default=default, metadata={_META: {**meta, **policy}})
 
 
 def is_config(cls: object) -> bool:
@@ -178,7 +189,6 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
             cls.__attrs_post_init__ = check_together
         cls._repr_html_ = _config_html
         built = attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
-        built.__config_layout__ = _layout(built)
         setattr(
             built, _SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))})
         )
@@ -187,39 +197,15 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
     return decorate if cls is None else decorate(cls)
 
 
-@attrs.frozen
-class _Layout:
-    """All fields of a class, read at once, and written past the freeze in one C loop."""
-
-    read: Callable[[Any], tuple[Any, ...]]
-    writers: Mapping[str, Callable[[Any, Any], None]]
-
-    def write(self, made: Any, values: Iterable[Any]) -> None:
-        """Set every field of `made`, values in the order of declaration."""
-        deque(map(operator.call, self.writers.values(), repeat(made), values), maxlen=0)
-
-
-def _layout(cls: type) -> _Layout:
-    names = [attribute.name for attribute in attrs.fields(cls)]
-    get = operator.attrgetter(*names) if names else lambda _: ()
-    read = get if len(names) != 1 else lambda node: (get(node),)
-    return _Layout(read, {name: vars(cls)[name].__set__ for name in names})
-
-
 def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
-    meta = attribute.metadata[_META]
     return FieldSpec(
         name=attribute.name,
         annotation=attribute.type,
         default=attribute.default,
-        unit=meta["unit"],
-        doc=meta["doc"],
-        identity=meta["identity"],
-        renamed=meta["renamed"],
-        check=meta["check"],
-        accept=_acceptor(attribute.type, meta["check"]),
+        accept=_acceptor(attribute.type, attribute.metadata[_META]["check"]),
         is_group=is_config(attribute.type),
         variants=MappingProxyType(variants(attribute.type)),
+        **attribute.metadata[_META],
     )
 
 
@@ -232,32 +218,31 @@ def specs(cls: type) -> Mapping[str, FieldSpec]:
     return found
 
 
-def build(cls: type[C], values: Mapping[str, Any], node: C | None = None) -> C:
-    """A config from values that its fields have accepted already, the rest taken from `node`:
-    no value is judged twice. Constraints are checked as in the constructor."""
-    made = object.__new__(cls)
-    layout: _Layout = cls.__config_layout__  # type: ignore[attr-defined]
-    if node is None:
-        layout.write(made, map(values.__getitem__, layout.writers))
-    else:
-        layout.write(made, layout.read(node))
-        for name, value in values.items():
-            layout.writers[name](made, value)
-    check_together = getattr(made, "__attrs_post_init__", None)
-    if check_together is not None:
-        check_together()
-    return made
+def leaves(cls: type) -> tuple[tuple[str, FieldSpec], ...]:
+    """Every leaf that a `cls` can have as `(dotted path, spec)`, depth first: a choice counts as a
+    leaf, followed by the leaves of all its members. The specs hold what they inherit."""
+    return _all_leaves(cls)
 
 
-def leaves(cls: type, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldSpec]]:
-    """Every leaf that a `cls` can have as `(dotted path, spec)`, depth first: a choice counts
-    as a leaf, followed by the leaves of all its members."""
-    for name, spec in specs(cls).items():
-        here = (*prefix, name)
+@cache
+def _all_leaves(cls: type) -> tuple[tuple[str, FieldSpec], ...]:
+    return tuple(_leaves(cls, (), None))
+
+
+def _leaves(cls: type, prefix: tuple[str, ...], above: FieldSpec | None) -> Iterator[tuple[str, FieldSpec]]:
+    for name, own in specs(cls).items():
+        here, spec = (*prefix, name), _inherit(own, above)
         if not spec.is_group:
             yield ".".join(here), spec
         for member in (spec.annotation,) if spec.is_group else spec.variants.values():
-            yield from leaves(member, here)
+            yield from _leaves(member, here, spec)
+
+
+def _inherit(spec: FieldSpec, above: FieldSpec | None) -> FieldSpec:
+    if above is None:
+        return spec
+    resumable = above.resumable if spec.resumable is None else spec.resumable
+    return attrs.evolve(spec, inference=spec.inference or above.inference, resumable=resumable)
 
 
 def leaves_of(config: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldSpec, Any]]:

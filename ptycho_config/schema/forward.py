@@ -45,6 +45,7 @@ class ScaleOptions:
 
     domain: Literal["count_intensity", "normalized_amplitude"] = field(
         default="count_intensity",
+        inference="suggested",
         doc="what the patterns are: photon counts, or amplitudes (square roots) in any unit; never guessed",
     )
     normalize: Literal["Group", "Batch", "None"] = field(
@@ -62,6 +63,7 @@ class ScaleOptions:
     )
     statistics: Literal["scan", "training"] = field(
         default="scan",
+        inference="suggested",
         doc="whose mean intensity and probe power scale a scan: its own, or those of the training, frozen",
     )
 

@@ -63,7 +63,9 @@ NeighbourRule = Nearest | MinDistance | FourQuadrant
 class GroupingOptions:
     """How neighbours are chosen, and from which part of the scan."""
 
-    neighbors: NeighbourRule = field(default=Nearest(), doc="rule that chooses the neighbours")
+    neighbors: NeighbourRule = field(
+        default=Nearest(), inference="suggested", doc="rule that chooses the neighbours"
+    )
     groups_per_centre: int = field(
         default=1, unit="groups", check=positive, doc="random groups around each pattern"
     )

@@ -8,12 +8,14 @@ configurations with different JSON and different fingerprints.
 import math
 import os
 from collections.abc import Callable
+from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 Coerce = Callable[[object], Any]
+D = TypeVar("D", bound=date)
 
 
 def _bool(value: object) -> bool:
@@ -49,12 +51,40 @@ def _path(value: object) -> Path:
     raise ValueError(f"must be a path, got {value!r}")
 
 
+def _date(value: object) -> date:
+    if type(value) is date:
+        return value
+    return _from_iso(date, value, "a date, as 2024-12-31")
+
+
+def _datetime(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    return _from_iso(datetime, value, "a date and time, as 2024-12-31T23:59:59")
+
+
+def _from_iso(cls: type[D], value: object, kind: str) -> D:
+    try:
+        return cls.fromisoformat(value)  # type: ignore[arg-type] # TypeError where it is no text
+    except (TypeError, ValueError):
+        raise ValueError(f"must be {kind}, got {value!r}") from None
+
+
 def _none(value: object) -> None:
     if value is not None:
         raise ValueError(f"must be null, got {value!r}")
 
 
-_SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
+_SCALARS: dict[Any, Coerce] = {
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _str,
+    Path: _path,
+    date: _date,
+    datetime: _datetime,
+    NoneType: _none,
+}
 
 
 def _literal(choices: tuple[Any, ...]) -> Coerce:
@@ -136,7 +166,7 @@ def coercer(annotation: Any) -> Coerce:
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return _enum(annotation)
     raise TypeError(
-        f"{annotation!r} cannot be a config field: use scalars, Path, Literal, Enum, unions and "
+        f"{annotation!r} cannot be a config field: use scalars, Path, dates, Literal, Enum, unions and "
         "tuples of them, or another @config class"
     )
 

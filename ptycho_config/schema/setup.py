@@ -65,8 +65,11 @@ def _training_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
             f"likelihood 'poisson', got {setup.training.torch_loss_mode!r}",
             hint="set training.torch_loss_mode=poisson, or another forward model or domain",
         )
-    quadrants = isinstance(torch.grouping.neighbors, FourQuadrant)
-    if quadrants and model.gridsize != 2:
+    yield from _quadrants(torch, model)
+
+
+def _quadrants(torch: TorchOptions, model: ModelConfig) -> Iterator[Problem]:
+    if isinstance(torch.grouping.neighbors, FourQuadrant) and model.gridsize != 2:
         yield Problem(
             "torch.grouping.neighbors",
             f"takes one member of each quadrant, so gridsize is 2, not {model.gridsize}",
@@ -100,6 +103,7 @@ def _inference_pairs(setup: "InferenceSetup") -> Iterator[Problem]:
     yield from _trim(setup.execution, setup.inference.model)
     yield from _one_network(setup.torch, setup.inference.model, "inference.model")
     yield from _forward_pair(setup.torch, setup.inference.model)
+    yield from _quadrants(setup.torch, setup.inference.model)
 
 
 def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
@@ -219,8 +223,10 @@ class TrainingSetup:
 
     SCHEMA: ClassVar[str] = "ptycho.training/4"
 
-    training: TrainingConfig = field(default=TrainingConfig(), doc="what is learned")
-    execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")
+    training: TrainingConfig = field(default=TrainingConfig(), inference="ignored", doc="what is learned")
+    execution: PyTorchExecutionConfig = field(
+        default=PyTorchExecutionConfig(), inference="ignored", resumable=True, doc="use of the machine"
+    )
     torch: TorchOptions = field(default=TorchOptions(), doc="options of this backend")
 
 
@@ -230,6 +236,8 @@ class InferenceSetup:
 
     SCHEMA: ClassVar[str] = "ptycho.inference/4"
 
-    inference: InferenceConfig = field(doc="what is reconstructed")
-    execution: PyTorchExecutionConfig = field(default=PyTorchExecutionConfig(), doc="use of the machine")
+    inference: InferenceConfig = field(inference="own", doc="what is reconstructed")
+    execution: PyTorchExecutionConfig = field(
+        default=PyTorchExecutionConfig(), inference="ignored", resumable=True, doc="use of the machine"
+    )
     torch: TorchOptions = field(default=TorchOptions(), doc="options of this backend, as trained")

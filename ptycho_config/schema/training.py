@@ -1,5 +1,6 @@
 """What is learned from, by which loss, for how long."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,11 @@ from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
 from ptycho_config.schema.checks import between, non_negative, positive, power_of_two
 from ptycho_config.schema.model import ModelConfig
+
+_tensorflow = functools.partial(
+    field,
+    unread="is read by the TensorFlow backend only; here torch_loss_mode names the one loss of the patterns",
+)
 
 
 def _realspace_weights(training: "TrainingConfig") -> Iterator[Problem]:
@@ -31,11 +37,13 @@ class TrainingConfig:
         default=None, identity=False, doc="scan to validate on; null holds back a part of the training scan"
     )
     batch_size: int = field(default=16, unit="groups", check=power_of_two, doc="groups per step")
-    nepochs: int = field(default=50, unit="epochs", check=positive, doc="passes over the groups")
-    mae_weight: float = field(default=0.0, check=between(0, 1), doc="weight of the pattern MAE")
-    nll_weight: float = field(default=1.0, check=between(0, 1), doc="weight of the Poisson likelihood")
-    realspace_mae_weight: float = field(default=0.0, check=non_negative, doc="weight of the object MAE")
-    realspace_weight: float = field(default=0.0, check=non_negative, doc="weight of the object terms")
+    nepochs: int = field(
+        default=50, unit="epochs", check=positive, resumable=True, doc="passes over the groups"
+    )
+    mae_weight: float = _tensorflow(default=0.0, check=between(0, 1), doc="weight of the pattern MAE")
+    nll_weight: float = _tensorflow(default=1.0, check=between(0, 1), doc="weight of the Poisson likelihood")
+    realspace_mae_weight: float = _tensorflow(default=0.0, check=non_negative, doc="weight of the object MAE")
+    realspace_weight: float = _tensorflow(default=0.0, check=non_negative, doc="weight of the object terms")
     nphotons: float = field(
         default=1e9,
         unit="photons",
@@ -45,7 +53,13 @@ class TrainingConfig:
     n_groups: int | None = field(
         default=None, unit="groups", check=positive, doc="groups per epoch; null makes one per pattern"
     )
-    n_images: int | None = field(default=None, unit="groups", check=positive, doc="older name of n_groups")
+    n_images: int | None = field(
+        default=None,
+        unit="groups",
+        check=positive,
+        unread="is an older name: use n_groups",
+        doc="older name of n_groups",
+    )
     n_subsample: int | None = field(
         default=None, unit="patterns", check=positive, doc="patterns kept before grouping; null keeps all"
     )
@@ -61,7 +75,11 @@ class TrainingConfig:
     neighbor_pool_size: int | None = field(
         default=None, unit="patterns", check=positive, doc="neighbours that oversampling combines"
     )
-    positions_provided: bool = field(default=True, doc="the file holds scan positions")
+    positions_provided: bool = field(
+        default=True,
+        unread="scans without positions cannot be reconstructed",
+        doc="the file holds scan positions",
+    )
     probe_trainable: bool = field(default=False, doc="optimise the probe too")
     intensity_scale_trainable: bool = field(default=True, doc="optimise the intensity scale too")
     output_dir: Path = field(default=Path("training_outputs"), identity=False, doc="folder for results")

@@ -19,6 +19,7 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
+from ptycho_config.policy import refuse_unread
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.raw import RawScan
@@ -34,7 +35,6 @@ from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
 from ptycho_torch.reconstruction.predict import PatchStatistics, pad_canvas
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.records import Canvas, Dataset
-from ptycho_torch.unconsumed import refuse_unconsumed
 
 
 @attrs.frozen(eq=False)
@@ -133,7 +133,7 @@ def resolve_inference(
         sources=sources,
     )
     if checked:
-        refuse_unconsumed(configs)
+        refuse_unread(configs)
     return configs, delta
 
 

@@ -15,13 +15,14 @@ from ptycho_config import (
     Sources,
     TrainingSetup,
     Transform,
-    at,
     create_training_payload,
     dump_derivation,
-    fields,
     update_legacy_dict,
 )
+from ptycho_config.factory import training_layers
+from ptycho_config.layers import TRAINING, last_put
 from ptycho_config.legacy import legacy_params
+from ptycho_config.policy import refuse_unread
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
@@ -33,7 +34,6 @@ from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
 from ptycho_torch.training.fit import Fitted, fit_setup, training_record
 from ptycho_torch.training.lightning_ranks import launched_outside
 from ptycho_torch.training.ranks import other_ranks, world_size
-from ptycho_torch.unconsumed import refuse_unconsumed
 
 
 @attrs.frozen(eq=False)
@@ -137,7 +137,7 @@ def open_training(
     facts = facts_of(path, scans)
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     if checked:
-        refuse_unconsumed(configs)
+        refuse_unread(configs)
         execution = configs.config.execution
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
@@ -148,11 +148,9 @@ def open_training(
 
 def _named_scan(scan: Path | None, profile: str | Transform | None, sources: Sources) -> Path | None:
     """The training scan that the last layer names, before anything is known to be right."""
-    argument = Transform() if scan is None else at(fields(TrainingSetup).training.train_data_file).put(scan)
-    layers = sources.layers(TrainingSetup, argument)
-    steps = [step for one in (profile, *layers) if isinstance(one, Transform) for step in one.steps]
-    named = [step.arg for step in steps if step.path == "training.train_data_file"]
-    return Path(named[-1]) if named and isinstance(named[-1], str | Path) else None
+    named = last_put(training_layers(profile, sources), "training.train_data_file", TRAINING)
+    path = scan or named
+    return Path(path) if isinstance(path, str | Path) else None
 
 
 def _check_validation_scans(setup: TrainingSetup, scans: tuple[RawScan, ...]) -> None:

@@ -23,13 +23,13 @@ from ptycho_config import (
     parse,
 )
 from ptycho_config.documents import parse_texts
+from ptycho_config.layers import COMMAND_LINE
 from ptycho_config.profiles import NO_PROFILE
 from ptycho_config.schema.table import table_text
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, Text, effective_assignments
 from ptycho_torch.errors import DataError, DivergedError
 
-COMMAND_LINE = "command line"
 PROGRESS = "execution.enable_progress_bar"
 
 

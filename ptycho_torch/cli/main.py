@@ -20,12 +20,12 @@ from ptycho_config import (
 )
 from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
+from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import named_profile
 from ptycho_config.schema.table import table_text
 from ptycho_torch.cli import evaluate, inspect, refine, sweep, train
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import add_profile_flag, parse_arguments, run
-from ptycho_torch.unconsumed import refuse_unconsumed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +76,7 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _validate(arguments: argparse.Namespace) -> None:
     sources = Sources(config_file=config_file(TrainingSetup, arguments.file))
-    refuse_unconsumed(create_training_payload(profile=named_profile(arguments.profile), sources=sources)[0])
+    refuse_unread(create_training_payload(profile=named_profile(arguments.profile), sources=sources)[0])
     print(f"{arguments.file}: valid")
 
 

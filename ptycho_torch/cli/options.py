@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from ptycho_config.policy import is_settable
 from ptycho_config.schema import leaves
 from ptycho_config.vocabulary import aliases
 
@@ -63,11 +64,13 @@ class _Given(argparse.Action):
 
 
 def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag]) -> None:
-    """The flags of a command; each takes its help from the option's own doc, type and unit."""
+    """The flags of a command; each takes its help from the option's own doc, type and unit. One that
+    cannot have an effect is read, so that the run can say why, and stands in no help."""
     known = dict(leaves(cls))
     parser.set_defaults(given=[])
     for flag in flags:
-        spec = known[aliases(cls)[flag.path].paths[0] if flag.path not in known else flag.path]
+        path = flag.path if flag.path in known else aliases(cls)[flag.path].paths[0]
+        spec = known[path]
         kind = f"{spec.type_name}, {spec.unit}" if spec.unit else spec.type_name
         text = f"{spec.doc} [{kind}]" if flag.text is None else f"{spec.doc}: {flag.text}"
         if flag.deprecated:
@@ -80,7 +83,7 @@ def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag])
             default=argparse.SUPPRESS,
             nargs=None if flag.text is None else 0,
             metavar="VALUE" if flag.text is None else None,
-            help=text.replace("%", "%%"),
+            help=text.replace("%", "%%") if is_settable(cls, path) else argparse.SUPPRESS,
         )
 
 

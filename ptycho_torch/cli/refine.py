@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import get_args
 
 from ptycho_config import DataOptions, RefineOptions, ScaleOptions, parse
+from ptycho_config.layers import COMMAND_LINE
 from ptycho_config.schema import specs
-from ptycho_torch.cli.common import COMMAND_LINE, announce, non_negative, print_warning
+from ptycho_torch.cli.common import announce, non_negative, print_warning
 
 PASSES = 6
 GROUP = "torch.refine."

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from ptycho_config.layers import BASE
 from ptycho_torch.files import atomic_write
 
 _TEMPLATE = """<!doctype html>
@@ -39,7 +40,7 @@ def derivation_rows(derivation: dict[str, Any]) -> list[dict[str, Any]]:
         for one in derivation["layers"]
         for step in one["steps"]
     }
-    base = {"layer": "schema defaults", "where": ""}
+    base = {"layer": BASE, "where": ""}
     return [
         {"path": path, "value": value, **setters.get(path, base)}
         for path, value in _leaves(derivation["config"], "")
@@ -78,7 +79,7 @@ def write_report(
                 pictures=encoded,
                 tables=flat,
                 configurations=configurations,
-                base="schema defaults",
+                base=BASE,
             ),
             encoding="utf-8",
         )

@@ -20,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from ptycho_config import Resolved, Sources, TrainingSetup, create_training_payload, parse
+from ptycho_config.policy import refuse_unread
 from ptycho_torch.api.training import write_training_run
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups
@@ -33,7 +34,6 @@ from ptycho_torch.records import Dataset
 from ptycho_torch.training.datasets import TrainingData
 from ptycho_torch.training.fit import Fitted, untrained_model
 from ptycho_torch.training.trainer import fit
-from ptycho_torch.unconsumed import refuse_unconsumed
 
 SIDES = {64: 200, 128: 330}
 HELD_BACK = 1 / 16
@@ -96,7 +96,7 @@ def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str])
         command_line=parse(TrainingSetup, options),
     )
     configs, _ = create_training_payload(None, output_dir, profile="unrolled", sources=sources)
-    refuse_unconsumed(configs)
+    refuse_unread(configs)
     return configs
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from ptycho_config import Amplitude, PyTorchExecutionConfig, TrainingSetup, at, fields, fingerprint
+from ptycho_config import Amplitude, TrainingSetup, fingerprint
+from ptycho_config.policy import resumable_options
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Prediction
 from ptycho_torch.training.fine_tuning import FineTuneStage
@@ -44,16 +45,9 @@ class TrainingModule(pl.LightningModule):
         self.pattern_loss = pattern_loss(setup.training)
 
     def identity(self) -> str:
-        """What a checkpoint must agree on with the training that resumes it: every option but the
-        number of epochs and the use of the machine, and with them the seed."""
-        c, execution = fields(TrainingSetup), self.configuration.execution
-        plain = PyTorchExecutionConfig(
-            learning_rate=execution.learning_rate,
-            accum_steps=execution.accum_steps,
-            precision=execution.precision,
-        )
-        alike = at(c.training.nepochs).put(1) >> at(c.execution).put(plain)
-        return fingerprint(alike(self.configuration))
+        """The fingerprint of all options in which a training must agree with the checkpoint that it
+        resumes, the seed among them."""
+        return fingerprint(self.configuration, without=resumable_options())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write the identity beside the weights."""

@@ -9,10 +9,21 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from ptycho_config import Sources
-from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, train
+from ptycho_config import InferenceConfig, Sources, TorchOptions, TrainingConfig
+from ptycho_torch.api import (
+    Reconstruction,
+    TrainingRun,
+    reconstruct,
+    resolve_inference,
+    resolve_training,
+    train,
+)
+from ptycho_torch.data.grouping import group_plan, plan_groups
+from ptycho_torch.data.readers import read_scan
 from ptycho_torch.reconstruction.predict import place_on_array
 from tests.runs import SMALL
+
+STAR = Path(__file__).parents[1] / "data" / "siemens_star_64.npz"
 
 
 def _reconstruct(trained: TrainingRun, scan: Path, folder: Path, **options: Any) -> Reconstruction:
@@ -109,6 +120,30 @@ def test_what_was_refined_beside_the_object_is_in_the_product(
 def _of_product(folder: Path, names: tuple[str, ...]) -> NDArray[Any]:
     with h5py.File(folder / "product.h5") as product:
         return np.stack([product[name][()] for name in names])
+
+
+def test_the_groups_of_an_inference_are_those_of_its_training() -> None:
+    """A network that was trained on quadrants is shown quadrants: the distances of the members from the
+    centre are those of the training, and not those of the nearest patterns."""
+    rule = {"torch.grouping.neighbors": "4_quadrant", "torch.grouping.neighbors.max_neighbor_distance": 30}
+    options = {"architecture": "cnn", "gridsize": 2, **rule}
+    trained = resolve_training(STAR, sources=Sources(overrides=options))[0].config
+    nearest = Sources(overrides={"torch.grouping.neighbors": "nearest"})
+    carried, changed = (
+        resolve_inference(trained, "m", STAR, sources=sources)[0].config for sources in (Sources(), nearest)
+    )
+    learned = _member_distances(trained.training, trained.torch)
+    np.testing.assert_array_equal(_member_distances(carried.inference, carried.torch), learned)
+    assert learned.mean() == pytest.approx(12.6, abs=0.1)
+    assert _member_distances(changed.inference, changed.torch).mean() == pytest.approx(8.75, abs=0.1)
+
+
+def _member_distances(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> NDArray[Any]:
+    """From the centre of each group, px."""
+    position = read_scan(STAR, "count_intensity").position_yx
+    members = plan_groups(position, group_plan(run, options), np.random.default_rng(0)).members
+    distance = np.linalg.norm(position[members[:, 1:]] - position[members[:, :1]], axis=-1)
+    return np.asarray(distance)
 
 
 def test_a_scan_is_placed_on_an_array_of_any_size(

@@ -38,7 +38,7 @@ def test_the_saved_derivation_holds_the_config(trained: TrainingRun) -> None:
     assert load(TrainingSetup, saved["config"]) == trained.configs.config
     assert [one["layer"] for one in saved["layers"]] == [
         "pytorch backend",
-        "profile unrolled",
+        "profile",
         "dataset facts",
         "explicit overrides",
     ]

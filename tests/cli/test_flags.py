@@ -1,12 +1,14 @@
 """The flags of the commands: all of the replaced system's, and what they mean together."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ptycho_config import Sources, TrainingSetup
+from ptycho_torch.api import TrainingRun
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli import main as umbrella
 from ptycho_torch.cli import train
@@ -109,6 +111,37 @@ def test_shells_can_complete(shell: str, capsys: pytest.CaptureFixture[str]) -> 
     script = capsys.readouterr().out
     assert "--max_epochs" in script
     assert "--varpro-scaling" in script
+
+
+NO_EFFECT = {
+    "--num-workers": (["2"], r"execution\.num_workers: 2 would have no effect: it belongs to training"),
+    "--probe-mask": (
+        [],
+        r"probe_mask: 'bundle' \(wts\.h5\.zip\) fixes it to False, 'command line' asks for True",
+    ),
+    "--probe-mask-sigma": (["2"], r"probe_mask_sigma: 'bundle' \(wts\.h5\.zip\) fixes it to 1\.0"),
+    "--probe-mask-diameter": (["9"], r"probe_mask_diameter: 'bundle' \(wts\.h5\.zip\) fixes it to None"),
+}
+
+
+@pytest.mark.parametrize("name", NO_EFFECT)
+def test_a_flag_that_cannot_work_is_refused_and_in_no_help(
+    name: str, trained: TrainingRun, scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An inference cannot change it; the help of a training shows it."""
+    values, message = NO_EFFECT[name]
+    argv = ["--model_path", str(trained.bundle), str(scan_file), "--output_dir", str(tmp_path), "--dry-run"]
+    assert inference.main([*argv, name, *values]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert name not in inference.parser().format_help()
+    assert name in train.parser().format_help()
+
+
+def test_the_flags_that_work_are_in_the_help() -> None:
+    """All the others."""
+    text = inference.parser().format_help()
+    hidden = {name for flag in INFERENCE for name in flag.names if name not in text}
+    assert hidden == NO_EFFECT.keys() | {"--no-probe-mask"}
 
 
 def test_inference_has_no_training_flags() -> None:

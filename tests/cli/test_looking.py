@@ -28,7 +28,7 @@ def test_explain_tells_the_history_of_an_option(command: list[str], capsys: Outp
     """One option with its history, or all of them as a table."""
     assert train.main([*command, "--explain", "training.nepochs"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("training.nepochs: 50 -> 2 [profile unrolled]")
+    assert first == "training.nepochs: 50 -> 2 [profile] unrolled"
     assert second == "training.nepochs: 2 -> 3 [command line] --max_epochs"
     assert train.main([*command, "--explain"]) == 0
     assert "training.model.N " in capsys.readouterr().out

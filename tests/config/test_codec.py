@@ -1,10 +1,13 @@
 """Configs as plain data: round trips, files, and errors that come all at once."""
 
 import json
+from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ptycho_config import (
     ConfigError,
@@ -13,9 +16,11 @@ from ptycho_config import (
     Transform,
     Unrolled,
     at,
+    config,
     config_file,
     dump,
     dump_derivation,
+    field,
     fields,
     fingerprint,
     from_mapping,
@@ -162,9 +167,8 @@ def test_a_lambda_is_refused_when_it_is_saved() -> None:
         dump_derivation(resolve(BASE, layer("user", change)))
 
 
-def test_the_fast_way_and_the_slow_way_agree() -> None:
-    """A complete table takes compiled code, one with a field left out does not: same config, and
-    wrong values are named either way."""
+def test_what_is_left_out_has_its_default() -> None:
+    """A complete table and one without a field are the same config, and all their wrong values are named."""
     whole = dump(BASE)
     partial = {**whole, "training": {k: v for k, v in whole["training"].items() if k != "nepochs"}}
     assert load(TrainingSetup, whole) == load(TrainingSetup, partial) == BASE
@@ -176,6 +180,58 @@ def test_the_fast_way_and_the_slow_way_agree() -> None:
             "execution.accum_steps",
             "execution.num_workers",
         ]
+
+
+class Colour(Enum):
+    """A choice of values."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+@config
+class Kinds:
+    """Values that JSON has no form for."""
+
+    day: date = field(doc="a day")
+    moment: datetime | None = field(default=None, doc="a moment")
+    days: tuple[date, ...] = field(default=(), doc="days")
+    files: tuple[Path, ...] = field(default=(), doc="files")
+    pair: tuple[Colour, Path] = field(default=(Colour.RED, Path("a")), doc="a pair")
+
+
+@given(
+    st.builds(
+        Kinds,
+        day=st.dates(),
+        moment=st.none() | st.datetimes(),
+        days=st.lists(st.dates(), max_size=2),
+        files=st.lists(st.sampled_from(["a", "b/c"]), max_size=2),
+        pair=st.tuples(st.sampled_from(Colour), st.just("d")),
+    )
+)
+def test_dates_paths_and_enums_survive_json_inside_tuples_too(kinds: Kinds) -> None:
+    """Written as text, read as what they were."""
+    assert load(Kinds, json.loads(json.dumps(dump(kinds)))) == kinds
+
+
+def test_wrong_dates_and_enums_are_named() -> None:
+    """Each by its field, with its form; what is missing as well."""
+    wrong = {"moment": 3, "days": ["2024-13-01"], "pair": ["green", "a"], "file": []}
+    with pytest.raises(ConfigError) as caught:
+        load(Kinds, wrong)
+    found = {problem.path: problem.message + problem.hint for problem in caught.value.problems}
+    assert found.keys() == {*wrong, "day"}
+    assert found["day"] == "is required"
+    assert found["days"] == "must be a date, as 2024-12-31, got '2024-13-01'"
+    assert found["pair"] == "must be one of 'red', 'blue', got 'green'"
+    assert "did you mean 'files'" in found["file"]
+
+
+def test_a_moment_is_no_day() -> None:
+    """Though Python's class of the one is a subclass of the other."""
+    with pytest.raises(ConfigError, match="must be a date, as"):
+        Kinds(day=datetime(2024, 1, 2, 3, tzinfo=UTC))
 
 
 def test_a_primed_network_of_an_older_document_stays_what_it_was() -> None:

@@ -11,7 +11,6 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from ptycho_config import (
-    LAYER_ORDER,
     ConfigError,
     DatasetFacts,
     InferenceSetup,
@@ -26,6 +25,7 @@ from ptycho_config import (
     from_mapping,
     parse,
 )
+from ptycho_config.layers import TRAINING
 
 FACTS = DatasetFacts(name="scan.npz", n_patterns=9, n_pixels=128, probe_modes=1, nphotons=2e5)
 
@@ -90,7 +90,7 @@ def test_layers_apply_in_the_declared_order() -> None:
         )
     )
     layers = [change.layer for change in resolved.history(path)]
-    assert layers == list(LAYER_ORDER[3:])
+    assert layers == [*TRAINING[TRAINING.index("config file") :]]
     assert resolved.config.execution.num_workers == 4
 
 

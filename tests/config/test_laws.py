@@ -75,6 +75,7 @@ Drawn = tuple[Any, ...]
 Law = Callable[[Algebra, Drawn], None]
 three = st.tuples(puts(), puts(), puts())
 apart = st.tuples(puts(IN_MODEL, max_size=1), puts(ELSEWHERE, max_size=1))
+alike = st.tuples(puts(IN_MODEL, max_size=1), puts(IN_MODEL, max_size=1))
 counts = st.tuples(st.integers(1, 9), st.integers(1, 9))
 keys = st.sampled_from("abc")
 dicts = st.tuples(st.dictionaries(keys, st.integers(0, 9)), st.dictionaries(keys, st.integers(0, 9)), keys)
@@ -180,6 +181,11 @@ def resolve_is_free_of_order(m: Algebra, drawn: Drawn) -> None:
     assert m.resolve(BASE, a, b).config == m.resolve(BASE, b, a).config
 
 
+def only_names_make_layers(m: Algebra, drawn: Drawn) -> None:
+    a, b = layer("a", drawn[0]), layer("b", drawn[1])
+    assert m.resolve(BASE, a >> b) == m.resolve(BASE, a, b)
+
+
 def migrated_is_current(m: Algebra, drawn: Drawn) -> None:
     data = m.migrate(dump(drawn[0](BASE)))
     assert dump(load(TrainingSetup, data)) == data
@@ -243,6 +249,10 @@ def _last_layer_only(base: Any, *layers: Transform) -> Any:
     return resolve(base, layers[-1])
 
 
+def _a_layer_an_argument(base: Any, *layers: Transform) -> Any:
+    return attrs.evolve(resolve(base, *layers), layers=layers)
+
+
 def _forgets_a_leaf(x: TrainingSetup, y: TrainingSetup) -> Transform:
     return Transform(diff(x, y).steps[1:])
 
@@ -272,6 +282,7 @@ LAWS: dict[Law, tuple[st.SearchStrategy[Drawn], Algebra]] = {
     grouped_equals_one_by_one: (three, Algebra(act=lambda t, x: Transform(t.steps[::-1])(x))),
     naming_is_a_homomorphism: (three, Algebra(name=lambda n, t: layer(f"{n}{len(t.steps)}", t))),
     resolve_is_free_of_order: (apart, Algebra(resolve=_last_layer_only)),
+    only_names_make_layers: (alike, Algebra(resolve=_a_layer_an_argument)),
     migrated_is_current: (three, Algebra(migrate=_half_migrated)),
     text_of_a_put_parses_back: (three, Algebra(parse=lambda texts: parse(TrainingSetup, texts[:-1]))),
     update_then_inverse: (dicts, Algebra(update=_keeps_added)),

@@ -1,6 +1,7 @@
 """The legacy store: defaults, derived sizes, writes that are checked first, a seal that seals."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,46 @@ def test_sizes_are_derived_and_never_stale() -> None:
     params.write("N", 64)
     assert params["bigN"] == params.read("bigN") == params.snapshot()["bigN"] == 68
     assert "bigN" not in params
+
+
+READS: dict[str, Callable[[LegacyParams], Any]] = {
+    "bigN": lambda params: params["bigN"],
+    "big_n": lambda params: params.big_n,
+    "padding_size": lambda params: params.padding_size,
+    "padded_size": lambda params: params.padded_size,
+    "check": lambda params: params.check(),
+    "snapshot": lambda params: params.snapshot(),
+    "read": lambda params: params.read("N"),
+}
+
+
+def _stored_by(read: Callable[[LegacyParams], Any]) -> dict[str, Any]:
+    """What reading leaves in an empty sealed store."""
+    params = LegacyParams()
+    params.clear()
+    params.seal()
+    read(params)
+    return dict(params)
+
+
+@pytest.mark.parametrize("name", READS)
+def test_reading_writes_nothing_past_the_seal(name: str) -> None:
+    """The defaults count and are not stored."""
+    assert _stored_by(READS[name]) == {}
+
+
+def test_a_read_that_stores_would_be_seen() -> None:
+    """The store as it is left is what the test above looks at."""
+    assert _stored_by(lambda params: params.data.update(DEFAULTS)) == DEFAULTS
+
+
+def test_putting_defaults_back_is_a_write() -> None:
+    """The seal refuses it."""
+    params = LegacyParams()
+    params.clear()
+    params.seal()
+    with pytest.raises(SealedError, match="gridsize"):
+        params.ensure_defaults()
 
 
 def test_missing_keys_are_errors_unless_a_default_is_given() -> None:

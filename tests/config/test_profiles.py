@@ -47,7 +47,7 @@ FIXED = {
 @pytest.mark.parametrize("name", FIXED)
 def test_what_ci_fixes_cannot_be_changed(name: str) -> None:
     """Any spelling of a contract field; the error names both sides."""
-    with pytest.raises(ConfigError, match=r"'profile ci' fixes it to .*, 'explicit overrides' asks for"):
+    with pytest.raises(ConfigError, match=r"'profile' \(ci\) fixes it to .*, 'explicit overrides' asks for"):
         create_training_payload(profile="ci", sources=Sources(overrides={name: FIXED[name]}))
 
 
@@ -61,7 +61,7 @@ def test_what_ci_suggests_can_be_changed() -> None:
 def test_a_profile_can_be_a_transform_of_ones_own() -> None:
     """It enters at the place of a profile."""
     configs, _ = create_training_payload(profile=profile("unrolled"))
-    assert configs.explain("training.nepochs").startswith("training.nepochs: 50 -> 2 [profile]")
+    assert configs.explain("training.nepochs").endswith("training.nepochs: 50 -> 2 [profile] unrolled")
 
 
 def test_an_unknown_profile_names_the_nearest() -> None:
@@ -110,7 +110,7 @@ def test_pictures_for_notebooks(snapshot: SnapshotAssertion) -> None:
     """The HTML of a config and of a resolved config, changed rows marked."""
     assert profile("unrolled")(TrainingSetup()).torch.net._repr_html_() == snapshot(name="config")
     made = resolve(TrainingSetup(), profile("ci"))
-    rows = [row for row in made._repr_html_().split("<tr") if "profile ci" in row]
+    rows = [row for row in made._repr_html_().split("<tr") if "<td>ci</td>" in row]
     assert rows == snapshot(name="changed rows of a resolved config")
 
 
@@ -160,4 +160,4 @@ def test_a_former_name_still_works_and_the_trace_shows_it() -> None:
     )
     former, present = (create_training_payload(profile=name)[0] for name in ("primed", "unrolled"))
     assert former.config == present.config
-    assert former.explain("training.nepochs") == "training.nepochs: 50 -> 2 [profile unrolled] as 'primed'"
+    assert former.explain("training.nepochs") == "training.nepochs: 50 -> 2 [profile] unrolled as 'primed'"

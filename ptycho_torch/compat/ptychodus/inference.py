@@ -54,7 +54,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     scan = _found(arrays)
     sizes = {"n_patterns": scan.count, "n_pixels": scan.frame[0], "probe_modes": arrays.probe.shape[0]}
     facts = DatasetFacts(name=str(NAME), nphotons=None, **sizes)
-    sources = Sources(config_file=client_layer(InferenceSetup, inference))
+    sources = Sources(client=client_layer(InferenceSetup, inference))
     configs, delta = create_inference_payload(NAME, NAME, trained=trained.setup, facts=facts, sources=sources)
     setup = configs.config
     if setup.torch.refine.passes and setup.torch.refine.refine_positions:

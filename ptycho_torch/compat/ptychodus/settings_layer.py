@@ -12,13 +12,13 @@ from types import MappingProxyType
 from typing import Any
 
 from ptycho_config import PROFILES, ConfigError, Problem, Step, TrainingSetup, Transform
+from ptycho_config.layers import CLIENT as LAYER
 from ptycho_config.lens import at, fields
 from ptycho_config.schema import leaves
 from ptycho_config.vocabulary import destinations, paths_of
 from ptycho_config.vocabulary.flat import Flat
 from ptycho_torch.compat.ptychodus.settings import REFINE_PASSES, DataConfig
 
-LAYER = "ptychodus"
 _c = fields(TrainingSetup)
 
 RECOMMENDED = (

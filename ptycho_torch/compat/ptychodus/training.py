@@ -161,7 +161,7 @@ def resolve_client(
     """
     if scans.is_dir() and any(scans.glob("*.npz")):
         scans = scans / "*.npz"
-    sources = Sources(config_file=client_layer(TrainingSetup, *manager.flats.values()))
+    sources = Sources(client=client_layer(TrainingSetup, *manager.flats.values()))
     return open_training(scans, folder / "training", profile=RECOMMENDED, sources=sources)
 
 

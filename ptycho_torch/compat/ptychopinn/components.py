@@ -25,13 +25,14 @@ from ptycho_config import (
     legacy_delta,
     resolve,
 )
-from ptycho_config.schema import TrainingSetup
+from ptycho_config.layers import OVERRIDES
+from ptycho_config.policy import is_settable
+from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.api import load, reconstruct, train
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.reconstruction.trained_model import restore_model
-from ptycho_torch.unconsumed import READ_AT_INFERENCE
 
 __all__ = [
     "load_inference_bundle_torch",
@@ -105,7 +106,7 @@ def run_cdi_example_torch(
     if execution_config is not None:
         changed = diff(PyTorchExecutionConfig(), execution_config).steps
         steps = (attrs.evolve(step, path=f"execution.{step.path}") for step in changed)
-        used = Transform(tuple(step for step in steps if step.path in READ_AT_INFERENCE))
+        used = Transform(tuple(step for step in steps if is_settable(InferenceSetup, step.path)))
     made = reconstruct(results["bundle"], scan, config.output_dir, sources=Sources(overrides=used))
     picture = made.canvas.object
     return np.abs(picture), np.angle(picture), {**results, "reconstruction": made}
@@ -162,4 +163,4 @@ def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:
     steps = tuple(attrs.evolve(step, path=f"training.{step.path}") for step in changed)
     network = {"architecture": config.model.architecture}
     others = tuple(step for step in steps if step.path != "training.model.architecture")
-    return from_mapping(TrainingSetup, network, "explicit overrides") >> Transform(others)
+    return from_mapping(TrainingSetup, network, OVERRIDES) >> Transform(others)

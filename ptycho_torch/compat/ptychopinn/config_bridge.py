@@ -20,6 +20,7 @@ from ptycho_config import (
     from_mapping,
     resolve,
 )
+from ptycho_config.layers import OVERRIDES
 from ptycho_config.transform import Step
 from ptycho_config.vocabulary import (
     DataConfig,
@@ -86,7 +87,7 @@ def _shortened(step: Step, start: int) -> Step:
 
 
 def _resolved(base: C, flat: Transform, overrides: Overrides) -> C:
-    return resolve(base, flat, from_mapping(type(base), overrides or {}, "explicit overrides")).config
+    return resolve(base, flat, from_mapping(type(base), overrides or {}, OVERRIDES)).config
 
 
 def _require(name: str, value: C | None) -> C:

@@ -17,7 +17,8 @@ from ptycho_config import (
     resolve,
     update_legacy_dict,
 )
-from ptycho_config.factory import OVERRIDES, Sources, create_inference_payload, create_training_payload
+from ptycho_config.factory import Sources, create_inference_payload, create_training_payload
+from ptycho_config.layers import OVERRIDES
 from ptycho_config.legacy import legacy_params
 from ptycho_config.vocabulary import to_flat
 from ptycho_torch.data.readers import inspect_dataset
