@@ -12,7 +12,7 @@ from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.bundle import library_versions
-from ptycho_torch.training.datasets import TrainingData, training_data
+from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
 from ptycho_torch.training.trainer import Fit, prepare, run
 
 
@@ -35,15 +35,21 @@ class Fitted:
 
 
 def fit_setup(
-    setup: TrainingSetup, seed: int, *, resume: bool = False, ready: Callable[[], object] = lambda: None
+    setup: TrainingSetup,
+    seed: int,
+    *,
+    opened: TrainingScans | None = None,
+    resume: bool = False,
+    ready: Callable[[], object] = lambda: None,
 ) -> Fitted:
     """Read the scans, build the model and fit it; of several processes each calls this.
 
-    seed: of groups, split, weights and batches. resume: go on from the last checkpoint in the output
-    folder. ready: called when nothing is left but to meet the other processes and train.
+    seed: of groups, split, weights and batches. opened: the scans of the setup, which are opened here where
+    it is None. resume: go on from the last checkpoint in the output folder. ready: called when nothing is
+    left but to meet the other processes and train.
     """
     start = time.perf_counter()
-    data = training_data(setup, seed)
+    data = training_data(setup, seed, opened)
     folder = create_writable_folder(setup.training.output_dir)
     model = untrained_model(setup, data, seed)
     loading = time.perf_counter() - start

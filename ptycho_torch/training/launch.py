@@ -1,6 +1,5 @@
 """Training in several processes of this machine, which torchrun's launcher starts and watches."""
 
-import os
 import signal
 import sys
 import threading
@@ -18,17 +17,19 @@ from ptycho_config import TrainingSetup
 from ptycho_torch.errors import DataError, DivergedError
 from ptycho_torch.output.bundle import load_bundle
 from ptycho_torch.reconstruction.trained_model import restore_model
-from ptycho_torch.training.datasets import training_data
+from ptycho_torch.training.datasets import TrainingScans, training_data
 from ptycho_torch.training.fit import Fitted
 from ptycho_torch.training.process import write_request
-from ptycho_torch.training.ranks import preserve_environment, thread_variables
+from ptycho_torch.training.ranks import preserve_environment
 
 PROCESS = ("-m", "ptycho_torch.training.process")
 _LAST_LINES = 10
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
-def fit_in_processes(setup: TrainingSetup, seed: int, world: int, *, resume: bool) -> Fitted:
+def fit_in_processes(
+    setup: TrainingSetup, seed: int, world: int, *, opened: TrainingScans, resume: bool
+) -> Fitted:
     """`fit_setup` in `world` processes, each with its share of the threads; they write no bundle.
 
     Raises DataError or DivergedError of a process, and RuntimeError with rank, exit code and last words of
@@ -36,25 +37,27 @@ def fit_in_processes(setup: TrainingSetup, seed: int, world: int, *, resume: boo
     """
     with TemporaryDirectory(prefix="ptycho_") as name:
         folder = Path(name)
-        write_request(folder, setup, seed, resume=resume)
+        write_request(folder, setup, seed, world, resume=resume)
         stopped = _launch(folder, world)
         if stopped is None:
             fitted = load_bundle(folder)
-            return Fitted(restore_model(fitted, name), fitted.record, partial(training_data, setup, seed))
+            return Fitted(
+                restore_model(fitted, name), fitted.record, partial(training_data, setup, seed, opened)
+            )
     signal.raise_signal(stopped)
     raise RuntimeError(f"the processes were ended by {stopped.name}")
 
 
 def _launch(folder: Path, world: int) -> signal.Signals | None:
     """Start the processes and wait for them; returns the signal that ended them before they were done."""
-    # The terminal of the first process shows a bar; of the others it shows nothing, their ends are kept.
+    # In a terminal rank 0 writes to it directly, for its progress bar; the output of others is only kept.
     tee = {rank: Std.ALL for rank in range(world) if rank or not sys.stderr.isatty()}
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=world,
         run_id="ptycho",
-        # Together with an empty role: nothing is put before the lines of the first process.
+        # Together with an empty role: nothing is put before the lines of rank 0.
         log_line_prefix_template="${role_name}",
         role="",
         rdzv_backend="c10d",
@@ -67,11 +70,10 @@ def _launch(folder: Path, world: int) -> signal.Signals | None:
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     heeded = [number.name for number, handler in handlers.items() if handler is not signal.SIG_IGN]
     config.signals_to_handle = ",".join(heeded)
-    variables, failures = thread_variables(world), {}
-    with preserve_environment(*variables, "TORCHELASTIC_SIGNALS_TO_HANDLE"), warnings.catch_warnings():
+    failures: Mapping[int, ProcessFailure] = {}
+    with preserve_environment("TORCHELASTIC_SIGNALS_TO_HANDLE"), warnings.catch_warnings():
         # The launcher leaves the files of its logs to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
-        os.environ.update(variables)
         try:
             elastic_launch(config, sys.executable)(*PROCESS, str(folder))
         except ChildFailedError as error:
@@ -92,28 +94,27 @@ def _launch(folder: Path, world: int) -> signal.Signals | None:
 def failure_of(
     failures: Mapping[int, ProcessFailure], logs: Mapping[int, Path | None], world: int
 ) -> Exception:
-    """The error of the processes that failed: that of one that refused its data, otherwise RuntimeError.
+    """The error of those of `world` processes that failed, by rank.
 
-    failures, logs: by rank; an error that the launcher was not able to read has no log.
+    DataError or DivergedError where one has raised that, otherwise RuntimeError with exit code and last
+    output of each. logs: files with their error output, None where it went to the terminal.
     """
+    # The launcher ends the others.
     own = {rank: one for rank, one in failures.items() if one.exitcode != -signal.SIGTERM} or failures
     sentences = []
-    for rank, one in sorted(own.items(), key=lambda item: item[1].timestamp):
-        found = one.error_file_data["message"]
-        said = found["message"] if isinstance(found, dict) else ""
-        kind, _, text = said.partition(": ")
+    for rank, failure in sorted(own.items(), key=lambda item: item[1].timestamp):
+        found = failure.error_file_data["message"]
+        raised = found["message"] if isinstance(found, dict) else ""
+        kind, _, text = raised.partition(": ")
         if kind in ("DataError", "MissingFileError"):
             return DataError(*f"{text} (process {rank} of {world})".split(": ", 1))
         if kind == "DivergedError":
             return DivergedError(text)
-        name = f" ({one.signal_name()})" if one.exitcode < 0 else ""
+        log = logs[rank]
+        lines = (raised if log is None else log.read_text(errors="replace").strip()).splitlines()
+        output = "".join(f"\n    {line}" for line in lines[-_LAST_LINES:]) or " none"
+        name = f" ({failure.signal_name()})" if failure.exitcode < 0 else ""
         sentences.append(
-            f"process {rank} of {world} ended with exit code {one.exitcode}{name}; it said last:"
-            + _last_words(said, logs[rank])
+            f"process {rank} of {world} ended with exit code {failure.exitcode}{name}; last output:{output}"
         )
     return RuntimeError("\n".join(sentences))
-
-
-def _last_words(said: str, log: Path | None) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:] if log else []
-    return "".join(f"\n    {line}" for line in lines or said.splitlines()) or " nothing"

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import torch
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from ptycho_config import ConfigError, TrainingSetup, dump, load
@@ -20,9 +21,15 @@ from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.training.fit import fit_setup
 
 
-def write_request(folder: Path, setup: TrainingSetup, seed: int, *, resume: bool) -> None:
-    """What the processes that are started with this folder shall train."""
-    write_json(folder / "request.json", {"setup": dump(setup), "seed": seed, "resume": resume})
+def write_request(folder: Path, setup: TrainingSetup, seed: int, world: int, *, resume: bool) -> int:
+    """Write the arguments of `fit_setup` for `world` processes that will be started with this folder.
+
+    Returns the number of threads of each, an equal share of those that torch uses here.
+    """
+    threads = max(1, torch.get_num_threads() // world)
+    request = {"setup": dump(setup), "seed": seed, "resume": resume, "threads": threads}
+    write_json(folder / "request.json", request)
+    return threads
 
 
 def ready_file(folder: Path, rank: int) -> Path:
@@ -35,6 +42,7 @@ def main(folder: Path) -> None:
     """Train the share of this process; rank 0 leaves weights and record in the folder, as a bundle."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     request, rank = json.loads((folder / "request.json").read_text()), int(os.environ["RANK"])
+    torch.set_num_threads(request["threads"])
     setup = load(TrainingSetup, request["setup"])
     made = fit_setup(setup, request["seed"], resume=request["resume"], ready=ready_file(folder, rank).touch)
     if rank == 0:

@@ -79,12 +79,6 @@ def world_size(execution: PyTorchExecutionConfig, device: torch.device) -> int:
     return wanted
 
 
-def thread_variables(world: int) -> dict[str, str]:
-    """Environment of each of `world` processes, which share the threads that torch uses here."""
-    share = str(max(1, torch.get_num_threads() // world))
-    return {"OMP_NUM_THREADS": share, "MKL_NUM_THREADS": share}
-
-
 @contextmanager
 def preserve_environment(*names: str) -> Iterator[None]:
     """These environment variables have their present values, or none, afterwards."""

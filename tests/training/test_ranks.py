@@ -26,7 +26,7 @@ TWO = {**SMALL, "execution.devices": 2, "execution.accelerator": "cpu"}
     [
         (
             "import os, sys\nprint('no licence for this machine', file=sys.stderr, flush=True)\nos._exit(7)",
-            r"process 1 of 2 ended with exit code 7; it said last:\s+no licence for this machine",
+            r"process 1 of 2 ended with exit code 7; last output:\s+no licence for this machine",
         ),
         ("import os\nos.kill(os.getpid(), 9)", r"process 1 of 2 ended with exit code -9 \(SIGKILL\)"),
     ],

@@ -22,7 +22,7 @@ from ptycho_torch.errors import DivergedError
 from ptycho_torch.training.launch import PROCESS, failure_of
 from ptycho_torch.training.lightning_setup import PATIENCE
 from ptycho_torch.training.process import ready_file, write_request
-from ptycho_torch.training.ranks import preserve_environment, thread_variables
+from ptycho_torch.training.ranks import preserve_environment
 
 Process: TypeAlias = "subprocess.Popen[bytes]"
 
@@ -57,30 +57,30 @@ def other_ranks(setup: TrainingSetup, seed: int, world: int) -> Iterator[None]:
 
     The block begins when they have read their data; they are waited for at its end, and killed when it is
     left by an error. Each process computes with its share of the threads. Raises the error of `failure_of`
-    for a rank that fails, and RuntimeError where one is not ready within `PATIENCE`.
+    for a rank that fails.
     """
     if world == 1:
         yield
         return
     # The process group meets in this server, so no other program can take its port.
     store = TCPStore("127.0.0.1", 0, world, is_master=True, wait_for_workers=False, multi_tenant=True)
-    threads, shared = torch.get_num_threads(), thread_variables(world)
+    threads = torch.get_num_threads()
     others: dict[int, Process] = {}
     with TemporaryDirectory(prefix="ptycho_") as name, first_rank(world, store.port):
         folder = Path(name)
-        write_request(folder, setup, seed, resume=False)
         try:
-            torch.set_num_threads(int(shared["OMP_NUM_THREADS"]))
+            torch.set_num_threads(write_request(folder, setup, seed, world, resume=False))
             for rank in range(1, world):
-                others[rank] = _start(folder, rank, _rank_variables(rank, world, store.port) | shared)
-            _wait_until_ready(others, folder)
-            yield
+                others[rank] = _start(folder, rank, _rank_variables(rank, world, store.port))
+            while not all(ready_file(folder, rank).exists() for rank in others):
+                _check(others, folder, _POLL_S)
+            try:
+                yield
+            except RuntimeError as error:
+                if not isinstance(error, DivergedError):
+                    _check(others, folder, _END_S, error)
+                raise
             _check(others, folder, PATIENCE.total_seconds())
-        except DivergedError:
-            raise
-        except RuntimeError as error:
-            _check(others, folder, _END_S, error)
-            raise
         finally:
             torch.set_num_threads(threads)
             for other in others.values():
@@ -91,7 +91,7 @@ def other_ranks(setup: TrainingSetup, seed: int, world: int) -> Iterator[None]:
 def _start(folder: Path, rank: int, variables: dict[str, str]) -> Process:
     variables["TORCHELASTIC_ERROR_FILE"] = str(folder / f"{rank}.json")
     with (folder / f"{rank}.log").open("wb") as log:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - a module of this package
             [sys.executable, *PROCESS, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -100,21 +100,12 @@ def _start(folder: Path, rank: int, variables: dict[str, str]) -> Process:
         )
 
 
-def _wait_until_ready(others: dict[int, Process], folder: Path) -> None:
-    end = time.monotonic() + PATIENCE.total_seconds()
-    while missing := [rank for rank in others if not ready_file(folder, rank).exists()]:
-        _check(others, folder, _POLL_S)
-        if time.monotonic() > end:
-            raise RuntimeError(f"the processes {missing} have not read their data within {PATIENCE}")
-
-
 def _check(others: dict[int, Process], folder: Path, seconds: float, cause: Exception | None = None) -> None:
     """Wait for as long as `seconds` until one fails or all end; raise the error of those that failed."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        codes = {other.poll() for other in others.values()}
-        if None not in codes or any(codes):
-            break
+    while None in (codes := [other.poll() for other in others.values()]) and not any(codes):
+        if time.monotonic() > end:
+            return
         time.sleep(_POLL_S)
     failures = {
         rank: ProcessFailure(rank, other.pid, other.returncode, str(folder / f"{rank}.json"))

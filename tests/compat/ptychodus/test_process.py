@@ -96,7 +96,7 @@ DEATHS = {
     "at once": ("import os\nos.kill(os.getpid(), 9)", r"ended with exit code -9 \(SIGKILL\)"),
     "with words": (
         "import os, sys\nprint('no licence for this machine', file=sys.stderr, flush=True)\nos._exit(7)",
-        r"ended with exit code 7; it said last:\s+no licence for this machine",
+        r"ended with exit code 7; last output:\s+no licence for this machine",
     ),
     "while training": (
         """
