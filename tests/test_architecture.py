@@ -168,8 +168,8 @@ def test_lightning_is_known_to_the_adapter_only() -> None:
     assert sorted(users) == [
         "training.callbacks",
         "training.lightning_module",
-        "training.lightning_ranks",
         "training.lightning_setup",
+        "training.ranks",
         "training.trainer",
     ]
 

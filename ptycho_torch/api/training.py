@@ -31,9 +31,9 @@ from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.output.figures import draw_losses
 from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
-from ptycho_torch.training.fit import Fitted, fit_setup, training_record
-from ptycho_torch.training.lightning_ranks import launched_outside
-from ptycho_torch.training.ranks import other_ranks, world_size
+from ptycho_torch.training.fit import Fitted, fit_setup
+from ptycho_torch.training.launch import fit_in_processes
+from ptycho_torch.training.ranks import launched_outside, world_size
 
 
 @attrs.frozen(eq=False)
@@ -68,11 +68,12 @@ def train(
     update_legacy_dict(legacy, delta)
     setup = configs.config
     seed = _common_seed(setup.training.subsample_seed, resume=resume)
-    with other_ranks(
-        setup, seed, world_size(setup.execution, choose_device(setup.execution.accelerator)), resume=resume
-    ) as place:
-        made = fit_setup(setup, seed, opened=opened, place=place, resume=resume)
-    return write_training_run(configs, made, seed)
+    world = world_size(setup.execution, choose_device(setup.execution.accelerator))
+    if world == 1:
+        made = fit_setup(setup, seed, opened=opened, resume=resume)
+    else:
+        made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
+    return write_training_run(configs, made)
 
 
 def _common_seed(seed: int | None, *, resume: bool) -> int:
@@ -159,10 +160,10 @@ def _check_validation_scans(setup: TrainingSetup, scans: tuple[RawScan, ...]) ->
         raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
 
 
-def write_training_run(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:
+def write_training_run(configs: Resolved[TrainingSetup], made: Fitted) -> TrainingRun:
     """Of several processes the first one writes."""
     folder = configs.config.training.output_dir
-    record = training_record(made, seed)
+    record = made.record
     outside = launched_outside()
     if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)
@@ -170,5 +171,5 @@ def write_training_run(configs: Resolved[TrainingSetup], made: Fitted, seed: int
     path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))
     write_json(folder / "config.json", {"training": derivation})
     write_json(folder / "metrics.json", {"training": record})
-    draw_losses(folder, made.outcome.history)
+    draw_losses(folder, record["history"])
     return TrainingRun(path, configs, record, made)

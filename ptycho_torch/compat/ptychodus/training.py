@@ -15,6 +15,7 @@ from ptycho_config import Resolved, Sources, TrainingSetup, dump_derivation, upd
 from ptycho_config.legacy import LegacyDelta, legacy_params
 from ptycho_torch.api.training import open_training
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
+from ptycho_torch.compat.ptychodus.ranks import first_rank, other_ranks
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.compat.ptychodus.settings_layer import RECOMMENDED, client_layer
 from ptycho_torch.device import choose_device, seed_or_fresh
@@ -23,9 +24,8 @@ from ptycho_torch.files import create_writable_folder, write_json
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.reconstruction.trained_model import Trained, restore_model
 from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
-from ptycho_torch.training.fit import Fitted, training_record, untrained_model
-from ptycho_torch.training.lightning_ranks import Place
-from ptycho_torch.training.ranks import free_port, other_ranks, world_size
+from ptycho_torch.training.fit import training_record, untrained_model
+from ptycho_torch.training.ranks import world_size
 from ptycho_torch.training.trainer import Session, prepare, run
 
 logger = logging.getLogger(__name__)
@@ -179,6 +179,7 @@ class Trainer:
     session: Session
     data: TrainingData
     seed: int
+    world: int
     loading_s: float
 
     @property
@@ -196,23 +197,20 @@ class Trainer:
         world = world_size(setup.execution, choose_device(setup.execution.accelerator))
         data = training_data(setup, seed, dataloader.opened)
         folder = create_writable_folder(setup.training.output_dir)
-        place = None if world == 1 else Place(0, world, free_port())
         sets = (data.training, data.validation)
-        session = prepare(
-            untrained_model(setup, data, seed), setup, *sets, seed=seed, folder=folder, place=place
-        )
-        return cls(model, dataloader, session, data, seed, time.perf_counter() - start)
+        with first_rank(world):
+            session = prepare(untrained_model(setup, data, seed), setup, *sets, seed=seed, folder=folder)
+        return cls(model, dataloader, session, data, seed, world, time.perf_counter() - start)
 
     def train(self, **_: Any) -> None:
         """Train, then write `checkpoints/best-checkpoint.ckpt` into the folder of the run."""
-        session, setup, place = self.session, self.session.setup, self.session.place
-        world, port = (1, None) if place is None else (place.world, place.port)
+        session, setup = self.session, self.session.setup
         logger.info("Training on %d groups, %d epochs", len(self.data.training), session.trainer.max_epochs)
-        with other_ranks(setup, self.seed, world, resume=False, port=port):
+        with other_ranks(setup, self.seed, self.world):
             outcome = run(session)
-        made = Fitted(session.model, self.data, outcome, self.loading_s)
         derivation = dump_derivation(self.loader.configs)
-        record = {**training_record(made, self.seed), "object_shapes": _object_shapes(self.loader.opened)}
+        record = training_record(session.model, self.data, outcome, self.loading_s, self.seed)
+        record["object_shapes"] = _object_shapes(self.loader.opened)
         bundle = Bundle(setup, session.model.state_dict(), derivation, record)
         configs, checkpoints = (
             create_writable_folder(self.loader.output_dir / name) for name in ("configs", "checkpoints")
