@@ -9,19 +9,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config import InferenceSetup, ModelConfig, Unrolled
+from ptycho_config import InferenceSetup, ModelConfig
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.learned_probe import LearnedProbe
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.reconstruction.predict import (
-    PatchStatistics,
-    fit_scales,
-    reconstruct_scan,
-    scale_real_and_imaginary,
-)
+from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
+from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
+from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
 from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.records import Canvas, Dataset, Scan
@@ -62,7 +59,7 @@ def prepare_reconstruction(
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
     return ReconstructionTask(
-        model, dataset, with_initial_object(scan, setup.torch), _groups(dataset, setup, seed)
+        model, dataset, with_initial_object(scan, setup.torch), _groups(model, dataset, setup, seed)
     )
 
 
@@ -131,18 +128,17 @@ def _apply_probe(
     return model, attrs.evolve(dataset, probe=stored), attrs.evolve(scan, probe=probe)
 
 
-def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
-    """The groups `(M, C)` that the network is shown: one pattern each where it looks at single
-    patterns, all different."""
+def _groups(model: Reconstructor, dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
+    """The groups `(M, C)` that the network sees; of one pattern each, all different, where it does not see
+    groups."""
     inference = setup.inference
     try:
         plan = group_plan(inference, setup.torch)
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    if isinstance(setup.torch.net, Unrolled):
-        return torch.from_numpy(np.unique(groups.members)[:, None])
-    return torch.from_numpy(groups.members)
+    members = groups.members if model.sees == "group" else np.unique(groups.members)[:, None]
+    return torch.from_numpy(members)
 
 
 def _stitched(

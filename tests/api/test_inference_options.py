@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ptycho_config import Sources
 from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, train
-from ptycho_torch.reconstruction.predict import place_on_array
+from ptycho_torch.reconstruction.padding import place_on_array
 from tests.runs import SMALL
 
 
