@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from pair import score, write_training_run
 
+from ptycho_config import StitchOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.physics.diffraction import shift_probe
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.reconstruction.stitch import STITCH_WEIGHTS, Stitcher
+from ptycho_torch.reconstruction.stitch import Stitcher, find_stitch_weights
 from ptycho_torch.records import Canvas
 
 BATCH = 64
@@ -57,7 +58,7 @@ def stitching(scan_file: Path, repeats: int) -> float:
     chunks = torch.arange(len(scan.centre_yx)).split(BATCH)
     probes = [shift_probe(scan.probe, scan.fraction_yx[rows]) for rows in chunks]
     drawn = [torch.ones_like(shifted[:, 0]) for shifted in probes]
-    weigh = STITCH_WEIGHTS.find("probe", "torch.stitch.patch_weighting")
+    weigh = find_stitch_weights(StitchOptions())
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -169,5 +169,5 @@ class External(NetworkFacts):
 
 
 # The kinds of the members of the choice below.
-Architecture = Literal["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno", "unrolled", "external"]
-Network = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Unrolled | External
+Architecture = Literal["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno", "external", "unrolled"]
+Network = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | External | Unrolled

@@ -108,11 +108,11 @@ class StitchOptions:
         check=between(0.0, 1.0),
         doc="pixels with less than this share of the peak illumination are left empty (1)",
     )
-    patch_weighting: str = field(
+    patch_weighting: Literal["probe", "uniform"] | str = field(  # noqa: PYI051 - the names are for editors
         default="probe",
         check=part_name("probe", "uniform"),
-        doc="weight of a pixel of a patch: 'probe', its illumination, 'uniform', 1, or 'package:name' of "
-        "another package",
+        doc="weight of a pixel of a patch: its illumination (probe), 1 (uniform), or that of another package "
+        "(package:name)",
     )
     varpro_scaling: bool = field(
         default=False, doc="fit one factor for the real and one for the imaginary part to the patterns"

@@ -67,11 +67,11 @@ class TrainingConfig:
     output_dir: Path = field(default=Path("training_outputs"), identity=False, doc="folder for results")
     sequential_sampling: bool = field(default=False, doc="take groups in scan order instead of at random")
     backend: Literal["tensorflow", "pytorch"] = field(default="tensorflow", doc="library that runs the job")
-    torch_loss_mode: str = field(
+    torch_loss_mode: Literal["poisson", "mae"] | str = field(  # noqa: PYI051 - the names are for editors
         default="poisson",
         check=part_name("poisson", "mae"),
-        doc="loss of the patterns: 'poisson', the likelihood of the counts, 'mae', the mean absolute "
-        "amplitude error, or 'package:name' of another package",
+        doc="poisson: likelihood of the counts; mae: mean absolute amplitude error; package:name: the loss of "
+        "another package",
     )
     torch_mae_pred_l2_match_target: bool = field(
         default=False, doc="scale the prediction to the energy of the target before the MAE"

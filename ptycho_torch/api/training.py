@@ -28,6 +28,7 @@ from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.output.figures import draw_losses
 from ptycho_torch.training.fit import Fitted, fit_setup, training_record
 from ptycho_torch.training.lightning_ranks import launched_outside
+from ptycho_torch.training.named_parts import check_named_parts
 from ptycho_torch.training.ranks import other_ranks, world_size
 from ptycho_torch.unconsumed import refuse_unconsumed
 
@@ -120,6 +121,7 @@ def resolve_training(
         execution = configs.config.execution
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
+        check_named_parts(configs.config)
     _check_validation_scan(configs.config)
     return configs, delta
 

@@ -27,7 +27,8 @@ class Measurements(Protocol):
     def sum_steps(self, object_: Tensor, step: PatternStep) -> tuple[Tensor, Tensor]:
         """`sum_j step_j(r - c_j)` and the illumination `sum_j sum_p |P_jp(r - c_j)|^2` of objects.
 
-        object_: `(B, H, W)` complex. Both results are `(B, H, W)`, complex and real.
+        object_: `(B, H, W)` complex. Both results are `(B, H, W)`, complex and real; the next call may
+        overwrite the first.
         """
 
     def map_canvases(

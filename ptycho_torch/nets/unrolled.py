@@ -39,7 +39,7 @@ class UnrolledNet(ObjectNet):
 
     def reconstruct(self, measured: Measurements) -> Tensor:
         """The objects `(B, H, W)` after all stages."""
-        object_ = measured.initial
+        object_ = measured.initial.clone()
         velocity = torch.zeros_like(object_)
         for stage in range(len(self.corrections)):
             proposed, illumination = measured.sum_steps(object_, back_project)
@@ -50,7 +50,8 @@ class UnrolledNet(ObjectNet):
                 self.reach,
                 self.multiple,
             )
-            object_ = object_ + velocity
+            # A new object only where the old one is needed for gradients: a canvas may be large.
+            object_ = object_ + velocity if torch.is_grad_enabled() else object_.add_(velocity)
         return object_
 
     @property

@@ -20,6 +20,7 @@ from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_im
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
+from ptycho_torch.reconstruction.stitch import find_stitch_weights
 from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.records import Canvas, Dataset, Scan
 
@@ -54,7 +55,11 @@ class ReconstructionResult:
 def prepare_reconstruction(
     trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int
 ) -> ReconstructionTask:
-    """The scan in the units of the network, with the probe that it learned. Raises DataError."""
+    """The scan in the units of the network, with the probe that it learned.
+
+    Raises DataError, and ConfigError where the package of the stitch weights is missing.
+    """
+    find_stitch_weights(setup.torch.stitch)
     _refuse_unlearned_modes(trained.model, dataset)
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)

@@ -9,7 +9,7 @@ from ptycho_config import StitchOptions
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.physics.canvas import initial_patches
 from ptycho_torch.reconstruction.scan_measurements import ScanMeasurements
-from ptycho_torch.reconstruction.stitch import STITCH_WEIGHTS, Stitcher, trim_weights
+from ptycho_torch.reconstruction.stitch import Stitcher, find_stitch_weights, trim_weights
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
 
 Progress = Callable[[int], object]
@@ -76,7 +76,7 @@ def reconstruct_scan(
     seen: called with its patches `(B, C, N, N)`. Raises ConfigError where the package of the stitch weights
     is missing.
     """
-    weigh = STITCH_WEIGHTS.find(stitch.patch_weighting, "torch.stitch.patch_weighting")
+    weigh = find_stitch_weights(stitch)
     stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], device)
     for chunk, (patches, probes) in predict(model, scan, groups, batch_size, device):
         weights = trim_weights(weigh(probes.flatten(0, 1)), trim)

@@ -49,6 +49,7 @@ class ScanMeasurements:
         flat = torch.ones(self.height, self.width, dtype=probe.dtype)
         self.initial = (flat if scan.initial is None else scan.initial).to(device)[None]
         self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
+        self.total: Tensor | None = None
         self.illumination: Tensor | None = None
         self.kept: dict[tuple[int, ...], View] = {}
         self.room = room
@@ -74,15 +75,15 @@ class ScanMeasurements:
 
     def sum_steps(self, object_: Tensor, step: PatternStep) -> tuple[Tensor, Tensor]:
         """As `Measurements.sum_steps`; the illumination is summed the first time."""
-        total = torch.zeros_like(object_)
         first = self.illumination is None
+        total = torch.zeros_like(object_) if self.total is None else self.total.zero_()
         illumination = torch.zeros_like(object_.real) if self.illumination is None else self.illumination
         for rows in self.chunks:
             footprints, probes, amplitude = self.view(rows)
             footprints.add(total[0], step(footprints.cut(object_[0]), probes, amplitude, self.valid_pixels))
             if first:
                 footprints.add(illumination[0], mode_sum_intensity(probes))
-        self.illumination = illumination
+        self.total, self.illumination = total, illumination
         return total, illumination
 
     def map_canvases(

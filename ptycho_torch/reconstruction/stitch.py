@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ptycho_config import StitchOptions
 from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.patches import Footprints
@@ -22,6 +23,12 @@ STITCH_WEIGHTS.add("probe")(mode_sum_intensity)
 def uniform_weights(probes: Tensor) -> Tensor:
     """1 for every pixel: probes `(B, P, N, N)` to weights `(B, N, N)`."""
     return torch.ones_like(probes.real[:, 0])
+
+
+def find_stitch_weights(stitch: StitchOptions) -> StitchWeights:
+    """The function that `torch.stitch.patch_weighting` names. Raises ConfigError where its package is
+    missing."""
+    return STITCH_WEIGHTS.find(stitch.patch_weighting, "torch.stitch.patch_weighting")
 
 
 def trim_weights(weights: Tensor, trim: int) -> Tensor:

@@ -14,13 +14,18 @@ from ptycho_config import OverlapOptions, RegularisationOptions, TrainingConfig
 from ptycho_torch.physics.diffraction import diffraction_intensity, mode_sum_intensity, power
 from ptycho_torch.physics.overlap import cross_patterns, merge_group
 from ptycho_torch.records import Batch, Prediction
+from ptycho_torch.registry import Registry
 
 RATE_FLOOR = 1e-4
-# Of the light of a cluster: an object without structure has no relative error.
+# Share of the power of a cluster: an object without structure has no relative error.
 LABEL_FLOOR = 1e-3
+# From predicted intensities and measured amplitudes, (..., N, N) float32 both, to one number. Where the
+# detector did not measure, the prediction is the square of the amplitude.
 PatternLoss = Callable[[Tensor, Tensor], Tensor]
+LOSSES: Registry[PatternLoss] = Registry("loss", "ptycho.losses")
 
 
+@LOSSES.add("poisson")
 def poisson_deviance(rate: Tensor, amplitude: Tensor) -> Tensor:
     """`mean[L - K log L - (K - K log K)]`, `K = A^2`: the negative log-likelihood per pixel
     above that of a perfect fit, so 0 at best. Both sides are raised by `RATE_FLOOR`, which
@@ -31,6 +36,7 @@ def poisson_deviance(rate: Tensor, amplitude: Tensor) -> Tensor:
     return (floored - counts - counts * torch.log(floored / counts)).mean()
 
 
+@LOSSES.add("mae")
 def amplitude_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
     """`mean | sqrt(L) - A |`, with `L` and `A^2` raised by `RATE_FLOOR`: a root has no slope at 0."""
     measured = torch.sqrt(amplitude.square() + RATE_FLOOR)
@@ -39,17 +45,17 @@ def amplitude_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
 
 def energy_matched_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
     """`amplitude_mae` of `a^2 L` with `a^2 = sum A^2 / sum L` for each pattern `(..., N, N)`: only
-    the shape of a pattern counts, not how bright it is."""
+    the shape of a pattern counts, not its brightness."""
     energy = rate.sum(dim=(-2, -1), keepdim=True)
     ratio = amplitude.square().sum(dim=(-2, -1), keepdim=True) / (energy + RATE_FLOOR)
     return amplitude_mae(rate * ratio, amplitude)
 
 
 def pattern_loss(training: TrainingConfig) -> PatternLoss:
-    """The function that `training.torch_loss_mode` names."""
-    if training.torch_loss_mode == "poisson":
-        return poisson_deviance
-    return energy_matched_mae if training.torch_mae_pred_l2_match_target else amplitude_mae
+    """The function that `training.torch_loss_mode` names. Raises ConfigError where its package is missing."""
+    if training.torch_mae_pred_l2_match_target:
+        return energy_matched_mae
+    return LOSSES.find(training.torch_loss_mode, "training.torch_loss_mode")
 
 
 def total_variation(rows: Tensor, columns: Tensor) -> Tensor:
@@ -130,14 +136,14 @@ class LossTerms(NamedTuple):
 
 
 def _measured(intensity: Tensor, amplitude: Tensor, valid_pixels: Tensor | None) -> Tensor:
-    """The prediction where pixels are good, and elsewhere what the file says, which costs nothing."""
+    """The prediction where the detector measured, and the measured value elsewhere, which adds no loss."""
     return intensity if valid_pixels is None else torch.where(valid_pixels, intensity, amplitude.square())
 
 
 def cluster_loss(
     prediction: Prediction, batch: Batch, loss: PatternLoss, overlap: OverlapOptions, *, merge: bool
 ) -> LossTerms:
-    """The loss of a batch of clusters; `merge` lets the members of a group form one object."""
+    """The loss of a batch of clusters; with `merge` the members of a group form one object."""
     patches, probes = prediction
     nothing = patches.real.new_zeros(())
     if merge:
