@@ -22,7 +22,6 @@ from ptycho_config.schema import (
     InferenceSetup,
     PyTorchExecutionConfig,
     TrainingSetup,
-    Unrolled,
 )
 from ptycho_config.transform import Transform, diff, layer, put_all, with_where
 
@@ -138,9 +137,9 @@ def _training_backend() -> Transform:
 def bundle_layer(trained: TrainingSetup, where: str) -> Transform:
     """What a bundle decides (fixed) and what it suggests for an inference run."""
     c = fields(InferenceSetup)
-    # The unrolled networks learn convolutions, which fit patterns of every size; a learned probe has one.
+    # Weights may serve every side; a learned probe has one.
     side = at(c.inference.model.N)
-    free = isinstance(trained.torch.net, Unrolled) and not trained.training.probe_trainable
+    free = trained.torch.net.any_size and not trained.training.probe_trainable
     model = put_all(trained.training.model, "inference.model").steps
     network = (
         Transform(tuple(step for step in model if not (free and step.path == side.path)))

@@ -70,7 +70,7 @@ class TrainingConfig:
     torch_loss_mode: Literal["poisson", "mae"] | str = field(  # noqa: PYI051 - the names are for editors
         default="poisson",
         check=part_name("poisson", "mae"),
-        doc="poisson: likelihood of the counts; mae: mean absolute amplitude error; package:name: the loss of "
+        doc="poisson: likelihood of the counts; mae: mean absolute amplitude error; package:name: loss of "
         "another package",
     )
     torch_mae_pred_l2_match_target: bool = field(

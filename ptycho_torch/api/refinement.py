@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ptycho_config import DataOptions, RefineOptions, ScaleOptions, dump
-from ptycho_torch.data.readers import Domain, Origin, read_scan
+from ptycho_torch.data.dataset import Domain, Origin
+from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise, with_coarse_object
 from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError
@@ -61,7 +62,7 @@ def refine_scan(
         dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible
     )
     seconds = time.perf_counter() - clock
-    fit, flat = r_factor_and_flat(made.dataset, made.canvas, scan.object_scale, device)
+    fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     metrics = {
         "R": round(require_finite(fit, dataset.name), 6),
         "R_flat": round(flat, 6),

@@ -15,17 +15,21 @@ from ptycho_config import (
     Sources,
     TrainingSetup,
     Transform,
+    at,
     create_training_payload,
     dump_derivation,
+    fields,
     update_legacy_dict,
 )
 from ptycho_config.legacy import legacy_params
-from ptycho_torch.data.readers import inspect_scans
+from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.readers import facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.output.figures import draw_losses
+from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
 from ptycho_torch.training.fit import Fitted, fit_setup, training_record
 from ptycho_torch.training.lightning_ranks import launched_outside
 from ptycho_torch.training.named_parts import check_named_parts
@@ -61,14 +65,14 @@ def train(
     `training.subsample_seed` must be what it was. Raises ConfigError or DataError before anything
     is written.
     """
-    configs, delta = resolve_training(train_data_file, output_dir, profile=profile, sources=sources)
+    configs, delta, opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
     update_legacy_dict(legacy, delta)
     setup = configs.config
     seed = _common_seed(setup.training.subsample_seed, resume=resume)
     with other_ranks(
         setup, seed, world_size(setup.execution, choose_device(setup.execution.accelerator)), resume=resume
     ) as place:
-        made = fit_setup(setup, seed, place=place, resume=resume)
+        made = fit_setup(setup, seed, opened=opened, place=place, resume=resume)
     return write_training_run(configs, made, seed)
 
 
@@ -98,14 +102,30 @@ def resolve_training(
     sources: Sources = Sources(),
     checked: bool = True,
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
-    """What `train` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
+    """The setup that `train` would run: `(configs, legacy_dict_delta)`, see `open_training`."""
+    configs, delta, _ = open_training(
+        train_data_file, output_dir, profile=profile, sources=sources, checked=checked
+    )
+    return configs, delta
 
-    Reads the headers of the scans and asks which devices there are; changes nothing. With
-    `checked=False` it does not ask whether this version and this machine can run it.
+
+def open_training(
+    train_data_file: Path | str | None = None,
+    output_dir: Path | str | None = None,
+    *,
+    profile: str | Transform | None = RECOMMENDED,
+    sources: Sources = Sources(),
+    checked: bool = True,
+) -> tuple[Resolved[TrainingSetup], LegacyDelta, TrainingScans]:
+    """Open the scans of a training and resolve it with their facts: configs, legacy dict delta, scans.
+
+    Reads all of the scans but their patterns and asks which devices there are; changes nothing. With
+    `checked=False` it does not ask whether this version and this machine can run it. Raises ConfigError
+    or DataError.
     """
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
-    path = scan or _named_scan(profile, sources)
+    path = _named_scan(scan, profile, sources)
     if path is None or not path.exists():
         # What is wrong with the options is said first.
         create_training_payload(scan, folder, profile=profile, sources=sources)
@@ -114,7 +134,8 @@ def resolve_training(
         raise ConfigError(
             [Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA
         )
-    facts = inspect_scans(path)
+    scans = open_scans(path)
+    facts = facts_of(path, scans)
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     if checked:
         refuse_unconsumed(configs)
@@ -122,21 +143,23 @@ def resolve_training(
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
         check_named_parts(configs.config)
-    _check_validation_scan(configs.config)
-    return configs, delta
+    validation = open_validation_scans(configs.config.training)
+    _check_validation_scans(configs.config, validation)
+    return configs, delta, TrainingScans(scans, validation)
 
 
-def _named_scan(profile: str | Transform | None, sources: Sources) -> Path | None:
+def _named_scan(scan: Path | None, profile: str | Transform | None, sources: Sources) -> Path | None:
     """The training scan that the last layer names, before anything is known to be right."""
-    layers = sources.layers(TrainingSetup, Transform())
+    argument = Transform() if scan is None else at(fields(TrainingSetup).training.train_data_file).put(scan)
+    layers = sources.layers(TrainingSetup, argument)
     steps = [step for one in (profile, *layers) if isinstance(one, Transform) for step in one.steps]
     named = [step.arg for step in steps if step.path == "training.train_data_file"]
     return Path(named[-1]) if named and isinstance(named[-1], str | Path) else None
 
 
-def _check_validation_scan(setup: TrainingSetup) -> None:
+def _check_validation_scans(setup: TrainingSetup, scans: tuple[RawScan, ...]) -> None:
     path, side = setup.training.test_data_file, setup.training.model.N
-    if path is not None and (found := inspect_scans(path).n_pixels) != side:
+    if path is not None and (found := facts_of(path, scans).n_pixels) != side:
         raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
 
 

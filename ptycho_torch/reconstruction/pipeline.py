@@ -181,7 +181,7 @@ def _refined(
     are none."""
     options, scan = setup.torch.refine, task.scan
     if options.passes == 0:
-        return RefinedDataset(canvas, task.dataset, (), {})
+        return RefinedDataset(canvas, task.dataset, scan, (), {})
     return refine_dataset(
         task.dataset,
         scan,

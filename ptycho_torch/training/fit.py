@@ -10,7 +10,7 @@ from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.bundle import library_versions
-from ptycho_torch.training.datasets import TrainingData, training_data
+from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
 from ptycho_torch.training.lightning_ranks import Place
 from ptycho_torch.training.trainer import Fit, fit
 
@@ -25,10 +25,20 @@ class Fitted:
     loading_s: float
 
 
-def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, resume: bool = False) -> Fitted:
-    """Read the scans, build the model and fit it; of several processes each calls this."""
+def fit_setup(
+    setup: TrainingSetup,
+    seed: int,
+    *,
+    opened: TrainingScans | None = None,
+    place: Place | None = None,
+    resume: bool = False,
+) -> Fitted:
+    """Read the scans, build the model and fit it; of several processes each calls this.
+
+    opened: the scans of the setup, which are opened here where it is None.
+    """
     start = time.perf_counter()
-    data = training_data(setup, seed)
+    data = training_data(setup, seed, opened)
     folder = create_writable_folder(setup.training.output_dir)
     model = untrained_model(setup, data, seed)
     loading = time.perf_counter() - start
