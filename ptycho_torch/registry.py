@@ -50,7 +50,7 @@ class Registry(Generic[T]):
     def find(self, name: str, path: str) -> T:
         """The part of that name.
 
-        name: built in, or `package:name`. path: the option that names it, for the error. Raises
+        name: of a built-in part, or `package:name`. path: the option that names it, for the error. Raises
         ConfigError where no installed package has it, or where its package cannot be imported.
         """
         if name in self._built_in:

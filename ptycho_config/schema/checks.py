@@ -39,7 +39,7 @@ def at_least(low: float) -> Callable[[Any], str | None]:
 
 
 def between(low: float, high: float) -> Callable[[Any], str | None]:
-    """In the closed interval."""
+    """In the closed interval from low to high."""
 
     def check(value: float) -> str | None:
         return None if low <= value <= high else f"must lie between {low} and {high}"

@@ -23,12 +23,12 @@ def _per_group(network: Callable[[ModelConfig, Any], nn.Module]) -> Factory:
     return lambda model, net: PerGroup(network(model, net), model.gridsize**2)
 
 
-def _unrolled(_: ModelConfig, net: Unrolled) -> nn.Module:
+def _unrolled_network(_: ModelConfig, net: Unrolled) -> nn.Module:
     kind = UnrolledNet if net.stitched else UnrolledPatchNet
     return kind(net.width, net.levels, net.stages, net.alpha)
 
 
-NETWORKS.add("unrolled")(_unrolled)
+NETWORKS.add("unrolled")(_unrolled_network)
 NETWORKS.add("cnn")(_per_group(CnnNet))
 NETWORKS.add("fno")(_per_group(lambda model, _: fno(model)))
 NETWORKS.add("fno_vanilla")(_per_group(lambda model, _: fno_vanilla(model)))
@@ -37,8 +37,9 @@ NETWORKS.add("neuralop_uno")(_per_group(lambda *_: UnoNet()))
 
 
 def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:
-    """The fresh network that `options.net` names, an `nn.Module` that is a `nets.network.Network`.
+    """A fresh network, an `nn.Module` that is a `nets.network.Network`.
 
+    model: sizes and the options that several networks share; options: its field `net` names the network.
     Raises ConfigError where that of another package is missing or does not fit.
     """
     net = options.net

@@ -58,14 +58,15 @@ class Reconstructor(nn.Module):
         probes = probes.unflatten(0, clusters)
         initial = torch.ones_like(probes[:, :, 0]) if batch.initial is None else batch.initial
         brightness = self.brightness(batch)
-        shown = batch.amplitude * (batch.gain / brightness)
+        amplitude = batch.amplitude * (batch.gain / brightness)
         # A brighter group has a brighter object.
-        drawn = self.network(shown, probes, initial, batch.centre_yx, batch.valid_pixels) * brightness
-        patches: Tensor = self.scale(drawn)
+        drawn = self.network(amplitude, probes, initial, batch.centre_yx, batch.valid_pixels)
+        patches: Tensor = self.scale(drawn * brightness)
         return Prediction(patches, probes)
 
     def brightness(self, batch: Batch) -> Tensor | float:
-        """Of each group against its scan, `(B, S, 1, 1)`; 1 where groups are not scaled alone."""
+        """The amplitude of each group over that of its scan, `(B, S, 1, 1)`; 1 where the scan is scaled as
+        a whole."""
         if self.units.normalize != "Group" or self.group_size == 1:
             return 1.0
         groups = batch.amplitude.unflatten(1, (-1, self.group_size)).flatten(0, 1)
@@ -84,9 +85,9 @@ def build_model(
 ) -> Reconstructor:
     """A fresh model whose weights depend on `seed` alone; no global generator is changed.
 
-    intensity_scale: learn one factor between patches and measured intensities. learned_probe: the
-    shape `(P, N, N)` of the probe, where it is learned too. Raises ConfigError for a network of another
-    package that is missing or does not fit.
+    model, options: as for `nets.build.build_network`. intensity_scale: learn one factor between patches and
+    measured intensities. learned_probe: the shape `(P, N, N)` of the probe, where it is learned too. Raises
+    ConfigError for a network of another package that is missing or does not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -105,7 +106,7 @@ def build_model(
 
 
 def build_scale(options: TorchOptions, *, trainable: bool) -> nn.Module:
-    """The output scale that the forward model has; `trainable` is about plain amplitudes."""
+    """The output scale of the forward model in `options`; trainable: learn that of plain amplitudes."""
     match options.forward:
         case RectangularScaled() as forward:
             return RectangularScale(trainable=forward.rect_s1s2_trainable, init=forward.rect_s1s2_init)

@@ -17,12 +17,12 @@ MODULUS_FLOOR = 1e-2
 class UnrolledNet(ObjectNet):
     """`v_{k+1} = m_k v_k + a_k g(O_k) + net_k(g, v_k, O_k, w)`, `O_{k+1} = O_k + v_{k+1}`, `v_0 = 0`.
 
-    O is the object that all patterns of a cluster, or of a whole scan, look at; w their summed
+    O is the one object of all patterns of a cluster, or of a whole scan; w their summed
     illumination; g the sum of the steps that they propose (`physics.projection`), over the
     regularised w. So coarse structure spreads from pattern to pattern, every pixel is convolved
     once however many patterns cover it, and a network trained on clusters serves whole scans.
 
-    The network sees and changes the object in the frame of its own local phase,
+    The U-Nets see and change the object in the frame of its own local phase,
     `[g u*, v u*, |O| - 1, w / max w]` with `u = O / |O|`: a phase factor of the object does not
     matter, whatever its range. Weights are not shared between stages.
     """

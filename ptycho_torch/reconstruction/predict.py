@@ -21,7 +21,8 @@ def predict(
 ) -> Iterator[tuple[Tensor, Prediction]]:
     """`(groups, Prediction)` of one batch after another, on `device`, without gradients.
 
-    groups: indices `(M, C)` of patterns. batch_size: groups at once. A network that sees one object sees
+    model: moved to the device. scan: in the units of the network. groups: indices `(M, C)` of patterns.
+    batch_size: groups at once. A network that sees one object sees
     that of all chosen patterns.
     """
     model = model.to(device).eval()
@@ -71,7 +72,8 @@ def reconstruct_scan(
 ) -> Canvas:
     """The patches of chosen groups, weighted and added where they belong; in the units of the dataset.
 
-    groups: indices `(M, C)` of patterns. batch_size: groups at once. trim: px of the central square of a
+    model, scan, device: as for `predict`. groups: indices `(M, C)` of patterns. batch_size: groups at once.
+    stitch: weights and the least illumination. trim: px of the central square of a
     patch that counts, 0 for all. progress: called with the number of groups of each finished batch.
     seen: called with its patches `(B, C, N, N)`. Raises ConfigError where the package of the stitch weights
     is missing.

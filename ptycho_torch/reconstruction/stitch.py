@@ -32,7 +32,7 @@ def find_stitch_weights(stitch: StitchOptions) -> StitchWeights:
 
 
 def trim_weights(weights: Tensor, trim: int) -> Tensor:
-    """Weights `(B, N, N)`, 0 outside the central `trim` px (at most N); a trim of 0 keeps all."""
+    """The weights `(B, N, N)`, 0 outside the central `trim` px (at most N); a trim of 0 keeps all."""
     if trim == 0:
         return weights
     side = weights.shape[-1]

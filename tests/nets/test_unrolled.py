@@ -9,7 +9,7 @@ from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets import UNet, UnrolledNet
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.physics.diffraction import mode_sum_intensity
-from ptycho_torch.physics.patches import cut, place
+from ptycho_torch.physics.patches import cut
 from ptycho_torch.physics.projection import back_project, object_gradient, regularised_power
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.physics.tiles import map_in_tiles
@@ -17,6 +17,7 @@ from ptycho_torch.reconstruction.predict import predict
 from ptycho_torch.reconstruction.scan_measurements import ScanMeasurements
 from ptycho_torch.records import Batch, Dataset, Scan
 from tests.strategies.fields import complex_field
+from tests.strategies.patches import place
 
 CENTRES = torch.tensor([[[8, 8], [11, 9], [9, 13]]])
 Views = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
