@@ -1,6 +1,6 @@
 """Square windows of one canvas at whole-pixel corners: read, add, clear.
 
-`patches.place` and `patches.cut` do the same for batches of canvases, fractional corners and
+`patches.Footprints` and `patches.cut` do the same for batches of canvases, fractional corners and
 gradients; here a window is a slice, which costs a few microseconds and no index.
 """
 
