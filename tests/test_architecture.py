@@ -55,9 +55,13 @@ SHIMS = {
 }
 PURE = {"physics", "nets", "records"}
 PURE_MODULES = {
+    "reconstruction.fit_scales",
+    "reconstruction.padding",
+    "reconstruction.patch_statistics",
     "reconstruction.predict",
     "reconstruction.refine",
     "reconstruction.refine_batches",
+    "reconstruction.scan_measurements",
     "reconstruction.stitch",
     "training.fine_tuning",
     "training.losses",

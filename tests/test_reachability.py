@@ -171,8 +171,6 @@ LEFT = {
     "ptycho_config.legacy.params.LegacyParams.unseal",
     "ptycho_config.schema.forward.ScaleOptions.contract",
     "ptycho_torch.compat.ptychopinn.config_bridge.FLAT",
-    "ptycho_torch.nets.heads.Named",
-    "ptycho_torch.physics.patches.place",
 }
 PLANTED = """
 def planted():

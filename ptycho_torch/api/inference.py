@@ -31,8 +31,9 @@ from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import write_report
 from ptycho_torch.pretrained import PRETRAINED
+from ptycho_torch.reconstruction.padding import pad_canvas
+from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
-from ptycho_torch.reconstruction.predict import PatchStatistics, pad_canvas
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.records import Canvas, Dataset
 

@@ -33,6 +33,7 @@ from ptycho_torch.output.figures import draw_losses
 from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
 from ptycho_torch.training.fit import Fitted, fit_setup
 from ptycho_torch.training.launch import fit_in_processes
+from ptycho_torch.training.named_parts import check_named_parts
 from ptycho_torch.training.ranks import launched_outside, world_size
 
 
@@ -142,6 +143,7 @@ def open_training(
         execution = configs.config.execution
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
+        check_named_parts(configs.config)
     validation = open_validation_scans(configs.config.training)
     _check_validation_scans(configs.config, validation)
     return configs, delta, TrainingScans(scans, validation)

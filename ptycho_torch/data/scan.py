@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_config import ModelConfig, ScaleOptions, TorchOptions, Unrolled
+from ptycho_config import ModelConfig, ScaleOptions, TorchOptions
 from ptycho_torch.data.patterns import StoredPatterns, StreamedAmplitude, amplitude_of, chunks, mean_intensity
-from ptycho_torch.physics.canvas import canvas_of
+from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
 from ptycho_torch.physics.probe import smooth_probe, soft_disk
@@ -108,12 +108,15 @@ def _input_gain(scale: ScaleOptions, statistics: Statistics) -> float:
 
 
 def with_initial_object(scan: Scan, options: TorchOptions) -> Scan:
-    """The scan with the object that the network of the options starts from, where that is not flat.
+    """The scan with the object that the network of the options starts from, where that is not flat."""
+    return with_coarse_object(scan) if options.net.start == "coarse" else scan
 
-    Reads every pattern once, in pieces.
+
+def with_coarse_object(scan: Scan) -> Scan:
+    """The scan with the first guess of totals and centres of mass of its patterns as `initial`.
+
+    Reads every pattern once, in pieces. Source: `physics.differential_phase_contrast`.
     """
-    if not (isinstance(options.net, Unrolled) and options.net.start == "coarse"):
-        return scan
     origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
     filled = _fill_invalid(scan)
     # One array made beforehand: small results left among large pieces would keep the memory of those.
@@ -124,7 +127,7 @@ def with_initial_object(scan: Scan, options: TorchOptions) -> Scan:
     energy = moments[:, 0].mean()
     level = torch.sqrt(energy / power(scan.probe).double().sum())
     moments /= level.square()
-    corner = scan.position_yx - scan.probe.shape[-1] // 2 - origin
+    corner = patch_corners(scan.position_yx, scan.probe.shape[-1], origin)
     initial = coarse_object(moments.numpy(), scan.probe.numpy(), corner.numpy(), height, width)
     return attrs.evolve(scan, initial=torch.from_numpy(initial).mul_(level.float()))
 

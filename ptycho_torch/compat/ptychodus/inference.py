@@ -25,8 +25,8 @@ from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
+from ptycho_torch.reconstruction.padding import place_on_array
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
-from ptycho_torch.reconstruction.predict import place_on_array
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat
 from ptycho_torch.reconstruction.trained_model import Trained
 
