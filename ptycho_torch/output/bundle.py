@@ -45,7 +45,7 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> Path:
-    """Write `folder/wts.h5.zip`; an older one is replaced only once the new one is complete."""
+    """Write `folder/wts.h5.zip` and return its path; an older one stays until the new one is complete."""
     config = json.dumps(dump(bundle.setup), indent=2)
     manifest = {
         "schema": f"{SCHEMA}/{VERSION}",
@@ -80,7 +80,7 @@ def find_bundle(path: Path) -> Path:
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Read a bundle. Raises DataError for an archive that is damaged or not one of ours."""
+    """Read a bundle: an archive, or the folder of one. Raises DataError where it is damaged or foreign."""
     source = find_bundle(path)
     try:
         with zipfile.ZipFile(source) as archive:

@@ -46,7 +46,7 @@ class TrainingSeconds:
 
 @attrs.frozen(kw_only=True)
 class TrainingRecord:
-    """What is kept about a training.
+    """The record of a training.
 
     history: the losses; kept_epoch: the epoch whose weights were kept, from 0; parameters: of the network;
     groups: trained on; statistics: of the training patterns, None where the scans are too different;
@@ -88,7 +88,7 @@ class InferenceSeconds:
 
 @attrs.frozen(kw_only=True)
 class InferenceRecord:
-    """What is kept about a reconstruction.
+    """The record of a reconstruction.
 
     R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or
     None; patterns: shown to the network; s1, s2: fitted scales of real and imaginary part; refine: R before
@@ -120,7 +120,7 @@ class RefinementSeconds:
 
 @attrs.frozen(kw_only=True)
 class RefinementRecord:
-    """What is kept about a refinement without a network; entries as in InferenceRecord.
+    """The record of a refinement without a network; entries as in InferenceRecord.
 
     R_by_pass: R before each pass.
     """
@@ -136,6 +136,21 @@ class RefinementRecord:
     seconds: RefinementSeconds
     peak_memory_mib: int
     versions: dict[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class TrialRecord:
+    """The result of one trial of a sweep.
+
+    loss: of the kept epoch; epochs: trained; train_s: wall seconds of the training; parameters: of the
+    network; R: of the reconstruction, None without a scan for it.
+    """
+
+    loss: float
+    epochs: int
+    train_s: float
+    parameters: int
+    R: float | None = None
 
 
 @functools.cache

@@ -12,7 +12,6 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.output.bundle import Bundle, load_bundle, save_bundle
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 
-
 RECORD = TrainingRecord(history=Losses((2.0, 1.0), (3.0, 2.5)), kept_epoch=1, seed=7)
 
 
