@@ -1,4 +1,4 @@
-"""Everything that can be said about how a reconstruction differs from a reference."""
+"""The comparison of a reconstruction with a reference: images, figures of merit and resolution."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ _ROUNDING = 1e-5
 
 @attrs.frozen(eq=False)
 class Comparison:
-    """What is compared, and all figures.
+    """The aligned images, and all figures of merit.
 
     names: reconstruction, reference; in this order amplitudes and phases in rad `(2, H, W)`, aligned;
-    shift_yx: by how many px the reconstruction was moved down and right; contrast, detail: see
-    `metrics.contrast_and_detail`; rings, half_bit `(R,)`: the ring correlation and its threshold;
-    resolution: where it falls below `half_bit`, `one_seventh`, `one_half`.
+    shift_yx: the shift of the reconstruction in px, positive is down and right; contrast, detail: see
+    `metrics.contrast_and_detail`; rings, half_bit `(R,)`: the Fourier ring correlation (FRC) and its
+    threshold; resolution: at the thresholds `half_bit`, `one_seventh`, `one_half`.
     """
 
     names: tuple[str, str]
@@ -67,15 +67,15 @@ class Comparison:
 
 
 def compare(reconstruction: PlacedObject, reference: PlacedObject) -> Comparison:
-    """Align the reconstruction with the reference and measure what is left.
+    """Align the reconstruction with the reference and measure their difference.
 
-    Compared is what light reached where both overlap, if both origins are known, else around
-    the centres. Amplitudes after one complex factor; phases without the ramp of the reference,
-    their differences wrapped, counted from its lowest value; the ring correlation of the complex
-    images, faded over 20 px. Raises DataError for images that cannot be compared.
+    Compared are the illuminated parts: where both overlap, if both origins are known, else around the
+    centres. Amplitudes after one complex factor; phases without the ramp of the reference, their
+    differences wrapped, counted from its lowest value; the FRC of the complex images, tapered over 20 px.
+    Raises DataError for pixels of different sizes, less than 32 px in common, and a constant reference.
     """
     names = (reconstruction.name, reference.name)
-    image, truth = _common(_lit(reconstruction), _lit(reference))
+    image, truth = _common(_crop_to_illumination(reconstruction), _crop_to_illumination(reference))
     if np.abs(truth - truth.mean()).max() <= _ROUNDING * np.abs(truth).max():
         raise DataError(
             names[1],
@@ -107,23 +107,22 @@ def compare(reconstruction: PlacedObject, reference: PlacedObject) -> Comparison
     )
 
 
-def _lit(placed: PlacedObject) -> PlacedObject:
-    """The box that light reached."""
+def _crop_to_illumination(placed: PlacedObject) -> PlacedObject:
     if placed.illumination is None:
         return placed
-    light = placed.illumination.astype(np.float32)
-    rows, columns = illuminated_box(Canvas(placed.values.astype(np.complex64), light, (0, 0)))
+    illumination = placed.illumination.astype(np.float32)
+    rows, columns = illuminated_box(Canvas(placed.values.astype(np.complex64), illumination, (0, 0)))
     corner = (rows.start, columns.start)
     return attrs.evolve(
         placed,
         values=placed.values[rows, columns],
-        illumination=light[rows, columns],
-        origin_yx=_moved(placed.origin_yx, corner),
-        scan_origin_yx=_moved(placed.scan_origin_yx, corner),
+        illumination=illumination[rows, columns],
+        origin_yx=_shift_origin(placed.origin_yx, corner),
+        scan_origin_yx=_shift_origin(placed.scan_origin_yx, corner),
     )
 
 
-def _moved(origin: tuple[int, int] | None, by: tuple[int, int]) -> tuple[int, int] | None:
+def _shift_origin(origin: tuple[int, int] | None, by: tuple[int, int]) -> tuple[int, int] | None:
     return None if origin is None else (origin[0] + by[0], origin[1] + by[1])
 
 

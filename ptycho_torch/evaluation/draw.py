@@ -18,16 +18,16 @@ _THRESHOLDS = {"half_bit": "half bit", "one_seventh": "1/7", "one_half": "1/2"}
 _LONGEST_NAME = 28
 
 
-def table(made: Comparison) -> str:
-    """All figures in aligned columns; a dash where there is none."""
-    amplitude, phase = attrs.asdict(made.amplitude), attrs.asdict(made.phase)
+def table(comparison: Comparison) -> str:
+    """All figures of merit in aligned columns; a dash where there is none."""
+    amplitude, phase = attrs.asdict(comparison.amplitude), attrs.asdict(comparison.phase)
     lines = [_row("", "amplitude", "phase (rad)")]
     lines += [_row(text, _number(amplitude[key]), _number(phase[key])) for key, text in _ROWS.items()]
     lines += ["", _row("ring correlation", "cycles/px", "half period")]
-    lines += [_resolution_row(text, made.resolution[key]) for key, text in _THRESHOLDS.items()]
-    height, width = made.phases.shape[1:]
-    lines += ["", _row("contrast, detail", _number(made.contrast), _number(made.detail))]
-    lines += [_row("moved (y, x) px", *(f"{shift:+.2f}" for shift in made.shift_yx))]
+    lines += [_resolution_row(text, comparison.resolution[key]) for key, text in _THRESHOLDS.items()]
+    height, width = comparison.phases.shape[1:]
+    lines += ["", _row("contrast, detail", _number(comparison.contrast), _number(comparison.detail))]
+    lines += [_row("moved (y, x) px", *(f"{shift:+.2f}" for shift in comparison.shift_yx))]
     lines += [_row("compared (y, x) px", str(height), str(width))]
     return "\n".join(lines)
 
@@ -50,15 +50,18 @@ def _resolution_row(text: str, found: Resolution) -> str:
     )
 
 
-def draw_comparison(folder: Path, made: Comparison) -> None:
-    """`comparison.png` in an existing folder: both amplitudes, both phases on one scale (1 and 99 % of
-    the reference), their differences (99 %), the ring correlation with its thresholds, the table."""
+def draw_comparison(folder: Path, comparison: Comparison) -> None:
+    """Write `comparison.png` into an existing folder: both amplitudes, both phases on one scale (1 and 99 %
+    of the reference), their differences (99 %), the FRC with its thresholds, and the table.
+
+    comparison: see `compare`. Raises OSError where the file cannot be written.
+    """
     figure = Figure(figsize=(18.5, 8.4), layout="constrained")
     grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 1.25))
-    parts = (("Amplitude", made.amplitudes, "|O|"), ("Phase", made.phases, "arg O (rad)"))
+    parts = (("Amplitude", comparison.amplitudes, "|O|"), ("Phase", comparison.phases, "arg O (rad)"))
     for row, (title, images, label) in zip(grid, parts, strict=True):
         low, high = np.percentile(images[1], (1, 99))
-        for axes, image, name in zip(row[:2], images, made.names, strict=True):
+        for axes, image, name in zip(row[:2], images, comparison.names, strict=True):
             _show(axes, image, f"{title}\n{_short(name)}", label, (low, high), "gray")
         difference = images[0] - images[1]
         reach = max(float(np.percentile(np.abs(difference), 99)), 1e-6)
@@ -70,9 +73,9 @@ def draw_comparison(folder: Path, made: Comparison) -> None:
             (-reach, reach),
             "RdBu_r",
         )
-    _draw_rings(grid[0, 3], made)
+    _draw_rings(grid[0, 3], comparison)
     grid[1, 3].axis("off")
-    grid[1, 3].text(0, 0.97, table(made), family="monospace", va="top", fontsize=9)
+    grid[1, 3].text(0, 0.97, table(comparison), family="monospace", va="top", fontsize=9)
     FigureCanvasAgg(figure)
     with atomic_write(folder / "comparison.png") as temporary:
         figure.savefig(temporary, dpi=110, format="png")
@@ -90,13 +93,13 @@ def _show(
     axes.figure.colorbar(drawn, ax=axes, label=label, shrink=0.8)
 
 
-def _draw_rings(axes: Any, made: Comparison) -> None:
-    shown = slice(1, int(np.searchsorted(made.rings.frequency, NYQUIST, side="right")))
-    frequency = made.rings.frequency[shown]
-    axes.plot(frequency, made.rings.correlation[shown], color="black", label="correlation")
-    axes.plot(frequency, made.half_bit[shown], "C1--", label="half bit")
+def _draw_rings(axes: Any, comparison: Comparison) -> None:
+    shown = slice(1, int(np.searchsorted(comparison.rings.frequency, NYQUIST, side="right")))
+    frequency = comparison.rings.frequency[shown]
+    axes.plot(frequency, comparison.rings.correlation[shown], color="black", label="correlation")
+    axes.plot(frequency, comparison.half_bit[shown], "C1--", label="half bit")
     axes.axhline(ONE_SEVENTH, color="C0", linestyle=":", label="1/7")
-    found = made.resolution["half_bit"]
+    found = comparison.resolution["half_bit"]
     if found.half_period_px is not None and found.frequency < NYQUIST:
         axes.axvline(
             found.frequency, color="C1", linewidth=0.8, label=f"half period {found.half_period_px:.2f} px"

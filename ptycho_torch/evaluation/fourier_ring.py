@@ -1,4 +1,4 @@
-"""Fourier ring correlation: how far two images agree, frequency by frequency."""
+"""Fourier ring correlation (FRC): the agreement of two images, frequency by frequency."""
 
 import attrs
 import numpy as np
@@ -24,7 +24,7 @@ class RingCorrelation:
 
 @attrs.frozen
 class Resolution:
-    """Where a ring correlation falls below its threshold: `frequency` in cycles/px and the half
+    """The crossing of a ring correlation and its threshold: `frequency` in cycles/px and the half
     period `1 / (2 frequency)` in px, which is 1 px at Nyquist; None where no ring is above."""
 
     frequency: float
@@ -34,8 +34,9 @@ class Resolution:
 def fourier_ring_correlation(one: Image, other: Image) -> RingCorrelation:
     """`FRC_k = |sum F1 F2*| / sqrt(sum |F1|^2 sum |F2|^2)`, sums over the ring `k = round(|q| N)`.
 
-    q in cycles/px, N the smaller side of the images `(H, W)`, complex or real, of one shape. 0 where one of
-    them has no power. Saxton & Baumeister, J. Microsc. 127, 127 (1982). Raises ValueError.
+    q in cycles/px, N the smaller side. one, other: images `(H, W)`, complex or real. 0 where one of them
+    has no power. Saxton & Baumeister, J. Microsc. 127, 127 (1982). Raises ValueError for images of
+    different shapes.
     """
     if one.shape != other.shape or one.ndim != 2:
         raise ValueError(f"needs two images of one shape, got {one.shape} and {other.shape}")
@@ -52,7 +53,7 @@ def fourier_ring_correlation(one: Image, other: Image) -> RingCorrelation:
 
 def information_threshold(count: NDArray[np.int64], bits: float = 0.5) -> Curve:
     """`T = (S + 2 sqrt(S/n) + 1/sqrt(n)) / (S + 2 sqrt(S/n) + 1)`, `S = (2^bits - 1) / 2`: the
-    correlation expected of rings of n Fourier pixels `(R,)` that carry `bits` of information each.
+    correlation expected of rings of count = n Fourier pixels `(R,)` that carry `bits` of information each.
 
     `bits = 1/2` is the half-bit curve `(0.2071 + 1.9102/sqrt(n)) / (1.2071 + 0.9102/sqrt(n))` of
     van Heel & Schatz, J. Struct. Biol. 151, 250 (2005), eq. 17; S is the signal-to-noise ratio
@@ -79,9 +80,8 @@ def crossing(curve: Curve, threshold: float | Curve) -> float:
 
 
 def resolution(rings: RingCorrelation, threshold: float | Curve) -> Resolution:
-    """The first crossing of a threshold, a number or one a ring `(R,)`, between ring 1 and Nyquist.
-
-    The mean, ring 0, tells nothing of detail. Beyond Nyquist rings are incomplete.
+    """The first crossing of the rings and a threshold, a number or one a ring `(R,)`, between ring 1 and
+    Nyquist: ring 0 is the mean, without detail, and rings beyond Nyquist are incomplete.
     """
     used = slice(1, int(np.searchsorted(rings.frequency, NYQUIST, side="right")))
     limit = np.broadcast_to(threshold, rings.correlation.shape)[used]

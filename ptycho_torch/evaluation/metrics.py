@@ -1,4 +1,4 @@
-"""Quality of a reconstruction beside a known truth. Pure numpy."""
+"""Figures of merit of a reconstruction, given the truth. Pure numpy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ DETAIL_SIGMA_PX = 3.0
 
 def remove_ramp(image: Complex, reference: Complex) -> Complex:
     """`r -> a r exp(i(k . x))`: the global complex factor and linear phase ramp that bring
-    `image` closest to `reference`, both `(H, W)`.
+    `image` closest to `reference`, both `(H, W)` complex.
 
     Starts at the peak of the Fourier transform of `t r*`, so that no phase is unwrapped, and
     refines by weighted least squares on the remaining phase.
@@ -42,7 +42,7 @@ def _correlation(a: Complex, b: Complex) -> float:
 
 
 def _is_flat(image: Complex) -> bool:
-    """Whether all that varies is rounding, of the single precision in which objects are stored."""
+    """Whether the image is constant up to rounding, in the single precision in which objects are stored."""
     rounding = 100 * np.finfo(np.float32).eps
     return bool(np.abs(image - image.mean()).max() <= rounding * np.abs(image).max())
 
@@ -54,7 +54,8 @@ def _high_pass(image: Complex) -> Complex:
 
 
 def contrast_and_detail(image: Complex, truth: Complex) -> tuple[float, float]:
-    """`(contrast, detail)` in [0, 1] after removing the global factor and phase ramp.
+    """`(contrast, detail)` in [0, 1] of image and truth `(H, W)` complex, after removing the global factor
+    and phase ramp.
 
     contrast `|<r, t>| / (|r| |t|)` with both means subtracted, dominated by coarse structure.
     detail: the same after subtracting each image's own Gaussian blur of 3 px: about 0.1 for a
@@ -69,8 +70,8 @@ def contrast_and_detail(image: Complex, truth: Complex) -> tuple[float, float]:
 
 
 def scanned_region(dataset: Dataset, canvas: Canvas) -> tuple[slice, slice]:
-    """Canvas slices at least N/2 inside the box of the scan positions, where all methods see
-    enough light to be compared."""
+    """Slices of the canvas at least N/2 inside the box of the positions of the dataset, where illumination
+    suffices for methods to be compared. Empty for a scan smaller than a pattern."""
     margin = dataset.probe.shape[-1] // 2
     low = np.ceil(dataset.position_yx.min(axis=0)).astype(int) + margin
     high = np.floor(dataset.position_yx.max(axis=0)).astype(int) - margin

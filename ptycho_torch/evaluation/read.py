@@ -19,11 +19,11 @@ _LENGTHS_ARE_PX = 1.0
 
 @attrs.frozen(eq=False)
 class PlacedObject:
-    """A complex object `(H, W)` and what its file says about it.
+    """A complex object, values `(H, W)`, the name of its file, and its place.
 
     origin_yx: the object pixel of element `[0, 0]`, counted from the point 0 m where pixel_m, the side
-    of a pixel in m, is known; scan_origin_yx: the same in pixels of the scan; illumination `(H, W)`:
-    where light fell. Each None where not known.
+    of a pixel in m, is known; scan_origin_yx: the same in pixels of the scan; illumination `(H, W)`, in
+    any unit. Each None where not known.
     """
 
     name: str
@@ -35,18 +35,19 @@ class PlacedObject:
 
 
 def read_object(path: Path) -> PlacedObject:
-    """Read an object; its content, not its name, says what a file is. Raises DataError."""
+    """The object in a file: product.h5, reconstruction.npz, an NPZ with objectGuess, or a complex .npy array,
+    recognised by its content. Raises DataError for all other files and for damaged ones."""
     if not path.is_file():
         raise MissingFileError(str(path), "is a folder" if path.is_dir() else "no such file", _WANTED)
     with path.open("rb") as stream:
         start = stream.read(8)
     for signature, read in _READERS.items():
         if start.startswith(signature):
-            return _checked(path, read(path))
+            return _check(path, read(path))
     raise DataError(str(path), f"starts with {start!r}: neither HDF5 nor NPZ nor NPY", _WANTED)
 
 
-def _checked(path: Path, found: PlacedObject) -> PlacedObject:
+def _check(path: Path, found: PlacedObject) -> PlacedObject:
     values = found.values
     if values.ndim == 3 and len(values) == 1:
         values = values[0]
@@ -101,10 +102,10 @@ def _read_product(path: Path) -> PlacedObject:
             corner_yx = centre_yx / pixel_yx - middle
             y, x = np.round(corner_yx).astype(int).tolist()
             pixel_m = None if (pixel_yx == _LENGTHS_ARE_PX).all() else float(pixel_yx[1])
-            light = _illumination(product, values.shape[-2:], corner_yx, pixel_yx)
+            illumination = _illumination(product, values.shape[-2:], corner_yx, pixel_yx)
             own = stored.attrs.get("origin_px")
             scan = None if own is None else (int(own[0]), int(own[1]))
-            return PlacedObject(path.name, values, (y, x), pixel_m, light, scan)
+            return PlacedObject(path.name, values, (y, x), pixel_m, illumination, scan)
     except OSError as error:
         raise DataError(str(path), f"cannot be read: {error}", "copy it again") from None
 
@@ -126,11 +127,11 @@ def _illumination(
     position = np.stack([product[name][()] for name in names[1:]], axis=1) / pixel_yx - corner_yx
     edges = [np.arange(size + 1) - 0.5 for size in shape]
     hits, _, _ = np.histogram2d(position[:, 0], position[:, 1], bins=edges)
-    # In the middle of a full convolution lies the patch of position r, which starts at r - N // 2.
+    # The patch of position r starts at r - N // 2.
     full = fftconvolve(hits, power)
     top, left = (side // 2 for side in power.shape)
-    light: NDArray[np.float64] = full[top : top + shape[0], left : left + shape[1]].clip(0)
-    return light
+    illumination: NDArray[np.float64] = full[top : top + shape[0], left : left + shape[1]].clip(0)
+    return illumination
 
 
 _READERS: dict[bytes, Callable[[Path], PlacedObject]] = {

@@ -1,4 +1,4 @@
-"""Bringing two complex images of one object onto each other."""
+"""Registration of two complex images of one object."""
 
 import attrs
 import numpy as np
@@ -31,8 +31,8 @@ class Aligned:
 
 
 def taper(image: NDArray[np.inexact], taper_px: tuple[float, float]) -> NDArray[np.inexact]:
-    """`(I - mean I) w(y) w(x)`, w a Tukey window that falls over `taper_px` (rows, columns) at each
-    side: what wraps around at the frame of `(H, W)` is the same for every image, and not wanted."""
+    """`(I - mean I) w(y) w(x)` of an image I `(H, W)`, w a Tukey window that falls over `taper_px` (rows,
+    columns) at each side: without it the jump at the border, alike in all images, would correlate."""
     rows, columns = (
         tukey(size, min(1.0, 2 * px / size)) for size, px in zip(image.shape, taper_px, strict=True)
     )
@@ -41,7 +41,7 @@ def taper(image: NDArray[np.inexact], taper_px: tuple[float, float]) -> NDArray[
 
 
 def central_area(image: Complex, reference: Complex) -> tuple[Complex, Complex]:
-    """Both cut around their centres to the smaller height and the smaller width."""
+    """The centres of image and reference, complex, each cropped to the smaller height and width."""
     size = np.minimum(image.shape, reference.shape)
     cut = []
     for whole in (image, reference):
@@ -51,8 +51,8 @@ def central_area(image: Complex, reference: Complex) -> tuple[Complex, Complex]:
 
 
 def shared_area(image: Complex, reference: Complex, offset_yx: tuple[int, int]) -> tuple[Complex, Complex]:
-    """Both on the pixels that both cover where element `[0, 0]` of the image lies on element
-    `offset_yx` of the reference. Empty arrays where they do not meet."""
+    """Both images on the pixels that both cover where element `[0, 0]` of the image lies on element
+    `offset_yx` of the reference. Empty arrays where they do not overlap."""
     start = np.maximum(offset_yx, 0)
     stop = np.maximum(start, np.minimum(np.add(offset_yx, image.shape), reference.shape))
     (top, left), (bottom, right), (y, x) = start.tolist(), stop.tolist(), offset_yx
@@ -60,8 +60,8 @@ def shared_area(image: Complex, reference: Complex, offset_yx: tuple[int, int]) 
 
 
 def shift_image(image: Complex, shift_yx: Real) -> Complex:
-    """`I'(r) = I(r - s) = F^-1[exp(-2 pi i q . s) F I]`: the content of `(H, W)` moves down and right
-    for positive `s` in px. Borders are continued by reflection, so that they do not ring; what
+    """`I'(r) = I(r - s) = F^-1[exp(-2 pi i q . s) F I]` of a complex image I `(H, W)`, s = shift_yx in px:
+    positive is down and right. Borders are continued by reflection, so that they do not ring; what
     comes in over them is no data."""
     pad = min(_PADDING_PX, *image.shape) + int(np.ceil(np.abs(shift_yx).max()))
     wide = np.pad(image, pad, mode="symmetric")
@@ -88,7 +88,7 @@ def find_shift(image: NDArray[np.inexact], reference: NDArray[np.inexact]) -> Re
 
 
 def _offsets(image: Complex, reference: Complex) -> list[tuple[int, int]]:
-    """Whole-pixel shifts worth trying, none of which a ramp can spoil: of the magnitudes; of the
+    """Candidates for the whole-pixel shift that a phase ramp does not change: of the magnitudes; of the
     products of neighbours down and right, where a ramp is a global phase and a phase object has
     structure; and no shift."""
     pairs = [(np.abs(image), np.abs(reference))]
@@ -114,8 +114,8 @@ def _distance(image: Complex, reference: Complex, offset_yx: tuple[int, int]) ->
 
 
 def _fraction(image: Complex, reference: Complex) -> Real:
-    """What is left of the shift of images that match to a pixel; 0 where the search leaves their
-    neighbourhood, as it does for images that have nothing in common."""
+    """The sub-pixel shift of images that match to a pixel; 0 where the search leaves their neighbourhood, as
+    it does for images that have nothing in common."""
     fraction = np.zeros(2)
     for _ in range(_REFINEMENTS):
         fraction += find_shift(remove_ramp(shift_image(image, fraction), reference), reference)
@@ -125,10 +125,11 @@ def _fraction(image: Complex, reference: Complex) -> Real:
 
 
 def align(image: Complex, reference: Complex) -> Aligned:
-    """`a I(r - s) exp(i k . r)` beside `T(r)`: shift, phase ramp and complex factor removed.
+    """`a I(r - s) exp(i k . r)` and `T(r)`: image I and reference T without relative shift, phase ramp and
+    complex factor.
 
-    Both `(H, W)` of one shape, at least 16 px a side. First by whole pixels, then by fractions on
-    what both show; 2 px at the border are left out, as they are interpolated from beyond it.
+    Both `(H, W)` complex of one shape, at least 16 px a side. First by whole pixels, then by fractions on
+    the area in common, less 2 px at the border, which are interpolated from beyond it.
     """
     image, reference = image.astype(np.complex128), reference.astype(np.complex128)
     offset = min(_offsets(image, reference), key=lambda tried: _distance(image, reference, tried))

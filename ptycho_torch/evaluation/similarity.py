@@ -37,8 +37,8 @@ def ssim(image: Real, truth: Real, data_range: float) -> float:
     """`mean[l c]`, `l = (2 m1 m2 + C1) / (m1^2 + m2^2 + C1)` of local means and
     `c = (2 s12 + C2) / (s1^2 + s2^2 + C2)` of local (co)variances, `C = (0.01 L)^2, (0.03 L)^2`.
 
-    Window: a Gaussian of 1.5 px (Wang et al., IEEE Trans. Image Process. 13, 600, 2004). Images
-    `(H, W)`, at least 11 px a side; L is `data_range`.
+    Window: a Gaussian of 1.5 px (Wang et al., IEEE Trans. Image Process. 13, 600, 2004). image, truth:
+    real `(H, W)`, at least 11 px a side; L is `data_range`, in their unit.
     """
     return float(
         structural_similarity(
@@ -48,7 +48,7 @@ def ssim(image: Real, truth: Real, data_range: float) -> float:
 
 
 def contrast_structure(image: Real, truth: Real, data_range: float) -> float:
-    """`mean[c]`: the SSIM without its comparison of local means."""
+    """`mean[c]`: the SSIM without its comparison of local means; image, truth, data_range as for `ssim`."""
     m1, m2 = gaussian(image, **_WINDOW), gaussian(truth, **_WINDOW)
     variances = gaussian(image**2, **_WINDOW) - m1**2 + gaussian(truth**2, **_WINDOW) - m2**2
     covariance = gaussian(image * truth, **_WINDOW) - m1 * m2
@@ -59,7 +59,8 @@ def contrast_structure(image: Real, truth: Real, data_range: float) -> float:
 
 
 def halve(image: Real) -> Real:
-    """Means of 2 x 2 px `(H // 2, W // 2)`: low-pass and decimation in one; an odd border is dropped."""
+    """Means of 2 x 2 px of an image `(H, W)`, `(H // 2, W // 2)`: low-pass and decimation in one; an odd
+    border is dropped."""
     height, width = (size // 2 for size in image.shape)
     means: Real = image[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
     return means
@@ -67,7 +68,7 @@ def halve(image: Real) -> Real:
 
 def multi_scale_ssim(image: Real, truth: Real, data_range: float) -> float:
     """`SSIM_M^w_M prod_(j<M) c_j^w_j` over M halvings of the resolution, finest first; means below 0
-    count as 0.
+    count as 0. image, truth, data_range as for `ssim`.
 
     Wang, Simoncelli & Bovik, Asilomar 2003, eq. 7: local means are compared at the coarsest scale
     only. M is 5, or as many as leave images of 11 px a side; the weights are rescaled to sum 1.
@@ -83,17 +84,18 @@ def multi_scale_ssim(image: Real, truth: Real, data_range: float) -> float:
 
 
 def psnr_db(image: Real, truth: Real, data_range: float) -> float | None:
-    """`10 log10(L^2 / MSE)` in dB, L the `data_range`; None for images that are equal but for rounding."""
+    """`10 log10(L^2 / MSE)` in dB of image and truth `(H, W)` real, L the `data_range` in their unit; None
+    where they are equal up to rounding."""
     if np.abs(image - truth).max() <= _EQUAL * data_range:
         return None
     return float(peak_signal_noise_ratio(truth, image, data_range=data_range))
 
 
 def similarity(image: Real, truth: Real, rounding: float = 0.0) -> Similarity:
-    """All figures for images `(H, W)` of one unit, at least 11 px a side.
+    """All figures of merit of image and truth, real `(H, W)` of one unit, at least 11 px a side.
 
-    L is the range of the truth, as it must not depend on what is judged; a range of at most
-    `rounding` is none.
+    L is the range of the truth, as it must not depend on the image; a range of at most `rounding`, in
+    the same unit, counts as no contrast.
     """
     difference = image - truth
     mae, mse = float(np.abs(difference).mean()), float(np.square(difference).mean())

@@ -54,7 +54,7 @@ class Reconstructor(nn.Module):
         if self.units.normalize != "Group" or self.group_size == 1:
             return 1.0
         groups = batch.amplitude.unflatten(1, (-1, self.group_size)).flatten(0, 1)
-        gain = rms_input_scale(groups, "Group", self.units.data_scaling)
+        gain = rms_input_scale(groups, self.units.data_scaling)
         spread = gain.view(len(batch.amplitude), -1, 1, 1).repeat_interleave(self.group_size, dim=1)
         return batch.gain / spread
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ptycho_torch.files import atomic_write
 from ptycho_torch.records import Canvas
 
-_SEEN = 0.05
+_ILLUMINATED = 0.05
 # More than the pixels of a picture along an axis.
 _PICTURE_PX = 1024
 _DECADE = 10
@@ -23,20 +23,21 @@ Box = tuple[slice, slice]
 
 
 def illuminated_box(canvas: Canvas, window: int = 0) -> Box:
-    """The illuminated part, without `window` px at each border where that leaves anything."""
-    lit = canvas.illumination > _SEEN * canvas.illumination.max()
-    rows, columns = (_inner(np.flatnonzero(lit.any(axis=axis)), window) for axis in (1, 0))
+    """The box of the canvas with over 5 % of its largest illumination, less `window` px at each border
+    unless nothing would remain."""
+    illuminated = canvas.illumination > _ILLUMINATED * canvas.illumination.max()
+    rows, columns = (_inner(np.flatnonzero(illuminated.any(axis=axis)), window) for axis in (1, 0))
     return rows, columns
 
 
-def _inner(lit: NDArray[np.int64], window: int) -> slice:
-    start, stop = int(lit[0]) + window, int(lit[-1]) + 1 - window
-    return slice(start, stop) if start < stop else slice(int(lit[0]), int(lit[-1]) + 1)
+def _inner(index: NDArray[np.int64], window: int) -> slice:
+    start, stop = int(index[0]) + window, int(index[-1]) + 1 - window
+    return slice(start, stop) if start < stop else slice(int(index[0]), int(index[-1]) + 1)
 
 
 def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`|O|` and `arg O` in rad over a box, without the mean phase and its mean slope, which
-    ptychography hardly knows and which would hide the rest."""
+    """`|O|` and `arg O` in rad over a box of a canvas, without the mean phase and the mean slope, which
+    ptychography hardly determines and which would hide the rest."""
     weight = canvas.illumination[box]
     object_ = _level(canvas.object[box], weight)
     mean = (weight * object_).sum()
@@ -46,18 +47,18 @@ def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], 
 
 def _level(object_: NDArray[np.complex64], weight: NDArray[np.float32]) -> NDArray[np.complex64]:
     """`O exp(-i s . r)` with s the phase of the mean product of neighbours along each axis."""
-    lit = weight * object_
+    weighted = weight * object_
     level = object_.copy()
-    for one, flat in ((lit, level), (lit.T, level.T)):
+    for one, flat in ((weighted, level), (weighted.T, level.T)):
         # Line by line: an object may be most of the memory there is.
-        slope = np.angle(sum(np.vdot(line, beside) for line, beside in pairwise(one)))
+        slope = np.angle(sum(np.vdot(line, following) for line, following in pairwise(one)))
         phasor = np.exp(-1j * slope * np.arange(len(flat))).astype(np.complex64)
         np.multiply(flat, phasor[:, None], out=flat)
     return level
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Draw as PNG."""
+    """Write a matplotlib figure to a path as PNG. Raises OSError where that cannot be written."""
     FigureCanvasAgg(figure)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
@@ -85,8 +86,8 @@ def _image_figure(
 
 
 def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
-    """`amplitude.png` and `phase.png` on the coordinates of the scan, clipped at 1 and 99 %;
-    `window` px of the border are left out."""
+    """Write `amplitude.png` and `phase.png` of a canvas into an existing folder, on the coordinates of the
+    scan, clipped at 1 and 99 %, without `window` px at each border."""
     box = illuminated_box(canvas, window)
     amplitude, phase = amplitude_and_phase(canvas, box)
     origin = canvas.origin_yx
@@ -97,12 +98,13 @@ def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
 
 
 def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
-    """`loss.png`: every recorded loss over the epochs."""
+    """Write `loss.png` into an existing folder: every loss of the history, by name, over the epochs."""
     save_figure(folder / "loss.png", loss_figure(history))
 
 
 def loss_figure(history: dict[str, list[float]]) -> Figure:
-    """Losses over the epochs from 1, logarithmic where all are positive and span a decade."""
+    """The losses of a history, by name, over the epochs from 1; logarithmic where all are positive and span
+    a decade."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel="loss")
     for name, values in history.items():
@@ -130,7 +132,7 @@ def _plain(value: float, _: int) -> str:
 
 
 def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None:
-    """Amplitudes above phases of patches `(K, N, N)`, one column each."""
+    """Write a PNG to path: amplitudes above phases of patches `(K, N, N)`, one column each, under a title."""
     figure = Figure(figsize=(1.6 * len(patches), 3.6), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(2, len(patches), squeeze=False)
@@ -142,6 +144,6 @@ def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None
 
 
 def picture(path: Path) -> NDArray[np.float32]:
-    """A PNG as `(height, width, 3)` in [0, 1]."""
+    """The PNG at path as `(height, width, 3)` float32 in [0, 1]."""
     found: NDArray[np.float32] = imread(path)[..., :3]
     return found

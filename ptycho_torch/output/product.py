@@ -16,7 +16,8 @@ _PIXELS = Geometry(pixel_m=(1.0, 1.0), origin_m=(0.0, 0.0))
 
 
 def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[float]) -> None:
-    """The ptychodus product: positions, probe `(1, P, N, N)`, object `(1, H, W)`, losses.
+    """Write the ptychodus product to path: positions and probe `(1, P, N, N)` of the dataset, the object
+    `(1, H, W)` of the canvas, losses by epoch.
 
     Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts
     position x at array column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically;
@@ -55,8 +56,8 @@ def _comments(dataset: Dataset) -> str:
 
 
 def write_reconstruction(path: Path, canvas: Canvas) -> None:
-    """`object` complex64 (H, W), `origin_px` (y, x): the object pixel of element [0, 0], and
-    `illumination` float32 (H, W), the summed weights."""
+    """Write a canvas to path as NPZ: `object` complex64 (H, W), `origin_px` (y, x): the object pixel of
+    element [0, 0], and `illumination` float32 (H, W), the summed weights."""
     with atomic_write(path) as temporary:
         np.savez(
             temporary,

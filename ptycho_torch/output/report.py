@@ -33,7 +33,7 @@ border-bottom:1px solid #8884;vertical-align:top}tr.set td{font-weight:600}
 
 
 def derivation_rows(derivation: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every leaf of a dumped derivation with its value and the layer that set it last."""
+    """Every option of a dumped derivation: path, value, and the layer and line that set it last."""
     setters = {
         step["path"]: {"layer": one["layer"], "where": step["where"]}
         for one in derivation["layers"]
@@ -62,7 +62,11 @@ def write_report(
     tables: dict[str, dict[str, Any]],
     derivations: dict[str, Any],
 ) -> None:
-    """One HTML file that needs no other: pictures embedded, everything escaped."""
+    """Write one HTML file to path that needs no other: pictures embedded, everything escaped.
+
+    title: the heading; pictures: PNG files; tables: rows by heading; derivations: dumped derivations by
+    heading. Raises OSError where a picture cannot be read or the file cannot be written.
+    """
     encoded = {p.stem: base64.b64encode(p.read_bytes()).decode("ascii") for p in pictures}
     configurations = {name: derivation_rows(derivation) for name, derivation in derivations.items()}
     flat = {heading: dict(_leaves(table, "")) for heading, table in tables.items()}

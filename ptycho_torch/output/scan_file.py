@@ -1,4 +1,4 @@
-"""Scan files written by this project: the NPZ contract."""
+"""Simulated scans as NPZ files that `data.formats.npz` reads."""
 
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from ptycho_torch.physics.simulate import SimulatedScan
 
 
 def write_scan(path: Path, scan: SimulatedScan) -> None:
-    """`diff3d` counts, coordinates, `probeGuess`, and the truth as `objectGuess`."""
+    """Write a scan to path as NPZ: `diff3d` in counts, `xcoords` and `ycoords` in px, `probeGuess`, and the
+    truth as `objectGuess`."""
     with atomic_write(path) as temporary:
         np.savez(
             temporary,

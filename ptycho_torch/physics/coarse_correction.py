@@ -9,8 +9,8 @@ wave `psi` and its unitary DFT, with frequencies `q` in rad/px,
 
 so the correction `O exp(a + i theta)` changes them by `2 sum |psi|^2 a` and, with
 `w(r) = Re psi*(r) psi(r + y)`, by `sum_r w(r) (theta(r + y) - theta(r))`: differential phase
-contrast of what is left. The sine makes the moment periodic as the DFT is, and trusts the weakly
-lit rim of the detector less than the centre of mass would.
+contrast of what is left. The sine makes the moment periodic as the DFT is, and trusts the dim
+rim of the detector less than the centre of mass would.
 
 `a` and `theta` are bilinear on a coarse grid; all patterns together are a small linear
 least-squares problem. Source: for the centre of mass, Mueller et al., Nat. Commun. 5, 5653 (2014).
@@ -29,7 +29,7 @@ _MOMENTS = 3
 
 
 def moments(intensity: Tensor) -> Tensor:
-    """`sum (1, sin q_y, sin q_x) I` of patterns `(B, N, N)` in FFT order, `(B, 3)`."""
+    """`sum (1, sin q_y, sin q_x) I` of intensities `(B, N, N)` in FFT order, `(B, 3)`."""
     side = intensity.shape[-1]
     sine = torch.sin(2 * torch.pi * torch.fft.fftfreq(side, device=intensity.device)).to(intensity.dtype)
     rows, columns = intensity.sum(-1), intensity.sum(-2)
@@ -38,7 +38,7 @@ def moments(intensity: Tensor) -> Tensor:
 
 class Hats(NamedTuple):
     """Bilinear functions of a grid of `spacing` px over a frame: values and forward differences
-    `(spacing, N, K)` by the place of the frame's corner between two nodes."""
+    `(spacing, N, K)`, one row for each distance in px of the frame's corner from a node."""
 
     values: Tensor
     steps: Tensor
@@ -46,8 +46,8 @@ class Hats(NamedTuple):
 
 
 def bilinear_basis(side: int, spacing: int, device: torch.device | None = None) -> Hats:
-    """`B_k(x) = max(0, 1 - |x / spacing - k|)` and `B_k(x + 1) - B_k(x)`, 0 at the last pixel,
-    which has no neighbour in the frame."""
+    """`B_k(x) = max(0, 1 - |x / spacing - k|)` and `B_k(x + 1) - B_k(x)`, 0 at the last pixel, which has no
+    neighbour in the frame of side px. spacing: of the nodes in px. device: None is the CPU."""
     count = (side + spacing - 2) // spacing + 2
     offset = torch.arange(spacing, device=device)[:, None, None]
     pixel = torch.arange(side, device=device)[:, None]
@@ -60,7 +60,7 @@ def bilinear_basis(side: int, spacing: int, device: torch.device | None = None) 
 
 @attrs.frozen(eq=False)
 class Equations:
-    """Linear equations of a batch: what the nodes do to its moments and what is missing.
+    """Linear equations of a batch: the response of its moments to the nodes, and their residual.
 
     response `(B, 3, K*K)` to the log-amplitude (0) and phase (1, 2) at nodes `(B, K, K)` given by
     `node_yx` `(B, 2)`, the first of each window; missing `(B, 3)`: measured minus modelled.
@@ -79,37 +79,40 @@ class Equations:
 
 def equations(waves: Tensor, missing: Tensor, corner_yx: Tensor, basis: Hats) -> Equations:
     """The equations of patterns with exit waves `(B, P, N, N)` whose frames start at canvas pixels
-    `corner_yx` `(B, 2)` and whose moments lack `missing` `(B, 3)`.
+    `corner_yx` `(B, 2)` int64 and whose moments lack `missing` `(B, 3)`, in nodes of the `basis`.
 
-    Each is divided by the square root of the light of its pattern, which is its Poisson noise.
+    Each is divided by the square root of the total intensity of its pattern, which is its Poisson noise.
     """
     place = corner_yx % basis.spacing
-    light = mode_sum_intensity(waves)
-    values, steps = basis.values.to(light.dtype), basis.steps.to(light.dtype)
+    intensity = mode_sum_intensity(waves)
+    values, steps = basis.values.to(intensity.dtype), basis.steps.to(intensity.dtype)
     value_y, value_x = values[place[:, 0]], values[place[:, 1]]
     step_y, step_x = steps[place[:, 0]], steps[place[:, 1]]
     rows = [
-        value_y.mT @ (2 * light) @ value_x,
+        value_y.mT @ (2 * intensity) @ value_x,
         step_y.mT @ _overlap(waves, -2) @ value_x,
         value_y.mT @ _overlap(waves, -1) @ step_x,
     ]
-    noise = light.sum((-2, -1)).clamp_min(torch.finfo(light.dtype).tiny).sqrt()
+    noise = intensity.sum((-2, -1)).clamp_min(torch.finfo(intensity.dtype).tiny).sqrt()
     response = torch.stack(rows, dim=1).flatten(2) / noise[:, None, None]
     return Equations(response, missing / noise[:, None], corner_yx // basis.spacing)
 
 
 def _overlap(waves: Tensor, axis: int) -> Tensor:
     """`Re sum_p psi_p*(r) psi_p(r + 1)` along an axis, periodic, `(B, P, N, N)` to `(B, N, N)`."""
-    beside = waves.roll(-1, axis)
-    return (waves.real * beside.real + waves.imag * beside.imag).sum(-3)
+    neighbour = waves.roll(-1, axis)
+    return (waves.real * neighbour.real + waves.imag * neighbour.imag).sum(-3)
 
 
-def correction(found: Equations, height: int, width: int, basis: Hats, smoothness: float) -> Tensor:
-    """`exp(a + i theta)` on a canvas `(H, W)`, complex64: the smoothest factor that explains what is
-    missing, `min |A x - b|^2 + smoothness max(diag A'A) |grad x|^2`, by conjugate gradients."""
+def correction(system: Equations, height: int, width: int, basis: Hats, smoothness: float) -> Tensor:
+    """`exp(a + i theta)` on a canvas of height x width px, complex64: the smoothest factor that explains
+    the residuals, `min |A x - b|^2 + smoothness max(diag A'A) |grad x|^2`, by conjugate gradients.
+
+    system: A and b, in nodes of the `basis`. smoothness: relative weight of the gradient, positive.
+    """
     shape = ((height - 1) // basis.spacing + 2, (width - 1) // basis.spacing + 2)
-    log_amplitude = _solve(found, slice(0, 1), shape, smoothness)
-    phase = _solve(found, slice(1, _MOMENTS), shape, smoothness)
+    log_amplitude = _solve(system, slice(0, 1), shape, smoothness)
+    phase = _solve(system, slice(1, _MOMENTS), shape, smoothness)
     nodes = torch.complex(log_amplitude, phase)
     y, x = (_interpolation(n, k, basis.spacing, nodes) for n, k in zip((height, width), shape, strict=True))
     smooth: Tensor = y @ nodes @ x.T
@@ -122,12 +125,12 @@ def _interpolation(pixels: int, nodes: int, spacing: int, like: Tensor) -> Tenso
     return (1 - (place - node).abs()).clamp_min(0.0).to(like.dtype)
 
 
-def _solve(found: Equations, part: slice, shape: tuple[int, int], smoothness: float) -> Tensor:
-    matrix, wanted = found.response[:, part], found.missing[:, part]
+def _solve(system: Equations, part: slice, shape: tuple[int, int], smoothness: float) -> Tensor:
+    matrix, wanted = system.response[:, part], system.missing[:, part]
     size = round(matrix.shape[-1] ** 0.5)
     step = torch.arange(size, device=matrix.device)
-    rows = found.node_yx[:, 0, None, None] + step[:, None]
-    columns = found.node_yx[:, 1, None, None] + step
+    rows = system.node_yx[:, 0, None, None] + step[:, None]
+    columns = system.node_yx[:, 1, None, None] + step
     index = (rows.clamp_max(shape[0] - 1) * shape[1] + columns.clamp_max(shape[1] - 1)).flatten(1)
 
     def adjoint(values: Tensor) -> Tensor:

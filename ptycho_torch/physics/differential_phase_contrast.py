@@ -1,5 +1,5 @@
-"""A blurred first guess of the object from three numbers of each pattern: its total and its centre
-of mass (differential phase contrast).
+"""Differential phase contrast: a coarse initial object from the total and the centre of mass of each
+pattern.
 
 For an exit wave `psi = P O`, sums over the detector are integrals over the object: the total is
 `T = sum_r |P|^2 |O|^2`, and the centre of mass times the total is
@@ -24,13 +24,13 @@ _DAMPING = 1e-2
 _PRIOR = (0.3, 1.0)
 _LOWEST_RAD_PX = 1e-3
 _DARKEST = 0.05
-# Rows of the object that are drawn at once.
+# Rows of the object that are computed at once.
 _STRIP = 128
 
 
 def pattern_moments(amplitude: Tensor) -> Tensor:
-    """`(sum I, sum q_y I, sum q_x I)` of amplitudes `(n, N, N)` in FFT order, `(n, 3)` float64;
-    q in radians per pixel of the object."""
+    """`(sum I, sum q_y I, sum q_x I)`, `I = A^2`, of amplitudes A `(n, N, N)` in FFT order, `(n, 3)`
+    float64; q in radians per pixel of the object."""
     # A centre of mass is a small difference of large sums.
     intensity = amplitude.double().square()
     frequency = (
@@ -41,7 +41,8 @@ def pattern_moments(amplitude: Tensor) -> Tensor:
 
 
 def flux_kernels(probe: Complex) -> Real:
-    """`|P|^2` and `Im(P* grad P)` along y and x, summed over modes: `(P, N, N)` to `(3, N, N)`."""
+    """`|P|^2` and `Im(P* grad P)` along y and x, summed over the modes of a probe `(P, N, N)` complex:
+    `(3, N, N)` float64."""
     frequency = 2 * np.pi * fft.fftfreq(probe.shape[-1])
     probe = probe.astype(np.complex128)
     spectrum = fft.fft2(probe)
@@ -56,11 +57,11 @@ def coarse_object(
     """`sqrt(a) exp(i phi)` that explains the moments best, `(H, W)`.
 
     The least squares of `T = |P|^2 * a` and `M = J * a + |P|^2 * grad phi`, J = `Im(P* grad P)` and
-    `*` the correlation at the corners: linear, since `a` beside the phase is taken as its mean, 1.
-    Little is said about what the moments do not see: nothing coarser or finer than the scan.
+    `*` the correlation at the corners: linear, since the factor `a` of the phase gradient is taken as its
+    mean, 1. Structure coarser or finer than the scan, which the moments do not determine, stays flat.
 
-    moments `(n, 3)` of `pattern_moments`; probe `(P, N, N)`; corner_yx `(n, 2)`, where each patch
-    starts in the object, real-valued.
+    moments `(n, 3)` of `pattern_moments`; probe `(P, N, N)` complex, in the square root of their unit;
+    corner_yx `(n, 2)`: the first pixel of each patch in the object, real; height, width: H, W in px.
     """
     system = _system(probe, corner_yx, height, width)
     kernels = flux_kernels(probe)
@@ -84,12 +85,12 @@ def coarse_object(
     object_ = np.empty((height, width), np.complex64)
     for start in range(0, height, _STRIP):
         rows = slice(start, min(start + _STRIP, height))
-        contrast, phase = (_enlarged(field, rows)[:, :width] for field in fields)
+        contrast, phase = (_enlarge(field, rows)[:, :width] for field in fields)
         object_[rows] = np.sqrt(np.maximum(1.0 + contrast, _DARKEST)) * np.exp(1j * phase)
     return object_
 
 
-def _enlarged(field: Real, rows: slice) -> Real:
+def _enlarge(field: Real, rows: slice) -> Real:
     """Rows of pixels, from a multiple of `SPACING_PX` on, of a periodic field of bins: linear between
     the centres of bins."""
     bins = np.arange(rows.start // SPACING_PX - 1, -(-rows.stop // SPACING_PX) + 1)
@@ -128,12 +129,12 @@ class _System:
         return np.stack([fft.irfft2(spectrum, s=self._shape) for spectrum in self._spectra(unknown)])
 
     def forward(self, unknown: Real) -> Real:
-        """`(3 n,)`: what every pattern would show."""
+        """`(3 n,)`: the moments that every pattern would have, of unknowns `(2 height width,)`."""
         intensity, phase = self._spectra(unknown)
-        light, *flows = self.kernels
-        phase *= light
+        illumination, *flows = self.kernels
+        phase *= illumination
         shown = np.empty((3, self.sampling.shape[0]))
-        shown[0] = self._sampled(light * intensity)
+        shown[0] = self._sampled(illumination * intensity)
         for row, flow, wave in zip(shown[1:], flows, self.wave_yx, strict=True):
             row[:] = self._sampled(flow * intensity + wave * phase)
         return shown.ravel()
@@ -142,16 +143,16 @@ class _System:
         return np.asarray(self.sampling @ fft.irfft2(spectrum, s=self._shape).ravel())
 
     def adjoint(self, shown: Real) -> Real:
-        """The transpose of `forward`."""
+        """The transpose of `forward`: moments `(3 n,)` to unknowns `(2 height width,)`."""
         total, *moments = shown.reshape(3, -1)
-        light, *flows = self.kernels
-        intensity = light.conj() * self._spread(total)
+        illumination, *flows = self.kernels
+        intensity = illumination.conj() * self._spread(total)
         phase = np.zeros_like(intensity)
         for moment, flow, wave in zip(moments, flows, self.wave_yx, strict=True):
             spectrum = self._spread(moment)
             intensity += flow.conj() * spectrum
             phase += wave.conj() * spectrum
-        phase *= light.conj()
+        phase *= illumination.conj()
         unknown = np.empty((2, *self._shape))
         for field, spectrum, prior in zip(unknown, (intensity, phase), _PRIOR, strict=True):
             field[:] = fft.irfft2(spectrum * (prior * self.whitening), s=self._shape)

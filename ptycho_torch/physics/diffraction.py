@@ -12,19 +12,19 @@ from torch import Tensor
 
 
 def far_field(exit_wave: Tensor) -> Tensor:
-    """`F psi`, the unitary two-dimensional DFT over the last two axes (Parseval holds)."""
+    """`F psi`, the unitary two-dimensional DFT of exit waves `(..., N, N)` (Parseval holds)."""
     spectrum: Tensor = torch.fft.fft2(exit_wave, norm="ortho")
     return spectrum
 
 
 def near_field(detector_wave: Tensor) -> Tensor:
-    """`F^-1 Psi = F^H Psi`, the inverse (and adjoint) of `far_field`."""
+    """`F^-1 Psi = F^H Psi` of waves `(..., N, N)`: the inverse and adjoint of `far_field`."""
     wave: Tensor = torch.fft.ifft2(detector_wave, norm="ortho")
     return wave
 
 
 def exit_waves(patch: Tensor, probe: Tensor) -> Tensor:
-    """`psi_p = P_p O`: patch `(..., N, N)` times probe `(..., P, N, N)` (thin-object model)."""
+    """`psi_p = P_p O`: patch `(..., N, N)` times probe `(..., P, N, N)`, both complex (thin object)."""
     return patch.unsqueeze(-3) * probe
 
 
@@ -57,14 +57,8 @@ def mode_sum_intensity(detector_wave: Tensor) -> Tensor:
 
 
 def over_modes(values: Tensor) -> Tensor:
-    """The sum over the mode axis, `(..., P, N, N)` to `(..., N, N)`; of one mode without a copy."""
+    """The sum of values `(..., P, N, N)` over modes, `(..., N, N)`; without a copy for one mode."""
     return values.squeeze(-3) if values.shape[-3] == 1 else values.sum(dim=-3)
-
-
-def coherent_sum_intensity(detector_wave: Tensor) -> Tensor:
-    """`I = |sum_p Psi_p|^2`: what modes give that interfere, which the modes of a partially
-    coherent beam do not. `(..., P, N, N)` to `(..., N, N)`."""
-    return power(detector_wave.sum(dim=-3))
 
 
 def diffraction_intensity(patch: Tensor, probe: Tensor) -> Tensor:
@@ -75,7 +69,7 @@ def diffraction_intensity(patch: Tensor, probe: Tensor) -> Tensor:
 def shift_probe(probe: Tensor, shift_yx: Tensor) -> Tensor:
     """`P(r - s)` by a Fourier phase ramp: exact for the band-limited periodic probe.
 
-    probe `(P, N, N)` complex, shift `(B, 2)` in pixels as (y, x); returns `(B, P, N, N)`.
+    probe `(P, N, N)` complex, shift_yx `(B, 2)` real in px; returns `(B, P, N, N)`.
     Moving the probe by the sub-pixel part of a scan position lets every object patch sit on
     the integer pixel grid: no interpolation of the object is needed anywhere.
     """

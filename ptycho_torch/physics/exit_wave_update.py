@@ -1,4 +1,4 @@
-"""What measured patterns ask of exit waves, and how object and probe follow."""
+"""The change of exit waves that measured patterns require, and the change of the probe that follows."""
 
 import torch
 from torch import Tensor
@@ -14,12 +14,14 @@ def exit_wave_change(
     """`F^-1[(sqrt((A^2 + c) / (sum_p |F psi_p|^2 + c)) - 1) F psi_p]` and `sum (A - |F psi|)^2`.
 
     The negative gradient of `sum (sqrt(M + c) - sqrt(A^2 + c))^2` with respect to the exit waves
-    `(B, P, N, N)`, M their intensity and A the measured amplitude `(B, N, N)`: with c = 0 the
+    `(B, P, N, N)` complex, M their intensity and A the measured amplitude `(B, N, N)`: with c = 0 the
     modulus projection. The root of a Poisson count has a variance that does not depend on the
     count, but below a few counts it is biased; c of a tenth of a photon takes most of that bias
     away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948)) and keeps the gradient finite where the
-    model is dark. `photon` is the intensity of one photon in the units of A^2; nothing is asked
-    at pixels that are not `valid_pixels` `(N, N)`.
+    model is dark.
+
+    photon: the intensity of one photon in the unit of A^2. valid_pixels: bool `(N, N)`, None for all;
+    the other pixels change nothing. Returns the change, of the shape of waves, and the misfit.
     """
     side = waves.shape[-1]
     spectrum = torch.fft.fft2(waves)
@@ -36,16 +38,17 @@ def exit_wave_change(
 
 
 def photon_intensity(amplitude: Tensor) -> float:
-    """The smallest positive `A^2`: of counts one photon, of continuous values next to nothing."""
-    lit = amplitude[amplitude > 0]
-    return float(lit.min()) ** 2 if lit.numel() else 0.0
+    """The smallest positive `A^2` of amplitudes of any shape: one photon for counts, nearly 0 for
+    continuous values, 0 without any."""
+    positive = amplitude[amplitude > 0]
+    return float(positive.min()) ** 2 if positive.numel() else 0.0
 
 
 def probe_change(change: Tensor, patches: Tensor, shift_yx: Tensor) -> tuple[Tensor, Tensor]:
     """`sum_j O_j* change_j` moved back by the sub-pixel shifts, `(P, N, N)`, and `sum_j |O_j|^2`.
 
-    change `(B, P, N, N)`, patches `(B, N, N)`, shifts `(B, 2)` in pixels as (y, x): the adjoint of
-    `shift_probe`, so that all patterns speak of the same probe.
+    change `(B, P, N, N)` and patches `(B, N, N)` complex, shift_yx `(B, 2)` in px: the adjoint of
+    `shift_probe`, so that all patterns update the same probe.
     """
     frequency = torch.fft.fftfreq(patches.shape[-1], device=patches.device, dtype=shift_yx.dtype)
     angle = 2.0 * torch.pi * shift_yx.unsqueeze(-1) * frequency
@@ -63,7 +66,7 @@ def mean_slope(probe: Tensor) -> Tensor:
 
 
 def phase_ramp(height: int, width: int, slope_yx: Tensor) -> Tensor:
-    """`exp(i k . r)` on `(H, W)`, complex64, k in rad per pixel as (y, x)."""
+    """`exp(i k . r)` of height x width px, complex64; slope_yx: k `(2,)` in rad/px."""
     y, x = (torch.arange(n, device=slope_yx.device) for n in (height, width))
     angle = y[:, None] * slope_yx[0] + x * slope_yx[1]
     return torch.polar(torch.ones_like(angle), angle)

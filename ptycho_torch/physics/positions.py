@@ -1,6 +1,6 @@
-"""Corrections of scan positions from what a model leaves unexplained of each pattern.
+"""Corrections of scan positions from the residual of each pattern.
 
-A pattern that was taken `d` beside its recorded position shows `P(r - d) O(r)`. To first order its
+A pattern that was measured `d` away from its recorded position shows `P(r - d) O(r)`. To first order its
 amplitudes differ by `J d`, and `d` follows by linear least squares: the gradient of Guizar-Sicairos &
 Fienup, Opt. Express 16, 7264 (2008) divided by the curvature, as the linearised position correction of
 Odstrcil, Menzel & Guizar-Sicairos, Opt. Express 26, 3108 (2018) does for exit waves. Here both are
@@ -35,11 +35,12 @@ def position_equations(
     """`b_k = -Re sum_p <O dP_p/dk, change_p>` and `H_kl = sum_q J_k J_l` with
     `J_k = -Re sum_p Psi_p* F[O dP_p/dk] / sqrt(sum_p |Psi_p|^2 + c)`.
 
-    change: what `update.wave_change` asks of the exit waves `(B, P, N, N)` with the same `photon`,
-    of which c is a tenth, and the same `valid_pixels` pixels `(N, N)`; patches `(B, N, N)`, probes
-    `(B, P, N, N)` at their sub-pixel places. Derivatives of fourth order: a frequency q in rad/px has
-    the relative error `q^4 / 30`. With `P dO/dk` instead both would be the same, but for the error: the
-    object has higher frequencies than the probe.
+    change: that of the exit waves `(B, P, N, N)` by `exit_wave_update.exit_wave_change` with the same
+    `photon`, of which c is a tenth, and the same `valid_pixels`, bool `(N, N)`; patches `(B, N, N)`,
+    probes `(B, P, N, N)`, complex, at their sub-pixel places.
+
+    Derivatives of fourth order: a frequency q in rad/px has the relative error `q^4 / 30`. With
+    `P dO/dk` instead both would be the same, but for the error: the object has higher frequencies.
     """
     spectrum = far_field(exit_waves(patches, probes))
     offset = OFFSET_PHOTONS * photon + torch.finfo(spectrum.real.dtype).tiny
@@ -60,8 +61,8 @@ def position_steps(found: PositionEquations) -> Tensor:
     """`d = (H + 0.2 <tr H / 2> 1)^-1 b`, at most 1 px long, less the mean of all: `(B, 2)` float64.
 
     Damped by the mean curvature of the patterns given, which should be all of a scan: where the
-    object is flat a pattern says nothing about its place and its noise would move it. The step is
-    as long as the linearisation is good. The mean is a translation of the whole scan, which an
+    object is flat a pattern does not determine its position, and its noise would move it. The longest
+    step is where the linearisation still holds. The mean is a translation of the whole scan, which an
     object can follow without any change of a pattern.
     """
     curvature, pull = (values.double() for values in found)
@@ -75,14 +76,14 @@ def position_steps(found: PositionEquations) -> Tensor:
 
 
 def reach_px(side: int) -> int:
-    """How far a position may move from where it was recorded, in y and in x: an eighth of the
-    frame, of which a probe fills about half."""
+    """The largest distance in px, in y and in x, of a position from the recorded one: an eighth of the
+    frame of side px, of which a probe fills about half."""
     return side // 8
 
 
 def within_reach(position_yx: Tensor, recorded_yx: Tensor, reach: int) -> Tensor:
-    """Positions `(n, 2)` float64, those that are farther from the recorded ones than `reach` px in
-    y or x held there; to a millionth of a pixel."""
+    """Positions position_yx `(n, 2)` float64 in px, clamped to `reach` px around recorded_yx in y and in x;
+    rounded to a millionth of a pixel."""
     moved = (position_yx - recorded_yx).clamp(-reach, reach)
     return (recorded_yx + moved).round(decimals=_DECIMALS)
 

@@ -1,4 +1,4 @@
-"""What is done to a probe before it illuminates anything."""
+"""The mask and the smoothing of a probe before it illuminates the object."""
 
 import torch
 from torch import Tensor
@@ -7,33 +7,18 @@ from torch import Tensor
 def soft_disk(side: int, diameter: float | None, sigma: float) -> Tensor:
     """`G_sigma * [r < d/2]` over its maximum, `(N, N)` float32 in [0, 1].
 
-    Pixel centres are at `i - N//2 + 1/2`; diameter in px, None is N/2; `G_sigma` is a separable
-    Gaussian with radius `max(1, ceil(3 sigma))` and zeros outside; sigma 0 leaves a hard edge.
+    side: N in px, pixel centres at `i - N//2 + 1/2`. diameter: d in px, None is N/2. sigma: width in px
+    of the separable Gaussian, cut off at `max(1, ceil(3 sigma))` px; 0 leaves a hard edge.
     """
     centre = torch.arange(side, dtype=torch.float64) - side // 2 + 0.5
     radius = torch.hypot(centre[:, None], centre[None, :])
     disk = (radius < (side / 2 if diameter is None else diameter) / 2).double()
     if sigma > 0:
-        disk = _blurred(disk, sigma)
+        disk = _blur(disk, sigma)
     return (disk / disk.max()).clamp(0.0, 1.0).float()
 
 
-def given_mask(mask: Tensor, side: int) -> Tensor:
-    """A mask made elsewhere, `(N, N)`, `(N, N, 1)` or `(1, 1, N, N)`, as `(N, N)` float32.
-
-    Raises ValueError for another shape, and for values that are negative or not finite: a negative
-    weight would turn the phase of the light by pi.
-    """
-    if tuple(mask.shape) not in {(side, side), (side, side, 1), (1, 1, side, side)}:
-        raise ValueError(f"a probe mask must be ({side}, {side}), got {tuple(mask.shape)}")
-    if not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
-        raise ValueError(
-            f"a probe mask must be finite and not negative, its minimum is {float(mask.min()):g}"
-        )
-    return mask.reshape(side, side).float()
-
-
-def _blurred(image: Tensor, sigma: float) -> Tensor:
+def _blur(image: Tensor, sigma: float) -> Tensor:
     reach = max(1, -int(-3 * sigma // 1))
     offsets = torch.arange(-reach, reach + 1, dtype=image.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma).square())
@@ -43,6 +28,6 @@ def _blurred(image: Tensor, sigma: float) -> Tensor:
 
 
 def smooth_probe(probe: Tensor, sigma: float) -> Tensor:
-    """`G_sigma * P` for every mode `(P, N, N)`, real and imaginary part alike."""
-    parts = [torch.complex(_blurred(mode.real, sigma), _blurred(mode.imag, sigma)) for mode in probe]
+    """`G_sigma * P` for every mode of a probe `(P, N, N)` complex; sigma: width of the Gaussian in px."""
+    parts = [torch.complex(_blur(mode.real, sigma), _blur(mode.imag, sigma)) for mode in probe]
     return torch.stack(parts)

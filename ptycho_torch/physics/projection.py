@@ -15,9 +15,10 @@ def object_gradient(
     """`g = sum_p P_p^* (psi'_p - psi_p) / ((1-alpha) max|P|^2 + alpha |P|^2)`.
 
     `psi_p = P_p O` and `psi'_p = F^-1(A F psi_p / sqrt(sum_q |F psi_q|^2))`: the exit waves
-    with the measured amplitude A `(..., N, N)` imposed, phases kept. patch `(..., N, N)`,
-    probe `(..., P, N, N)`, `|P|^2` summed over modes; the result has the shape of `patch`. Where
-    `valid_pixels` `(N, N)` is False nothing was measured, and the modelled amplitude stays.
+    with the measured amplitude A `(..., N, N)` imposed, phases kept. patch `(..., N, N)` and
+    probe `(..., P, N, N)` complex, `|P|^2` summed over modes; the result has the shape of `patch`.
+    alpha: regularisation in [0, 1]. Where `valid_pixels`, bool `(N, N)`, is False nothing was
+    measured, and the modelled amplitude stays; None: all pixels are valid.
 
     Source: rPIE regularisation, Maiden, Johnson & Li, Optica 4, 736 (2017), eq. 6, with the
     multi-mode projection of Thibault & Menzel, Nature 494, 68 (2013).
@@ -30,8 +31,8 @@ def object_gradient(
 def back_project(
     patch: Tensor, probe: Tensor, amplitude: Tensor, valid_pixels: Tensor | None = None
 ) -> Tensor:
-    """`sum_p P_p^* (psi'_p - psi_p)`, the numerator of `object_gradient`: what overlapping patches add
-    up before they are divided by their summed illumination."""
+    """`sum_p P_p^* (psi'_p - psi_p)`, the numerator of `object_gradient`, which overlapping patches sum
+    before the division by their summed illumination; patch, probe, amplitude, valid_pixels as there."""
     change: Tensor = _ModulusChange.apply(exit_waves(patch, probe), amplitude, valid_pixels)  # type: ignore[no-untyped-call] # torch's
     return over_modes(probe.conj() * change)
 
@@ -59,7 +60,7 @@ class _ModulusChange(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         spectrum, inverse, excess, valid_pixels = ctx.saved_tensors
         turned = far_field(grad)
-        # The change of the amplitude that a change of the object would make, as A sees it.
+        # The change of the modelled amplitude under a change of the object.
         along = over_modes((spectrum.conj() * turned).real) * inverse
         if valid_pixels is not None:
             along = along.masked_fill(~valid_pixels, 0.0)
@@ -72,8 +73,8 @@ class _ModulusChange(torch.autograd.Function):
 
 
 def regularised_power(illumination: Tensor, alpha: float, peak: Tensor | None = None) -> Tensor:
-    """`(1-alpha) max w + alpha w` of illuminations w `(..., H, W)`: `sum_p |P_p|^2` of one pattern, or
-    of all that overlap. peak `(..., 1, 1)`: `max w`, where w is a part of what it is the maximum of."""
+    """`(1-alpha) max w + alpha w` of an illumination w `(..., H, W)` real: `sum_p |P_p|^2` of one pattern,
+    or of all that overlap. peak `(..., 1, 1)`: the maximum of a larger canvas of which w is a part."""
     if peak is None:
         peak = illumination.amax(dim=(-2, -1), keepdim=True)
     return (1.0 - alpha) * peak + alpha * illumination

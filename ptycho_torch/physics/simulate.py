@@ -11,8 +11,8 @@ Real = NDArray[np.float64]
 
 @attrs.frozen(eq=False)
 class SimulatedScan:
-    """Counts `(n, N, N)` centred, positions `(n, 2)` as (y, x) object pixels, the probe
-    `(P, N, N)` in the square root of counts, and the object `(H, W)` they came from."""
+    """counts `(n, N, N)` with zero frequency at the centre, position_yx `(n, 2)` in object px, probe
+    `(P, N, N)` in the square root of counts, and truth, the object `(H, W)`."""
 
     counts: NDArray[np.float32]
     position_yx: Real
@@ -22,7 +22,7 @@ class SimulatedScan:
 
 def defocused_probe(side: int, pupil_px: float, defocus_rad: float) -> Complex:
     """`P = F^-1[circ(q / q0) exp(i D (q / q0)^2)]`: a lens of radius `q0 = pupil_px` frequency
-    pixels, `D = defocus_rad` of quadratic phase at its edge. Unit energy, centred, `(N, N)`.
+    pixels, `D = defocus_rad` of quadratic phase at its edge. Unit energy, centred, `(N, N)`, N = `side`.
 
     Geometric radius of the defocused spot: `side * D / (pi * q0)` pixels.
     """
@@ -37,7 +37,8 @@ def defocused_probe(side: int, pupil_px: float, defocus_rad: float) -> Complex:
 def jittered_raster(
     rows: int, columns: int, step_px: float, jitter_px: float, first_px: float, rng: np.random.Generator
 ) -> Real:
-    """Scan positions `(rows*columns, 2)` as (y, x) pixels: a raster plus uniform jitter."""
+    """Scan positions (y, x) `(rows*columns, 2)` in px: a raster of step_px from first_px on, plus uniform
+    jitter of at most jitter_px along each axis, drawn from `rng`."""
     y, x = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
     raster: Real = first_px + step_px * np.stack([y.ravel(), x.ravel()], axis=1).astype(np.float64)
     return raster + rng.uniform(-jitter_px, jitter_px, raster.shape)
@@ -49,7 +50,8 @@ def complex_object(
     amplitude_range: tuple[float, float] = (0.6, 1.0),
     phase_range_rad: tuple[float, float] = (0.0, 1.2),
 ) -> Complex:
-    """`O = A exp(i phi)`, both images mapped linearly onto their ranges."""
+    """`O = A exp(i phi)` `(H, W)`: amplitude_image and phase_image `(H, W)`, of any unit, mapped linearly
+    onto amplitude_range and phase_range_rad."""
 
     def onto(image: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.float64]:
         unit: Real = (image - image.min()) / np.ptp(image)
@@ -60,7 +62,8 @@ def complex_object(
 
 
 def shift_field(field: Complex, shift_yx: Real) -> Complex:
-    """`P(r - s)` for every shift `(n, 2)`: Fourier phase ramps, returns `(n, P, N, N)`."""
+    """`P(r - s)` for a field `(P, N, N)` and every shift_yx `(n, 2)` in px, by Fourier phase ramps:
+    `(n, P, N, N)`."""
     frequency = np.fft.fftfreq(field.shape[-1])
     ramp_y = np.exp(-2j * np.pi * shift_yx[:, :1] * frequency)
     ramp_x = np.exp(-2j * np.pi * shift_yx[:, 1:] * frequency)
@@ -74,11 +77,18 @@ def expected_counts(
     """`I_j = sum_p |F(P_p(r - f_j) O(r + c_j))|^2` at every position, `(n, N, N)` centred.
 
     Patch `j` covers object pixels `c_j .. c_j + N`, `c_j = round(r_j) - N/2 - origin`; the
-    sub-pixel rest `f_j` moves the probe. object `(H, W)`, probe `(P, N, N)`.
+    sub-pixel rest `f_j` moves the probe.
+
+    object_ `(H, W)` and probe `(P, N, N)` complex; position_yx `(n, 2)` in px; origin_yx: the object
+    pixel of element [0, 0]. Raises ValueError where a patch leaves the object.
     """
     side = probe.shape[-1]
     nearest = np.round(position_yx)
     corner = nearest.astype(np.int64) - side // 2 - np.asarray(origin_yx)
+    if (corner < 0).any() or (corner + side > object_.shape).any():
+        raise ValueError(
+            f"a patch of {side} px leaves the object of shape {object_.shape}: move the positions"
+        )
     windows = np.lib.stride_tricks.sliding_window_view(object_, (side, side))
     patches = windows[corner[:, 0], corner[:, 1]]
     counts = np.empty((len(corner), side, side), np.float32)
@@ -91,7 +101,7 @@ def expected_counts(
 
 
 def natural_image(name: str, side: int) -> Real:
-    """A test image of scikit-image as `(side, side)` grey values."""
+    """The test image of scikit-image of that name, as `(side, side)` grey values in [0, 1]."""
     image = getattr(data, name)()
     grey = color.rgb2gray(image[..., :3]) if image.ndim == 3 else image / 255.0
     shortest = min(grey.shape)
@@ -101,7 +111,7 @@ def natural_image(name: str, side: int) -> Real:
 
 
 def natural_object(amplitude: str, phase: str, side: int) -> Complex:
-    """An object whose amplitude and phase are two different natural images."""
+    """An object `(side, side)` whose amplitude and phase are two test images, see `natural_image`."""
     return complex_object(natural_image(amplitude, side), natural_image(phase, side))
 
 
@@ -114,10 +124,11 @@ def simulate_scan(
     step_px: float = 6.0,
     jitter_px: float = 1.5,
 ) -> SimulatedScan:
-    """A jittered raster over the whole of a square object, with Poisson noise.
+    """A jittered raster, see `jittered_raster`, over the whole of a square object, with Poisson noise.
 
-    The default probe is a defocused lens with a spot of about 24 px, so that 6 px steps
-    overlap by 75 %; `photons` is the mean count per pattern.
+    truth: the object `(H, H)`. seed: of positions and noise. probe `(P, N, N)`: by default a defocused
+    lens with a spot of about 24 px, so that steps of 6 px overlap by 75 %. photons: the mean count per
+    pattern. step_px, jitter_px: of the raster.
     """
     rng = np.random.default_rng(seed)
     modes = defocused_probe(64, pupil_px=10.0, defocus_rad=6.0)[None] if probe is None else probe

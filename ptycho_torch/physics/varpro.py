@@ -20,7 +20,7 @@ _RANK_FLOOR = 1e-7
 
 
 def intensity_parts(patches: Tensor, probe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`X1, X2, X3` of patches `(..., N, N)` under probes `(..., P, N, N)`, each `(..., N, N)`."""
+    """`X1, X2, X3` of patches `(..., N, N)` under a probe `(..., P, N, N)`, complex; each `(..., N, N)`."""
     real = far_field(exit_waves(patches.real.to(patches.dtype), probe))
     imaginary = far_field(exit_waves(1j * patches.imag, probe))
     cross = 2 * (real * imaginary.conj()).real.sum(dim=-3)
@@ -39,8 +39,8 @@ class Moments:
 
 
 def moments(patches: Tensor, probe: Tensor, intensity: Tensor, valid_pixels: Tensor | None = None) -> Moments:
-    """What a batch contributes, from the pixels that are `valid_pixels` `(N, N)` (None: all); sums are taken
-    in float64."""
+    """The moments of a batch: patches `(..., N, N)` and probe `(..., P, N, N)` complex, measured intensity
+    `(..., N, N)` in the unit of `|probe|^2`, valid_pixels bool `(N, N)` (None: all). Sums in float64."""
     first, second, cross = intensity_parts(patches, probe)
     columns = torch.stack([first, cross, second])
     if valid_pixels is not None:
@@ -77,15 +77,6 @@ def solve(sums: Moments) -> tuple[float, float]:
         raise ValueError("no positive scale of real and imaginary part fits the patterns")
     sign = 1.0 if np.cos(angle) >= 0 else -1.0
     return sign * float(np.sqrt(energy) * np.cos(angle)), sign * float(np.sqrt(energy) * np.sin(angle))
-
-
-def squared_residual(sums: Moments, energy: float, s1: float, s2: float) -> float:
-    """`sum (s1^2 X1 + s2^2 X2 + s1 s2 X3 - I)^2 = q'Mq - 2 b'q + sum I^2` of the moments M and b.
-
-    energy: `sum I^2`; the root of the residual over it is the relative distance of fit and patterns.
-    """
-    q = np.array([s1**2, s1 * s2, s2**2])
-    return float(q @ sums.gram @ q - 2 * sums.target @ q + energy)
 
 
 def _direction(angle: float) -> NDArray[np.float64]:

@@ -11,11 +11,7 @@ from ptycho_config.schema import Unrolled
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale, rectangular
 from ptycho_torch.nets.reconstructor import build_scale
 from ptycho_torch.physics.diffraction import (
-    coherent_sum_intensity,
     diffraction_intensity,
-    exit_waves,
-    far_field,
-    mode_sum_intensity,
 )
 from tests.strategies.fields import complex_field
 
@@ -36,25 +32,6 @@ def test_the_rectangular_model_is_the_golden_one() -> None:
     intensity = diffraction_intensity(patches, golden["probe"].expand(-1, 4, -1, -1, -1))
     ours = torch.fft.fftshift(intensity, dim=(-2, -1))
     torch.testing.assert_close(ours, golden["I_small"].to(ours.dtype), rtol=2e-5, atol=1e-4)
-
-
-def test_the_coherent_sum_is_the_golden_one() -> None:
-    """Modes that interfere: what the replaced system's amplitude model computes."""
-    golden = _golden("model_amplitude")
-    waves = far_field(exit_waves(golden["object"], golden["probe"].expand(-1, 4, -1, -1, -1)))
-    ours = torch.fft.fftshift(coherent_sum_intensity(waves), dim=(-2, -1)).sqrt()
-    torch.testing.assert_close(ours, golden["diff_coherent"], rtol=2e-5, atol=1e-5)
-    incoherent = torch.fft.fftshift(mode_sum_intensity(waves), dim=(-2, -1)).sqrt()
-    assert not torch.allclose(incoherent, golden["diff_coherent"], rtol=0.1)
-
-
-def test_both_sums_agree_for_one_mode_and_ignore_the_order_of_modes() -> None:
-    """Where there is nothing to interfere, coherence does not matter."""
-    waves = complex_field(2, 3, 8, 8, seed=1)
-    torch.testing.assert_close(
-        coherent_sum_intensity(waves[:, :1]), waves[:, 0].real.square() + waves[:, 0].imag.square()
-    )
-    torch.testing.assert_close(coherent_sum_intensity(waves), coherent_sum_intensity(waves.flip(1)))
 
 
 def test_equal_scales_are_one_factor() -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_torch.physics.probe import given_mask, smooth_probe, soft_disk
+from ptycho_torch.physics.probe import smooth_probe, soft_disk
 from tests.strategies.fields import complex_field
 
 GOLDEN = np.load(Path(__file__).parents[1] / "parity" / "physics" / "vectors" / "model_probe_mask.npz")
@@ -50,19 +50,3 @@ def test_smoothing_keeps_the_integral_and_acts_on_each_mode() -> None:
     assert float(soft[0].abs().max()) < 0.2
     both = complex_field(2, 32, 32, seed=0, dtype=torch.complex64)
     torch.testing.assert_close(smooth_probe(both, 1.5)[1], smooth_probe(both[1:], 1.5)[0])
-
-
-@pytest.mark.parametrize("shape", [(16, 16), (16, 16, 1), (1, 1, 16, 16)])
-def test_a_mask_made_elsewhere_is_kept(shape: tuple[int, ...]) -> None:
-    """In every layout that people store it in."""
-    mask = torch.rand(16, 16)
-    assert torch.equal(given_mask(mask.reshape(shape), 16), mask)
-
-
-def test_a_mask_that_makes_no_sense_is_refused() -> None:
-    """Another size, negative weights, missing values."""
-    with pytest.raises(ValueError, match=r"must be \(16, 16\), got \(8, 16\)"):
-        given_mask(torch.ones(8, 16), 16)
-    for value in (-0.5, torch.nan):
-        with pytest.raises(ValueError, match="finite and not negative"):
-            given_mask(torch.full((16, 16), value), 16)

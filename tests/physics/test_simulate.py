@@ -1,6 +1,7 @@
 """The simulator obeys the physics that the network is trained with."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,3 +41,11 @@ def test_the_defocused_spot_has_its_geometric_size() -> None:
     assert power[radius < 64 * 6 / (np.pi * 10) * 1.15].sum() > 0.9
     assert power[radius < 3].sum() < 0.5
     assert np.isclose(power.sum(), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", [0.0, 31.0])
+def test_a_patch_that_leaves_the_object_is_refused(place: float) -> None:
+    """At either side; nothing wraps around."""
+    probe = defocused_probe(16, 4.0, 2.0)[None]
+    with pytest.raises(ValueError, match=r"16 px leaves the object of shape \(32, 32\)"):
+        expected_counts(np.ones((32, 32), np.complex64), probe, np.full((1, 2), place))

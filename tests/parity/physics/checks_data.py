@@ -11,17 +11,17 @@ from ptycho_config import GroupingOptions
 from ptycho_torch.data.grouping import GroupPlan, inside_bounds, plan_groups
 from ptycho_torch.data.neighbours import nearest
 from ptycho_torch.physics.probe import soft_disk
-from ptycho_torch.physics.reassembly import group_offsets
-from ptycho_torch.physics.scaling import (
+from ptycho_torch.physics.scaling import rms_input_scale
+from ptycho_torch.records import Groups
+from tests.parity.physics.arrays import Vectors, tensor
+from tests.parity.physics.formulas.probes import normalise_probe
+from tests.parity.physics.formulas.reassembly import group_offsets
+from tests.parity.physics.formulas.scaling import (
     count_statistics,
     energy_scale,
     intensity_scale,
-    normalise_probe,
     physics_scale,
-    rms_input_scale,
 )
-from ptycho_torch.records import Groups
-from tests.parity.physics.arrays import Vectors, tensor
 from tests.parity.physics.verdict import Array, Finding, Holds, Part, Same, equal
 
 K_SINGLE = 4
@@ -194,8 +194,12 @@ def nearest_indices(z: Vectors, key: str) -> Finding:
 def amplitude_scales(z: Vectors, key: str) -> Finding:
     """`rms_METHOD_OVER` and `physics_METHOD_OVER`."""
     kind, method, over = key.split("_")
-    scale = rms_input_scale if kind == "rms" else physics_scale
-    return equal(scale(tensor(z["amplitude"]), over, method), z[key])  # type: ignore[arg-type]
+    amplitude = tensor(z["amplitude"])
+    if kind == "physics":
+        return equal(physics_scale(amplitude, over, method), z[key])  # type: ignore[arg-type]
+    # A scan is a group of all of its patterns.
+    groups = amplitude if over == "Group" else amplitude.flatten(0, 1)[None]
+    return equal(rms_input_scale(groups, method), z[key])  # type: ignore[arg-type]
 
 
 def photon_scale(z: Vectors, key: str) -> Finding:

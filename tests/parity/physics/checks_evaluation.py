@@ -16,8 +16,9 @@ from ptycho_torch.evaluation.metrics import remove_ramp
 from ptycho_torch.evaluation.similarity import SCALE_WEIGHTS, multi_scale_ssim, psnr_db, similarity
 from ptycho_torch.nets.output_scale import rectangular
 from ptycho_torch.physics.diffraction import diffraction_intensity, exit_waves, far_field
-from ptycho_torch.physics.varpro import Moments, intensity_parts, moments, solve, squared_residual
+from ptycho_torch.physics.varpro import Moments, intensity_parts, moments, solve
 from tests.parity.physics.arrays import Vectors, centred, tensor
+from tests.parity.physics.formulas.intensities import squared_residual
 from tests.parity.physics.verdict import Array, Finding, Holds, Part, Same, equal
 
 PARTS = {"X1": 0, "X2": 1, "X3": 2}

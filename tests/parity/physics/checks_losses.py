@@ -57,9 +57,7 @@ def mae_of_amplitudes(z: Vectors, key: str) -> Finding:
 def matched(z: Vectors, key: str) -> Finding:
     """`alpha = sqrt(sum (cY)^2 / sum (cA)^2)` a sample, and what it makes of the prediction."""
     predicted, measured, mean = _amplitudes(z)
-    alpha = torch.stack(
-        [rms_input_scale(a) / rms_input_scale(y) for a, y in zip(predicted, measured, strict=True)]
-    )
+    alpha = rms_input_scale(predicted) / rms_input_scale(measured)
     if key != "mae_l2_loss":
         return equal(alpha if key == "l2_alpha" else alpha * predicted, z[key])
     # Ours matches each pattern; the channels of a sample as one tall pattern are matched as in theirs.

@@ -6,11 +6,9 @@ import torch
 from torch import Tensor
 
 from ptycho_torch.nets.output_scale import rectangular
-from ptycho_torch.physics.diffraction import coherent_sum_intensity, exit_waves, far_field, mode_sum_intensity
+from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity
 from ptycho_torch.physics.overlap import Weighting
 from ptycho_torch.physics.probe import soft_disk
-from ptycho_torch.physics.reassembly import region_side
-from ptycho_torch.physics.scaling import field_scale, intensity_scale
 from tests.parity.physics.arrays import Vectors, centred, tensor, yx
 from tests.parity.physics.checks_stitching import (
     DIVISOR,
@@ -19,6 +17,10 @@ from tests.parity.physics.checks_stitching import (
     weights_of,
     without_division_bias,
 )
+from tests.parity.physics.formulas.intensities import coherent_sum_intensity
+from tests.parity.physics.formulas.probes import field_scale
+from tests.parity.physics.formulas.reassembly import region_side
+from tests.parity.physics.formulas.scaling import intensity_scale
 from tests.parity.physics.verdict import INTERPOLATED, RTOL, Finding, Same, equal
 
 COHERENT = "modes_add_in_intensity"

@@ -10,8 +10,9 @@ from torch.nn import functional
 from ptycho_torch.nets.cnn_parts import ConvBlock, PatchHead
 from ptycho_torch.nets.fourier import INPUT_TRANSFORMS, FactorisedStack, FourierBlock
 from ptycho_torch.nets.gates import Cbam, Eca
-from ptycho_torch.physics.probe import given_mask, soft_disk
+from ptycho_torch.physics.probe import soft_disk
 from tests.parity.physics.arrays import Vectors, tensor
+from tests.parity.physics.formulas.probes import given_mask
 from tests.parity.physics.verdict import Finding, Holds, Same, equal
 
 

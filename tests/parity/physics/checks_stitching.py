@@ -10,7 +10,9 @@ from torch import Tensor
 
 from ptycho_torch.physics.overlap import Weighting, merge_weights
 from ptycho_torch.physics.patches import cut, merge, place
-from ptycho_torch.physics.reassembly import (
+from ptycho_torch.reconstruction.stitch import Stitcher
+from tests.parity.physics.arrays import Vectors, tensor, yx
+from tests.parity.physics.formulas.reassembly import (
     Region,
     central_crop,
     even_margin,
@@ -18,8 +20,6 @@ from ptycho_torch.physics.reassembly import (
     reassemble_group,
     region_side,
 )
-from ptycho_torch.reconstruction.stitch import Stitcher
-from tests.parity.physics.arrays import Vectors, tensor, yx
 from tests.parity.physics.verdict import INTERPOLATED, Array, Finding, Holds, Same, equal
 
 DIVISOR = 1e-3

@@ -73,8 +73,8 @@ def reassemble_group(
     """
     corner = group_corners(offset_yx, patches.shape[-1], side)[:, :, None]
     moved = place(patches[:, :, None], corner, side, side)
-    light = place(weights[:, :, None], corner, side, side)
-    total = light.sum(dim=1)
+    weight = place(weights[:, :, None], corner, side, side)
+    total = weight.sum(dim=1)
     empty = total <= torch.finfo(total.dtype).tiny
-    mean = (moved * light).sum(dim=1) / total.masked_fill(empty, 1.0)
+    mean = (moved * weight).sum(dim=1) / total.masked_fill(empty, 1.0)
     return Region(mean.masked_fill(empty, fill), total)

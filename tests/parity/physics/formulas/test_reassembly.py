@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ptycho_torch.physics.overlap import merge_weights
 from ptycho_torch.physics.patches import cut, merge
-from ptycho_torch.physics.reassembly import (
+from tests.parity.physics.formulas.reassembly import (
     central_crop,
     even_margin,
     group_corners,
