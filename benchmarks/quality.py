@@ -126,7 +126,7 @@ def run(network: str, domain: Domain, photons: float, seed: int, asked: argparse
         found = figures(result, folder / "unseen.npz", domain, unseen.truth)
     rounded = {key: round(value, 3) for key, value in found.items()}
     setting = {"network": network, "domain": domain, "photons": photons, "seed": seed}
-    return {**setting, **rounded, "train_s": round(made.record["seconds"]["training"])}
+    return {**setting, **rounded, "train_s": round(made.record.seconds.training)}
 
 
 def main() -> None:

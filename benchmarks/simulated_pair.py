@@ -51,15 +51,15 @@ def main() -> None:
             results[role] = {
                 "contrast": round(contrast, 3),
                 "detail": round(detail, 3),
-                "R": result.metrics["R"],
-                "seconds": result.metrics["seconds"]["predict_and_stitch"],
+                "R": result.metrics.R,
+                "seconds": result.metrics.seconds.predict_and_stitch,
             }
     print(f"{'object':8} {'contrast':>8} {'detail':>8} {'R':>8} {'predict+stitch':>15}")
     for role, row in results.items():
         print(
             f"{role:8} {row['contrast']:8.3f} {row['detail']:8.3f} {row['R']:8.4f} {row['seconds']:13.1f} s"
         )
-    seconds, epochs = run.record["seconds"]["training"], len(run.record["history"]["train_loss"])
+    seconds, epochs = run.record.seconds.training, len(run.record.history.train_loss)
     print(f"training: {seconds:.0f} s, {epochs} epochs")
     print(json.dumps({"training_s": seconds, "epochs": epochs, "seed": arguments.seed, **results}))
 

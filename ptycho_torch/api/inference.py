@@ -26,10 +26,11 @@ from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import facts_of, open_scan
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.files import create_writable_folder, write_json, write_table
-from ptycho_torch.output.bundle import Bundle, library_versions
+from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import write_report
+from ptycho_torch.output.run_records import InferenceRecord, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
@@ -43,7 +44,7 @@ class Reconstruction:
     """A stitched object, its figures of merit, and the folder with all files."""
 
     canvas: Canvas
-    metrics: dict[str, Any]
+    metrics: InferenceRecord
     configs: Resolved[InferenceSetup]
     folder: Path
 
@@ -51,7 +52,7 @@ class Reconstruction:
         pictures = (self.folder / name for name in ("amplitude.png", "phase.png"))
         encoded = (base64.b64encode(picture.read_bytes()).decode("ascii") for picture in pictures)
         images = "".join(f'<img style="width:48%" src="data:image/png;base64,{data}">' for data in encoded)
-        fit = f"R = {self.metrics['R']:.4f} (flat object {self.metrics['R_flat']:.4f})"
+        fit = f"R = {self.metrics.R:.4f} (flat object {self.metrics.R_flat:.4f})"
         return f"<div>{images}</div><p>{fit}</p>"
 
 
@@ -89,19 +90,21 @@ def reconstruct(
     fit, flat = r_factor_and_flat(solved.made.scan, canvas, device)
     if setup.execution.pad_eval:
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
-    metrics = {
-        "R": round(require_finite(fit, dataset.name), 6),
-        "R_flat": round(flat, 6),
-        "doubt": poor_fit_warning(fit, flat),
-        "patterns": len(task.groups.unique()),
-        **solved.figures(),
-        "object_px": list(canvas.object.shape),
-        "origin_px": list(canvas.origin_yx),
-        "seed": seed,
-        "seconds": {"loading": round(loaded - start, 2), **solved.seconds},
-        "peak_memory_mib": round(peak_memory_mib()),
-        "versions": library_versions(),
-    }
+    metrics = InferenceRecord(
+        R=round(require_finite(fit, dataset.name), 6),
+        R_flat=round(flat, 6),
+        doubt=poor_fit_warning(fit, flat),
+        patterns=len(task.groups.unique()),
+        s1=None if solved.scales is None else solved.scales[0],
+        s2=None if solved.scales is None else solved.scales[1],
+        refine=tuple(round(value, 6) for value in solved.made.passes),
+        position_corrections=solved.made.corrections,
+        object_px=canvas.object.shape,
+        origin_px=canvas.origin_yx,
+        seed=seed,
+        seconds=attrs.evolve(solved.seconds, loading=round(loaded - start, 2)),
+        peak_memory_mib=round(peak_memory_mib()),
+    )
     _write(folder, dataset, canvas, metrics, configs, trained.bundle)
     if patches.rows:
         write_table(folder / "patch_statistics.csv", patches.rows)
@@ -142,35 +145,38 @@ def _write(
     folder: Path,
     dataset: Dataset,
     canvas: Canvas,
-    metrics: dict[str, Any],
+    metrics: InferenceRecord,
     configs: Resolved[InferenceSetup],
     bundle: Bundle,
 ) -> None:
     derivations = {"training": bundle.derivation, "inference": dump_derivation(configs)}
-    write_product(folder / "product.h5", dataset, canvas, bundle.record["history"]["train_loss"])
+    write_product(folder / "product.h5", dataset, canvas, bundle.record.history.train_loss)
     write_reconstruction(folder / "reconstruction.npz", canvas)
     write_json(folder / "config.json", derivations)
-    write_json(folder / "metrics.json", {"training": bundle.record, "inference": metrics})
+    write_json(folder / "metrics.json", {"training": to_json(bundle.record), "inference": to_json(metrics)})
     draw_object(folder, canvas, configs.config.torch.stitch.window)
     pictures = [folder / "amplitude.png", folder / "phase.png"]
     summary: dict[str, Any] = {"network": "the one that comes with ptycho, trained on simulated scans"}
     if configs.config.inference.model_path != PRETRAINED:
-        draw_losses(folder, bundle.record["history"])
+        draw_losses(folder, bundle.record.history)
         pictures.append(folder / "loss.png")
-        summary = {key: value for key, value in bundle.record.items() if key not in ("history", "versions")}
+        summary = _without(bundle.record, "history", "versions")
     write_report(
         folder / "report.html",
         f"Reconstruction of {dataset.name}",
         pictures,
         {
-            "Inference": {
-                key: value for key, value in metrics.items() if key != "versions" and value is not None
-            },
+            "Inference": _without(metrics, "versions"),
             "Training": summary,
-            "Versions": metrics["versions"],
+            "Versions": metrics.versions,
         },
         {
             "Configuration of the training": derivations["training"],
             "Configuration of the inference": derivations["inference"],
         },
     )
+
+
+def _without(record: Any, *names: str) -> dict[str, Any]:
+    """The entries of a record that are known, but for some, for a table."""
+    return {name: value for name, value in to_json(record).items() if name not in names and value is not None}

@@ -2,13 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import attrs
 import numpy as np
 import torch
 
-from ptycho_config import DataOptions, RefineOptions, ScaleOptions, dump
+from ptycho_config import DataOptions, RefineOptions, ScaleOptions
 from ptycho_torch.data.dataset import Domain, Origin
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise, with_coarse_object
@@ -16,9 +15,9 @@ from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.files import create_writable_folder, write_json
-from ptycho_torch.output.bundle import library_versions
 from ptycho_torch.output.figures import draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
+from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds, to_json
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.reconstruction.refine_dataset import refine_dataset
@@ -30,7 +29,7 @@ class Refinement:
     """A refined object, its figures of merit, and the folder with all files."""
 
     canvas: Canvas
-    metrics: dict[str, Any]
+    metrics: RefinementRecord
     folder: Path
 
 
@@ -63,19 +62,18 @@ def refine_scan(
     )
     seconds = time.perf_counter() - clock
     fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
-    metrics = {
-        "R": round(require_finite(fit, dataset.name), 6),
-        "R_flat": round(flat, 6),
-        "doubt": poor_fit_warning(fit, flat),
-        "R_by_pass": [round(value, 6) for value in made.passes],
-        **made.moved,
-        "patterns": len(scan.centre_yx),
-        "options": dump(options),
-        "seed": seed,
-        "seconds": {"refine": round(seconds, 2)},
-        "peak_memory_mib": round(peak_memory_mib()),
-        "versions": library_versions(),
-    }
+    metrics = RefinementRecord(
+        R=round(require_finite(fit, dataset.name), 6),
+        R_flat=round(flat, 6),
+        doubt=poor_fit_warning(fit, flat),
+        R_by_pass=tuple(round(value, 6) for value in made.passes),
+        position_corrections=made.corrections,
+        patterns=len(scan.centre_yx),
+        options=options,
+        seed=seed,
+        seconds=RefinementSeconds(refine=round(seconds, 2)),
+        peak_memory_mib=round(peak_memory_mib()),
+    )
     _write(folder, made.dataset, made.canvas, metrics)
     return Refinement(made.canvas, metrics, folder)
 
@@ -127,8 +125,8 @@ def _shared(offset: int, length: int, whole: int) -> slice:
     return slice(max(0, offset), min(whole, offset + length))
 
 
-def _write(folder: Path, dataset: Dataset, canvas: Canvas, metrics: dict[str, Any]) -> None:
-    write_product(folder / "product.h5", dataset, canvas, metrics["R_by_pass"])
+def _write(folder: Path, dataset: Dataset, canvas: Canvas, metrics: RefinementRecord) -> None:
+    write_product(folder / "product.h5", dataset, canvas, metrics.R_by_pass)
     write_reconstruction(folder / "reconstruction.npz", canvas)
-    write_json(folder / "metrics.json", {"refinement": metrics})
+    write_json(folder / "metrics.json", {"refinement": to_json(metrics)})
     draw_object(folder, canvas)

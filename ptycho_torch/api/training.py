@@ -30,6 +30,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.output.figures import draw_losses
+from ptycho_torch.output.run_records import TrainingRecord, to_json
 from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
 from ptycho_torch.training.fit import Fitted, fit_setup
 from ptycho_torch.training.launch import fit_in_processes
@@ -44,7 +45,7 @@ class TrainingRun:
 
     bundle: Path
     configs: Resolved[TrainingSetup]
-    record: dict[str, Any]
+    record: TrainingRecord
     fitted: Fitted
 
 
@@ -172,6 +173,6 @@ def write_training_run(configs: Resolved[TrainingSetup], made: Fitted) -> Traini
     derivation = dump_derivation(configs)
     path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))
     write_json(folder / "config.json", {"training": derivation})
-    write_json(folder / "metrics.json", {"training": record})
-    draw_losses(folder, record["history"])
+    write_json(folder / "metrics.json", {"training": to_json(record)})
+    draw_losses(folder, record.history)
     return TrainingRun(path, configs, record, made)

@@ -72,11 +72,11 @@ def work(arguments: argparse.Namespace) -> None:
     result = reconstruct(model, scan, sources=sources)
     metrics = result.metrics
     print(
-        f"reconstructed {metrics['patterns']} patterns in {metrics['seconds']['predict_and_stitch']:.1f} s; "
-        f"R = {metrics['R']:.4f} (a flat object has {metrics['R_flat']:.4f})"
+        f"reconstructed {metrics.patterns} patterns in {metrics.seconds.predict_and_stitch:.1f} s; "
+        f"R = {metrics.R:.4f} (a flat object has {metrics.R_flat:.4f})"
     )
     print(f"open {result.folder / 'report.html'}")
-    print_warning(metrics["doubt"])
+    print_warning(metrics.doubt)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

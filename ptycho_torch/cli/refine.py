@@ -74,10 +74,10 @@ def work(arguments: argparse.Namespace) -> None:
         accelerator=arguments.accelerator,
         visible=not arguments.quiet,
     )
-    metrics, seconds = made.metrics, made.metrics["seconds"]["refine"]
+    metrics, seconds = made.metrics, made.metrics.seconds.refine
     print(
-        f"refined {metrics['patterns']} patterns in {seconds:.1f} s; R = {metrics['R']:.4f} "
-        f"(a flat object has {metrics['R_flat']:.4f})"
+        f"refined {metrics.patterns} patterns in {seconds:.1f} s; R = {metrics.R:.4f} "
+        f"(a flat object has {metrics.R_flat:.4f})"
     )
     print(f"open {made.folder / 'phase.png'}")
-    print_warning(metrics["doubt"])
+    print_warning(metrics.doubt)

@@ -64,10 +64,12 @@ def work(arguments: argparse.Namespace) -> None:
         print_inspection(arguments, configs, delta)
         return
     result = train(profile=profile, sources=sources, resume=arguments.resume)
-    history, seconds = result.record["history"], result.record["seconds"]["training"]
+    record = result.record
+    assert record.kept_epoch is not None
+    assert record.seconds is not None
     print(
-        f"trained {len(history['train_loss'])} epochs in {seconds:.0f} s, kept epoch "
-        f"{result.record['kept_epoch'] + 1}; bundle: {result.bundle}"
+        f"trained {len(record.history.train_loss)} epochs in {record.seconds.training:.0f} s, kept epoch "
+        f"{record.kept_epoch + 1}; bundle: {result.bundle}"
     )
 
 

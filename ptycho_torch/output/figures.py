@@ -3,6 +3,7 @@
 from itertools import pairwise
 from pathlib import Path
 
+import attrs
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -11,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from ptycho_torch.files import atomic_write
+from ptycho_torch.output.run_records import Losses
 from ptycho_torch.records import Canvas
 
 _ILLUMINATED = 0.05
@@ -97,20 +99,21 @@ def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
     )
 
 
-def draw_losses(folder: Path, history: dict[str, list[float]]) -> None:
+def draw_losses(folder: Path, history: Losses) -> None:
     """Write `loss.png` into an existing folder: every loss of the history, by name, over the epochs."""
     save_figure(folder / "loss.png", loss_figure(history))
 
 
-def loss_figure(history: dict[str, list[float]]) -> Figure:
+def loss_figure(history: Losses) -> Figure:
     """The losses of a history, by name, over the epochs from 1; logarithmic where all are positive and span
     a decade."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot(title="Loss", xlabel="epoch", ylabel="loss")
-    for name, values in history.items():
+    named = attrs.asdict(history)
+    for name, values in named.items():
         if values:
             axes.plot(np.arange(1, len(values) + 1), values, marker=".", label=name)
-    losses = [value for values in history.values() for value in values]
+    losses = [value for values in named.values() for value in values]
     span = max(losses) / min(losses) if losses and all(value > 0 for value in losses) else 1.0
     if span >= _DECADE:
         axes.set_yscale("log")

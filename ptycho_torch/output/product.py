@@ -1,5 +1,6 @@
 """Results as files: the ptychodus product HDF5 and a plain NPZ."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -15,7 +16,7 @@ _UNITS = "The scan file gives no pixel size: all lengths are in object pixels, s
 _PIXELS = Geometry(pixel_m=(1.0, 1.0), origin_m=(0.0, 0.0))
 
 
-def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: list[float]) -> None:
+def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence[float]) -> None:
     """Write the ptychodus product to path: positions and probe `(1, P, N, N)` of the dataset, the object
     `(1, H, W)` of the canvas, losses by epoch.
 

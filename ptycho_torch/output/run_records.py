@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from ptycho_config import RefineOptions, dump
 from ptycho_config import load as load_config
@@ -62,7 +62,7 @@ class TrainingRecord:
     seed: int | None = None
     seconds: TrainingSeconds | None = None
     peak_memory_mib: int | None = None
-    versions: dict[str, str] = attrs.field(factory=dict)
+    versions: dict[str, str] = attrs.field(factory=library_versions)
     object_shapes: tuple[tuple[int, int], ...] = ()
     intensity_scale: float | None = None
 
@@ -91,7 +91,7 @@ class InferenceRecord:
     """The record of a reconstruction.
 
     R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or
-    None; patterns: shown to the network; s1, s2: fitted scales of real and imaginary part; refine: R before
+    None; patterns: shown to the network; s1, s2: scales fitted to real and imaginary part; refine: R before
     each refinement pass; object_px: `(H, W)` of the canvas; origin_px: scan pixel (y, x) of its `[0, 0]`.
     """
 
@@ -108,7 +108,7 @@ class InferenceRecord:
     seed: int
     seconds: InferenceSeconds
     peak_memory_mib: int
-    versions: dict[str, str]
+    versions: dict[str, str] = attrs.field(factory=library_versions)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +135,7 @@ class RefinementRecord:
     seed: int
     seconds: RefinementSeconds
     peak_memory_mib: int
-    versions: dict[str, str]
+    versions: dict[str, str] = attrs.field(factory=library_versions)
 
 
 @attrs.frozen(kw_only=True)
@@ -161,7 +161,10 @@ def _converter() -> cattrs.Converter:
     made.register_unstructure_hook(RefineOptions, dump)
     made.register_structure_hook(RefineOptions, lambda data, _: load_config(RefineOptions, data))
     made.register_unstructure_hook_factory(
-        attrs.has, lambda cls: make_dict_unstructure_fn(cls, made, _cattrs_omit_if_default=True)
+        attrs.has,
+        lambda cls: make_dict_unstructure_fn(
+            cls, made, _cattrs_omit_if_default=True, versions=override(omit_if_default=False)
+        ),
     )
     made.register_structure_hook_factory(
         attrs.has, lambda cls: make_dict_structure_fn(cls, made, _cattrs_forbid_extra_keys=True)
@@ -176,7 +179,7 @@ def to_json(record: Any) -> dict[str, Any]:
 
 
 def from_json(cls: type[R], data: Any, source: Path | str) -> R:
-    """The record that `to_json` wrote.
+    """The record of class `cls` that `to_json` wrote as data.
 
     source: the file, for the error. Raises DataError with every entry that is missing, unknown or of
     another type.

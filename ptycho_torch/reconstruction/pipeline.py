@@ -2,7 +2,6 @@
 
 import copy
 import time
-from typing import Any
 
 import attrs
 import numpy as np
@@ -16,6 +15,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.nets.learned_probe import LearnedProbe
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.output.run_records import InferenceSeconds
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
@@ -39,18 +39,11 @@ class ReconstructionTask:
 @attrs.frozen(eq=False)
 class ReconstructionResult:
     """A stitched object after its refinement, the scales of real and imaginary part, if they were fitted,
-    and the seconds of each step."""
+    and the seconds of each step; those of loading are for the caller to add."""
 
     made: RefinedDataset
     scales: tuple[float, float] | None
-    seconds: dict[str, float]
-
-    def figures(self) -> dict[str, Any]:
-        """Scales, R of each pass and corrections of positions, as far as there are any, for a table."""
-        scales = zip(("s1", "s2"), self.scales or (), strict=False)
-        made = self.made
-        passes = {"refine": [round(value, 6) for value in made.passes]} if made.passes else {}
-        return {**{name: round(value, 6) for name, value in scales}, **passes, **made.moved}
+    seconds: InferenceSeconds
 
 
 def prepare_reconstruction(
@@ -88,9 +81,8 @@ def solve(
     canvas, scales = _stitch(task, setup, device, patches or PatchStatistics(0))
     stitched = time.perf_counter()
     made = _refine(canvas, task, setup, seed, device)
-    seconds = {"predict_and_stitch": round(stitched - start, 2)}
-    if made.passes:
-        seconds["refine"] = round(time.perf_counter() - stitched, 2)
+    refining = round(time.perf_counter() - stitched, 2) if made.passes else None
+    seconds = InferenceSeconds(loading=0.0, predict_and_stitch=round(stitched - start, 2), refine=refining)
     return ReconstructionResult(made, scales, seconds)
 
 
@@ -115,14 +107,13 @@ def _training_statistics(bundle: Bundle, setup: InferenceSetup) -> Statistics | 
             f"holds statistics of patterns of {there} px, which mean nothing for these of {here} px",
             "set torch.scale.statistics=scan",
         )
-    stored = bundle.record.get("statistics")
-    if stored is None:
+    if bundle.record.statistics is None:
         raise DataError(
             str(setup.inference.model_path),
             "holds no training statistics",
             "set torch.scale.statistics=scan, or train again",
         )
-    return Statistics(**stored)
+    return bundle.record.statistics
 
 
 def _apply_probe(
@@ -179,7 +170,7 @@ def _stitch(
         fitted = fit_scales(task.scan, canvas, execution.inference_batch_size)
     except ValueError as error:
         raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
-    return scale_real_and_imaginary(canvas, *fitted), fitted
+    return scale_real_and_imaginary(canvas, *fitted), (round(fitted[0], 6), round(fitted[1], 6))
 
 
 def _refine(
@@ -189,7 +180,7 @@ def _refine(
     are none."""
     options, scan = setup.torch.refine, task.scan
     if options.passes == 0:
-        return RefinedDataset(canvas, task.dataset, scan, (), {})
+        return RefinedDataset(canvas, task.dataset, scan, ())
     return refine_dataset(
         task.dataset,
         scan,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ptycho_config.schema.refine import ALONE, RefineOptions
+from ptycho_torch.output.run_records import PositionCorrections
 from ptycho_torch.physics.coarse_correction import Equations, bilinear_basis, correction, equations, moments
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, over_modes, power
 from ptycho_torch.physics.exit_wave_update import (
@@ -83,17 +84,16 @@ def refine(
         return work.found()
 
 
-def position_corrections(scan: Scan, found: Refined) -> dict[str, float]:
-    """The distance of positions from where the scan has them: root mean square and maximum of the
-    distance in px, and the number of those that are held at the farthest that is allowed."""
+def position_corrections(scan: Scan, found: Refined) -> PositionCorrections:
+    """The distances by which a refinement, `found`, moved positions from where `scan` has them."""
     moved = found.scan.position_yx - scan.position_yx
     distance = moved.norm(dim=1)
     held = (moved.abs() > reach_px(scan.probe.shape[-1]) - HELD_PX).any(1)
-    return {
-        "rms_px": round(float(distance.square().mean().sqrt()), 4),
-        "max_px": round(float(distance.max()), 4),
-        "held": int(held.sum()),
-    }
+    return PositionCorrections(
+        rms_px=round(float(distance.square().mean().sqrt()), 4),
+        max_px=round(float(distance.max()), 4),
+        held=int(held.sum()),
+    )
 
 
 class _RefinementState:

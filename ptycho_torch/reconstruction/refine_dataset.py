@@ -1,6 +1,4 @@
-"""Refinement with everything that changes with it: the object, its probe, its positions, its light."""
-
-from typing import Any
+"""Refinement of a dataset: object, probe and positions, and the illumination that belongs to them."""
 
 import attrs
 import numpy as np
@@ -9,6 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ptycho_config import RefineOptions
+from ptycho_torch.output.run_records import PositionCorrections
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.reconstruction.refine import position_corrections, refine
 from ptycho_torch.records import Canvas, Dataset, Scan
@@ -16,14 +15,16 @@ from ptycho_torch.records import Canvas, Dataset, Scan
 
 @attrs.frozen(eq=False)
 class RefinedDataset:
-    """A refined object, the dataset and the scan with the probe and the positions that belong to it, R
-    before each pass, and how far positions were moved, for a table: empty where they were not to be."""
+    """A refined object, and the dataset and scan with the probe and the positions that belong to it.
+
+    passes: R before each pass; corrections: of the positions, None where they were not refined.
+    """
 
     canvas: Canvas
     dataset: Dataset
     scan: Scan
     passes: tuple[float, ...]
-    moved: dict[str, Any]
+    corrections: PositionCorrections | None = None
 
 
 def refine_dataset(
@@ -39,8 +40,9 @@ def refine_dataset(
 ) -> RefinedDataset:
     """Refine an object `(H, W)` in network units whose `[0, 0]` is scan pixel `origin_yx`.
 
-    `scan` is the dataset in those units. All patterns of the scan are looked at, so the canvas has the
-    light of all of them. Raises ValueError where a patch leaves the object.
+    dataset: of a file; scan: the same in network units; options: passes and what is refined; seed: of the
+    order of the patterns; device: computes; visible: show progress. The canvas has the illumination of all
+    patterns. Raises ValueError where a patch leaves the object.
     """
     total = options.passes * len(scan.centre_yx)
     with tqdm(total=total, unit="pattern", desc="refinement", disable=None if visible else True) as bar:
@@ -53,12 +55,12 @@ def refine_dataset(
             device=device,
             progress=bar.update,
         )
-    light = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
-    canvas = Canvas((found.object * scan.object_scale).numpy(), light, found.origin_yx)
-    moved: dict[str, Any] = {}
+    summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
+    canvas = Canvas((found.object * scan.object_scale).numpy(), summed, found.origin_yx)
+    corrections = None
     if options.refine_probe:
         dataset = attrs.evolve(dataset, probe=(found.scan.probe / scan.probe_factor).numpy())
     if options.refine_positions:
         dataset = attrs.evolve(dataset, position_yx=found.scan.position_yx.numpy())
-        moved = {"position_corrections": position_corrections(scan, found)}
-    return RefinedDataset(canvas, dataset, found.scan, found.history, moved)
+        corrections = position_corrections(scan, found)
+    return RefinedDataset(canvas, dataset, found.scan, found.history, corrections)

@@ -34,6 +34,9 @@ def main(order_file: str) -> int:
     record, r_factor = made.record, None
     if test_data is not None:
         r_factor = reconstruct(made.bundle, test_data, folder / "reconstruction").metrics.R
+    assert record.kept_epoch is not None
+    assert record.seconds is not None
+    assert record.parameters is not None
     losses = record.history.val_loss or record.history.train_loss
     result = TrialRecord(
         loss=losses[record.kept_epoch],

@@ -17,6 +17,7 @@ from ptycho_torch.data.batches import ClusterDataset
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.figures import draw_object, draw_patches, picture
+from ptycho_torch.output.run_records import Losses
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 
 
@@ -27,6 +28,11 @@ class EpochRecord(Callback):
         self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
         self.visible = visible
         self.bar: tqdm[Any] | None = None
+
+    @property
+    def losses(self) -> Losses:
+        """The history as a record."""
+        return Losses(tuple(self.history["train_loss"]), tuple(self.history["val_loss"]))
 
     def state_dict(self) -> dict[str, Any]:
         """The history, so that a resumed training goes on where it was."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import attrs
 
@@ -11,7 +10,7 @@ from ptycho_config import TrainingSetup
 from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
-from ptycho_torch.output.bundle import library_versions
+from ptycho_torch.output.run_records import TrainingRecord, TrainingSeconds
 from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
 from ptycho_torch.training.trainer import Fit, prepare, run
 
@@ -25,7 +24,7 @@ class Fitted:
     """
 
     model: Reconstructor
-    record: dict[str, Any]
+    record: TrainingRecord
     read_data: Callable[[], TrainingData]
 
     @cached_property
@@ -60,7 +59,7 @@ def fit_setup(
 
 
 def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
-    """The untrained model of a setup, its probe learnable where that is asked for."""
+    """The untrained model of a setup; data: for the shape of a learned probe; seed: of the weights."""
     training = setup.training
     return build_model(
         training.model,
@@ -73,16 +72,15 @@ def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reco
 
 def training_record(
     model: Reconstructor, data: TrainingData, outcome: Fit, loading_s: float, seed: int
-) -> dict[str, Any]:
-    """What is kept about a training: losses, statistics, sizes, times and versions."""
-    return {
-        "history": outcome.history,
-        "kept_epoch": outcome.kept_epoch,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "groups": len(data.training),
-        **({"statistics": attrs.asdict(data.statistics)} if data.statistics else {}),
-        "seed": seed,
-        "seconds": {"data": round(loading_s, 2), "training": round(outcome.seconds, 2)},
-        "peak_memory_mib": round(peak_memory_mib()),
-        "versions": library_versions(),
-    }
+) -> TrainingRecord:
+    """The record of a fitted model: its data, the outcome of its training, seconds of loading, seed."""
+    return TrainingRecord(
+        history=outcome.history,
+        kept_epoch=outcome.kept_epoch,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        groups=len(data.training),
+        statistics=data.statistics,
+        seed=seed,
+        seconds=TrainingSeconds(data=round(loading_s, 2), training=round(outcome.seconds, 2)),
+        peak_memory_mib=round(peak_memory_mib()),
+    )

@@ -19,6 +19,7 @@ from ptycho_torch.errors import DataError, DivergedError, MissingFileError
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.nets.parts import parameters_by_part
 from ptycho_torch.nets.reconstructor import Reconstructor
+from ptycho_torch.output.run_records import Losses
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.records import Batch
 from ptycho_torch.training.callbacks import EpochRecord, ReconstructionLog
@@ -40,7 +41,7 @@ Score = torch.Tensor | None
 class Fit:
     """The outcome of a training: losses per epoch, the epoch kept (0-based) and seconds."""
 
-    history: dict[str, list[float]]
+    history: Losses
     kept_epoch: int
     seconds: float
 
@@ -135,7 +136,7 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
         score = None if session.best is None else session.best.best_model_score
         for stage in fine_tuning_plan(setup.torch):
             kept, score = _fine_tune(session, stage, kept, score)
-    return Fit(record.history, kept, time.perf_counter() - start)
+    return Fit(record.losses, kept, time.perf_counter() - start)
 
 
 def _take_up(path: str, module: TrainingModule) -> int:

@@ -65,11 +65,11 @@ def test_the_example_trains_and_its_bundle_reconstructs(
     """Its network learns three step lengths, with its loss; its weights stitch; the bundle has the names."""
     install()
     run = _train(scan_file, tmp_path)
-    losses = run.record["history"]["train_loss"]
+    losses = run.record.history.train_loss
     assert losses[-1] < losses[0]
-    assert run.record["parameters"] == 3
+    assert run.record.parameters == 3
     made = reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={})
-    assert made.metrics["R"] < 0.5 * made.metrics["R_flat"]
+    assert 0.5 * made.metrics.R_flat > made.metrics.R
     again = reconstruct(
         run.bundle,
         scan_file,

@@ -58,8 +58,8 @@ def test_fitted_scales_improve_the_fit_and_are_recorded(
     """The sum of squares of intensities is what they minimise; R falls with it here."""
     plain = _reconstruct(trained, scan_file, tmp_path / "plain")
     fitted = _reconstruct(trained, scan_file, tmp_path / "fitted", torch__stitch__varpro_scaling=True)
-    assert fitted.metrics["s1"] > 0
-    assert fitted.metrics["R"] <= plain.metrics["R"] * 1.02
+    assert fitted.metrics.s1 > 0
+    assert fitted.metrics.R <= plain.metrics.R * 1.02
 
 
 def test_the_window_leaves_out_the_border_of_the_pictures_only(
@@ -80,14 +80,14 @@ def test_refinement_improves_the_fit_pass_by_pass(
     of the training setup are what an inference does unless it is told otherwise."""
     plain = _reconstruct(trained, scan_file, tmp_path / "plain")
     refined = _reconstruct(trained, scan_file, tmp_path / "refined", torch__refine__passes=5)
-    assert "refine" not in plain.metrics
-    assert len(refined.metrics["refine"]) == 5
-    assert refined.metrics["refine"][-1] < refined.metrics["refine"][0]
-    assert refined.metrics["R"] < 0.5 * plain.metrics["R"]
-    assert set(refined.metrics["seconds"]) == {"loading", "predict_and_stitch", "refine"}
+    assert plain.metrics.refine == ()
+    assert len(refined.metrics.refine) == 5
+    assert refined.metrics.refine[-1] < refined.metrics.refine[0]
+    assert refined.metrics.R < 0.5 * plain.metrics.R
+    assert refined.metrics.seconds.refine is not None
     setup = Sources(overrides={**SMALL, "torch.refine.passes": 2, "training.nepochs": 1})
     run = train(scan_file, tmp_path / "model", sources=setup, legacy={})
-    assert len(_reconstruct(run, scan_file, tmp_path / "out").metrics["refine"]) == 2
+    assert len(_reconstruct(run, scan_file, tmp_path / "out").metrics.refine) == 2
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,15 @@ def test_what_was_refined_beside_the_object_is_in_the_product(
     made = _reconstruct(trained, scan_file, tmp_path / "made", **options)
     before, after = (_of_product(run.folder, stored) for run in (fixed, made))
     assert not np.allclose(before, after, rtol=1e-6, atol=0)
-    assert made.metrics["R"] < limit * fixed.metrics["R"]
+    assert limit * fixed.metrics.R > made.metrics.R
     assert made.canvas.object.shape == made.canvas.illumination.shape
-    moved = made.metrics.get("position_corrections")
+    moved = made.metrics.position_corrections
     assert (moved is not None) == (option == "refine_positions")
     if moved is not None:
         distance = np.linalg.norm(after - before, axis=0)
-        assert 0 < moved["rms_px"] < 0.5
-        assert moved["max_px"] == pytest.approx(distance.max(), abs=1e-3)
-        assert moved["held"] == 0
+        assert 0 < moved.rms_px < 0.5
+        assert moved.max_px == pytest.approx(distance.max(), abs=1e-3)
+        assert moved.held == 0
 
 
 def _of_product(folder: Path, names: tuple[str, ...]) -> NDArray[Any]:

@@ -43,11 +43,11 @@ def _train(name: str, scan: Path, folder: Path, **more: Any) -> TrainingRun:
 def test_a_few_steps_lower_the_loss(name: str, scan_file: Path, tmp_path: Path) -> None:
     """Some twenty steps; the bundle loads, and the object is finite where there was light."""
     run = _train(name, scan_file, tmp_path)
-    losses = run.record["history"]["train_loss"]
+    losses = run.record.history.train_loss
     assert losses[-1] < losses[0]
     made = reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={})
     assert np.isfinite(made.canvas.object).all()
-    assert made.metrics["patterns"] == 36
+    assert made.metrics.patterns == 36
 
 
 def test_partners_cannot_join_whole_groups(scan_file: Path, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_partners_cannot_join_whole_groups(scan_file: Path, tmp_path: Path) -> N
 def test_the_overlap_term_works_for_single_patterns_of_any_network(scan_file: Path, tmp_path: Path) -> None:
     """It compares patches, whoever made them."""
     run = _train("cnn", scan_file, tmp_path, nepochs=1, partners=1, weight=1.0)
-    assert np.isfinite(run.record["history"]["train_loss"]).all()
+    assert np.isfinite(run.record.history.train_loss).all()
 
 
 def test_the_uno_trains_where_its_package_is_installed(tmp_path: Path) -> None:
@@ -72,5 +72,5 @@ def test_the_uno_trains_where_its_package_is_installed(tmp_path: Path) -> None:
     run = train(
         tmp_path / "scan.npz", tmp_path, profile=None, sources=Sources(overrides=overrides), legacy={}
     )
-    losses = run.record["history"]["train_loss"]
+    losses = run.record.history.train_loss
     assert losses[-1] < losses[0]

@@ -30,5 +30,5 @@ def test_the_siemens_star_is_fitted(tmp_path: Path) -> None:
     """Trained on itself with the recommended profile, R is at most 0.020; a flat object has 0.058."""
     scan = ROOT / "tests" / "data" / "siemens_star_64.npz"
     result = reconstruct(train(scan, tmp_path, legacy={}).bundle, scan, tmp_path, legacy={})
-    assert result.metrics["R_flat"] == pytest.approx(0.058, abs=0.001)
-    assert result.metrics["R"] <= 0.020
+    assert result.metrics.R_flat == pytest.approx(0.058, abs=0.001)
+    assert result.metrics.R <= 0.020

@@ -34,7 +34,7 @@ def test_a_folder_is_trained_on_as_a_whole(folder: Path, tmp_path: Path) -> None
     """Groups of both scans; the result reconstructs either."""
     run = train(folder, tmp_path, sources=Sources(overrides={**SMALL, "subsample_seed": 1}), legacy={})
     facts = inspect_dataset(folder)
-    assert run.record["groups"] == pytest.approx(0.95 * facts.n_patterns, abs=2)
+    assert run.record.groups == pytest.approx(0.95 * facts.n_patterns, abs=2)
     assert run.configs.explain("training.model.N").endswith(f"probeGuess of {folder.name}")
     for name in ("a.npz", "b.npz"):
         made = reconstruct(run.bundle, folder / name, tmp_path / name, legacy={})

@@ -25,9 +25,9 @@ from tests.runs import SMALL, RecordingDict
 
 def test_training_lowers_the_loss_and_leaves_a_bundle(trained: TrainingRun) -> None:
     """Losses for training and validation per epoch, and every promised file."""
-    history = trained.record["history"]
-    assert history["train_loss"][-1] < history["train_loss"][0]
-    assert len(history["val_loss"]) == 2
+    history = trained.record.history
+    assert history.train_loss[-1] < history.train_loss[0]
+    assert len(history.val_loss) == 2
     names = {path.name for path in trained.bundle.parent.iterdir()}
     assert {"wts.h5.zip", "config.json", "metrics.json", "loss.png", "checkpoints", "lightning_logs"} == names
 
@@ -86,7 +86,7 @@ def test_one_network_serves_patterns_of_another_size(trained: TrainingRun, tmp_p
     write_scan(tmp_path / "large.npz", scan)
     result = reconstruct(trained.bundle, tmp_path / "large.npz", tmp_path / "out", legacy={})
     assert result.configs.config.inference.model.N == 128
-    assert result.metrics["R"] < result.metrics["R_flat"] / 2
+    assert result.metrics.R_flat / 2 > result.metrics.R
     frozen = Sources(overrides={"torch.scale.statistics": "training"})
     with pytest.raises(DataError, match="statistics of patterns of 64 px"):
         reconstruct(trained.bundle, tmp_path / "large.npz", tmp_path / "frozen", sources=frozen, legacy={})
@@ -98,9 +98,9 @@ def test_one_network_serves_patterns_of_another_size(trained: TrainingRun, tmp_p
 def test_a_trained_network_beats_a_flat_object(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """Even two epochs fit the patterns better than nothing, and the metric says what the canvas says."""
     result = reconstruct(trained.bundle, scan_file, tmp_path, legacy={})
-    assert result.metrics["R"] < 0.7 * result.metrics["R_flat"]
+    assert 0.7 * result.metrics.R_flat > result.metrics.R
     dataset = read_scan(scan_file, "count_intensity")
-    assert r_factor(normalise(dataset), result.canvas) == pytest.approx(result.metrics["R"], abs=1e-6)
+    assert r_factor(normalise(dataset), result.canvas) == pytest.approx(result.metrics.R, abs=1e-6)
     assert "data:image/png" in result._repr_html_()
 
 
@@ -108,7 +108,7 @@ def test_the_same_seed_trains_the_same_network(trained: TrainingRun, scan_file: 
     """Weights and losses are equal bit for bit; the process is left as it was found."""
     before = torch.random.get_rng_state()
     again = train(scan_file, tmp_path, sources=Sources(overrides=SMALL), legacy={})
-    assert again.record["history"] == trained.record["history"]
+    assert again.record.history == trained.record.history
     first, second = load_model(trained.bundle).bundle.weights, load_model(again.bundle).bundle.weights
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -175,17 +175,17 @@ def test_every_option_trains(scan_file: Path, tmp_path: Path, options: dict[str,
     run = train(
         scan_file, tmp_path, sources=Sources(overrides={**SMALL, "training.nepochs": 3, **options}), legacy={}
     )
-    losses = run.record["history"]["train_loss"]
+    losses = run.record.history.train_loss
     assert losses[-1] < losses[0]
-    assert reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={}).metrics["R"] > 0
+    assert reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={}).metrics.R > 0
 
 
 def test_a_second_scan_can_validate(scan_file: Path, tmp_path: Path) -> None:
     """All groups of the training scan are used, and the other scan gives the validation loss."""
     options = {**SMALL, "training.test_data_file": str(scan_file)}
     run = train(scan_file, tmp_path, sources=Sources(overrides=options), legacy={})
-    assert run.record["groups"] == len(np.load(scan_file)["xcoords"])
-    assert len(run.record["history"]["val_loss"]) == 2
+    assert run.record.groups == len(np.load(scan_file)["xcoords"])
+    assert len(run.record.history.val_loss) == 2
 
 
 def test_several_probe_modes_train(scan_file: Path, tmp_path: Path) -> None:
@@ -209,6 +209,4 @@ def test_amplitudes_and_counts_train_to_the_same_network(
     np.savez(tmp_path / "amplitude.npz", **arrays)
     options = {**SMALL, "torch.scale.domain": "normalized_amplitude"}
     run = train(tmp_path / "amplitude.npz", tmp_path / "m", sources=Sources(overrides=options), legacy={})
-    np.testing.assert_allclose(
-        run.record["history"]["train_loss"], trained.record["history"]["train_loss"], rtol=1e-3
-    )
+    np.testing.assert_allclose(run.record.history.train_loss, trained.record.history.train_loss, rtol=1e-3)

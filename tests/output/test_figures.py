@@ -5,6 +5,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ptycho_torch.output.figures import amplitude_and_phase, illuminated_box, loss_figure
+from ptycho_torch.output.run_records import Losses
 from ptycho_torch.physics.simulate import natural_object
 from ptycho_torch.records import Canvas
 
@@ -43,7 +44,7 @@ HISTORIES = {
 def test_losses_are_read_off_in_plain_numbers(name: str) -> None:
     """Whole epochs; several losses as decimals without exponent or offset; logarithmic over a decade."""
     losses, scale = HISTORIES[name]
-    figure = loss_figure({"train_loss": losses, "val_loss": []})
+    figure = loss_figure(Losses(tuple(losses)))
     FigureCanvasAgg(figure).draw()
     (axes,) = figure.axes
     assert axes.get_yscale() == scale

@@ -60,7 +60,7 @@ def test_it_says_how_it_was_made() -> None:
     bundle = load_bundle(PRETRAINED)
     assert load_config(TrainingSetup, bundle.derivation["config"]) == bundle.setup
     assert bundle.setup == resolve_recipe(Path("shipped"), 3, 0, []).config
-    assert "statistics" not in bundle.record
+    assert bundle.record.statistics is None
 
 
 def test_it_reconstructs_what_it_has_never_seen(
@@ -100,4 +100,4 @@ def test_the_script_that_made_it_makes_another(tmp_path: Path) -> None:
     assert trained.setup.torch.labels.loss == "exit_waves"
     again = restore_model(trained.bundle, "out").state_dict()
     assert all(torch.equal(again[name], tensor) for name, tensor in trained.model.state_dict().items())
-    assert np.isfinite(trained.bundle.record["history"]["val_loss"]).all()
+    assert np.isfinite(trained.bundle.record.history.val_loss).all()

@@ -15,6 +15,7 @@ import torch
 from ptycho_config import ConfigError, Transform
 from ptycho_torch.api import train
 from ptycho_torch.cli.main import main
+from ptycho_torch.output.run_records import to_json
 from ptycho_torch.sweep import axis, plan_sweep, read_rows, run_local
 from ptycho_torch.sweep.plan import Base
 from ptycho_torch.sweep.run import threads_per_trial
@@ -132,9 +133,9 @@ def test_a_killed_sweep_goes_on_where_it_was(base: Path, tmp_path: Path) -> None
     straight = train(None, tmp_path / "whole", sources=trial.base.sources(Transform()), legacy={}).record
     torch.set_num_threads(threads)
     assert resumed is not None
-    assert resumed["epochs"] == 12
+    assert resumed.epochs == 12
     losses = json.loads((trial.folder / "metrics.json").read_text())["training"]["history"]
-    assert losses == straight["history"]
+    assert losses == to_json(straight.history)
 
 
 def test_a_base_that_changed_meanwhile_is_not_trained(base: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import h5py
 import numpy as np
 import pytest
@@ -44,8 +45,8 @@ def test_fine_tuning_moves_the_decoder_only(scan_file: Path, tmp_path: Path, tra
     before, after = load_bundle(trained.bundle).weights, load_bundle(tuned.bundle).weights
     assert torch.equal(_part(before, tuned, ENCODER_BOTTOM), _part(after, tuned, ENCODER_BOTTOM))
     assert not torch.equal(_part(before, tuned, DECODER), _part(after, tuned, DECODER))
-    history = tuned.record["history"]["train_loss"]
-    assert history[:2] == trained.record["history"]["train_loss"]
+    history = tuned.record.history.train_loss
+    assert history[:2] == trained.record.history.train_loss
     assert len(history) == 4
     assert list((tmp_path / "finetune_checkpoints").iterdir())
 
@@ -56,7 +57,7 @@ def test_stages_follow_each_other(scan_file: Path, tmp_path: Path) -> None:
     run = _train(
         scan_file, tmp_path, torch__fine_tune__staged=True, torch__fine_tune__skip_stage3=False, **lengths
     )
-    assert len(run.record["history"]["train_loss"]) == 5
+    assert len(run.record.history.train_loss) == 5
     assert {path.stem for path in (tmp_path / "finetune_checkpoints").iterdir()} >= {
         "best-stage-1",
         "best-stage-2",
@@ -69,8 +70,8 @@ def test_fine_tuning_that_does_not_help_is_undone(scan_file: Path, tmp_path: Pat
     options = {"execution__learning_rate": 1e-6, "epochs_fine_tune": 1}
     plain = _train(scan_file, tmp_path / "plain", execution__learning_rate=1e-6)
     tuned = _train(scan_file, tmp_path / "tuned", fine_tune_gamma=1.0, optimizer="sgd", **options)
-    assert tuned.record["kept_epoch"] in (0, 1, 2)
-    assert plain.record["kept_epoch"] in (0, 1)
+    assert tuned.record.kept_epoch in (0, 1, 2)
+    assert plain.record.kept_epoch in (0, 1)
 
 
 def test_a_later_stage_does_not_undo_an_earlier_one(scan_file: Path, tmp_path: Path) -> None:
@@ -85,8 +86,8 @@ def test_a_later_stage_does_not_undo_an_earlier_one(scan_file: Path, tmp_path: P
         **lengths,
         **steps,
     )
-    losses = run.record["history"]["val_loss"]
-    assert run.record["kept_epoch"] == int(np.argmin(losses))
+    losses = run.record.history.val_loss
+    assert run.record.kept_epoch == int(np.argmin(losses))
 
 
 def test_a_stage_in_which_nothing_learns_is_refused(scan_file: Path, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_a_learned_probe_comes_back_in_the_units_of_the_file(scan_file: Path, tm
     assert not np.allclose(learned, stored)
     assert np.linalg.norm(learned) == pytest.approx(np.linalg.norm(stored), rel=1e-4)
     assert likeness(learned, true) > likeness(stored, true)
-    assert made.metrics["R"] < other.metrics["R"]
+    assert made.metrics.R < other.metrics.R
 
 
 def test_a_probe_with_more_modes_than_were_learned_is_refused(scan_file: Path, tmp_path: Path) -> None:
@@ -186,8 +187,8 @@ def test_two_processes_learn_what_one_does(scan_file: Path, tmp_path: Path) -> N
     both = _train(
         scan_file, tmp_path / "two", training__n_groups=31, execution__devices=2, strategy="ddp_spawn"
     )
-    for name, values in alone.record["history"].items():
-        np.testing.assert_allclose(both.record["history"][name], values, rtol=2e-4)
+    for name, values in attrs.asdict(alone.record.history).items():
+        np.testing.assert_allclose(getattr(both.record.history, name), values, rtol=2e-4)
     assert not torch.distributed.is_initialized()
     assert {path.name for path in (tmp_path / "two").iterdir()} == {
         path.name for path in (tmp_path / "one").iterdir()
@@ -230,18 +231,18 @@ def test_reconstructions_are_drawn_while_training(scan_file: Path, tmp_path: Pat
     found |= {f"{p.parent.name}/{p.name}" for p in tmp_path.rglob("amplitude.png")}
     assert found >= {"patches_epoch=002.png", "object_epoch=002/amplitude.png"}
     assert "patches_epoch=001.png" not in found
-    assert run.record["history"] == plain.record["history"]
+    assert run.record.history == plain.record.history
 
 
 def test_frozen_statistics_scale_another_scan(scan_file: Path, tmp_path: Path) -> None:
     """With twice the light in probe and patterns, own statistics give the same object; frozen ones,
     too, from a network that sees other numbers. They are in the bundle."""
     run = _train(scan_file, tmp_path / "model", torch__scale__statistics="training")
-    statistics = run.record["statistics"]
+    statistics = run.record.statistics
     dataset = read_scan(scan_file, "count_intensity")
     rows = np.unique(run.fitted.data.training.members.numpy())
-    assert statistics["mean_intensity"] == pytest.approx(dataset.intensity[rows].mean(dtype=float), rel=1e-6)
-    assert statistics["patterns"] == len(rows) < len(dataset.intensity)
+    assert statistics.mean_intensity == pytest.approx(dataset.intensity[rows].mean(dtype=float), rel=1e-6)
+    assert statistics.patterns == len(rows) < len(dataset.intensity)
     with np.load(scan_file) as arrays:
         brighter = {name: arrays[name] for name in arrays.files}
     brighter["diff3d"] = brighter["diff3d"] * 2
@@ -287,7 +288,7 @@ def test_every_scale_leads_to_the_same_kind_of_object(
     rest = {name: value for name, value in options.items() if "scale" not in name}
     plain = _train(scan_file, tmp_path / "plain", **rest)
     run = _train(scan_file, tmp_path / "model", **rest, **scale)
-    assert run.record["history"] != plain.record["history"]
+    assert run.record.history != plain.record.history
     made = reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={})
     inner = made.canvas.illumination > 0.2 * made.canvas.illumination.max()
     assert np.isfinite(made.canvas.object).all()
@@ -327,7 +328,7 @@ def test_patches_are_described_and_the_canvas_padded(
     assert made.canvas.origin_yx == tuple(x - 32 for x in plain.canvas.origin_yx)
     np.testing.assert_array_equal(made.canvas.object[32:-32, 32:-32], plain.canvas.object)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["inference"]
-    assert metrics["R"] == plain.metrics["R"]
+    assert metrics["R"] == plain.metrics.R
     assert metrics["object_px"] == list(made.canvas.object.shape)
     assert metrics["origin_px"] == list(made.canvas.origin_yx)
 

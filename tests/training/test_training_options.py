@@ -30,7 +30,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(scan_file: Path, tmp_path: 
     whole = _train(scan_file, tmp_path / "whole", training__nepochs=4, scheduler="Exponential")
     _train(scan_file, tmp_path / "parts", training__nepochs=2, scheduler="Exponential")
     resumed = _train(scan_file, tmp_path / "parts", training__nepochs=4, scheduler="Exponential", resume=True)
-    assert resumed.record["history"] == whole.record["history"]
+    assert resumed.record.history == whole.record.history
     assert torch.equal(_weights(resumed), _weights(whole))
 
 
@@ -38,7 +38,7 @@ def test_a_training_that_is_not_resumed_right_would_be_seen(scan_file: Path, tmp
     """Starting over with fewer epochs gives another curve."""
     whole = _train(scan_file, tmp_path / "whole", training__nepochs=3)
     short = _train(scan_file, tmp_path / "short", training__nepochs=2)
-    assert short.record["history"]["train_loss"] != whole.record["history"]["train_loss"][1:]
+    assert short.record.history.train_loss != whole.record.history.train_loss[1:]
 
 
 def test_what_cannot_be_resumed_says_so(scan_file: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def plain(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int
         1: _train(scan_file, folder / "1", training__nepochs=1),
         2: _train(scan_file, folder / "2", training__nepochs=1, **PATCHWISE),
     }
-    return {side: run.record["history"]["train_loss"][0] for side, run in runs.items()}
+    return {side: run.record.history.train_loss[0] for side, run in runs.items()}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -102,7 +102,7 @@ def test_an_option_changes_what_is_learned(
 ) -> None:
     """Another first loss, a finite one; the bundle loads and reconstructs."""
     run = _train(scan_file, tmp_path, training__nepochs=1, **CHANGES[name])
-    (loss,) = run.record["history"]["train_loss"]
+    (loss,) = run.record.history.train_loss
     side = 2 if "merged" in name else 1
     assert np.isfinite(loss)
     assert loss != plain[side]
@@ -123,7 +123,7 @@ def test_supervised_training_learns_the_labels(loss: str, scan_file: Path, tmp_p
         torch__overlap__partners=0,
         torch__overlap__weight=0.0,
     )
-    losses = run.record["history"]["train_loss"]
+    losses = run.record.history.train_loss
     assert losses[-1] < 0.95 * losses[0]
 
 

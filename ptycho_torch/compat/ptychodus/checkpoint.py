@@ -13,6 +13,7 @@ from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, 
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.output.run_records import TrainingRecord, from_json, to_json
 
 SCHEMA = "ptycho.ptychodus/1"
 # In the order in which the client takes them apart.
@@ -32,7 +33,7 @@ def write_checkpoint(path: Path, bundle: Bundle, flats: dict[str, Any]) -> None:
         "schema": SCHEMA,
         "config": json.dumps(dump(bundle.setup)),
         "derivation": json.dumps(bundle.derivation),
-        "record": json.dumps(bundle.record),
+        "record": json.dumps(to_json(bundle.record)),
         "ptychodus": json.dumps({name: attrs.asdict(one) for name, one in flats.items()}),
     }
     with atomic_write(path) as temporary:
@@ -48,7 +49,8 @@ def read_checkpoint(path: Path) -> tuple[Bundle, dict[str, Any]]:
         if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
             raise DataError(str(path), "is no model of this package", _HINT)
         setup = load(TrainingSetup, json.loads(stored["config"]))
-        derivation, record = json.loads(stored["derivation"]), json.loads(stored["record"])
+        derivation = json.loads(stored["derivation"])
+        record = from_json(TrainingRecord, json.loads(stored["record"]), path)
         bundle = Bundle(setup, stored["state_dict"], derivation, record)
         held = json.loads(stored["ptychodus"])
         flats = {name: cls(**_tuples(held[name])) for name, cls in FLAT.items()}

@@ -70,7 +70,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
     if (reason := poor_fit_warning(fit, flat)) is not None:
         logger.warning(reason)
-    shape = object_shape(arrays.position_yx, trained.bundle.record["object_shapes"], scan.frame[0])
+    shape = object_shape(arrays.position_yx, trained.bundle.record.object_shapes, scan.frame[0])
     return place_on_array(made.canvas, shape)
 
 

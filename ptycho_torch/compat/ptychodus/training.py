@@ -165,9 +165,10 @@ def resolve_client(
     return open_training(scans, folder / "training", profile=RECOMMENDED, sources=sources)
 
 
-def _object_shapes(opened: TrainingScans) -> list[tuple[int, ...]]:
+def _object_shapes(opened: TrainingScans) -> tuple[tuple[int, int], ...]:
     """`(H, W)` of the object arrays of the scans that were trained on."""
-    return [scan.object.shape[-2:] for scan in opened.training if scan.object is not None]
+    shapes = (scan.object.shape for scan in opened.training if scan.object is not None)
+    return tuple((shape[-2], shape[-1]) for shape in shapes)
 
 
 @attrs.frozen(eq=False)
@@ -210,7 +211,7 @@ class Trainer:
             outcome = run(session)
         derivation = dump_derivation(self.loader.configs)
         record = training_record(session.model, self.data, outcome, self.loading_s, self.seed)
-        record["object_shapes"] = _object_shapes(self.loader.opened)
+        record = attrs.evolve(record, object_shapes=_object_shapes(self.loader.opened))
         bundle = Bundle(setup, session.model.state_dict(), derivation, record)
         configs, checkpoints = (
             create_writable_folder(self.loader.output_dir / name) for name in ("configs", "checkpoints")
@@ -218,5 +219,5 @@ class Trainer:
         write_json(configs / "config.json", {"training": derivation})
         write_checkpoint(checkpoints / "best-checkpoint.ckpt", bundle, self.model.flats)
         self.model.model = PtychoPINN_Lightning(Trained(session.model, setup, bundle), self.model.flats)
-        best, loss = outcome.kept_epoch, outcome.history["val_loss"][outcome.kept_epoch]
+        best, loss = outcome.kept_epoch, outcome.history.val_loss[outcome.kept_epoch]
         logger.info("Trained in %.1f s, validation loss %.5f in epoch %d", outcome.seconds, loss, best + 1)

@@ -32,6 +32,7 @@ from ptycho_torch.api import load, reconstruct, train
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
+from ptycho_torch.output.run_records import Losses, TrainingRecord
 from ptycho_torch.reconstruction.trained_model import restore_model
 
 __all__ = [
@@ -67,7 +68,7 @@ def train_cdi_model_torch(
     scale = model.scale
     scales = {"s1": float(scale.s1), "s2": float(scale.s2)} if isinstance(scale, RectangularScale) else None
     return {
-        "history": {name: made.record["history"][name] for name in ("train_loss", "val_loss")},
+        "history": {name: list(losses) for name, losses in attrs.asdict(made.record.history).items()},
         "models": {MODEL: model, "autoencoder": model.network},
         "train_container": data.training,
         "test_container": data.validation,
@@ -144,8 +145,7 @@ def save_torch_bundle(
         sources = Sources(overrides=_overrides(setup, None))
         setup = create_training_payload(sources=sources)[0].config
     derivation = dump_derivation(resolve(setup))
-    record: dict[str, Any] = {"history": {"train_loss": [], "val_loss": []}}
-    record["intensity_scale"] = intensity_scale
+    record = TrainingRecord(history=Losses(), intensity_scale=intensity_scale)
     weights = dict(models_dict[MODEL].state_dict())
     bundle = Bundle(setup, weights, derivation, record)
     restore_model(bundle, str(base_path))

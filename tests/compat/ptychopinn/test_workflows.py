@@ -51,7 +51,7 @@ def test_the_dispatcher_trains_and_stitches(scan_file: Path, tmp_path: Path) -> 
     assert params["n_groups"] == 32
     assert set(results["models"]) == set(models) == {"diffraction_to_obj", "autoencoder"}
     count = sum(p.numel() for p in models["diffraction_to_obj"].parameters())
-    assert count == results["record"]["parameters"]
+    assert count == results["record"].parameters
     assert results["rect_s1s2_calibration"] is None
     assert len(results["train_container"]) + len(results["test_container"]) == 32
 
@@ -62,7 +62,7 @@ def test_a_model_is_saved_as_a_bundle_of_its_own(trained: TrainingRun, tmp_path:
     path = save_torch_bundle(models, tmp_path / "wts.h5", trained.configs.config, intensity_scale=2.0)
     assert path == tmp_path / "wts.h5.zip"
     stored = load(path)
-    assert stored.bundle.record["intensity_scale"] == 2.0
+    assert stored.bundle.record.intensity_scale == 2.0
     for name, tensor in trained.fitted.model.state_dict().items():
         assert torch.equal(stored.model.state_dict()[name], tensor)
     with pytest.raises(DataError, match="do not fit its configuration"):

@@ -17,6 +17,7 @@ from ptycho_config import (
     vocabulary,
 )
 from ptycho_torch.output.bundle import Bundle, save_bundle
+from ptycho_torch.output.run_records import Losses, TrainingRecord
 
 CLASSES = {
     "canonical.ModelConfig": ModelConfig,
@@ -109,4 +110,4 @@ def _write_scan(path: Path, content: dict[str, Any]) -> None:
 def write_bundle(folder: Path) -> None:
     """A model trained with the backend's defaults; its weights do not matter here."""
     setup = create_training_payload()[0].config
-    save_bundle(folder, Bundle(setup, {}, {}, {}))
+    save_bundle(folder, Bundle(setup, {}, {}, TrainingRecord(history=Losses())))
