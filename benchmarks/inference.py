@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from pair import score, write_training_run
 
+from ptycho_config import StitchOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.physics.diffraction import shift_probe
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.reconstruction.predict import stitch_weights
-from ptycho_torch.reconstruction.stitch import Stitcher
+from ptycho_torch.reconstruction.stitch import Stitcher, find_stitch_weights
 from ptycho_torch.records import Canvas
 
 BATCH = 64
@@ -58,12 +58,13 @@ def stitching(scan_file: Path, repeats: int) -> float:
     chunks = torch.arange(len(scan.centre_yx)).split(BATCH)
     probes = [shift_probe(scan.probe, scan.fraction_yx[rows]) for rows in chunks]
     drawn = [torch.ones_like(shifted[:, 0]) for shifted in probes]
+    weigh = find_stitch_weights(StitchOptions())
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
         stitcher = Stitcher(scan.centre_yx, side, device)
         for rows, shifted, patches in zip(chunks, probes, drawn, strict=True):
-            stitcher.add(patches, stitch_weights(shifted, "probe", 0), scan.centre_yx[rows])
+            stitcher.add(patches, weigh(shifted), scan.centre_yx[rows])
         stitcher.canvas(0.0, 1.0)
         seconds.append(time.perf_counter() - start)
     return min(seconds)

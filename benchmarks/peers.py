@@ -72,7 +72,7 @@ class Case:
     def quality(self, object_: NDArray[np.complex64]) -> dict[str, float]:
         """R, and contrast and detail where there is a truth."""
         canvas = attrs.evolve(self.start, object=object_)
-        row = {"R": round(r_factor(self.dataset, canvas), 5)}
+        row = {"R": round(r_factor(normalise(self.dataset), canvas), 5)}
         if self.simulated is not None:
             contrast, detail = score(canvas, self.simulated)
             row |= {"contrast": round(contrast, 4), "detail": round(detail, 4)}

@@ -26,7 +26,8 @@ from skimage.metrics import structural_similarity
 
 from ptycho_config import Sources, TrainingSetup, parse
 from ptycho_torch.api import Reconstruction, reconstruct, resolve_training, train
-from ptycho_torch.data.readers import Domain, read_scan
+from ptycho_torch.data.dataset import Domain
+from ptycho_torch.data.readers import read_scan
 from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp, scanned_region
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan

@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -70,12 +69,8 @@ def figures(
     truth: NDArray[Any] | None,
 ) -> dict[str, float]:
     """R and how far positions were moved, and contrast and detail where there is a truth."""
-    norm = float(np.linalg.norm(dataset.probe)) / scan.probe.shape[-1]
-    seen = attrs.evolve(
-        dataset, probe=found.scan.probe.numpy() * np.float32(norm), position_yx=found.scan.position_yx.numpy()
-    )
     canvas = Canvas(found.object.numpy() * np.float32(scan.object_scale), start.illumination, found.origin_yx)
-    row: dict[str, float] = {"R": round(r_factor(seen, canvas), 5)}
+    row: dict[str, float] = {"R": round(r_factor(found.scan, canvas), 5)}
     if options.refine_positions:
         row["moved_px"] = position_corrections(scan, found)["rms_px"]
     if truth is not None:

@@ -62,7 +62,7 @@ def measured(
     )
     seconds = time.perf_counter() - begun
     found = {
-        "R": round(r_factor(dataset, canvas), 5),
+        "R": round(r_factor(scan, canvas), 5),
         "s": round(seconds, 2),
         "patterns": len(scan.centre_yx),
     }

@@ -7,7 +7,7 @@ from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.layers import BUNDLE, IMPLIED, Layer
 from ptycho_config.lens import at, fields
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema import FieldSpec, InferenceSetup, TrainingSetup, Unrolled, leaves, leaves_of
+from ptycho_config.schema import FieldSpec, InferenceSetup, TrainingSetup, leaves, leaves_of
 from ptycho_config.transform import Step, Transform, name_layers, put_all
 
 _SIDE = at(fields(InferenceSetup).inference.model.N).path
@@ -29,8 +29,8 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Layer:
     """The options of a training that count for an inference, fixed or suggested as their fields state;
     a choice is carried as a whole. `where` names the bundle."""
     batch = trained.execution.inference_batch_size or trained.training.batch_size
-    # Convolutions fit patterns of every size; a learned probe has one.
-    any_size = isinstance(trained.torch.net, Unrolled) and not trained.training.probe_trainable
+    # Weights may serve every side; a learned probe has one.
+    any_size = trained.torch.net.any_size and not trained.training.probe_trainable
     steps = []
     for put in put_all(_BATCH.put(batch)(trained)).steps:
         path, policy = _at_inference(put.path), inference_policy(put.path)

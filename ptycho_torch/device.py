@@ -44,9 +44,11 @@ _PACKAGES = {
 def check_packages(
     setup: TrainingSetup, find: Callable[[str], object] = find_spec, *, under: str = ""
 ) -> None:
-    """ConfigError for every option whose path begins with `under` and whose optional package is not
-    installed; `find` gives None for one that is not."""
-    held = {path: value for path, _, value in leaves_of(setup)}
+    """Raise ConfigError for the options of a setup whose optional packages are not installed.
+
+    find: gives None for a package that is missing. under: the beginning of the paths that are checked.
+    """
+    values = {path: value for path, _, value in leaves_of(setup)}
     problems = [
         Problem(
             path,
@@ -54,7 +56,7 @@ def check_packages(
             hint=f"pip install 'ptycho[{'neuralop' if path == 'torch.net' else value}]', or choose another",
         )
         for (path, value), names in _PACKAGES.items()
-        if path.startswith(under) and held[path] == value and not any(find(name) for name in names)
+        if path.startswith(under) and values[path] == value and not any(find(name) for name in names)
     ]
     if problems:
         raise ConfigError(problems, TrainingSetup.SCHEMA)

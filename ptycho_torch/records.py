@@ -31,7 +31,7 @@ class Amplitudes(Protocol):
 
 @attrs.frozen
 class Geometry:
-    """Where object pixels lie in the laboratory: `position_m = origin_m + position_px * pixel_m`.
+    """The place of object pixels in the laboratory: `position_m = origin_m + position_px * pixel_m`.
 
     pixel_m, origin_m: (y, x) in m, origin_m is the place of position 0 px; photon_energy_ev in eV;
     distance_m from sample to detector; detector_pixel_m (y, x). The last three None where not known.
@@ -51,8 +51,9 @@ class Dataset:
     intensity `(n, N, N)` float32, zero frequency at `[N/2, N/2]`, in counts or in the square
     of the file's amplitude unit; position_yx `(n, 2)` float64, patch centres; probe
     `(P, N, N)` complex64 in the square root of the unit of intensity; label `(n, N, N)` complex64,
-    the object patch of each pattern, where the file has them; bad_pixels `(N, N)` bool, True where
-    the detector did not measure and intensity is 0 or filled in; geometry where the file knows metres.
+    the object patch of each pattern, where the file has them; valid_pixels `(N, N)` bool, True where the
+    detector measured (elsewhere intensity is 0 or filled in), None for all; geometry where the file knows
+    metres.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Dataset:
     position_yx: NDArray[np.float64]
     probe: NDArray[np.complex64]
     label: NDArray[np.complex64] | None = None
-    bad_pixels: NDArray[np.bool_] | None = None
+    valid_pixels: NDArray[np.bool_] | None = None
     geometry: Geometry | None = None
 
     @property
@@ -76,7 +77,8 @@ class Scan:
     amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is
     an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
     this scan times `object_scale` is the object of the dataset, whose probe times `probe_factor`
-    is the probe of this scan; good `(N, N)` bool in FFT order marks what was measured, None for all.
+    is the probe of this scan; valid_pixels `(N, N)` bool in FFT order, True where the detector measured,
+    None for all.
     A network is shown `input_gain` times the amplitude; label `(n, N, N)` complex64 is in the units
     of this scan; initial `(H, W)` complex64 is a first guess of the object on the canvas of the scan,
     or None.
@@ -101,7 +103,7 @@ class Scan:
 
 @attrs.frozen(eq=False)
 class Groups:
-    """Which patterns go together: members `(B, C)` and candidate partners `(B, K)`, int64.
+    """The patterns that go together: members `(B, C)` and candidate partners `(B, K)`, int64.
 
     left_out: patterns that could have been centres but have too few neighbours.
     """
@@ -115,8 +117,8 @@ class Batch(NamedTuple):
     """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
 
     amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
-    fraction_yx `(B, S, 2)` float32, label and initial `(B, S, N, N)` complex64 or None. good
-    `(N, N)` bool: what was measured, None for all. gain: the scan's `input_gain`; weight: of this
+    fraction_yx `(B, S, 2)` float32, label and initial `(B, S, N, N)` complex64 or None;
+    valid_pixels as in Scan. gain: the scan's `input_gain`; weight: of this
     share of a batch in the mean over all shares; whole: the clusters of the batch in all shares
     together.
     """
@@ -153,7 +155,7 @@ class Canvas:
 
 @attrs.frozen(eq=False)
 class Refined:
-    """What the patterns made of an object: the object `(H, W)` complex64 in network units and
+    """A refined object with what belongs to it: the object `(H, W)` complex64 in network units and
     `origin_yx`, the scan pixel of its `[0, 0]`; the scan with the probe and the positions that belong to
     it; history: R of each pass, every pattern before its update."""
 

@@ -50,7 +50,7 @@ class Registry(Generic[T]):
     def find(self, name: str, path: str) -> T:
         """The part of that name.
 
-        name: built in, or `package:name`. path: the option that names it, for the error. Raises
+        name: of a built-in part, or `package:name`. path: the option that names it, for the error. Raises
         ConfigError where no installed package has it, or where its package cannot be imported.
         """
         if name in self._built_in:
@@ -69,9 +69,10 @@ class Registry(Generic[T]):
             yield f"{point.module.partition('.')[0]}:{point.name}", point
 
     def _hint(self, name: str) -> str:
-        package, colon, _ = name.partition(":")
-        if colon:
+        package, colon, part = name.partition(":")
+        known = [one for one in self.names() if not colon or one.startswith(f"{package}:")]
+        if colon and not known:
             return (
-                f"install the package {package!r}, which must declare it as an entry point of {self.group!r}"
+                f"install the package {package!r}, which declares the entry point {part!r} of {self.group!r}"
             )
-        return near_miss(name, self.names()) or f"there is {', '.join(self.names())}"
+        return near_miss(name, known) or f"there is {', '.join(known)}"

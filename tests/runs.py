@@ -1,11 +1,13 @@
 """A small simulated scan and one model trained on it, shared by the pipeline tests."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ptycho_torch
 from ptycho_config import Sources
 from ptycho_torch.api import TrainingRun, train
 from ptycho_torch.output.scan_file import write_scan
@@ -33,6 +35,14 @@ class RecordingDict(dict[str, Any]):
         self.updates += 1
         self.action()
         super().update(*args, **kwargs)
+
+
+def start_rank_1_with(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process of rank 1 that is started from now on runs `code` first."""
+    lines = "".join(f"    {line}\n" for line in code.splitlines())
+    (folder / "sitecustomize.py").write_text(f"import os\nif os.environ.get('RANK') == '1':\n{lines}")
+    root = Path(ptycho_torch.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{root}")
 
 
 @pytest.fixture(scope="session")

@@ -93,8 +93,11 @@ class Code:
                         yield self.find(there[0], attribute) if there and not there[1] else None, attribute
                     case ast.Attribute(attr=attribute):
                         yield None, attribute
-                    case ast.ImportFrom(module=str(there)):
-                        yield self.find(there, ""), ""
+                    case ast.ImportFrom(module=str(there), names=names):
+                        # The module, the packages around it, and modules among what it is asked for all run.
+                        ends = [there, *(f"{there}.{one.name}" for one in names)]
+                        ends += [there[:end] for end, letter in enumerate(there) if letter == "."]
+                        yield from (((end, ""), "") for end in ends if (end, "") in self.parts)
 
     def _called_by_others(self, place: Place) -> bool:
         marks = chain.from_iterable(getattr(part, "decorator_list", ()) for part in self.parts[place])
@@ -168,17 +171,6 @@ LEFT = {
     "ptycho_config.legacy.params.LegacyParams.unseal",
     "ptycho_config.schema.forward.ScaleOptions.contract",
     "ptycho_torch.compat.ptychopinn.config_bridge.FLAT",
-    "ptycho_torch.nets.heads.Named",
-    "ptycho_torch.physics.patches.place",
-    "ptycho_torch.registry.Registry",
-    "ptycho_torch.registry.Registry.__init__",
-    "ptycho_torch.registry.Registry._external",
-    "ptycho_torch.registry.Registry._hint",
-    "ptycho_torch.registry.Registry.add",
-    "ptycho_torch.registry.Registry.built_in",
-    "ptycho_torch.registry.Registry.find",
-    "ptycho_torch.registry.Registry.names",
-    "ptycho_torch.registry.T",
 }
 PLANTED = """
 def planted():

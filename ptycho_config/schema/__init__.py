@@ -7,7 +7,7 @@ from ptycho_config.schema.forward import Amplitude, ForwardModel, RectangularSca
 from ptycho_config.schema.grouping import FourQuadrant, GroupingOptions, MinDistance, Nearest, NeighbourRule
 from ptycho_config.schema.inference import InferenceConfig
 from ptycho_config.schema.model import ModelConfig
-from ptycho_config.schema.networks import Cnn, Ffno, Fno, FnoVanilla, Network, NeuralopUno, Unrolled
+from ptycho_config.schema.networks import Cnn, External, Ffno, Fno, FnoVanilla, Network, NeuralopUno, Unrolled
 from ptycho_config.schema.refine import RefineOptions
 from ptycho_config.schema.setup import InferenceSetup, TrainingSetup
 from ptycho_config.schema.torch_options import (
@@ -26,6 +26,7 @@ __all__ = [
     "Amplitude",
     "Cnn",
     "DataOptions",
+    "External",
     "Ffno",
     "FieldSpec",
     "FineTuneOptions",

@@ -2,20 +2,21 @@
 
 import functools
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, field, kind_of
 from ptycho_config.schema.checks import at_least, between, non_negative, positive
+from ptycho_config.schema.networks import Architecture, Network, NetworkFacts
 
-# Of the networks that the replaced system has: their layers are laid out for these sides.
-SIDES_PX = (64, 128, 256)
 gone = functools.partial(field, unread="belongs to a network that the replaced system does not have any more")
-_SIDES = f"{', '.join(map(str, SIDES_PX[:-1]))} or {SIDES_PX[-1]}"
+_SIDES = f"{', '.join(map(str, NetworkFacts.sides_px[:-1]))} or {NetworkFacts.sides_px[-1]}"
+_SIDES_PX = {kind_of(member): member.sides_px for member in get_args(Network)}
 
 
 def _side_of_the_network(model: "ModelConfig") -> Iterator[Problem]:
-    if model.architecture != "unrolled" and model.N not in SIDES_PX:
+    sides = _SIDES_PX[model.architecture]
+    if sides and model.N not in sides:
         yield Problem(
             "N",
             f"the network {model.architecture!r} takes patterns of {_SIDES} px, got {model.N}",
@@ -32,7 +33,7 @@ class ModelConfig:
         default=64,
         unit="px",
         check=at_least(16),
-        doc=f"side of a diffraction pattern: any with the network unrolled, {_SIDES} with the others",
+        doc=f"side of a diffraction pattern: any with unrolled and external networks, {_SIDES} with others",
     )
     gridsize: int = field(
         default=1, check=between(1, 3), doc="patches per side of a group; a group has gridsize^2 patterns"
@@ -41,10 +42,11 @@ class ModelConfig:
     model_type: Literal["pinn", "supervised"] = field(
         default="pinn", doc="pinn learns from the patterns alone, supervised from labels"
     )
-    architecture: Literal["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno", "unrolled"] = field(
+    architecture: Architecture = field(
         default="cnn",
         renamed={"primed": "unrolled"},
-        doc="network; 'unrolled' puts known-probe projection steps before the convolutions",
+        doc="network; 'unrolled' puts known-probe projection steps before the convolutions, 'external' is "
+        "one of another package that torch.net.name names",
     )
     fno_modes: int = field(default=12, check=positive, doc="Fourier modes kept per axis")
     fno_width: int = field(default=32, check=positive, doc="channels of the Fourier layers")

@@ -4,15 +4,57 @@ What several networks share (`fno_modes`, `n_filters_scale`, ...) is part of the
 `ModelConfig`, because the legacy dict knows it.
 """
 
-from typing import ClassVar, Literal
+import json
+from typing import Any, ClassVar, Literal
 
 from ptycho_config.schema.base import config, field
-from ptycho_config.schema.checks import between, odd, positive, share_below_one
+from ptycho_config.schema.checks import assignments, between, odd, part_name, positive, share_below_one
+
+# The patterns of a group together, as channels; each pattern alone; one object for all patterns.
+Sees = Literal["group", "pattern", "object"]
+
+
+class NetworkFacts:
+    """Facts about a network that other options depend on; the defaults describe networks of images.
+
+    sides_px: sides of patterns that it is built for, empty for any; fixes_scale: it compares its input
+    with the probe, which fixes the units; output_mode: the option that says how it states a complex
+    object, empty where it always gives real and imaginary part.
+    """
+
+    __slots__ = ()
+    sides_px: ClassVar[tuple[int, ...]] = (64, 128, 256)
+    fixes_scale: ClassVar[bool] = False
+    output_mode: ClassVar[str] = "generator_output_mode"
+
+    @property
+    def sees(self) -> Sees | None:
+        """The patterns that it sees together; None where only the network itself can say."""
+        return "group"
+
+    @property
+    def any_size(self) -> bool:
+        """Whether the trained weights serve patterns of every side."""
+        return False
+
+    @property
+    def start(self) -> Literal["coarse", "flat"]:
+        """The first guess of the object that it is given."""
+        return "flat"
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 @config
-class Cnn:
+class Cnn(NetworkFacts):
     """Convolutional encoder and decoders."""
+
+    output_mode: ClassVar[str] = "cnn_output_mode"
 
     cnn_output_mode: Literal["amp_phase", "real_imag"] = field(
         default="amp_phase", doc="heads: amplitude and phase, or real and imaginary part"
@@ -37,32 +79,36 @@ class Cnn:
 
 
 @config
-class Fno:
+class Fno(NetworkFacts):
     """Fourier layers with a parallel convolution, then convolutions."""
 
 
 @config
-class FnoVanilla:
+class FnoVanilla(NetworkFacts):
     """Fourier layers with a parallel convolution, nothing after them."""
 
     KIND: ClassVar[str] = "fno_vanilla"
 
 
 @config
-class Ffno:
+class Ffno(NetworkFacts):
     """Fourier layers factorised by axis, with one shared operator and gate."""
 
 
 @config
-class NeuralopUno:
+class NeuralopUno(NetworkFacts):
     """The U-shaped neural operator of the `neuraloperator` package."""
 
     KIND: ClassVar[str] = "neuralop_uno"
 
 
 @config
-class Unrolled:
+class Unrolled(NetworkFacts):
     """Known-probe projection steps, each followed by a learned correction."""
+
+    sides_px: ClassVar[tuple[int, ...]] = ()
+    fixes_scale: ClassVar[bool] = True
+    output_mode: ClassVar[str] = ""
 
     stages: int = field(default=4, check=positive, doc="projection steps, each with its own correction")
     width: int = field(default=16, unit="channels", check=positive, doc="channels at the finest level")
@@ -81,5 +127,47 @@ class Unrolled:
         doc="regularisation of the projection step: 0 ePIE-like, near 1 PIE-like",
     )
 
+    @property
+    def sees(self) -> Sees:
+        """One object where `stitched`, else each pattern alone."""
+        return "object" if self.stitched else "pattern"
 
-Network = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | Unrolled
+    @property
+    def any_size(self) -> bool:
+        """True: it learns convolutions."""
+        return True
+
+
+@config
+class External(NetworkFacts):
+    """A network of another package, found through an entry point of the group `ptycho.networks`."""
+
+    sides_px: ClassVar[tuple[int, ...]] = ()
+    output_mode: ClassVar[str] = ""
+
+    name: str | None = field(
+        default=None, check=part_name(), doc="the network as 'package:name'; required where it is chosen"
+    )
+    options: tuple[str, ...] = field(
+        default=(),
+        check=assignments,
+        doc="its own options, each as 'name=value' with a JSON value or bare text",
+    )
+    any_size: bool = field(default=False, doc="its trained weights serve patterns of every side")
+    start: Literal["coarse", "flat"] = field(
+        default="flat", doc="first guess of the object that it is given, as for the network unrolled"
+    )
+
+    @property
+    def sees(self) -> None:
+        """Known when the network is built."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """`options` by name, read as JSON where they are that."""
+        return {name: _value(text) for name, _, text in (option.partition("=") for option in self.options)}
+
+
+# The kinds of the members of the choice below.
+Architecture = Literal["cnn", "ffno", "fno", "fno_vanilla", "neuralop_uno", "external", "unrolled"]
+Network = Cnn | Fno | FnoVanilla | Ffno | NeuralopUno | External | Unrolled

@@ -10,7 +10,7 @@ from ptycho_config.schema.forward import RectangularScaled
 from ptycho_config.schema.grouping import FourQuadrant
 from ptycho_config.schema.inference import InferenceConfig
 from ptycho_config.schema.model import ModelConfig
-from ptycho_config.schema.networks import Cnn, NeuralopUno, Unrolled
+from ptycho_config.schema.networks import NeuralopUno, Sees
 from ptycho_config.schema.torch_options import TorchOptions
 from ptycho_config.schema.training import TrainingConfig
 
@@ -22,6 +22,10 @@ def _one_network(torch: TorchOptions, model: ModelConfig, where: str) -> Iterato
             "torch.net",
             f"is {kind!r}, but {where}.architecture is {model.architecture!r}",
             hint=f"set architecture={model.architecture}, which sets both",
+        )
+    if kind == "external" and getattr(torch.net, "name", None) is None:
+        yield Problem(
+            "torch.net.name", "is required: the network as 'package:name'", hint="or set another architecture"
         )
 
 
@@ -37,13 +41,13 @@ def _neuralop_shape(torch: TorchOptions, model: ModelConfig, where: str) -> Iter
 def _forward_pair(torch: TorchOptions, model: ModelConfig) -> Iterator[Problem]:
     if not isinstance(torch.forward, RectangularScaled):
         return
-    real_imag = torch.net.cnn_output_mode if isinstance(torch.net, Cnn) else model.generator_output_mode
-    if not isinstance(torch.net, Unrolled) and real_imag != "real_imag":
-        option = "torch.net.cnn_output_mode" if isinstance(torch.net, Cnn) else "generator_output_mode"
+    option = torch.net.output_mode
+    owner = torch.net if hasattr(torch.net, option) else model
+    if option and getattr(owner, option) != "real_imag":
         yield Problem(
             "torch.forward",
             "scales real and imaginary part, but the network gives amplitude and phase",
-            hint=f"set {option}=real_imag",
+            hint=f"set {'torch.net.' if owner is torch.net else ''}{option}=real_imag",
         )
     if model.model_type != "pinn":
         yield Problem(
@@ -115,47 +119,62 @@ def _overlap_pair(setup: "TrainingSetup") -> Iterator[Problem]:
             "compares patches of a cluster, but gridsize 1 without partners has one pattern per cluster",
             hint="set torch.overlap.partners to 1 or more",
         )
-    stitched = isinstance(setup.torch.net, Unrolled) and setup.torch.net.stitched
-    if stitched and overlap.weight > 0:
+
+
+def _network_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
+    net = setup.torch.net
+    if net.sees is not None:
+        yield from network_problems(setup.torch, setup.training.model, net.sees, fixes_scale=net.fixes_scale)
+
+
+def network_problems(
+    torch: TorchOptions, model: ModelConfig, sees: Sees, *, fixes_scale: bool
+) -> Iterator[Problem]:
+    """Options that cannot go with what a network sees.
+
+    sees: whole groups, patterns one by one, or one object of all patterns; fixes_scale: it compares its
+    input with the probe. An external network states both, so that they are known once it is built.
+    """
+    yield from _partner_problems(torch, model, sees)
+    if not fixes_scale:
+        return
+    message = (
+        f"cannot be: the network {model.architecture!r} compares its input with the probe, which fixes the "
+        "scale"
+    )
+    if torch.scale.normalize != "Batch":
+        yield Problem("torch.scale.normalize", f"{torch.scale.normalize!r} {message}", hint="use Batch")
+    if torch.scale.data_scaling == "Max":
+        yield Problem("torch.scale.data_scaling", f"'Max' {message}", hint="use Parseval")
+
+
+def _partner_problems(torch: TorchOptions, model: ModelConfig, sees: Sees) -> Iterator[Problem]:
+    overlap = torch.overlap
+    if sees == "object" and overlap.weight > 0:
         yield Problem(
             "torch.overlap.weight",
             "compares patches, but those of a stitched network are cut from one object and agree",
             hint="set torch.overlap.weight=0, or torch.net.stitched=false",
         )
-    if stitched and overlap.merge_weighting != "probe":
+    if sees == "object" and overlap.merge_weighting != "probe":
         yield Problem(
             "torch.overlap.merge_weighting",
             "merges patches, but those of a stitched network are cut from one object and agree",
             hint="leave it at 'probe', or set torch.net.stitched=false",
         )
-    if overlap.weight == 0 and overlap.partners > 0 and not stitched:
+    if overlap.weight == 0 and overlap.partners > 0 and sees != "object":
         yield Problem(
             "torch.overlap.partners",
             f"{overlap.partners} neighbours would be loaded and never compared: torch.overlap.weight is 0",
             hint="set torch.overlap.weight above 0",
         )
-
-
-def _whole_groups(setup: "TrainingSetup") -> Iterator[Problem]:
-    side, partners = setup.training.model.gridsize, setup.torch.overlap.partners
-    if side > 1 and partners > 0 and not isinstance(setup.torch.net, Unrolled):
+    if model.gridsize > 1 and overlap.partners > 0 and sees == "group":
         yield Problem(
             "torch.overlap.partners",
-            f"{partners} partners cannot join groups of gridsize {side}: the network "
-            f"{setup.training.model.architecture!r} sees whole groups",
+            f"{overlap.partners} partners cannot join groups of gridsize {model.gridsize}: the network "
+            f"{model.architecture!r} sees whole groups",
             hint="set torch.overlap.partners and torch.overlap.weight to 0, or gridsize to 1",
         )
-
-
-def _input_scale(setup: "TrainingSetup") -> Iterator[Problem]:
-    scale = setup.torch.scale
-    if not isinstance(setup.torch.net, Unrolled):
-        return
-    message = "cannot be: the network 'unrolled' compares its input with the probe, which fixes the scale"
-    if scale.normalize != "Batch":
-        yield Problem("torch.scale.normalize", f"{scale.normalize!r} {message}", hint="use Batch")
-    if scale.data_scaling == "Max":
-        yield Problem("torch.scale.data_scaling", f"'Max' {message}", hint="use Parseval")
 
 
 def _supervised(setup: "TrainingSetup") -> Iterator[Problem]:
@@ -210,8 +229,7 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
         _training_pairs,
         _staged,
         _overlap_pair,
-        _whole_groups,
-        _input_scale,
+        _network_pairs,
         _supervised,
         _losses,
         _enough_neighbours,

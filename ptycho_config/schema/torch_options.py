@@ -5,7 +5,7 @@ from typing import Literal
 
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field, suggested
-from ptycho_config.schema.checks import between, non_negative, positive
+from ptycho_config.schema.checks import between, non_negative, part_name, positive
 from ptycho_config.schema.fine_tuning import FineTuneOptions
 from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
 from ptycho_config.schema.grouping import GroupingOptions
@@ -108,8 +108,11 @@ class StitchOptions:
         check=between(0.0, 1.0),
         doc="pixels with less than this share of the peak illumination are left empty (1)",
     )
-    patch_weighting: Literal["probe", "uniform"] = field(
-        default="probe", doc="weight of a pixel of a patch: its illumination, or 1"
+    patch_weighting: Literal["probe", "uniform"] | str = field(  # noqa: PYI051 - the names are for editors
+        default="probe",
+        check=part_name("probe", "uniform"),
+        doc="weight of a pixel of a patch: its illumination (probe), 1 (uniform), or that of another package "
+        "(package:name)",
     )
     varpro_scaling: bool = field(
         default=False, doc="fit one factor for the real and one for the imaginary part to the patterns"

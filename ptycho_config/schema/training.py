@@ -7,7 +7,7 @@ from typing import Literal
 
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, field
-from ptycho_config.schema.checks import between, non_negative, positive, power_of_two
+from ptycho_config.schema.checks import between, non_negative, part_name, positive, power_of_two
 from ptycho_config.schema.model import ModelConfig
 
 _tensorflow = functools.partial(
@@ -81,8 +81,11 @@ class TrainingConfig:
     output_dir: Path = field(default=Path("training_outputs"), identity=False, doc="folder for results")
     sequential_sampling: bool = field(default=False, doc="take groups in scan order instead of at random")
     backend: Literal["tensorflow", "pytorch"] = field(default="tensorflow", doc="library that runs the job")
-    torch_loss_mode: Literal["poisson", "mae"] = field(
-        default="poisson", doc="poisson: likelihood of the counts; mae: mean absolute amplitude error"
+    torch_loss_mode: Literal["poisson", "mae"] | str = field(  # noqa: PYI051 - the names are for editors
+        default="poisson",
+        check=part_name("poisson", "mae"),
+        doc="poisson: likelihood of the counts; mae: mean absolute amplitude error; package:name: loss of "
+        "another package",
     )
     torch_mae_pred_l2_match_target: bool = field(
         default=False, doc="scale the prediction to the energy of the target before the MAE"

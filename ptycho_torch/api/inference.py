@@ -21,7 +21,9 @@ from ptycho_config import (
 from ptycho_config.legacy import legacy_params
 from ptycho_config.policy import refuse_unread
 from ptycho_torch.api.loading import load
-from ptycho_torch.data.readers import inspect_dataset, read_scan
+from ptycho_torch.data.dataset import read_dataset
+from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.readers import facts_of, open_scan
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.files import create_writable_folder, write_json, write_table
 from ptycho_torch.output.bundle import Bundle, library_versions
@@ -29,8 +31,9 @@ from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import write_report
 from ptycho_torch.pretrained import PRETRAINED
+from ptycho_torch.reconstruction.padding import pad_canvas
+from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
-from ptycho_torch.reconstruction.predict import PatchStatistics, pad_canvas
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.records import Canvas, Dataset
 
@@ -67,11 +70,14 @@ def reconstruct(
     start = time.perf_counter()
     model_path, test_data_file = Path(model_path), Path(test_data_file)
     trained = load(model_path)
-    configs, delta = resolve_inference(trained.setup, model_path, test_data_file, output_dir, sources=sources)
+    scan = open_scan(test_data_file)
+    configs, delta = resolve_inference(
+        trained.setup, model_path, test_data_file, output_dir, sources=sources, scan=scan
+    )
     setup = configs.config
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy, delta)
-    dataset = read_scan(test_data_file, setup.torch.scale.domain, setup.torch.data.position_origin)
+    dataset = read_dataset(scan, setup.torch.scale.domain, setup.torch.data.position_origin)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed)
     folder = create_writable_folder(setup.inference.output_dir)
@@ -80,7 +86,7 @@ def reconstruct(
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
     solved = solve(task, setup, seed, device, patches)
     canvas, dataset = solved.made.canvas, solved.made.dataset
-    fit, flat = r_factor_and_flat(dataset, canvas, task.scan.object_scale, device)
+    fit, flat = r_factor_and_flat(solved.made.scan, canvas, device)
     if setup.execution.pad_eval:
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
     metrics = {
@@ -110,19 +116,21 @@ def resolve_inference(
     *,
     sources: Sources = Sources(),
     checked: bool = True,
+    scan: RawScan | None = None,
 ) -> tuple[Resolved[InferenceSetup], LegacyDelta]:
-    """What `reconstruct` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
+    """The setup that `reconstruct` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
 
-    Reads the headers of the scan; changes nothing. With `checked=False` it does not ask whether
-    this version can run it.
+    scan: the opened `test_data_file`, which is opened here where it is None. Reads all of the scan but
+    its patterns; changes nothing. With `checked=False` it does not ask whether this version can run it.
+    Raises ConfigError or DataError.
     """
-    scan = Path(test_data_file)
+    path = Path(test_data_file)
     configs, delta = create_inference_payload(
         Path(model_path),
-        scan,
+        path,
         None if output_dir is None else Path(output_dir),
         trained=trained,
-        facts=inspect_dataset(scan),
+        facts=facts_of(path, [scan or open_scan(path)]),
         sources=sources,
     )
     if checked:

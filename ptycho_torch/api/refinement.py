@@ -8,9 +8,10 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import DataOptions, RefineOptions, ScaleOptions, TorchOptions, Unrolled, dump
-from ptycho_torch.data.readers import Domain, Origin, read_scan
-from ptycho_torch.data.scan import normalise, with_initial_object
+from ptycho_config import DataOptions, RefineOptions, ScaleOptions, dump
+from ptycho_torch.data.dataset import Domain, Origin
+from ptycho_torch.data.readers import read_scan
+from ptycho_torch.data.scan import normalise, with_coarse_object
 from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
@@ -22,8 +23,6 @@ from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.reconstruction.refine_dataset import refine_dataset
 from ptycho_torch.records import Canvas, Dataset, Scan
-
-COARSE = TorchOptions(net=Unrolled(start="coarse"))
 
 
 @attrs.frozen(eq=False)
@@ -63,7 +62,7 @@ def refine_scan(
         dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible
     )
     seconds = time.perf_counter() - clock
-    fit, flat = r_factor_and_flat(made.dataset, made.canvas, scan.object_scale, device)
+    fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     metrics = {
         "R": round(require_finite(fit, dataset.name), 6),
         "R_flat": round(flat, 6),
@@ -98,7 +97,7 @@ def _origin(scan: Scan) -> tuple[int, int]:
 
 
 def _coarse(scan: Scan) -> torch.Tensor:
-    initial = with_initial_object(scan, COARSE).initial
+    initial = with_coarse_object(scan).initial
     assert initial is not None
     return initial
 

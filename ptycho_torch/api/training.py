@@ -23,15 +23,18 @@ from ptycho_config.factory import training_layers
 from ptycho_config.layers import TRAINING, last_put
 from ptycho_config.legacy import legacy_params
 from ptycho_config.policy import refuse_unread
-from ptycho_torch.data.readers import inspect_scans
+from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.readers import facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.output.figures import draw_losses
-from ptycho_torch.training.fit import Fitted, fit_setup, training_record
-from ptycho_torch.training.lightning_ranks import launched_outside
-from ptycho_torch.training.ranks import other_ranks, world_size
+from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
+from ptycho_torch.training.fit import Fitted, fit_setup
+from ptycho_torch.training.launch import fit_in_processes
+from ptycho_torch.training.named_parts import check_named_parts
+from ptycho_torch.training.ranks import launched_outside, world_size
 
 
 @attrs.frozen(eq=False)
@@ -62,15 +65,16 @@ def train(
     `training.subsample_seed` must be what it was. Raises ConfigError or DataError before anything
     is written.
     """
-    configs, delta = resolve_training(train_data_file, output_dir, profile=profile, sources=sources)
+    configs, delta, opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
     update_legacy_dict(legacy, delta)
     setup = configs.config
     seed = _common_seed(setup.training.subsample_seed, resume=resume)
-    with other_ranks(
-        setup, seed, world_size(setup.execution, choose_device(setup.execution.accelerator)), resume=resume
-    ) as place:
-        made = fit_setup(setup, seed, place=place, resume=resume)
-    return write_training_run(configs, made, seed)
+    world = world_size(setup.execution, choose_device(setup.execution.accelerator))
+    if world == 1:
+        made = fit_setup(setup, seed, opened=opened, resume=resume)
+    else:
+        made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
+    return write_training_run(configs, made)
 
 
 def _common_seed(seed: int | None, *, resume: bool) -> int:
@@ -99,14 +103,30 @@ def resolve_training(
     sources: Sources = Sources(),
     checked: bool = True,
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
-    """What `train` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
+    """The setup that `train` would run: `(configs, legacy_dict_delta)`, see `open_training`."""
+    configs, delta, _ = open_training(
+        train_data_file, output_dir, profile=profile, sources=sources, checked=checked
+    )
+    return configs, delta
 
-    Reads the headers of the scans and asks which devices there are; changes nothing. With
-    `checked=False` it does not ask whether this version and this machine can run it.
+
+def open_training(
+    train_data_file: Path | str | None = None,
+    output_dir: Path | str | None = None,
+    *,
+    profile: str | Transform | None = RECOMMENDED,
+    sources: Sources = Sources(),
+    checked: bool = True,
+) -> tuple[Resolved[TrainingSetup], LegacyDelta, TrainingScans]:
+    """Open the scans of a training and resolve it with their facts: configs, legacy dict delta, scans.
+
+    Reads all of the scans but their patterns and asks which devices there are; changes nothing. With
+    `checked=False` it does not ask whether this version and this machine can run it. Raises ConfigError
+    or DataError.
     """
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
-    path = scan or _named_scan(profile, sources)
+    path = _named_scan(scan, profile, sources)
     if path is None or not path.exists():
         # What is wrong with the options is said first.
         create_training_payload(scan, folder, profile=profile, sources=sources)
@@ -115,33 +135,37 @@ def resolve_training(
         raise ConfigError(
             [Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA
         )
-    facts = inspect_scans(path)
+    scans = open_scans(path)
+    facts = facts_of(path, scans)
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     if checked:
         refuse_unread(configs)
         execution = configs.config.execution
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
-    _check_validation_scan(configs.config)
-    return configs, delta
+        check_named_parts(configs.config)
+    validation = open_validation_scans(configs.config.training)
+    _check_validation_scans(configs.config, validation)
+    return configs, delta, TrainingScans(scans, validation)
 
 
-def _named_scan(profile: str | Transform | None, sources: Sources) -> Path | None:
+def _named_scan(scan: Path | None, profile: str | Transform | None, sources: Sources) -> Path | None:
     """The training scan that the last layer names, before anything is known to be right."""
     named = last_put(training_layers(profile, sources), "training.train_data_file", TRAINING)
-    return Path(named) if isinstance(named, str | Path) else None
+    path = scan or named
+    return Path(path) if isinstance(path, str | Path) else None
 
 
-def _check_validation_scan(setup: TrainingSetup) -> None:
+def _check_validation_scans(setup: TrainingSetup, scans: tuple[RawScan, ...]) -> None:
     path, side = setup.training.test_data_file, setup.training.model.N
-    if path is not None and (found := inspect_scans(path).n_pixels) != side:
+    if path is not None and (found := facts_of(path, scans).n_pixels) != side:
         raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
 
 
-def write_training_run(configs: Resolved[TrainingSetup], made: Fitted, seed: int) -> TrainingRun:
+def write_training_run(configs: Resolved[TrainingSetup], made: Fitted) -> TrainingRun:
     """Of several processes the first one writes."""
     folder = configs.config.training.output_dir
-    record = training_record(made, seed)
+    record = made.record
     outside = launched_outside()
     if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)
@@ -149,5 +173,5 @@ def write_training_run(configs: Resolved[TrainingSetup], made: Fitted, seed: int
     path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))
     write_json(folder / "config.json", {"training": derivation})
     write_json(folder / "metrics.json", {"training": record})
-    draw_losses(folder, made.outcome.history)
+    draw_losses(folder, record["history"])
     return TrainingRun(path, configs, record, made)

@@ -55,15 +55,18 @@ def work(arguments: argparse.Namespace) -> None:
     from ptycho_torch.api import reconstruct, resolve_inference
 
     if is_inspection(arguments):
-        from ptycho_torch.data.readers import read_scan
+        from ptycho_torch.data.dataset import read_dataset
+        from ptycho_torch.data.readers import open_scan
         from ptycho_torch.files import check_folder
         from ptycho_torch.output.bundle import load_bundle
 
-        trained = load_bundle(model).setup
-        configs, delta = resolve_inference(trained, model, scan, sources=sources, checked=arguments.dry_run)
+        trained, opened = load_bundle(model).setup, open_scan(scan)
+        configs, delta = resolve_inference(
+            trained, model, scan, sources=sources, checked=arguments.dry_run, scan=opened
+        )
         if arguments.dry_run:
             check_folder(configs.config.inference.output_dir)
-            read_scan(scan, configs.config.torch.scale.domain)
+            read_dataset(opened, configs.config.torch.scale.domain)
         print_inspection(arguments, configs, delta)
         return
     result = reconstruct(model, scan, sources=sources)

@@ -3,10 +3,14 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
 from ptycho_torch.errors import DataError
+
+if TYPE_CHECKING:
+    from ptycho_torch.data.raw import RawScan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,34 +22,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     """Print every scan, and of each that cannot be used why. Then DataError, if there is one."""
-    from ptycho_torch.data.readers import inspect_scans, scan_files
+    from ptycho_torch.data.readers import facts_of, inspect_dataset, scan_files
 
     if arguments.json:
-        print(json.dumps(attrs.asdict(inspect_scans(arguments.file)), indent=2))
+        print(json.dumps(attrs.asdict(inspect_dataset(arguments.file)), indent=2))
         return
     files = scan_files(arguments.file)
-    refused: dict[str, DataError] = {}
+    scans: list[RawScan] = []
+    unusable: dict[str, DataError] = {}
     for file in files:
-        text, error = _described(file)
+        text, error = _describe(file, scans)
         if error is not None:
-            refused[file.name] = error
+            unusable[file.name] = error
         if len(files) > 1:
             print(text or file.name)
             if error is not None:
                 print(f"  {'unusable':<11}{str(error).removeprefix(f'{file}: ')}")
         elif text:
             print(text)
-    if not refused:
-        inspect_scans(arguments.file)
+    if not unusable:
+        facts_of(arguments.file, scans)
     elif len(files) == 1:
-        raise next(iter(refused.values()))
+        raise next(iter(unusable.values()))
     else:
-        message = f"{len(refused)} of {len(files)} scans cannot be used: {', '.join(refused)}"
+        message = f"{len(unusable)} of {len(files)} scans cannot be used: {', '.join(unusable)}"
         raise DataError(str(arguments.file), message)
 
 
-def _described(file: Path) -> tuple[str, DataError | None]:
-    """What the file holds, empty where that cannot be read, and why it cannot be used."""
+def _describe(file: Path, scans: "list[RawScan]") -> tuple[str, DataError | None]:
+    """A description of the file, empty where it cannot be read, and why it cannot be used; adds the opened
+    scan to the list."""
     from ptycho_torch.data.raw import check_scan
     from ptycho_torch.data.readers import open_scan
     from ptycho_torch.data.summary import describe
@@ -53,6 +59,7 @@ def _described(file: Path) -> tuple[str, DataError | None]:
     text = ""
     try:
         scan = open_scan(file)
+        scans.append(scan)
         text = describe(scan)
         check_scan(scan)
     except DataError as error:

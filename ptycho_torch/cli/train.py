@@ -49,19 +49,18 @@ def work(arguments: argparse.Namespace) -> None:
     profile = named_profile(arguments.profile)
     if not is_inspection(arguments):
         announce(arguments)
-    from ptycho_torch.api import resolve_training, train
+    from ptycho_torch.api.training import open_training, train
 
     if is_inspection(arguments):
-        from ptycho_torch.data.readers import read_scan, scan_files
+        from ptycho_torch.data.dataset import read_dataset
         from ptycho_torch.files import check_folder
 
-        configs, delta = resolve_training(profile=profile, sources=sources, checked=arguments.dry_run)
+        configs, delta, opened = open_training(profile=profile, sources=sources, checked=arguments.dry_run)
         setup = configs.config
         if arguments.dry_run:
             check_folder(setup.training.output_dir)
-        for path in (setup.training.train_data_file, setup.training.test_data_file):
-            for file in scan_files(path) if arguments.dry_run and path is not None else ():
-                read_scan(file, setup.torch.scale.domain)
+            for scan in (*opened.training, *opened.validation):
+                read_dataset(scan, setup.torch.scale.domain)
         print_inspection(arguments, configs, delta)
         return
     result = train(profile=profile, sources=sources, resume=arguments.resume)

@@ -16,7 +16,7 @@ from ptycho_torch.records import Batch, Groups, Scan
 
 
 class Share(NamedTuple):
-    """Which part of every batch a process computes: rows `rank`, `rank + world`, ..."""
+    """The part of every batch that a process computes: rows `rank`, `rank + world`, ..."""
 
     rank: int = 0
     world: int = 1
@@ -70,7 +70,8 @@ class ClusterDataset(TorchDataset[Batch]):
 
 
 def cluster_dataset(scan: Scan, groups: Groups, rows: Tensor, partners: int) -> ClusterDataset:
-    """The chosen rows of a plan as a dataset. Raises ValueError when partners are too few."""
+    """The chosen rows of the groups of a scan as a dataset, with `partners` neighbours a group. Raises
+    ValueError where there are too few."""
     available = groups.neighbours.shape[1]
     if partners > available:
         raise ValueError(
@@ -103,7 +104,8 @@ class BatchSampler(Sampler[tuple[list[int], int]]):
 
 
 def split_rows(count: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """`(training rows, validation rows)`: at least one validation row when `fraction` > 0."""
+    """`(training rows, validation rows)` of count rows, drawn by seed: at least one validation row when
+    `fraction` > 0."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     held_back = min(count - 1, max(1, round(count * fraction))) if fraction > 0 else 0
     return order[held_back:].sort().values, order[:held_back].sort().values

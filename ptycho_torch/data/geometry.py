@@ -12,12 +12,16 @@ _LEAST_OVERLAP = 0.5
 
 
 def object_pixel_m(energy_j: float, distance_m: float, detector_pixel_m: float, side: int) -> float:
-    """`lambda z / (N p)` with `lambda = h c / E`: the pixel of an object seen in the far field."""
+    """`lambda z / (N p)` with `lambda = h c / E`: the pixel in m of an object seen in the far field.
+
+    energy_j: E of a photon; distance_m: z from sample to detector; detector_pixel_m: p; side: N in px.
+    """
     return PLANCK_TIMES_LIGHT / energy_j * distance_m / (side * detector_pixel_m)
 
 
 def array_centre(length_px: int, side: int) -> float:
-    """The position of the middle of an array of W px: `W/2` for patches of even N, `(W - 1)/2` for odd N.
+    """The position of the middle of an array of length_px W: `W/2` for patches whose side N is even,
+    `(W - 1)/2` for odd N.
 
     ptychodus counts from the centre of pixel 0, where the middle is `(W - 1)/2`, and puts a patch of N px
     symmetrically around its position; here the patch of position x starts at pixel `x - N//2`. These are
@@ -29,7 +33,8 @@ def array_centre(length_px: int, side: int) -> float:
 def on_object_grid(
     position_m: NDArray[np.float64], centre_m: float, pixel_m: float, middle_px: float
 ) -> NDArray[np.float64]:
-    """`(x - c) / dx + m`: patch centres on an object whose middle, position m, lies at c."""
+    """`(x - c) / dx + m`: patch centres in px, with x position_m, c centre_m, dx pixel_m and m middle_px,
+    for an object whose middle, position m, lies at c."""
     found: NDArray[np.float64] = (position_m - centre_m) / pixel_m + middle_px
     return found
 
@@ -44,7 +49,8 @@ def far_field(
 ) -> tuple[NDArray[np.float64], Geometry]:
     """Positions `(n, 2)` in pixels of a far-field object, and the geometry they were made with.
 
-    `(r - min r) / dx + N // 2`: the first patch starts at pixel 0.
+    position_m `(n, 2)`; energy_j of a photon; distance_m to the detector; detector_pixel_m and frame, in
+    px, as (y, x). `(r - min r) / dx + N // 2`: the first patch starts at pixel 0.
     """
     pixel = [
         object_pixel_m(energy_j, distance_m, size, side)
@@ -78,11 +84,12 @@ def effective_diameter(intensity: NDArray[np.floating]) -> float:
 def near_field_reason(
     geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]
 ) -> str | None:
-    """Why patterns recorded with this geometry are not of the far field, or None.
+    """The reason why patterns of this geometry are not of the far field, or None.
 
-    A single Fourier transform samples the field behind the sample with `dx = lambda z / (N p)`, which
-    its quadratic phase allows up to `dx = p` (Voelz and Roggemann 2009), and holds `N dx` of it: a
-    beam in there overlaps with its neighbour only if the steps are smaller than that.
+    position_yx `(n, 2)` and frame `(H, W)` in px. A single Fourier transform samples the field behind the
+    sample with `dx = lambda z / (N p)`, which its quadratic phase allows up to `dx = p` (Voelz and
+    Roggemann 2009), and holds `N dx` of it: a beam in there overlaps with its neighbour only if the steps
+    are smaller than that.
     """
     detector = geometry.detector_pixel_m
     if detector is not None and any(dx > p for dx, p in zip(geometry.pixel_m, detector, strict=True)):

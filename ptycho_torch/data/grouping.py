@@ -1,4 +1,4 @@
-"""Which patterns form a group: a frozen plan made by pure numpy code before any training."""
+"""The patterns that form a group: a frozen plan made by pure numpy code before any training."""
 
 from itertools import combinations
 
@@ -17,7 +17,7 @@ _ALONE = (
 
 @attrs.frozen(kw_only=True)
 class GroupPlan:
-    """What is asked of a plan; see the options of the same names.
+    """The wishes for a plan; see the options of the same names.
 
     pool: neighbours that oversampling combines, None where patterns are used as often as
     `groups_per_centre` says.
@@ -33,7 +33,7 @@ class GroupPlan:
 
 
 def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> GroupPlan:
-    """What a run asks of its groups."""
+    """The plan that the options of a run describe."""
     pool = run.neighbor_pool_size or run.neighbor_count
     return GroupPlan(
         gridsize=run.model.gridsize,
@@ -49,9 +49,10 @@ def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> 
 def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator) -> Groups:
     """Groups of `gridsize^2` distinct patterns around centres, the centre first.
 
-    The other members are drawn from the neighbours that the rule allows; those that were not
-    drawn remain as candidate partners, nearest first. A centre with too few neighbours has no
-    group and is counted in `left_out`. Raises ValueError when the scan cannot give what is asked.
+    position_yx: `(n, 2)` in pixels; plan: the wishes; rng: of every draw. The other members are drawn
+    from the neighbours that the rule allows; the rest remain as candidate partners, nearest first. A centre
+    with too few neighbours has no group and is counted in `left_out`. Raises ValueError where the scan
+    cannot fill the plan.
     """
     kept = _subsample(len(position_yx), plan.n_subsample, rng)
     position = position_yx[kept]
@@ -67,13 +68,13 @@ def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator
         )
     centres = inside_bounds(position, plan.options)
     reach = max(plan.neighbor_count, plan.pool or 0)
-    beside = candidates(position, centres, plan.options.neighbors, reach)
-    usable = (beside != MISSING).sum(axis=1) >= others
+    neighbours = candidates(position, centres, plan.options.neighbors, reach)
+    usable = (neighbours != MISSING).sum(axis=1) >= others
     if not usable.any() and others:
         raise ValueError(f"no pattern has {others} neighbours as torch.grouping.neighbors demands")
     if not usable.all():
-        centres, beside = centres[usable], beside[usable]
-    members, partners = _drawn(centres, beside, others, plan, rng)
+        centres, neighbours = centres[usable], neighbours[usable]
+    members, partners = _draw_groups(centres, neighbours, others, plan, rng)
     return Groups(kept[members], kept[partners], left_out=int((~usable).sum()))
 
 
@@ -86,7 +87,8 @@ def _subsample(count: int, wanted: int | None, rng: np.random.Generator) -> Inde
 
 
 def inside_bounds(position_yx: Position, options: GroupingOptions) -> Index:
-    """Patterns whose position lies in the given parts of the scan's height and width."""
+    """The patterns whose position_yx `(n, 2)` lies in the parts of the scan's height and width that options
+    give. Raises ValueError where there is none."""
     extent = np.ptp(position_yx, axis=0)
     part = (position_yx - position_yx.min(axis=0)) / np.where(extent > 0, extent, 1.0)
     low, high = np.array([options.y_bounds, options.x_bounds]).T
@@ -99,35 +101,37 @@ def inside_bounds(position_yx: Position, options: GroupingOptions) -> Index:
     return found
 
 
-def _drawn(
-    centres: Index, beside: Table, others: int, plan: GroupPlan, rng: np.random.Generator
+def _draw_groups(
+    centres: Index, neighbours: Table, others: int, plan: GroupPlan, rng: np.random.Generator
 ) -> tuple[Index, Index | Table]:
-    """Members `(B, C)` and candidate partners `(B, K)` of the groups that are asked for."""
+    """Members `(B, C)` and candidate partners `(B, K)` of the groups that the plan wants."""
     repeats = plan.options.groups_per_centre
     total = len(centres) * repeats
     wanted = total if plan.n_groups is None else plan.n_groups
     if wanted > total and plan.pool is not None and others:
-        return _combined(centres, beside[:, : plan.pool], others, wanted, rng)
+        return _combine(centres, neighbours[:, : plan.pool], others, wanted, rng)
     if wanted > total:
         more = "enable_oversampling combines neighbours in more ways" if others else _ALONE
         raise ValueError(
             f"n_groups is {wanted}, but there are {total} groups ({len(centres)} centres, {repeats} each); "
             f"null takes them all, {more}"
         )
-    rows = _rows(total, wanted, None if plan.sequential else rng) // repeats
+    rows = _choose_rows(total, wanted, None if plan.sequential else rng) // repeats
     if isinstance(plan.options.neighbors, FourQuadrant):
-        return _quadrant_members(centres[rows], beside[rows])
-    beside = beside[:, : plan.neighbor_count]
+        return _quadrant_members(centres[rows], neighbours[rows])
+    neighbours = neighbours[:, : plan.neighbor_count]
     members = np.empty((wanted, 1 + others), np.int64)
-    partners = np.empty((wanted, beside.shape[1] - others), np.int32)
+    partners = np.empty((wanted, neighbours.shape[1] - others), np.int32)
     for start in range(0, wanted, BLOCK):
         block = slice(start, start + BLOCK)
         part = rows[block]
-        members[block], partners[block] = _split(centres[part], beside[part], others, rng)
+        members[block], partners[block] = _draw_members(centres[part], neighbours[part], others, rng)
     return members, partners
 
 
-def _split(centres: Index, chosen: Table, others: int, rng: np.random.Generator) -> tuple[Index, Table]:
+def _draw_members(
+    centres: Index, chosen: Table, others: int, rng: np.random.Generator
+) -> tuple[Index, Table]:
     """Each centre with `others` of its chosen neighbours, drawn, and those that are left, nearest first."""
     missing = chosen == MISSING
     order = np.argsort(np.where(missing, np.inf, rng.random(chosen.shape)), axis=1)
@@ -138,20 +142,20 @@ def _split(centres: Index, chosen: Table, others: int, rng: np.random.Generator)
     return members, np.take_along_axis(filled, left, axis=1)
 
 
-def _rows(total: int, wanted: int, rng: np.random.Generator | None) -> Index:
+def _choose_rows(total: int, wanted: int, rng: np.random.Generator | None) -> Index:
     if rng is None or wanted == total:
         return np.arange(wanted)
     return np.sort(rng.choice(total, wanted, replace=False))
 
 
-def _quadrant_members(centres: Index, beside: Table) -> tuple[Index, Index]:
+def _quadrant_members(centres: Index, neighbours: Table) -> tuple[Index, Index]:
     """The four quadrants, an empty one taken by the centre; the centre is the partner otherwise."""
-    members = np.where(beside == MISSING, centres[:, None], beside)
-    partners = np.where((beside == MISSING).any(axis=1, keepdims=True), members[:, :1], centres[:, None])
+    members = np.where(neighbours == MISSING, centres[:, None], neighbours)
+    partners = np.where((neighbours == MISSING).any(axis=1, keepdims=True), members[:, :1], centres[:, None])
     return members, partners
 
 
-def _combined(
+def _combine(
     centres: Index, pool: Table, others: int, wanted: int, rng: np.random.Generator
 ) -> tuple[Index, Table]:
     """`wanted` different groups: a centre with any `others` of its pool."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.readers import open_scan, read_array
+from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
 
 _HINT = (
@@ -15,29 +15,28 @@ _HINT = (
 
 
 def read_labels(
-    path: Path, centre_yx: NDArray[np.int64], side: int, *, subtract_phase: bool
+    scan: RawScan, centre_yx: NDArray[np.int64], side: int, *, subtract_phase: bool
 ) -> NDArray[np.complex64]:
-    """The object patch of every pattern, `(n, N, N)` complex64.
+    """The object patch of every pattern of an opened scan, `(n, N, N)` complex64.
 
-    From `label` (or `Y`), otherwise cut around `centre_yx` from `objectGuess`, or from the object of
-    ptychodus HDF5; an object of ones is no object. `subtract_phase` turns all labels by one angle, so
-    that their mean is real: the phase of an object is known only up to a constant. Raises DataError.
+    From `label` (or `Y`), otherwise cut around `centre_yx` `(n, 2)`, in object pixels, from `objectGuess`,
+    or from the object of ptychodus HDF5; an object of ones is no object. side: N in px. `subtract_phase`
+    turns all labels by one angle, so that their mean is real: the phase of an object is known only up to a
+    constant. Raises DataError.
     """
-    scan = open_scan(path)
-    place = (path, scan.label_key) if scan.label_key is not None else scan.object_at
-    if place is None:
+    path, cut = scan.path, scan.label is None
+    handle, key = (scan.object, scan.object_key) if cut else (scan.label, scan.label_key)
+    if handle is None:
         raise DataError(str(path), "has no labels", _HINT)
-    stored = read_array(*place)
+    stored = handle[...]
     if stored.dtype.kind not in "fc" or not np.isfinite(stored).all():
-        raise DataError(str(path), f"{place[1]} must hold finite complex numbers", _HINT)
+        raise DataError(str(path), f"{key} must hold finite complex numbers", _HINT)
     labels = stored.astype(np.complex64)
-    if scan.label_key is None:
+    if cut:
         labels = cut_labels(path, _one_layer(labels), centre_yx, side)
     wanted = (len(centre_yx), side, side)
     if labels.shape != wanted:
-        raise DataError(
-            str(path), f"{place[1]} must have the shape {wanted} of the patterns, not {labels.shape}"
-        )
+        raise DataError(str(path), f"{key} must have the shape {wanted} of the patterns, not {labels.shape}")
     if subtract_phase:
         labels = labels * np.complex64(np.exp(-1j * np.angle(labels.mean(dtype=np.complex128))))
     return labels
@@ -50,7 +49,11 @@ def _one_layer(stored: NDArray[np.complex64]) -> NDArray[np.complex64]:
 def cut_labels(
     path: Path, object_: NDArray[np.complex64], centre_yx: NDArray[np.int64], side: int
 ) -> NDArray[np.complex64]:
-    """`L_j(r) = O(r + c_j - N//2)`, 1 outside the object `(H, W)`, which must hold every centre."""
+    """`L_j(r) = O(r + c_j - N//2)`, 1 outside the object, which must hold every centre.
+
+    path: of the scan, for errors; object_: O, `(H, W)`; centre_yx: c, `(n, 2)` px; side: N px. Raises
+    DataError.
+    """
     if object_.ndim != 2 or (object_ == 1).all():
         raise DataError(str(path), f"its object of shape {object_.shape} is no object", _HINT)
     if (centre_yx < 0).any() or (centre_yx >= object_.shape).any():

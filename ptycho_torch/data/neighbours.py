@@ -1,4 +1,4 @@
-"""Which patterns may stand beside a pattern in its group: one function for each rule.
+"""The patterns that may join a pattern in its group: one function for each rule.
 
 Tables of neighbours are int32, since no scan has 2^31 patterns, and are made block by block of
 centres, since a search needs several times the memory of what is kept of it.
@@ -19,9 +19,10 @@ Position = NDArray[np.float64]
 
 
 def candidates(position_yx: Position, centres: Index, rule: NeighbourRule, count: int) -> Table:
-    """Up to `count` others of each centre, nearest first, `(B, count)` with `MISSING` at the end.
+    """Up to `count` others of centres `(B,)`, nearest first, `(B, count)` with `MISSING` at the end.
 
-    The centre itself is never among them, and no index twice. For four quadrants the columns
+    position_yx `(n, 2)` in pixels; rule: the others that are allowed. The centre itself is never among
+    them, and no index twice. For four quadrants the columns
     are upper left, upper right, lower left, lower right, and `count` is not used.
     """
     tree = cKDTree(position_yx)
@@ -45,7 +46,8 @@ def _candidates(tree: cKDTree, centres: Index, rule: NeighbourRule, count: int) 
 
 
 def nearest(tree: cKDTree, centres: Index, count: int) -> tuple[Table, Position]:
-    """The `count` nearest others and their distances, both `(B, count)`; fewer in a small scan."""
+    """The `count` nearest others of centres `(B,)` in a tree of positions, and their distances, both
+    `(B, count)`; fewer in a small scan."""
     count = min(count, tree.n - 1)
     if count <= 0:
         return np.empty((len(centres), 0), np.int32), np.empty((len(centres), 0))
@@ -58,20 +60,21 @@ def nearest(tree: cKDTree, centres: Index, count: int) -> tuple[Table, Position]
 
 
 def within(tree: cKDTree, centres: Index, count: int, low: float, high: float) -> Table:
-    """The `count` nearest others with `low <= d <= high`, as many as there are."""
+    """The `count` nearest others of centres `(B,)` in a tree of positions with `low <= d <= high`, as many as
+    there are."""
     wanted = count
     while True:
         found, distance = nearest(tree, centres, wanted)
         allowed = (distance >= low) & (distance <= high)
         if found.shape[1] < wanted:
-            return _packed(found, allowed, count)
+            return _pack(found, allowed, count)
         enough = (allowed.sum(axis=1) >= count) | (distance[:, -1] > high)
         if enough.all():
-            return _packed(found, allowed, count)
+            return _pack(found, allowed, count)
         wanted *= 2
 
 
-def _packed(found: Table, allowed: NDArray[np.bool_], count: int) -> Table:
+def _pack(found: Table, allowed: NDArray[np.bool_], count: int) -> Table:
     """Allowed entries first, in their order, `MISSING` after them."""
     order = np.argsort(~allowed, axis=1, kind="stable")[:, :count]
     kept = np.take_along_axis(np.where(allowed, found, np.int32(MISSING)), order, axis=1)
@@ -80,11 +83,11 @@ def _packed(found: Table, allowed: NDArray[np.bool_], count: int) -> Table:
 
 
 def by_quadrant(tree: cKDTree, centres: Index, rule: FourQuadrant) -> Table:
-    """The nearest other in each quadrant, `(B, 4)`, `MISSING` where a quadrant is empty.
+    """The nearest other of centres `(B,)` in each quadrant, `(B, 4)`, `MISSING` where a quadrant is empty.
 
-    Among the `K_quadrant` nearest with `min <= d < max`. Isotropic: neighbours on an axis through
-    the centre belong to no quadrant; Rectangular: those on the centre's own row are upper ones,
-    so that the rows of a raster scan are not lost.
+    Among the `K_quadrant` nearest of the tree with `min <= d < max`, as the rule says. Isotropic: neighbours
+    on an axis through the centre belong to no quadrant; Rectangular: those on the centre's own row are
+    upper ones, so that the rows of a raster scan are not lost.
     """
     found, distance = nearest(tree, centres, rule.K_quadrant)
     offset = tree.data[found] - tree.data[centres][:, None]
@@ -92,5 +95,5 @@ def by_quadrant(tree: cKDTree, centres: Index, rule: FourQuadrant) -> Table:
     allowed = (distance >= rule.min_neighbor_distance) & (distance < rule.max_neighbor_distance)
     upper = dy <= 0 if rule.scan_pattern == "Rectangular" else dy < 0
     quadrants = [(upper, dx < 0), (upper, dx > 0), (dy > 0, dx < 0), (dy > 0, dx > 0)]
-    columns = [_packed(found, allowed & rows & sides, 1) for rows, sides in quadrants]
+    columns = [_pack(found, allowed & rows & sides, 1) for rows, sides in quadrants]
     return np.concatenate(columns, axis=1)

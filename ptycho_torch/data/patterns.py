@@ -1,6 +1,5 @@
 """Diffraction patterns that stay in their file until they are needed."""
 
-import zipfile
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import attrs
 import numpy as np
 import torch
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,7 +18,6 @@ from ptycho_torch.records import Patterns
 CHUNK, CHUNK_BYTES = 1024, 64 * 2**20
 # Scans up to this size are kept in memory, where a batch is one gather.
 IN_MEMORY_BYTES = 64 * 2**20
-_LOCAL_HEADER = 30
 
 
 @attrs.frozen(eq=False)
@@ -28,15 +25,15 @@ class StoredPatterns:
     """Intensities `(n, N, N)` float32, read from `stored` when they are indexed.
 
     stored: an array-like `(n, N, N)`, or `(N, N, n)` where `patterns_last`; squared: it holds
-    amplitudes; rows: the patterns of it that are used, sorted, None for all; blank: a mask
-    `(N, N)`, pixels whose stored values mean nothing and are given as 0.
+    amplitudes; rows: the patterns of it that are used, sorted, None for all; valid_pixels
+    `(N, N)` bool: where False, 0 is given instead of the stored value; None gives all as stored.
     """
 
     stored: Any
     patterns_last: bool = False
     squared: bool = False
     rows: NDArray[np.int64] | None = None
-    blank: NDArray[np.bool_] | None = None
+    valid_pixels: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -55,8 +52,8 @@ class StoredPatterns:
             rows = self.rows[rows]
         part = np.moveaxis(self.stored[..., rows], -1, 0) if self.patterns_last else self.stored[rows]
         intensity = np.require(part, np.float32, ["C", "W"])
-        if self.blank is not None:
-            intensity = np.where(self.blank, np.float32(0), intensity)
+        if self.valid_pixels is not None:
+            intensity = np.where(self.valid_pixels, intensity, np.float32(0))
         return np.square(intensity) if self.squared else intensity
 
 
@@ -69,7 +66,7 @@ def chunks(patterns: Patterns, most: int = CHUNK) -> Iterator[NDArray[np.float32
 
 
 def mean_intensity(patterns: Patterns, at_once: int = CHUNK) -> float:
-    """`<I>` over all patterns and pixels, summed in float64."""
+    """`<I>` over all patterns and pixels, summed in float64, at_once patterns at a time."""
     total = sum(float(part.sum(dtype=np.float64)) for part in chunks(patterns, at_once))
     return total / float(np.prod(patterns.shape, dtype=np.float64))
 
@@ -95,8 +92,11 @@ class StreamedAmplitude:
 
 
 def amplitude_of(intensity: NDArray[np.float32], mean: float) -> Tensor:
-    """`sqrt(I / <I>)`, zero frequency moved from the centre to the corner; needs little more memory
-    than its result."""
+    """`sqrt(I / <I>)`, zero frequency moved from the centre to the corner.
+
+    intensity: I, float32 `(n, N, N)`; mean: `<I>` in the same unit. Needs little more memory than its
+    result.
+    """
     amplitude = np.empty_like(intensity)
     for start in range(0, len(intensity), CHUNK):
         part = np.fft.ifftshift(intensity[start : start + CHUNK], axes=(-2, -1))
@@ -119,9 +119,9 @@ class FileRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
-        """A slice, or rows that are sorted and without repeats."""
-        chosen = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows)
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """All with `...`, a slice, or rows that are sorted and without repeats."""
+        chosen = np.arange(len(self))[rows]
         found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
         if len(chosen) == 0:
             return found
@@ -143,26 +143,3 @@ def _read_all(stream: FileIO, into: memoryview) -> None:
         if not count:
             raise DataError(str(stream.name), "ends within its patterns", "copy the file again")
         into = into[count:]
-
-
-def stored_rows(path: Path, name: str) -> FileRows | NDArray[Any] | None:
-    """The array `name` of an NPZ file, read row by row or mapped; None where it is compressed.
-
-    The members of an NPZ written by `np.savez` lie uncompressed in the file (ZIP specification,
-    4.3.7: a local header of 30 bytes, the name and extra fields before the data).
-    """
-    with zipfile.ZipFile(path) as archive:
-        member = archive.getinfo(f"{name}.npy")
-    if member.compress_type != zipfile.ZIP_STORED:
-        return None
-    with path.open("rb") as stream:
-        stream.seek(member.header_offset)
-        header = stream.read(_LOCAL_HEADER)
-        skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        stream.seek(skipped, 1)
-        major, _ = npy_format.read_magic(stream)
-        read = npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
-        if not fortran:
-            return FileRows(path, stream.tell(), shape, dtype)
-        return np.memmap(path, dtype, "r", stream.tell(), shape, "F")

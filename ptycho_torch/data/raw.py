@@ -1,4 +1,4 @@
-"""A scan file as it was found: what every reader hands over, before its values are checked."""
+"""An opened scan file: the record that every reader gives, before its values are checked."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,8 @@ NO_PROBE = (
 
 
 class Stored(Protocol):
-    """An array in a file: read when it is indexed by a slice, or by rows sorted and without repeats."""
+    """An array in a file, or in memory: read when it is indexed by `...` for all of it, by a slice, or by
+    rows that are sorted and without repeats."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...  # noqa: D102
@@ -28,14 +29,21 @@ class Stored(Protocol):
 
 @attrs.frozen(eq=False)
 class RawScan:
-    """What a file holds.
+    """A scan as it was opened: small arrays as they are in the file, and handles of the large ones.
 
-    patterns: array `key` of the file, `(n, N, N)` or `(N, N, n)` where patterns_last; rows: those of
-    them that have a position, None for all; position_yx `(n, 2)` in object pixels; probe `(P, N, N)`
-    under probe_key, None where the file has none; bad_pixels: True where nothing was measured, their
-    values are set to 0 where `blank` and have been filled in elsewhere; object_at: file and key of an
-    object on the pixels of the positions; label_key: patches in the file; remarks: what is not used of
-    it and why; refusal: why it cannot be reconstructed at all.
+    path: the file; dialect: its format, for people.
+    key, patterns: name and handle of the patterns, real `(n, N, N)`, or `(N, N, n)` where patterns_last.
+    position_yx: float64 `(n, 2)` in object pixels, patch centres; origin_known: False where the file does
+    not say where in the first pixel position 0 lies.
+    probe: complex `(P, N, N)` under the name probe_key; None where the file has none.
+    rows: the patterns that have a position, int64, sorted; None for all.
+    valid_pixels: bool `(N, N)`, True where the detector measured; None for all. The values of the others
+    are read as 0 with zero_invalid, otherwise kept as whoever wrote the file filled them in.
+    geometry, nphotons: as far as the file states them.
+    object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or
+    `(1, H, W)`; label, label_key: of the object patch of each pattern, complex `(n, N, N)`.
+    remarks: a sentence for everything in the file that is not used; refusal: why the scan cannot be
+    reconstructed at all.
     """
 
     path: Path
@@ -47,12 +55,15 @@ class RawScan:
     probe_key: str = "probe"
     rows: NDArray[np.int64] | None = None
     patterns_last: bool = False
-    bad_pixels: NDArray[Any] | None = None
-    blank: bool = False
+    origin_known: bool = True
+    valid_pixels: NDArray[np.bool_] | None = None
+    zero_invalid: bool = False
     geometry: Geometry | None = None
     nphotons: float | None = None
-    object_at: tuple[Path, str] | None = None
-    label_key: str | None = None
+    object: Stored | None = None
+    object_key: str = "object"
+    label: Stored | None = None
+    label_key: str = "label"
     remarks: tuple[str, ...] = ()
     refusal: DataError | None = None
 
@@ -91,12 +102,12 @@ def check_scan(scan: RawScan) -> RawScan:
         raise DataError(
             name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}"
         )
-    _check_bad_pixels(name, scan)
+    _check_valid_pixels(name, scan)
     return scan
 
 
-def _check_bad_pixels(name: str, scan: RawScan) -> None:
-    mask = scan.bad_pixels
+def _check_valid_pixels(name: str, scan: RawScan) -> None:
+    mask = scan.valid_pixels
     if mask is None:
         return
     if mask.shape != scan.frame:
@@ -106,18 +117,21 @@ def _check_bad_pixels(name: str, scan: RawScan) -> None:
             f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}",
             "one mask a scan",
         )
-    if mask.all():
+    if not mask.any():
         raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
 
 
 def own_output_error(path: Path, otherwise: str = "") -> DataError:
-    """What to say of a file that this package wrote, in the place of a scan; `otherwise`: another fix."""
+    """The error for a path with an output of this package in the place of a scan; otherwise: another fix."""
     return DataError(str(path), "is an output of ptycho, not a scan", f"move it elsewhere{otherwise}")
 
 
 def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """A probe as `(P, N, N)`, and what is lost: only the first of several coherent (OPR) modes of
-    `(modes, P, N, N)` is used. `(N, N)` and `(N, N, 1)` are one mode."""
+    """A probe as `(P, N, N)`, and remarks on what of it is not used.
+
+    path, key: of the probe, for errors; stored: `(N, N)` or `(N, N, 1)`, one mode; `(P, N, N)`; or
+    `(O, P, N, N)`, of whose O coherent (OPR) modes only the first is used. Raises DataError for any other.
+    """
     remarks: tuple[str, ...] = ()
     if stored.ndim == 4 and len(stored):
         if len(stored) > 1:
@@ -132,8 +146,16 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
     return (stored if stored.ndim == 3 else stored[None]), remarks
 
 
+def positive_number(path: Path, key: str, stored: NDArray[Any]) -> float:
+    """A stored array as the one number above 0 that it holds. Raises DataError, which names path and key."""
+    if stored.dtype.kind not in "uif" or stored.size != 1 or not 0 < stored.item() < np.inf:
+        raise DataError(str(path), f"{key} must be one number above 0, got {stored!r}")
+    return float(stored.item())
+
+
 def boolean_mask(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.bool_]:
-    """A mask of bool, or of 0 and 1. Raises DataError."""
+    """A stored mask of bool, or of 0 and 1, as bool. Raises DataError for other values, which names the path
+    and the key."""
     if stored.dtype.kind not in "biu" or not np.isin(stored, (0, 1)).all():
         raise DataError(
             str(path), f"{key} must be bool, True where a pixel was not measured; it is {stored.dtype}"

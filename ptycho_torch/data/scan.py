@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_config import ModelConfig, ScaleOptions, TorchOptions, Unrolled
-from ptycho_torch.data.patterns import StreamedAmplitude, amplitude_of, chunks, mean_intensity
-from ptycho_torch.physics.canvas import canvas_of
+from ptycho_config import ModelConfig, ScaleOptions, TorchOptions
+from ptycho_torch.data.patterns import StoredPatterns, StreamedAmplitude, amplitude_of, chunks, mean_intensity
+from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
 from ptycho_torch.physics.probe import smooth_probe, soft_disk
@@ -25,7 +25,7 @@ UNIT_PROBE_SCALE = 4.0
 
 @attrs.frozen
 class Statistics:
-    """What a scan is scaled by: mean intensity `<I>` per pixel, `|P| = sqrt(sum|P|^2)`, the largest
+    """The quantities that scale a scan: mean intensity `<I>` per pixel, `|P| = sqrt(sum|P|^2)`, the largest
     `sum A` of a pattern (None where nothing asks for it), and the patterns they were taken over."""
 
     mean_intensity: float
@@ -37,8 +37,9 @@ class Statistics:
 def statistics_of(
     dataset: Dataset, model: ModelConfig, scale: ScaleOptions, rows: NDArray[np.int64] | None = None
 ) -> Statistics:
-    """The statistics of a dataset, or of chosen sorted patterns of it, summed in float64."""
-    patterns = dataset.intensity if rows is None else Chosen(dataset.intensity, rows)
+    """The statistics of a dataset, or of sorted rows of it, summed in float64: of the probe that the model
+    prepares, and the largest sum where the scale options need it."""
+    patterns = dataset.intensity if rows is None else StoredPatterns(dataset.intensity, rows=rows)
     largest = None
     if scale.data_scaling == "Max":
         largest = max(float(np.sqrt(part).sum(axis=(1, 2)).max()) for part in chunks(patterns))
@@ -60,25 +61,6 @@ def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
     )
 
 
-@attrs.frozen(eq=False)
-class Chosen:
-    """Some of the patterns of a dataset, sorted; reads like all of them."""
-
-    patterns: Patterns
-    rows: NDArray[np.int64]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """`(n, N, N)`."""
-        return len(self.rows), *self.patterns.shape[1:]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        return self.patterns[self.rows[rows]]
-
-
 def normalise(
     dataset: Dataset,
     model: ModelConfig = ModelConfig(),
@@ -90,7 +72,8 @@ def normalise(
     With `probe_normalize`, `f = (4 / probe_scale) N / |P|`: an object of modulus `probe_scale / 4`
     fits on average; without, `f = 1 / sqrt(<I>)` and the network draws the object of the file.
     The object of the dataset is the network's object times `object_scale = f sqrt(<I>)`. The model
-    decides whether the probe is smoothed or masked before. Without statistics, the dataset's own.
+    decides whether the probe is smoothed or masked before; the scale options decide the rest. Without
+    statistics, the dataset's own.
     """
     if statistics is None:
         statistics = statistics_of(dataset, model, scale)
@@ -108,7 +91,7 @@ def normalise(
         object_scale=factor * root,
         probe_factor=factor,
         input_gain=_input_gain(scale, statistics),
-        valid_pixels=None if dataset.bad_pixels is None else _measured(dataset.bad_pixels),
+        valid_pixels=_in_fft_order(dataset.valid_pixels),
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
     )
 
@@ -125,14 +108,17 @@ def _input_gain(scale: ScaleOptions, statistics: Statistics) -> float:
 
 
 def with_initial_object(scan: Scan, options: TorchOptions) -> Scan:
-    """The scan with the object that its network starts from, where that is not flat.
+    """The scan with the object that the network of the options starts from, where that is not flat."""
+    return with_coarse_object(scan) if options.net.start == "coarse" else scan
 
-    Reads every pattern once, in pieces.
+
+def with_coarse_object(scan: Scan) -> Scan:
+    """The scan with the first guess of totals and centres of mass of its patterns as `initial`.
+
+    Reads every pattern once, in pieces. Source: `physics.differential_phase_contrast`.
     """
-    if not (isinstance(options.net, Unrolled) and options.net.start == "coarse"):
-        return scan
     origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
-    filled = _filled(scan)
+    filled = _fill_invalid(scan)
     # One array made beforehand: small results left among large pieces would keep the memory of those.
     moments = torch.empty(len(scan.centre_yx), 3, dtype=torch.float64)
     for rows in torch.arange(len(moments)).split(_CHUNK):
@@ -141,12 +127,12 @@ def with_initial_object(scan: Scan, options: TorchOptions) -> Scan:
     energy = moments[:, 0].mean()
     level = torch.sqrt(energy / power(scan.probe).double().sum())
     moments /= level.square()
-    corner = scan.position_yx - scan.probe.shape[-1] // 2 - origin
+    corner = patch_corners(scan.position_yx, scan.probe.shape[-1], origin)
     initial = coarse_object(moments.numpy(), scan.probe.numpy(), corner.numpy(), height, width)
     return attrs.evolve(scan, initial=torch.from_numpy(initial).mul_(level.float()))
 
 
-def _filled(scan: Scan) -> Callable[[Tensor], Tensor]:
+def _fill_invalid(scan: Scan) -> Callable[[Tensor], Tensor]:
     """Puts what a flat object would show where nothing was measured, so that it says nothing."""
     valid_pixels = scan.valid_pixels
     if valid_pixels is None:
@@ -167,9 +153,11 @@ def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
     return StreamedAmplitude(intensity, mean)
 
 
-def _measured(bad_pixels: NDArray[np.bool_]) -> Tensor | None:
-    """Where detector pixels are good, in FFT order; None where all are."""
-    return torch.from_numpy(np.fft.ifftshift(~bad_pixels)) if bad_pixels.any() else None
+def _in_fft_order(valid_pixels: NDArray[np.bool_] | None) -> Tensor | None:
+    """The mask with zero frequency at `[0, 0]`; None where every pixel is valid."""
+    if valid_pixels is None or valid_pixels.all():
+        return None
+    return torch.from_numpy(np.fft.ifftshift(valid_pixels))
 
 
 def _norm(probe: Tensor) -> float:
@@ -177,7 +165,7 @@ def _norm(probe: Tensor) -> float:
 
 
 def prepare_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:
-    """The probe `(P, N, N)` smoothed and masked as the model says."""
+    """The stored probe `(P, N, N)` smoothed and masked as the model says."""
     probe = torch.from_numpy(stored)
     if model.gaussian_smoothing_sigma > 0:
         probe = smooth_probe(probe, model.gaussian_smoothing_sigma)

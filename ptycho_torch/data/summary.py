@@ -1,11 +1,11 @@
-"""What a scan file holds, in a few lines for people."""
+"""A description of a scan file in a few lines, for people."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.dataset import stored_patterns
 from ptycho_torch.data.geometry import effective_diameter, nearest_step
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.data.readers import read_array, stored_patterns
 from ptycho_torch.records import Geometry
 
 _LOOKED_AT = 16
@@ -23,7 +23,7 @@ def describe(scan: RawScan) -> str:
         "overlap": _overlap(scan),
         "bad pixels": _bad_pixels(scan),
         "object": _object(scan),
-        "labels": scan.label_key or "none",
+        "labels": "none" if scan.label is None else scan.label_key,
         "photons": "not given" if scan.nphotons is None else f"{scan.nphotons:.3g} (_metadata nphotons)",
         "geometry": _geometry(scan.geometry),
     }
@@ -69,13 +69,13 @@ def _intensity(probe: NDArray[np.generic]) -> NDArray[np.float64]:
 def _probe(scan: RawScan, sample: NDArray[np.float32]) -> str:
     if scan.probe is None:
         return "none"
-    light = _intensity(scan.probe)
-    power = light.sum(axis=(1, 2))
+    modes = _intensity(scan.probe)
+    power = modes.sum(axis=(1, 2))
     shares = ", ".join(f"{100 * share:.1f} %" for share in power / max(power.sum(), np.finfo(float).tiny))
     mean = float(sample.sum(axis=(1, 2), dtype=np.float64).mean()) if len(sample) else 0.0
     ratio = f", {power.sum() / mean:.3g} of the mean sum of a pattern" if mean > 0 else ""
-    modes = "1 mode" if len(light) == 1 else f"{len(light)} modes ({shares})"
-    return f"{scan.probe_key}, {modes}, power {power.sum():.4g}{ratio}"
+    number = "1 mode" if len(modes) == 1 else f"{len(modes)} modes ({shares})"
+    return f"{scan.probe_key}, {number}, power {power.sum():.4g}{ratio}"
 
 
 def _overlap(scan: RawScan) -> str:
@@ -89,19 +89,17 @@ def _overlap(scan: RawScan) -> str:
 
 
 def _bad_pixels(scan: RawScan) -> str:
-    if scan.bad_pixels is None:
+    if scan.valid_pixels is None:
         return "not given"
-    treated = "read as 0" if scan.blank else "filled in by who wrote the file"
-    return f"{int(scan.bad_pixels.sum())} of {scan.bad_pixels.size}, {treated}"
+    treated = "read as 0" if scan.zero_invalid else "filled in by who wrote the file"
+    return f"{int((~scan.valid_pixels).sum())} of {scan.valid_pixels.size}, {treated}"
 
 
 def _object(scan: RawScan) -> str:
-    if scan.object_at is None:
+    if scan.object is None:
         return "none"
-    path, key = scan.object_at
-    stored = read_array(path, key)
-    where = f"{key} of {path.name} {stored.shape}"
-    return f"{where}, all ones: no object" if (stored == 1).all() else where
+    where = f"{scan.object_key} of {scan.path.name} {scan.object.shape}"
+    return f"{where}, all ones: no object" if (scan.object[...] == 1).all() else where
 
 
 def _geometry(geometry: Geometry | None) -> str:

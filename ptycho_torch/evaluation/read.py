@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from ptycho_torch.data.formats.npz_archive import headers, read_arrays
+from ptycho_torch.data.formats.npz_archive import open_archive
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.errors import DataError, MissingFileError
 
@@ -71,16 +71,18 @@ def _read_npy(path: Path) -> PlacedObject:
 
 
 def _read_npz(path: Path) -> PlacedObject:
-    known = headers(path)
-    if "object" in known:
-        arrays = read_arrays(path, sorted({"object", "origin_px", "illumination"} & set(known)))
+    with open_archive(path) as archive:
+        known = set(archive.arrays())
+        wanted = {"object", "origin_px", "illumination"} if "object" in known else {"objectGuess"}
+        arrays = {name: archive.array(name) for name in sorted(wanted & known)}
+    if "object" in arrays:
         origin = tuple(np.ravel(arrays["origin_px"]).tolist()) if "origin_px" in arrays else None
         if origin is not None and len(origin) != 2:
             raise DataError(str(path), f"origin_px holds {len(origin)} numbers, not (y, x)")
         return PlacedObject(path.name, arrays["object"], origin, illumination=arrays.get("illumination"))
-    if "objectGuess" in known:
+    if "objectGuess" in arrays:
         # Positions of a scan are pixels of its objectGuess.
-        return PlacedObject(path.name, read_arrays(path, ["objectGuess"])["objectGuess"], (0, 0))
+        return PlacedObject(path.name, arrays["objectGuess"], (0, 0))
     raise DataError(str(path), f"has no object; it holds {', '.join(sorted(known)) or 'nothing'}", _WANTED)
 
 

@@ -1,15 +1,22 @@
-"""From clusters of patterns to networks that look at a whole group at once."""
+"""From clusters of patterns to networks that see a whole group at once."""
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ptycho_config.schema.networks import Sees
+
 
 class PerGroup(nn.Module):
-    """Gives a network of C channels the groups of a cluster; neither probe nor positions are shown to it.
+    """A network of C channels on the groups of a cluster; it sees neither probe nor positions.
 
     network: `(amplitude (G, C, N, N))`, zero frequency at the centre, to complex patches of the
     same shape, C = `channels`.
     """
+
+    sees: ClassVar[Sees] = "group"
+    fixes_scale: ClassVar[bool] = False
 
     def __init__(self, network: nn.Module, channels: int) -> None:
         super().__init__()
@@ -21,7 +28,7 @@ class PerGroup(nn.Module):
         _probe: Tensor,
         _initial: Tensor,
         _centre_yx: Tensor,
-        _good: Tensor | None = None,
+        _valid_pixels: Tensor | None = None,
     ) -> Tensor:
         """Amplitude `(B, S, N, N)` in FFT order to patches of the same shape; S is a multiple of C."""
         channels = self.channels

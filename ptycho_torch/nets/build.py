@@ -1,35 +1,75 @@
 """The network that a configuration names."""
 
-from typing import assert_never
+import inspect
+from collections.abc import Callable
+from typing import Any, get_args
 
 from torch import nn
 
-from ptycho_config import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, TorchOptions, Unrolled
+from ptycho_config import ConfigError, External, ModelConfig, Problem, TorchOptions, Unrolled
+from ptycho_config.schema.base import kind_of
+from ptycho_config.schema.networks import Sees
+from ptycho_config.schema.setup import network_problems
 from ptycho_torch.nets.adapter import PerGroup
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
+from ptycho_torch.nets.network import NETWORKS, Factory, Network, ObjectNetwork
 from ptycho_torch.nets.neuralop import UnoNet
 from ptycho_torch.nets.unrolled import UnrolledNet
 from ptycho_torch.nets.unrolled_patches import UnrolledPatchNet
 
 
+def _per_group(network: Callable[[ModelConfig, Any], nn.Module]) -> Factory:
+    return lambda model, net: PerGroup(network(model, net), model.gridsize**2)
+
+
+def _unrolled_network(_: ModelConfig, net: Unrolled) -> nn.Module:
+    kind = UnrolledNet if net.stitched else UnrolledPatchNet
+    return kind(net.width, net.levels, net.stages, net.alpha)
+
+
+NETWORKS.add("unrolled")(_unrolled_network)
+NETWORKS.add("cnn")(_per_group(CnnNet))
+NETWORKS.add("fno")(_per_group(lambda model, _: fno(model)))
+NETWORKS.add("fno_vanilla")(_per_group(lambda model, _: fno_vanilla(model)))
+NETWORKS.add("ffno")(_per_group(lambda model, _: ffno(model)))
+NETWORKS.add("neuralop_uno")(_per_group(lambda *_: UnoNet()))
+
+
 def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:
-    """The module that gives patches `(B, S, N, N)` for `(amplitude (B, S, N, N), probe (B, S, P, N, N),
-    initial patches (B, S, N, N), centre_yx (B, S, 2), good (N, N) or None)`."""
-    net, channels = options.net, model.gridsize**2
-    match net:
-        case Unrolled():
-            kind = UnrolledNet if net.stitched else UnrolledPatchNet
-            return kind(net.width, net.levels, net.stages, net.alpha)
-        case Cnn():
-            return PerGroup(CnnNet(model, net), channels)
-        case Fno():
-            return PerGroup(fno(model), channels)
-        case FnoVanilla():
-            return PerGroup(fno_vanilla(model), channels)
-        case Ffno():
-            return PerGroup(ffno(model), channels)
-        case NeuralopUno():
-            return PerGroup(UnoNet(), channels)
-        case never:
-            assert_never(never)
+    """A fresh network, an `nn.Module` that is a `nets.network.Network`.
+
+    model: sizes and the options that several networks share; options: its field `net` names the network.
+    Raises ConfigError where that of another package is missing or does not fit.
+    """
+    net = options.net
+    if isinstance(net, External):
+        return _build_external(model, options, net)
+    return NETWORKS.find(kind_of(type(net)), "torch.net")(model, net)
+
+
+def _build_external(model: ModelConfig, options: TorchOptions, net: External) -> nn.Module:
+    factory = NETWORKS.find(str(net.name), "torch.net.name")
+    try:
+        inspect.signature(factory).bind(model, **net.arguments)
+    except TypeError as error:
+        message = f"do not fit the network {net.name!r}: {error}"
+        raise ConfigError([Problem("torch.net.options", message)]) from None
+    network = factory(model, **net.arguments)
+    if not (isinstance(network, nn.Module) and isinstance(network, Network) and _says_what_it_sees(network)):
+        message = (
+            f"{net.name!r} gives a {type(network).__name__}, which is not a network: it must be an nn.Module "
+            f"with 'fixes_scale' and 'sees', one of {', '.join(map(repr, get_args(Sees)))} (with "
+            "'reconstruct' too)"
+        )
+        raise ConfigError([Problem("torch.net.name", message, hint="see ptycho_torch.nets.network.Network")])
+    problems = list(network_problems(options, model, network.sees, fixes_scale=network.fixes_scale))
+    if problems:
+        raise ConfigError(problems, f"the network {net.name!r}")
+    return network
+
+
+def _says_what_it_sees(network: Network) -> bool:
+    if network.sees == "object":
+        return isinstance(network, ObjectNetwork)
+    return network.sees in get_args(Sees)

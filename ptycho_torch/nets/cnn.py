@@ -20,7 +20,10 @@ ENCODER = {64: (32, 64, 128), 128: (16, 32, 64, 128), 256: (8, 16, 32, 64, 128)}
 
 
 def encoder(channels: int, model: ModelConfig, options: Cnn) -> nn.Sequential:
-    """Blocks of two convolutions, attention and pooling: `(G, C, N, N)` to `(G, 128 s, 8, 8)`."""
+    """Blocks of two convolutions, attention and pooling: `(G, C, N, N)` to `(G, 128 s, 8, 8)`.
+
+    channels: C; model: N and s = `n_filters_scale`; options: the kind of attention.
+    """
     layers: list[nn.Module] = []
     for width in ENCODER[model.N]:
         out = width * model.n_filters_scale

@@ -14,7 +14,11 @@ DECODER = {64: (128, 64, 32), 128: (128, 128, 64, 32), 256: (128, 256, 128, 64, 
 
 
 def outer_channels(model: ModelConfig, options: Cnn, out: int) -> int:
-    """How many channels draw the border of a patch."""
+    """The number of channels for the border of a patch.
+
+    model: N and the width factor; options: whether the border has fewer channels than the centre; out: the
+    channels of the centre.
+    """
     if options.use_legacy_decoder_channel_override:
         return max(
             1, int(DECODER[model.N][-1] * model.n_filters_scale * options.decoder_last_c_outer_fraction)
@@ -31,7 +35,11 @@ def _attention(channels: int, options: Cnn) -> list[nn.Module]:
 
 
 def body(model: ModelConfig, options: Cnn, *, batch_norm: bool, refined: bool = False) -> nn.Sequential:
-    """`(G, 128 s, 8, 8)` to `(G, 32 s, N/2, N/2)`."""
+    """`(G, 128 s, 8, 8)` to `(G, 32 s, N/2, N/2)`.
+
+    model: N and s = `n_filters_scale`; options: the kind of attention; batch_norm: after the convolutions;
+    refined: a refinement after each doubling of the side.
+    """
     widths = [width * model.n_filters_scale for width in DECODER[model.N]]
     layers: list[nn.Module] = []
     for number, (channels, out) in enumerate(pairwise(widths)):

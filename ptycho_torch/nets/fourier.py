@@ -127,7 +127,10 @@ class OperatorNet(nn.Module):
 
 
 def fno(model: ModelConfig, *, negative_rows: bool = True) -> OperatorNet:
-    """Fourier blocks, a 1x1 convolution, then `fno_cnn_blocks` convolutions."""
+    """Fourier blocks, a 1x1 convolution, then `fno_cnn_blocks` convolutions.
+
+    model: sizes. negative_rows: keep rows of negative frequency, as everywhere but in published sizes.
+    """
     width = model.fno_width
     convs = [
         layer
@@ -139,7 +142,7 @@ def fno(model: ModelConfig, *, negative_rows: bool = True) -> OperatorNet:
 
 
 def fno_vanilla(model: ModelConfig, *, negative_rows: bool = True) -> OperatorNet:
-    """Fourier blocks, nothing after them."""
+    """Fourier blocks, nothing after them; model and negative_rows as for `fno`."""
     return OperatorNet(model, _blocks(model, negative_rows=negative_rows), nn.Identity())
 
 

@@ -1,14 +1,12 @@
 """From real channels to a complex object."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Activation = Callable[[Tensor], Tensor]
-Named = Literal["sigmoid", "swish", "softplus", "relu"]
 
 AMPLITUDE: dict[str, Activation] = {
     "sigmoid": torch.sigmoid,
@@ -34,11 +32,11 @@ def bounded_imaginary(x: Tensor) -> Tensor:
 
 
 def polar(amplitude: Tensor, phase: Tensor) -> Tensor:
-    """`A exp(i phi)`, complex64; the amplitude may be negative."""
+    """`A exp(i phi)`, complex64, of amplitude A, which may be negative, and phase in rad, of one shape."""
     amplitude, phase = amplitude.float(), phase.float()
     return torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
 
 
 def rectangular(real: Tensor, imaginary: Tensor) -> Tensor:
-    """`Re + i Im`, complex64."""
+    """`Re + i Im`, complex64, of the real and the imaginary part, of one shape."""
     return torch.complex(real.float(), imaginary.float())

@@ -1,4 +1,4 @@
-"""Learned scales between what a network draws and what was measured."""
+"""Learned scales between the patches of a network and measured intensities."""
 
 from typing import Literal
 
@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 
 def rectangular(patches: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
-    """`s1 Re O + i s2 Im O`: the object that `I = sum_p |F(s1 P Re O + i s2 P Im O)|^2` illuminates."""
+    """`s1 Re O + i s2 Im O`, the object of `I = sum_p |F(s1 P Re O + i s2 P Im O)|^2`.
+
+    patches: O of any shape, complex; real, imaginary: the scalars s1 and s2.
+    """
     return torch.complex(real * patches.real, imaginary * patches.imag)
 
 
@@ -39,7 +42,7 @@ class RectangularScale(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, measured: Tensor, predicted: Tensor) -> None:
-        """`s1 = s2 = sqrt(<measured> / <predicted>)`, mean intensities of a batch at `s1 = s2 = 1`."""
+        """Set `s1 = s2 = sqrt(<measured> / <predicted>)`, mean intensities of a batch at `s1 = s2 = 1`."""
         ratio = measured.mean() / predicted.mean().clamp_min(torch.finfo(predicted.dtype).tiny)
         for scale in (self.s1, self.s2):
             scale.copy_(ratio.sqrt())

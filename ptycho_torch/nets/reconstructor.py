@@ -1,11 +1,16 @@
-"""The reconstruction model: one network applied to every pattern, with its own probe."""
+"""The reconstruction model: a network with its probe and its output scale."""
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from ptycho_config import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions, Unrolled
-from ptycho_torch.nets import build_network
+from ptycho_config import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions
+from ptycho_config.schema.networks import Sees
+from ptycho_torch.nets.build import build_network
 from ptycho_torch.nets.learned_probe import LearnedProbe
+from ptycho_torch.nets.measurements import Measurements
+from ptycho_torch.nets.network import Network, ObjectNetwork
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale
 from ptycho_torch.physics.diffraction import shift_probe
 from ptycho_torch.physics.scaling import rms_input_scale
@@ -16,9 +21,9 @@ class Reconstructor(nn.Module):
     """Batch to Prediction. The probe of each pattern carries the sub-pixel part of its
     position, so patches lie on the integer grid of the object.
 
-    network: see `nets.build_network`; it starts from the batch's initial patches, or from 1.
-    scale: what is learned between the network's patches and the measured intensities.
-    probe: what is learned about the probe, `(P, N, N)` to `(P, N, N)`.
+    network: an `nets.network.Network`. scale: learned factors between its patches and the measured
+    intensities. probe: a learned change of the probe, `(P, N, N)` to `(P, N, N)`. units: the scale of its
+    input. group_size: patterns that it sees together as channels, and that are scaled together.
     """
 
     def __init__(
@@ -36,6 +41,16 @@ class Reconstructor(nn.Module):
         self.units = units
         self.group_size = group_size
 
+    @property
+    def sees(self) -> Sees:
+        """The patterns that the network sees together."""
+        return cast("Network", self.network).sees
+
+    def reconstruct(self, measured: Measurements) -> Tensor:
+        """The object `(B, H, W)` complex64 of measurements, of a network that sees one object."""
+        object_: Tensor = self.scale(cast("ObjectNetwork", self.network).reconstruct(measured))
+        return object_
+
     def forward(self, batch: Batch) -> Prediction:
         """Clusters `(B, S)` to patches `(B, S, N, N)` and probes `(B, S, P, N, N)`."""
         clusters = batch.amplitude.shape[:2]
@@ -43,14 +58,15 @@ class Reconstructor(nn.Module):
         probes = probes.unflatten(0, clusters)
         initial = torch.ones_like(probes[:, :, 0]) if batch.initial is None else batch.initial
         brightness = self.brightness(batch)
-        shown = batch.amplitude * (batch.gain / brightness)
-        # What is drawn from a brighter group is brighter by as much.
-        drawn = self.network(shown, probes, initial, batch.centre_yx, batch.valid_pixels) * brightness
-        patches: Tensor = self.scale(drawn)
+        amplitude = batch.amplitude * (batch.gain / brightness)
+        # A brighter group has a brighter object.
+        drawn = self.network(amplitude, probes, initial, batch.centre_yx, batch.valid_pixels)
+        patches: Tensor = self.scale(drawn * brightness)
         return Prediction(patches, probes)
 
     def brightness(self, batch: Batch) -> Tensor | float:
-        """Of each group against its scan, `(B, S, 1, 1)`; 1 where groups are not scaled alone."""
+        """The amplitude of each group over that of its scan, `(B, S, 1, 1)`; 1 where the scan is scaled as
+        a whole."""
         if self.units.normalize != "Group" or self.group_size == 1:
             return 1.0
         groups = batch.amplitude.unflatten(1, (-1, self.group_size)).flatten(0, 1)
@@ -69,8 +85,9 @@ def build_model(
 ) -> Reconstructor:
     """A fresh model whose weights depend on `seed` alone; no global generator is changed.
 
-    intensity_scale: learn one factor between patches and measured intensities. learned_probe: the
-    shape `(P, N, N)` of the probe, where it is learned too.
+    model, options: as for `nets.build.build_network`. intensity_scale: learn one factor between patches and
+    measured intensities. learned_probe: the shape `(P, N, N)` of the probe, where it is learned too. Raises
+    ConfigError for a network of another package that is missing or does not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -78,18 +95,18 @@ def build_model(
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
-    single = isinstance(options.net, Unrolled)
+    groups = cast("Network", network).sees == "group"
     return Reconstructor(
         network,
         build_scale(options, trainable=intensity_scale),
         LearnedProbe(learned_probe) if learned_probe else nn.Identity(),
         options.scale,
-        1 if single else model.gridsize**2,
+        model.gridsize**2 if groups else 1,
     )
 
 
 def build_scale(options: TorchOptions, *, trainable: bool) -> nn.Module:
-    """The output scale that the forward model has; `trainable` is about plain amplitudes."""
+    """The output scale of the forward model in `options`; trainable: learn that of plain amplitudes."""
     match options.forward:
         case RectangularScaled() as forward:
             return RectangularScale(trainable=forward.rect_s1s2_trainable, init=forward.rect_s1s2_init)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def _rectified(x: Tensor) -> Tensor:
+def _relu(x: Tensor) -> Tensor:
     """`relu(x)` in place: nothing else reads what a convolution gave."""
     return functional.relu(x, inplace=True)
 
@@ -22,7 +22,7 @@ class ConvPair(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, inputs, H, W) -> (B, outputs, H, W)`."""
-        y = _rectified(self.second(_rectified(self.first(x))))
+        y = _relu(self.second(_relu(self.first(x))))
         return x + y if self.residual else y
 
 
@@ -52,7 +52,7 @@ class UNet(nn.Module):
         """`(B, inputs, H, W) -> (B, outputs, H, W)`."""
         height, width = x.shape[-2:]
         x = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
-        x = _rectified(self.stem(functional.pixel_unshuffle(x, 2)))
+        x = _relu(self.stem(functional.pixel_unshuffle(x, 2)))
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             x = block(x)

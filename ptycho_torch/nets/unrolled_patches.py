@@ -1,8 +1,11 @@
 """The unrolled network of single patterns: projection steps with a learned correction."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
+from ptycho_config.schema.networks import Sees
 from ptycho_torch.nets.unet import UNet
 from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.projection import object_gradient
@@ -17,6 +20,9 @@ class UnrolledPatchNet(nn.Module):
     step `g` (`physics.projection`) carries the measurement into real space first, and the
     convolutions only correct what it leaves. Weights are not shared between stages.
     """
+
+    sees: ClassVar[Sees] = "pattern"
+    fixes_scale: ClassVar[bool] = True
 
     def __init__(self, width: int, levels: int, stages: int, alpha: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What overlapping patches say about each other's patterns."""
+"""Overlapping patches: patterns predicted from each other, and one object of a group."""
 
 from typing import Literal, NamedTuple
 
@@ -22,7 +22,7 @@ def cross_patterns(patches: Tensor, probes: Tensor, centre_yx: Tensor) -> CrossP
 
     `O_ij(r) = O_i(r + c_j - c_i)` where patch i covers the frame of pattern j, and `O_j(r)`
     elsewhere: the pattern of j as patch i explains it. Both patches get its gradient.
-    patches `(B, S, N, N)`, probes `(B, S, P, N, N)`, centres `(B, S, 2)` int64.
+    patches `(B, S, N, N)`, probes `(B, S, P, N, N)`, centre_yx `(B, S, 2)` int64 in px.
     """
     size = patches.shape[1]
     source, target = torch.nonzero(~torch.eye(size, dtype=torch.bool, device=patches.device), as_tuple=True)
@@ -37,9 +37,9 @@ Weighting = Literal["probe", "central_mask", "uniform"]
 
 
 def merge_weights(probes: Tensor, weighting: Weighting) -> Tensor:
-    """How much each pixel of a patch counts where patches overlap, `(..., P, N, N)` to `(..., N, N)`.
+    """Weights of the pixels of patches where they overlap: probes `(..., P, N, N)` to `(..., N, N)`.
 
-    probe: its illumination `sum_p |P_p|^2`; central_mask: 1 in the central N/2 square, 0 outside;
+    weighting probe: its illumination `sum_p |P_p|^2`; central_mask: 1 in the central N/2 square, 0 outside;
     uniform: 1 everywhere.
     """
     if weighting == "probe":
@@ -57,7 +57,8 @@ def merge_group(patches: Tensor, probes: Tensor, centre_yx: Tensor, weighting: W
     """Patches `(B, C, N, N)` replaced by cuts of the one object that they form together.
 
     The group's object is the weighted mean of its patches; cutting it again makes every pattern
-    of the group answer to all patches.
+    of the group depend on all patches. probes `(B, C, P, N, N)`, centre_yx `(B, C, 2)` int64 in px;
+    weighting: as for `merge_weights`.
     """
     if patches.shape[1] == 1:
         return patches

@@ -30,7 +30,7 @@ def _taps(corner_yx: Tensor) -> list[Tap]:
 
 
 class Footprints:
-    """Where patches of `side` px lie in regions `(..., H, W)`: found once, placed and cut often.
+    """Places of patches of `side` px in regions `(..., H, W)`: computed once, used often.
 
     corner_yx `(..., C, 2)` is the region pixel of each patch's `[0, 0]`, (y, x), real-valued.
     Raises ValueError when a patch would leave the region: nothing is dropped.
@@ -140,29 +140,26 @@ def _check_inside(corner_yx: Tensor, side: int, height: int, width: int) -> None
         raise ValueError(msg)
 
 
-def place(patches: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor:
-    """`Footprints.place` of patches `(..., C, N, N)` at corners `(..., C, 2)`, once."""
-    return Footprints(corner_yx, patches.shape[-1], height, width).place(patches)
-
-
 def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
-    """`Footprints.cut` of patches `(..., C, side, side)` from regions `(..., H, W)`, once.
+    """`Footprints.cut` of patches `(..., C, side, side)` at `corner_yx` `(..., C, 2)` from a region
+    `(..., H, W)`.
 
-    The adjoint of `place`: `<place(a), b> = <a, cut(b)>` for the same corners.
+    The adjoint of `Footprints.place`: `<place(a), b> = <a, cut(b)>` for the same corners.
     """
     return Footprints(corner_yx, side, *region.shape[-2:]).cut(region)
 
 
 def merge(patches: Tensor, weights: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor:
-    """`merged` on a region `(B, H, W)`, from patches with corners `(B, C, 2)`."""
+    """`merge_footprints` on regions `(B, height, width)`: patches with their weights at corner_yx
+    `(B, C, 2)`."""
     return merge_footprints(patches, weights, Footprints(corner_yx, patches.shape[-1], height, width))
 
 
 def merge_footprints(patches: Tensor, weights: Tensor, footprints: Footprints) -> Tensor:
     """`R = sum_c w_c O_c / sum_c w_c` on a region `(B, H, W)`, 1 where no weight falls.
 
-    patches `(B, C, N, N)` complex, weights `(B, C, N, N)` real and non-negative. Empty pixels are 1
-    (vacuum): they carry no illumination, hence no information.
+    patches `(B, C, N, N)` complex, weights `(B, C, N, N)` real and non-negative, footprints: their places.
+    Empty pixels are 1 (vacuum): they carry no illumination, hence no information.
     """
     total = footprints.place(weights)
     weighted = footprints.place(patches * weights)
@@ -171,8 +168,10 @@ def merge_footprints(patches: Tensor, weights: Tensor, footprints: Footprints) -
 
 
 def translate(patch: Tensor, shift_yx: Tensor) -> tuple[Tensor, Tensor]:
-    """`O(r - s)` for whole pixels and where it is known: patches `(B, N, N)`, shifts `(B, 2)`
-    int64, to `(values, covered)`, both `(B, N, N)`; values are 0 where not covered."""
+    """`O(r - s)` for whole pixels: `(values, covered)`, both `(B, N, N)`, values 0 where not covered.
+
+    patch `(B, N, N)`, shift_yx `(B, 2)` int64 in px.
+    """
     side = patch.shape[-1]
     source = torch.arange(side, device=patch.device) - shift_yx.unsqueeze(-1)
     inside = (source >= 0) & (source < side)

@@ -32,8 +32,8 @@ from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretraining.family import random_scan
 from ptycho_torch.records import Dataset
 from ptycho_torch.training.datasets import TrainingData
-from ptycho_torch.training.fit import Fitted, untrained_model
-from ptycho_torch.training.trainer import fit
+from ptycho_torch.training.fit import Fitted, training_record, untrained_model
+from ptycho_torch.training.trainer import prepare, run
 
 SIDES = {64: 200, 128: 330}
 HELD_BACK = 1 / 16
@@ -84,8 +84,9 @@ def train_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed
     loading = time.perf_counter() - start
     folder = create_writable_folder(setup.training.output_dir)
     model = untrained_model(setup, data, seed)
-    outcome = fit(model, setup, data.training, data.validation, seed=seed, folder=folder)
-    return write_training_run(configs, Fitted(model, data, outcome, loading), seed).bundle
+    outcome = run(prepare(model, setup, data.training, data.validation, seed=seed, folder=folder))
+    record = training_record(model, data, outcome, loading, seed)
+    return write_training_run(configs, Fitted(model, record, lambda: data)).bundle
 
 
 def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:

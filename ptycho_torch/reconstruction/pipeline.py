@@ -9,27 +9,26 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config import InferenceSetup, ModelConfig, Unrolled
+from ptycho_config import InferenceSetup, ModelConfig
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.learned_probe import LearnedProbe
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.reconstruction.predict import (
-    PatchStatistics,
-    fit_scales,
-    reconstruct_scan,
-    scale_real_and_imaginary,
-)
+from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
+from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
+from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
+from ptycho_torch.reconstruction.stitch import find_stitch_weights
 from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.records import Canvas, Dataset, Scan
 
 
 @attrs.frozen(eq=False)
 class ReconstructionTask:
-    """A scan that is ready to be shown to a network: patterns in both units, and the groups `(M, C)`."""
+    """All that a reconstruction needs: the model, the patterns in units of the file (dataset) and of the
+    network (scan), and groups `(M, C)` of indices int64."""
 
     model: Reconstructor
     dataset: Dataset
@@ -39,15 +38,15 @@ class ReconstructionTask:
 
 @attrs.frozen(eq=False)
 class ReconstructionResult:
-    """A stitched and, where that was asked for, refined object with what belongs to it, the scales that
-    were fitted, and the seconds of each step."""
+    """A stitched object after its refinement, the scales of real and imaginary part, if they were fitted,
+    and the seconds of each step."""
 
     made: RefinedDataset
     scales: tuple[float, float] | None
     seconds: dict[str, float]
 
     def figures(self) -> dict[str, Any]:
-        """Scales, passes and moved positions, as far as there are any, for a table."""
+        """Scales, R of each pass and corrections of positions, as far as there are any, for a table."""
         scales = zip(("s1", "s2"), self.scales or (), strict=False)
         made = self.made
         passes = {"refine": [round(value, 6) for value in made.passes]} if made.passes else {}
@@ -57,12 +56,19 @@ class ReconstructionResult:
 def prepare_reconstruction(
     trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int
 ) -> ReconstructionTask:
-    """The scan in the units of the network, with the probe that it learned. Raises DataError."""
+    """The scan in the units of the network, with the probe that it learned.
+
+    trained: a model of `api.load`. dataset: the patterns of a file. setup: the options. seed: of the groups.
+    Raises DataError, and ConfigError where the package of the stitch weights is missing.
+    """
+    find_stitch_weights(setup.torch.stitch)
     _refuse_unlearned_modes(trained.model, dataset)
-    scan = normalise(dataset, setup.inference.model, setup.torch.scale, _frozen(trained.bundle, setup))
+    scan = normalise(
+        dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup)
+    )
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
     return ReconstructionTask(
-        model, dataset, with_initial_object(scan, setup.torch), _groups(dataset, setup, seed)
+        model, dataset, with_initial_object(scan, setup.torch), _groups(model, dataset, setup, seed)
     )
 
 
@@ -73,11 +79,15 @@ def solve(
     device: torch.device,
     patches: PatchStatistics | None = None,
 ) -> ReconstructionResult:
-    """Network, stitching, refinement; writes nothing. `patches` looks at what the network draws."""
+    """Network, stitching, refinement; writes nothing.
+
+    task, setup: the patterns and the options. seed: of the refinement. device: computes. patches: collects
+    statistics of the patches of the network. Raises DataError, or DivergedError.
+    """
     start = time.perf_counter()
-    canvas, scales = _stitched(task, setup, device, patches or PatchStatistics(0))
+    canvas, scales = _stitch(task, setup, device, patches or PatchStatistics(0))
     stitched = time.perf_counter()
-    made = _refined(canvas, task, setup, seed, device)
+    made = _refine(canvas, task, setup, seed, device)
     seconds = {"predict_and_stitch": round(stitched - start, 2)}
     if made.passes:
         seconds["refine"] = round(time.perf_counter() - stitched, 2)
@@ -94,8 +104,8 @@ def _refuse_unlearned_modes(model: Reconstructor, dataset: Dataset) -> None:
         )
 
 
-def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
-    """The statistics of the training, where they shall scale this scan too."""
+def _training_statistics(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
+    """The statistics of the training, None where the scan is scaled by its own."""
     if setup.torch.scale.statistics == "scan":
         return None
     here, there = setup.inference.model.N, bundle.setup.training.model.N
@@ -118,8 +128,8 @@ def _frozen(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
 def _apply_probe(
     model: Reconstructor, dataset: Dataset, scan: Scan, model_config: ModelConfig
 ) -> tuple[Reconstructor, Dataset, Scan]:
-    """The probe that is used, masked, smoothed and learned, put into dataset and scan once for all
-    that follows, so that object, R and product go together."""
+    """Dataset and scan with the masked, smoothed and learned probe, which all later steps use, so that
+    object, R and product agree."""
     prepared = model_config.probe_mask or model_config.gaussian_smoothing_sigma > 0
     if isinstance(model.probe, torch.nn.Identity) and not prepared:
         return model, dataset, scan
@@ -131,24 +141,23 @@ def _apply_probe(
     return model, attrs.evolve(dataset, probe=stored), attrs.evolve(scan, probe=probe)
 
 
-def _groups(dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
-    """The groups `(M, C)` that the network is shown: one pattern each where it looks at single
-    patterns, all different."""
+def _groups(model: Reconstructor, dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
+    """The groups `(M, C)` that the network sees; of one pattern each, all different, where it does not see
+    groups."""
     inference = setup.inference
     try:
         plan = group_plan(inference, setup.torch)
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    if isinstance(setup.torch.net, Unrolled):
-        return torch.from_numpy(np.unique(groups.members)[:, None])
-    return torch.from_numpy(groups.members)
+    members = groups.members if model.sees == "group" else np.unique(groups.members)[:, None]
+    return torch.from_numpy(members)
 
 
-def _stitched(
+def _stitch(
     task: ReconstructionTask, setup: InferenceSetup, device: torch.device, patches: PatchStatistics
 ) -> tuple[Canvas, tuple[float, float] | None]:
-    """The canvas, and the scales that were fitted to it, if that was asked for."""
+    """The stitched canvas, and the scales that were fitted to it, if any."""
     execution, stitch = setup.execution, setup.torch.stitch
     assert execution.inference_batch_size is not None
     hidden = None if execution.enable_progress_bar else True
@@ -173,14 +182,14 @@ def _stitched(
     return scale_real_and_imaginary(canvas, *fitted), fitted
 
 
-def _refined(
+def _refine(
     canvas: Canvas, task: ReconstructionTask, setup: InferenceSetup, seed: int, device: torch.device
 ) -> RefinedDataset:
     """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there
     are none."""
     options, scan = setup.torch.refine, task.scan
     if options.passes == 0:
-        return RefinedDataset(canvas, task.dataset, (), {})
+        return RefinedDataset(canvas, task.dataset, scan, (), {})
     return refine_dataset(
         task.dataset,
         scan,

@@ -1,43 +1,44 @@
-"""How well an object explains a scan, with no truth needed: the R factor."""
+"""The R factor: the fit of an object to the patterns of its scan, with no truth needed."""
 
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ptycho_torch.errors import DivergedError
 from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
 from ptycho_torch.physics.patches import cut
-from ptycho_torch.records import Canvas, Dataset
+from ptycho_torch.records import Canvas, Scan
 
 CPU = torch.device("cpu")
 # Detector pixels modelled at once.
 CHUNK_PIXELS = 2**18
 HARDLY_BETTER = 0.8
-# Modelled amplitudes `(n, N, N)`, or what is broadcast to them, of a slice of the patterns.
-Model = Callable[[slice], Tensor]
+# Modelled amplitudes `(n, N, N)`, or what is broadcast to them, of the patterns `(n,)`.
+Model = Callable[[Tensor], Tensor]
 
 
-def r_factor(dataset: Dataset, canvas: Canvas, device: torch.device = CPU) -> float:
-    """`R = sum (sqrt(I) - sqrt(M))^2 / sum I` over all patterns and pixels, M the patterns that
-    the canvas and the dataset's probe predict, without bad pixels. 0 is a perfect fit."""
-    return _r_factors(dataset, [_of_canvas(dataset, canvas, device)], device)[0]
+def r_factor(scan: Scan, canvas: Canvas, device: torch.device = CPU) -> float:
+    """`R = sum (sqrt(I) - sqrt(M))^2 / sum I` over all patterns and valid pixels; 0 is a perfect fit.
+
+    M are the patterns that the object and the probe of the scan predict. canvas: an object in the units
+    of the dataset that the scan was made of, which must hold every patch. R has no unit, so that of the
+    dataset and that of the scan are the same.
+    """
+    return _r_factors(scan, [_canvas_model(scan, canvas, device)], device)[0]
 
 
-def r_factor_and_flat(
-    dataset: Dataset, canvas: Canvas, level: float, device: torch.device = CPU
-) -> tuple[float, float]:
-    """`r_factor` and, from the same reading of the patterns, that of an object that is `level`
-    everywhere: the one to beat."""
-    models = [_of_canvas(dataset, canvas, device), _of_flat(dataset, level, device)]
-    fitted, flat = _r_factors(dataset, models, device)
+def r_factor_and_flat(scan: Scan, canvas: Canvas, device: torch.device = CPU) -> tuple[float, float]:
+    """`r_factor` and, from the same reading of the patterns, that of an object of modulus 1 in the units
+    of the scan: the one to beat."""
+    models = [_canvas_model(scan, canvas, device), _flat_model(scan, device)]
+    fitted, flat = _r_factors(scan, models, device)
     return fitted, flat
 
 
 def poor_fit_warning(fitted: float, flat: float) -> str | None:
-    """What is probably wrong where an object explains its scan hardly better than a flat one."""
+    """The usual reasons for an R that is hardly better than that of a flat object; None for a good one."""
     if fitted < HARDLY_BETTER * flat:
         return None
     return (
@@ -57,45 +58,37 @@ def require_finite(r_factor: float, scan: str) -> float:
     return r_factor
 
 
-def _of_canvas(dataset: Dataset, canvas: Canvas, device: torch.device) -> Model:
-    probe = torch.from_numpy(dataset.probe).to(device)
-    object_ = torch.from_numpy(canvas.object).to(device)
+def _canvas_model(scan: Scan, canvas: Canvas, device: torch.device) -> Model:
+    probe = scan.probe.to(device)
+    object_ = torch.from_numpy(canvas.object).to(device) / scan.object_scale
     side = probe.shape[-1]
-    nearest = np.round(dataset.position_yx)
-    fraction = torch.from_numpy((dataset.position_yx - nearest).astype(np.float32))
-    corner = torch.from_numpy((nearest - side // 2 - canvas.origin_yx).astype(np.float32))
+    corner = (scan.centre_yx - side // 2 - torch.tensor(canvas.origin_yx)).float()
 
-    def amplitude(rows: slice) -> Tensor:
+    def amplitude(rows: Tensor) -> Tensor:
         patches = cut(object_, corner[rows].to(device), side)
-        return diffraction_intensity(patches, shift_probe(probe, fraction[rows].to(device))).sqrt_()
+        return diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device))).sqrt_()
 
     return amplitude
 
 
-def _of_flat(dataset: Dataset, level: float, device: torch.device) -> Model:
-    probe = torch.from_numpy(dataset.probe).to(device)
+def _flat_model(scan: Scan, device: torch.device) -> Model:
     # Moving a probe turns the phases of its spectrum only, so all patterns are the same.
-    amplitude = mode_sum_intensity(far_field(level * probe)).sqrt_()
+    amplitude = mode_sum_intensity(far_field(scan.probe.to(device))).sqrt_()
     return lambda _: amplitude
 
 
-def _r_factors(dataset: Dataset, models: list[Model], device: torch.device) -> list[float]:
-    count, side, _ = dataset.intensity.shape
-    step = max(1, CHUNK_PIXELS // side**2)
-    valid_pixels = None
-    if dataset.bad_pixels is not None:
-        valid_pixels = torch.from_numpy(np.fft.ifftshift(~dataset.bad_pixels)).to(device)
+def _r_factors(scan: Scan, models: list[Model], device: torch.device) -> list[float]:
+    valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
     misfit, total = [0.0] * len(models), 0.0
-    for start in range(0, count, step):
-        rows = slice(start, start + step)
-        centred = np.sqrt(dataset.intensity[rows])
-        measured = torch.from_numpy(np.fft.ifftshift(centred, axes=(-2, -1))).to(device)
-        total += _squares(measured, valid_pixels)
+    at_once = max(1, CHUNK_PIXELS // scan.probe.shape[-1] ** 2)
+    for rows in torch.arange(len(scan.centre_yx)).split(at_once):
+        measured = scan.amplitude[rows].to(device)
+        total += _sum_squares(measured, valid_pixels)
         for index, model in enumerate(models):
-            misfit[index] += _squares(measured - model(rows), valid_pixels)
+            misfit[index] += _sum_squares(measured - model(rows), valid_pixels)
     return [part / total for part in misfit]
 
 
-def _squares(values: Tensor, valid_pixels: Tensor | None) -> float:
+def _sum_squares(values: Tensor, valid_pixels: Tensor | None) -> float:
     squared = values.square()
     return float((squared if valid_pixels is None else squared * valid_pixels).sum(dtype=torch.float64))

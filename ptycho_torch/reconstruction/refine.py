@@ -55,13 +55,11 @@ def refine(
     rng: np.random.Generator,
     device: torch.device,
     progress: Progress = lambda _: None,
-    valid_pixels: Tensor | None = None,
 ) -> Refined:
     """The object `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
 
-    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. `valid_pixels` `(N, N)` bool in
-    FFT order: pixels of the detector that measure. Pixels without illumination keep their value;
-    patterns without light say nothing.
+    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. Only the valid pixels of the
+    scan count. Pixels without illumination keep their value; patterns without light change nothing.
     A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
     is divided out, so that no pattern changes.
     Refined positions move by at most N/8 px in y and in x from where the scan has them; one that
@@ -71,7 +69,7 @@ def refine(
     leaves the object.
     """
     with torch.inference_mode():
-        work = _RefinementState(scan, object_, origin_yx, options, rng, device, valid_pixels)
+        work = _RefinementState(scan, object_, origin_yx, options, rng, device)
         for number in range(options.passes):
             together = number >= max(options.passes - options.average, 1)
             work.run_pass(
@@ -86,7 +84,7 @@ def refine(
 
 
 def position_corrections(scan: Scan, found: Refined) -> dict[str, float]:
-    """How far positions were moved from where the scan has them: root mean square and maximum of the
+    """The distance of positions from where the scan has them: root mean square and maximum of the
     distance in px, and the number of those that are held at the farthest that is allowed."""
     moved = found.scan.position_yx - scan.position_yx
     distance = moved.norm(dim=1)
@@ -109,10 +107,9 @@ class _RefinementState:
         options: RefineOptions,
         rng: np.random.Generator,
         device: torch.device,
-        valid_pixels: Tensor | None,
     ) -> None:
         self.rng, self.device = rng, device
-        self.valid_pixels = None if valid_pixels is None else valid_pixels.to(device)
+        self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
         self.side = scan.probe.shape[-1]
         corner = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
         check_inside(corner, self.side, object_.shape)
@@ -133,10 +130,9 @@ class _RefinementState:
             (height, width),
             tuple(order[first::number] for first in range(number)),
             options.alpha,
-            self.valid_pixels,
         )
         sample = scan.amplitude[order[:PHOTON_SAMPLE].sort().values]
-        self.photon = photon_intensity(sample if valid_pixels is None else sample * valid_pixels)
+        self.photon = photon_intensity(sample if scan.valid_pixels is None else sample * scan.valid_pixels)
         self.norm = float(power(self.batches.probe).sum().sqrt())
         self.slope = mean_slope(self.batches.probe)
         self.velocity = torch.zeros_like(self.batches.probe)

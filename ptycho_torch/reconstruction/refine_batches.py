@@ -34,8 +34,7 @@ class Batches:
 
     probe `(P, N, N)`, on the device of the refinement; origin_yx `(2,)` int64: the scan pixel of the
     canvas's `[0, 0]`; shape: of the canvas; rows: the patterns of each batch; alpha: weight of the
-    local illumination in the step; good `(N, N)`: where pixels measure, None for all. Another probe or
-    other positions make another value.
+    local illumination in the step. Another probe or other positions make another value.
     """
 
     scan: Scan
@@ -44,7 +43,6 @@ class Batches:
     shape: tuple[int, int]
     rows: tuple[Tensor, ...]
     alpha: float
-    valid_pixels: Tensor | None = None
 
     @property
     def side(self) -> int:
@@ -79,8 +77,8 @@ class Batches:
     def _made(self, rows: Tensor) -> UpdateBatch | None:
         device = self.probe.device
         amplitude = self.scan.amplitude[rows].to(device)
-        if self.valid_pixels is not None:
-            amplitude = amplitude * self.valid_pixels
+        if self.scan.valid_pixels is not None:
+            amplitude = amplitude * self.scan.valid_pixels.to(device)
         seen = amplitude.amax((-2, -1)) > 0
         if not bool(seen.all()):
             amplitude, rows = amplitude[seen], rows[seen.cpu()]

@@ -16,11 +16,12 @@ from ptycho_torch.records import Canvas, Dataset, Scan
 
 @attrs.frozen(eq=False)
 class RefinedDataset:
-    """A refined object, the dataset with the probe and the positions that belong to it, R before each
-    pass, and how far positions were moved, for a table: empty where they were not to be."""
+    """A refined object, the dataset and the scan with the probe and the positions that belong to it, R
+    before each pass, and how far positions were moved, for a table: empty where they were not to be."""
 
     canvas: Canvas
     dataset: Dataset
+    scan: Scan
     passes: tuple[float, ...]
     moved: dict[str, Any]
 
@@ -51,7 +52,6 @@ def refine_dataset(
             rng=np.random.default_rng(seed),
             device=device,
             progress=bar.update,
-            valid_pixels=scan.valid_pixels,
         )
     light = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
     canvas = Canvas((found.object * scan.object_scale).numpy(), light, found.origin_yx)
@@ -61,4 +61,4 @@ def refine_dataset(
     if options.refine_positions:
         dataset = attrs.evolve(dataset, position_yx=found.scan.position_yx.numpy())
         moved = {"position_corrections": position_corrections(scan, found)}
-    return RefinedDataset(canvas, dataset, found.history, moved)
+    return RefinedDataset(canvas, dataset, found.scan, found.history, moved)

@@ -1,11 +1,44 @@
 """Stitching: overlapping patches become one object on the pixel grid of the scan."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from ptycho_torch.physics.canvas import canvas_of
+from ptycho_config import StitchOptions
+from ptycho_torch.physics.canvas import canvas_of, patch_corners
+from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.patches import Footprints
 from ptycho_torch.records import Canvas
+from ptycho_torch.registry import Registry
+
+# From the probes (B, P, N, N) complex64 of patches to the weight (B, N, N) of each of their pixels, real
+# and not negative.
+StitchWeights = Callable[[Tensor], Tensor]
+STITCH_WEIGHTS: Registry[StitchWeights] = Registry("stitch weighting", "ptycho.stitch_weights")
+STITCH_WEIGHTS.add("probe")(mode_sum_intensity)
+
+
+@STITCH_WEIGHTS.add("uniform")
+def uniform_weights(probes: Tensor) -> Tensor:
+    """1 for every pixel: probes `(B, P, N, N)` to weights `(B, N, N)`."""
+    return torch.ones_like(probes.real[:, 0])
+
+
+def find_stitch_weights(stitch: StitchOptions) -> StitchWeights:
+    """The function that `torch.stitch.patch_weighting` names. Raises ConfigError where its package is
+    missing."""
+    return STITCH_WEIGHTS.find(stitch.patch_weighting, "torch.stitch.patch_weighting")
+
+
+def trim_weights(weights: Tensor, trim: int) -> Tensor:
+    """The weights `(B, N, N)`, 0 outside the central `trim` px (at most N); a trim of 0 keeps all."""
+    if trim == 0:
+        return weights
+    side = weights.shape[-1]
+    centre = torch.zeros(side, device=weights.device)
+    centre[side // 2 - trim // 2 : side // 2 - trim // 2 + trim] = 1.0
+    return weights * centre[:, None] * centre
 
 
 class Stitcher:
@@ -24,7 +57,7 @@ class Stitcher:
 
     def add(self, patches: Tensor, weights: Tensor, centre_yx: Tensor) -> None:
         """Add patches `(B, N, N)` complex with real weights `(B, N, N)` at centres `(B, 2)`."""
-        corner = (centre_yx.double() - self.side // 2 - self.origin).to(weights.dtype)
+        corner = patch_corners(centre_yx.double(), self.side, self.origin).to(weights.dtype)
         footprints = Footprints(corner, self.side, self.height, self.width)
         footprints.add(self.weighted, patches * weights)
         footprints.add(self.weights, weights)

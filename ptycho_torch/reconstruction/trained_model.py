@@ -1,4 +1,4 @@
-"""A trained model: what a bundle holds, ready to compute."""
+"""A trained model, restored from its bundle."""
 
 import attrs
 
@@ -18,8 +18,11 @@ class Trained:
 
 
 def restore_model(bundle: Bundle, name: str) -> Reconstructor:
-    """The model that the configuration of a bundle describes, with its weights; DataError where
-    they do not fit."""
+    """The model that the configuration of a bundle describes, with its weights.
+
+    name: of the bundle, for the error. Raises DataError where the weights do not fit the configuration, and
+    ConfigError where the package of the network is missing.
+    """
     training, learned = bundle.setup.training, bundle.weights.get("probe.real")
     model = build_model(
         training.model,

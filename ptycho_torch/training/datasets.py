@@ -1,17 +1,19 @@
 """From the files of a training to its clusters of patterns."""
 
-from pathlib import Path
+from typing import NamedTuple
 
 import attrs
 import numpy as np
 import torch
 
-from ptycho_config import TrainingSetup
+from ptycho_config import TrainingConfig, TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
+from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.joint_dataset import Clusters, JointDataset, parts_of
 from ptycho_torch.data.labels import read_labels
-from ptycho_torch.data.readers import read_scan, scan_files
+from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.readers import open_scans
 from ptycho_torch.data.scan import (
     Statistics,
     normalise,
@@ -22,6 +24,18 @@ from ptycho_torch.data.scan import (
 )
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Dataset, Groups, Scan
+
+
+class TrainingScans(NamedTuple):
+    """The opened scans that are trained on, and those that are only validated on."""
+
+    training: tuple[RawScan, ...]
+    validation: tuple[RawScan, ...]
+
+
+def open_validation_scans(training: TrainingConfig) -> tuple[RawScan, ...]:
+    """The scans of `training.test_data_file`; none where that is not set. Raises DataError."""
+    return () if training.test_data_file is None else open_scans(training.test_data_file)
 
 
 @attrs.frozen(eq=False)
@@ -49,30 +63,32 @@ class _Grouped:
     held_back: torch.Tensor
 
 
-def training_data(setup: TrainingSetup, seed: int) -> TrainingData:
+def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None = None) -> TrainingData:
     """Training and validation clusters: from two sets of scans, or each scan split by groups.
 
+    seed: of groups and split; opened: the scans of the setup, which are opened here where it is None.
     A folder is all its scans, each grouped by itself, and scaled by its own statistics or by
     those of all training patterns together (`torch.scale.statistics`). Raises DataError.
     """
     training = setup.training
-    assert training.train_data_file is not None
-    held = training.test_data_file
-    fraction = setup.torch.data.validation_fraction if held is None else 0.0
-    scans = [_grouped(path, setup, seed, fraction) for path in scan_files(training.train_data_file)]
-    others = [] if held is None else [_grouped(path, setup, seed, 0.0) for path in scan_files(held)]
+    if opened is None:
+        assert training.train_data_file is not None
+        opened = TrainingScans(open_scans(training.train_data_file), open_validation_scans(training))
+    fraction = 0.0 if opened.validation else setup.torch.data.validation_fraction
+    scans = [_group(scan, setup, seed, fraction) for scan in opened.training]
+    others = [_group(scan, setup, seed, 0.0) for scan in opened.validation]
     statistics = pool_statistics([_statistics(one, setup, one.kept) for one in scans])
     whole, checked = [], []
     for one in scans:
-        scan = _scaled(one, statistics, setup)
-        whole.append(_cut(one, scan, one.kept, setup))
+        scan = _scale(one, statistics, setup)
+        whole.append(_clusters(one, scan, one.kept, setup))
         if len(one.held_back):
-            checked.append(_cut(one, scan, one.held_back, setup))
-    checked += [_cut(one, _scaled(one, statistics, setup), one.kept, setup) for one in others]
-    return TrainingData(_joined(whole), _joined(checked) if checked else None, statistics)
+            checked.append(_clusters(one, scan, one.held_back, setup))
+    checked += [_clusters(one, _scale(one, statistics, setup), one.kept, setup) for one in others]
+    return TrainingData(_join(whole), _join(checked) if checked else None, statistics)
 
 
-def _joined(parts: list[ClusterDataset]) -> Clusters:
+def _join(parts: list[ClusterDataset]) -> Clusters:
     return parts[0] if len(parts) == 1 else JointDataset(tuple(parts))
 
 
@@ -81,26 +97,26 @@ def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Stat
     return statistics_of(one.dataset, setup.training.model, setup.torch.scale, patterns)
 
 
-def _scaled(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
+def _scale(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
     scale = setup.torch.scale
     statistics = frozen if scale.statistics == "training" else None
     return with_initial_object(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
 
 
-def _cut(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
+def _clusters(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
     try:
         return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners)
     except ValueError as error:
         raise DataError(one.dataset.name, str(error)) from None
 
 
-def _grouped(path: Path, setup: TrainingSetup, seed: int, fraction: float) -> _Grouped:
+def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float) -> _Grouped:
     training = setup.training
-    dataset = read_scan(path, setup.torch.scale.domain, setup.torch.data.position_origin)
+    dataset = read_dataset(raw, setup.torch.scale.domain, setup.torch.data.position_origin)
     if training.model.model_type == "supervised":
         centre, _ = split_positions(dataset.position_yx)
         side, subtract = training.model.N, setup.torch.data.phase_subtraction
-        dataset = attrs.evolve(dataset, label=read_labels(path, centre, side, subtract_phase=subtract))
+        dataset = attrs.evolve(dataset, label=read_labels(raw, centre, side, subtract_phase=subtract))
     try:
         plan = group_plan(training, setup.torch)
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))

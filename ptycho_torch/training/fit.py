@@ -1,6 +1,8 @@
 """From a setup to a fitted model: read, group, build, train; of several processes each does this."""
 
 import time
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -10,40 +12,51 @@ from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.bundle import library_versions
-from ptycho_torch.training.datasets import TrainingData, training_data
-from ptycho_torch.training.lightning_ranks import Place
-from ptycho_torch.training.trainer import Fit, fit
+from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
+from ptycho_torch.training.trainer import Fit, prepare, run
 
 
 @attrs.frozen(eq=False)
 class Fitted:
-    """A fitted model with the data it was fitted to and how it went."""
+    """A fitted model and the record of its training.
+
+    `data` holds the clusters it was fitted to; where other processes trained, they are read when they are
+    first used.
+    """
 
     model: Reconstructor
-    data: TrainingData
-    outcome: Fit
-    loading_s: float
+    record: dict[str, Any]
+    read_data: Callable[[], TrainingData]
+
+    @cached_property
+    def data(self) -> TrainingData:
+        """Clusters and statistics of the training."""
+        return self.read_data()
 
 
-def fit_setup(setup: TrainingSetup, seed: int, *, place: Place | None = None, resume: bool = False) -> Fitted:
-    """Read the scans, build the model and fit it; of several processes each calls this."""
+def fit_setup(
+    setup: TrainingSetup,
+    seed: int,
+    *,
+    opened: TrainingScans | None = None,
+    resume: bool = False,
+    ready: Callable[[], object] = lambda: None,
+) -> Fitted:
+    """Read the scans, build the model and fit it; of several processes each calls this.
+
+    seed: of groups, split, weights and batches. opened: the scans of the setup, which are opened here where
+    it is None. resume: go on from the last checkpoint in the output folder. ready: called when nothing is
+    left but to meet the other processes and train.
+    """
     start = time.perf_counter()
-    data = training_data(setup, seed)
+    data = training_data(setup, seed, opened)
     folder = create_writable_folder(setup.training.output_dir)
     model = untrained_model(setup, data, seed)
     loading = time.perf_counter() - start
-    checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
-    outcome = fit(
-        model,
-        setup,
-        data.training,
-        data.validation,
-        seed=seed,
-        folder=folder,
-        place=place,
-        resume_from=checkpoint,
-    )
-    return Fitted(model, data, outcome, loading)
+    session = prepare(model, setup, data.training, data.validation, seed=seed, folder=folder)
+    ready()
+    outcome = run(session, folder / "checkpoints" / "last.ckpt" if resume else None)
+    return Fitted(model, training_record(model, data, outcome, loading, seed), lambda: data)
 
 
 def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
@@ -58,17 +71,18 @@ def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reco
     )
 
 
-def training_record(made: Fitted, seed: int) -> dict[str, Any]:
+def training_record(
+    model: Reconstructor, data: TrainingData, outcome: Fit, loading_s: float, seed: int
+) -> dict[str, Any]:
     """What is kept about a training: losses, statistics, sizes, times and versions."""
-    outcome, data = made.outcome, made.data
     return {
         "history": outcome.history,
         "kept_epoch": outcome.kept_epoch,
-        "parameters": sum(parameter.numel() for parameter in made.model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "groups": len(data.training),
         **({"statistics": attrs.asdict(data.statistics)} if data.statistics else {}),
         "seed": seed,
-        "seconds": {"data": round(made.loading_s, 2), "training": round(outcome.seconds, 2)},
+        "seconds": {"data": round(loading_s, 2), "training": round(outcome.seconds, 2)},
         "peak_memory_mib": round(peak_memory_mib()),
         "versions": library_versions(),
     }

@@ -1,7 +1,6 @@
 """How Lightning is set up: loaders, checkpoints, loggers, processes, and what it leaves behind."""
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from ptycho_config import PyTorchExecutionConfig, TrainingSetup
@@ -21,7 +21,7 @@ from ptycho_torch.data.joint_dataset import Clusters, JointDataset, JointSampler
 from ptycho_torch.device import choose_device
 from ptycho_torch.records import Batch
 from ptycho_torch.training.callbacks import WholeFiles
-from ptycho_torch.training.lightning_ranks import Place, PlacedDDP, launched_outside
+from ptycho_torch.training.ranks import launched_outside, preserve_environment
 
 # How long a process waits for another one before it gives up.
 PATIENCE = timedelta(minutes=10)
@@ -38,12 +38,15 @@ def preserve_process_state() -> Iterator[None]:
     )
     log = logging.getLogger("lightning.pytorch")
     level = log.level
-    meeting = {name: os.environ.get(name) for name in _SET_BY_LIGHTNING}
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # it has
     # In deterministic mode a pass over every result, although nothing here is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with (
+        warnings.catch_warnings(),
+        torch.random.fork_rng(devices=[]),
+        preserve_environment(*_SET_BY_LIGHTNING),
+    ):
         # Batches are one gather from memory: loader processes would only add copies.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
@@ -59,15 +62,6 @@ def preserve_process_state() -> Iterator[None]:
             log.setLevel(level)
             if not grouped and torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
-            for name, value in meeting.items():
-                _restore(name, value)
-
-
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
 
 
 def batch_loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
@@ -136,16 +130,14 @@ def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
             return False
 
 
-def new_trainer(
-    setup: TrainingSetup, folder: Path, callbacks: list[Callback], epochs: int, place: Place | None
-) -> pl.Trainer:
+def new_trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback], epochs: int) -> pl.Trainer:
     """The trainer of one fit; it sets the deterministic mode of the process."""
     training, execution = setup.training, setup.execution
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     adaptive = training.gradient_clip_algorithm == "agc"
     return pl.Trainer(
         accelerator=choose_device(execution.accelerator).type,
-        **_processes(place),
+        **_processes(),
         deterministic=execution.deterministic,
         max_epochs=epochs,
         accumulate_grad_batches=execution.accum_steps,
@@ -167,12 +159,10 @@ def new_trainer(
     )
 
 
-def _processes(place: Place | None) -> dict[str, Any]:
-    """Devices and strategy: one process, one of several that we started, or one of several that
-    torchrun or SLURM started."""
-    if place is not None:
-        return {"devices": place.world, "strategy": PlacedDDP(place, PATIENCE)}
-    if (outside := launched_outside()) is not None:
-        local = outside.world // outside.nodes
-        return {"devices": local, "num_nodes": outside.nodes, "strategy": "ddp"}
-    return {"devices": 1, "strategy": "auto"}
+def _processes() -> dict[str, Any]:
+    """Devices and strategy of one process, or of this one among those that were launched together."""
+    outside = launched_outside()
+    if outside is None:
+        return {"devices": 1, "strategy": "auto"}
+    local = outside.world // outside.nodes
+    return {"devices": local, "num_nodes": outside.nodes, "strategy": DDPStrategy(timeout=PATIENCE)}

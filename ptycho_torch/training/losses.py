@@ -1,4 +1,4 @@
-"""Losses: how a predicted pattern disagrees with the measured one, and what a patch should not do.
+"""Losses: the disagreement of predicted and measured patterns, and terms on the patches themselves.
 
 Intensities are in units of the scan's mean, so that losses of different scans compare; the
 Poisson terms are exactly the likelihood of the counts divided by the mean count per pixel.
@@ -14,46 +14,53 @@ from ptycho_config import OverlapOptions, RegularisationOptions, TrainingConfig
 from ptycho_torch.physics.diffraction import diffraction_intensity, mode_sum_intensity, power
 from ptycho_torch.physics.overlap import cross_patterns, merge_group
 from ptycho_torch.records import Batch, Prediction
+from ptycho_torch.registry import Registry
 
 RATE_FLOOR = 1e-4
-# Of the light of a cluster: an object without structure has no relative error.
+# Share of the power of a cluster: an object without structure has no relative error.
 LABEL_FLOOR = 1e-3
+# From predicted intensities and measured amplitudes, (..., N, N) float32 both, to one number. Where the
+# detector did not measure, the prediction is the square of the amplitude.
 PatternLoss = Callable[[Tensor, Tensor], Tensor]
+LOSSES: Registry[PatternLoss] = Registry("loss", "ptycho.losses")
 
 
+@LOSSES.add("poisson")
 def poisson_deviance(rate: Tensor, amplitude: Tensor) -> Tensor:
     """`mean[L - K log L - (K - K log K)]`, `K = A^2`: the negative log-likelihood per pixel
-    above that of a perfect fit, so 0 at best. Both sides are raised by `RATE_FLOOR`, which
-    keeps the gradient finite where nothing was measured or predicted.
+    above that of a perfect fit, so 0 at best. rate L, amplitude A: `(..., N, N)`. Both sides are
+    raised by `RATE_FLOOR`, which keeps the gradient finite where nothing was measured or predicted.
     """
     counts = amplitude.square() + RATE_FLOOR
     floored = rate + RATE_FLOOR
     return (floored - counts - counts * torch.log(floored / counts)).mean()
 
 
+@LOSSES.add("mae")
 def amplitude_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
-    """`mean | sqrt(L) - A |`, with `L` and `A^2` raised by `RATE_FLOOR`: a root has no slope at 0."""
+    """`mean | sqrt(L) - A |`, rate L and amplitude A `(..., N, N)`, with `L` and `A^2` raised by
+    `RATE_FLOOR`: the slope of a root is infinite at 0."""
     measured = torch.sqrt(amplitude.square() + RATE_FLOOR)
     return (torch.sqrt(rate + RATE_FLOOR) - measured).abs().mean()
 
 
 def energy_matched_mae(rate: Tensor, amplitude: Tensor) -> Tensor:
-    """`amplitude_mae` of `a^2 L` with `a^2 = sum A^2 / sum L` for each pattern `(..., N, N)`: only
-    the shape of a pattern counts, not how bright it is."""
+    """`amplitude_mae` of `a^2 L` with `a^2 = sum A^2 / sum L` for each pattern, rate L and amplitude A
+    `(..., N, N)`: only the shape of a pattern counts, not its brightness."""
     energy = rate.sum(dim=(-2, -1), keepdim=True)
     ratio = amplitude.square().sum(dim=(-2, -1), keepdim=True) / (energy + RATE_FLOOR)
     return amplitude_mae(rate * ratio, amplitude)
 
 
 def pattern_loss(training: TrainingConfig) -> PatternLoss:
-    """The function that `training.torch_loss_mode` names."""
-    if training.torch_loss_mode == "poisson":
-        return poisson_deviance
-    return energy_matched_mae if training.torch_mae_pred_l2_match_target else amplitude_mae
+    """The function that `training.torch_loss_mode` names. Raises ConfigError where its package is missing."""
+    if training.torch_mae_pred_l2_match_target:
+        return energy_matched_mae
+    return LOSSES.find(training.torch_loss_mode, "training.torch_loss_mode")
 
 
 def total_variation(rows: Tensor, columns: Tensor) -> Tensor:
-    """`mean |d_y x| + mean |d_x x|` from first differences along both axes."""
+    """`mean |d_y x| + mean |d_x x|` from the first differences along rows and along columns."""
     return rows.abs().mean() + columns.abs().mean()
 
 
@@ -74,7 +81,7 @@ def _phase_term(kind: str, patches: Tensor) -> Tensor:
 
 
 def regularisation(patches: Tensor, options: RegularisationOptions) -> Tensor:
-    """The terms on amplitude and phase of patches `(..., N, N)`, per pixel, with their weights."""
+    """The terms on amplitude and phase of patches `(..., N, N)`, per pixel; options: kinds and weights."""
     term = patches.real.new_zeros(())
     if options.amp_loss is not None:
         term = term + options.amp_loss_coeff * _amplitude_term(options.amp_loss, patches)
@@ -85,7 +92,7 @@ def regularisation(patches: Tensor, options: RegularisationOptions) -> Tensor:
 
 def label_loss(patches: Tensor, label: Tensor) -> Tensor:
     """`2 mean ||O| - |L|| + 4 mean |arg(O L*)|`: amplitude and phase of a known object, the phase
-    difference wrapped. Patches and labels `(..., N, N)` complex."""
+    difference wrapped. patches and label `(..., N, N)` complex."""
     amplitude = (patches.abs() - label.abs()).abs().mean()
     return 2 * amplitude + 4 * torch.angle(patches * label.conj()).abs().mean()
 
@@ -96,16 +103,18 @@ def exit_wave_error(patches: Tensor, probes: Tensor, label: Tensor) -> Tensor:
     `e(D)^2 = sum_p,r |P_p D|^2 / sum_p,r |P_p (L - <L>)|^2`, e' the same for the differences of D and L
     from pixel to pixel, which coarse structure hardly enters; u is the one phase factor of a cluster
     that brings its patches nearest. By Parseval, the error of the diffraction patterns with the phases
-    that no detector sees. Patches and labels `(B, S, N, N)`, probes `(B, S, P, N, N)`; a mean over B.
+    that no detector sees. patches and label `(B, S, N, N)`, probes `(B, S, P, N, N)`; a mean over B.
     """
-    light = mode_sum_intensity(probes)
-    overlap = _over_cluster(light * patches.conj() * label)
+    illumination = mode_sum_intensity(probes)
+    overlap = _over_cluster(illumination * patches.conj() * label)
     turned = patches * overlap / overlap.abs().clamp_min(RATE_FLOOR)
-    mean = _over_cluster(light * label) / _over_cluster(light)
-    floor = LABEL_FLOOR * _over_cluster(light * power(label))
-    error = _over_cluster(light * power(turned - label))
-    whole = error / _over_cluster(light * power(label - mean)).clamp_min(floor)
-    slopes = _slopes(turned - label, light) / _slopes(label, light).clamp_min(LABEL_FLOOR * floor)
+    mean = _over_cluster(illumination * label) / _over_cluster(illumination)
+    floor = LABEL_FLOOR * _over_cluster(illumination * power(label))
+    error = _over_cluster(illumination * power(turned - label))
+    whole = error / _over_cluster(illumination * power(label - mean)).clamp_min(floor)
+    slopes = _slopes(turned - label, illumination) / _slopes(label, illumination).clamp_min(
+        LABEL_FLOOR * floor
+    )
     return ((whole + RATE_FLOOR**2).sqrt() + (slopes + RATE_FLOOR**2).sqrt()).mean()
 
 
@@ -113,10 +122,10 @@ def _over_cluster(x: Tensor) -> Tensor:
     return x.sum(dim=(-3, -2, -1), keepdim=True)
 
 
-def _slopes(field: Tensor, light: Tensor) -> Tensor:
+def _slopes(field: Tensor, illumination: Tensor) -> Tensor:
     """`sum w |d_y x|^2 + w |d_x x|^2` of a cluster."""
-    rows = _over_cluster(light[..., 1:, :] * power(field.diff(dim=-2)))
-    return rows + _over_cluster(light[..., 1:] * power(field.diff(dim=-1)))
+    rows = _over_cluster(illumination[..., 1:, :] * power(field.diff(dim=-2)))
+    return rows + _over_cluster(illumination[..., 1:] * power(field.diff(dim=-1)))
 
 
 class LossTerms(NamedTuple):
@@ -129,15 +138,19 @@ class LossTerms(NamedTuple):
     total: Tensor
 
 
-def _measured(intensity: Tensor, amplitude: Tensor, valid_pixels: Tensor | None) -> Tensor:
-    """The prediction where pixels are good, and elsewhere what the file says, which costs nothing."""
+def _mask_prediction(intensity: Tensor, amplitude: Tensor, valid_pixels: Tensor | None) -> Tensor:
+    """The prediction where the detector measured, and the measured value elsewhere, which adds no loss."""
     return intensity if valid_pixels is None else torch.where(valid_pixels, intensity, amplitude.square())
 
 
 def cluster_loss(
     prediction: Prediction, batch: Batch, loss: PatternLoss, overlap: OverlapOptions, *, merge: bool
 ) -> LossTerms:
-    """The loss of a batch of clusters; `merge` lets the members of a group form one object."""
+    """The loss of a batch of clusters.
+
+    prediction: its patches and probes. loss: of patterns. overlap: the weight of the overlap term.
+    merge: the members of a group form one object.
+    """
     patches, probes = prediction
     nothing = patches.real.new_zeros(())
     if merge:
@@ -151,12 +164,12 @@ def cluster_loss(
     else:
         members = patches
     data = loss(
-        _measured(diffraction_intensity(members, probes), batch.amplitude, batch.valid_pixels),
+        _mask_prediction(diffraction_intensity(members, probes), batch.amplitude, batch.valid_pixels),
         batch.amplitude,
     )
     if overlap.weight == 0:
         return LossTerms(data, nothing, nothing, data)
     cross = cross_patterns(patches, probes, batch.centre_yx)
     measured = batch.amplitude[:, cross.target].flatten(0, 1)
-    disagreement = loss(_measured(cross.intensity, measured, batch.valid_pixels), measured)
+    disagreement = loss(_mask_prediction(cross.intensity, measured, batch.valid_pixels), measured)
     return LossTerms(data, disagreement, nothing, data + overlap.weight * disagreement)

@@ -1,20 +1,64 @@
-"""One of several processes that train together; started by `api.ranks`, told by standard input."""
+"""One of several processes that train together: `python -m ptycho_torch.training.process FOLDER`.
+
+The launcher writes the request into the folder and rank, world size and address into the environment, as
+torchrun does.
+"""
 
 import json
+import os
 import sys
+import threading
+import time
+from pathlib import Path
 
-from ptycho_config import TrainingSetup, load
+import torch
+from torch.distributed.elastic.multiprocessing.errors import record
+
+from ptycho_config import ConfigError, TrainingSetup, dump, load
+from ptycho_torch.errors import DataError, DivergedError
+from ptycho_torch.files import write_json
+from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.training.fit import fit_setup
-from ptycho_torch.training.lightning_ranks import Place
 
 
-def main() -> int:
-    """Train the share of this rank; it writes nothing."""
-    order = json.load(sys.stdin)
-    place = Place(*order["place"])
-    fit_setup(load(TrainingSetup, order["setup"]), order["seed"], place=place, resume=order["resume"])
-    return 0
+def write_request(folder: Path, setup: TrainingSetup, seed: int, world: int, *, resume: bool) -> int:
+    """Write the arguments of `fit_setup` for `world` processes that will be started with this folder.
+
+    Returns the number of threads of each, an equal share of those that torch uses here.
+    """
+    threads = max(1, torch.get_num_threads() // world)
+    request = {"setup": dump(setup), "seed": seed, "resume": resume, "threads": threads}
+    write_json(folder / "request.json", request)
+    return threads
+
+
+def ready_file(folder: Path, rank: int) -> Path:
+    """The file that a process creates when it has read its data."""
+    return folder / f"ready-{rank}"
+
+
+@record
+def main(folder: Path) -> None:
+    """Train the share of this process; rank 0 leaves weights and record in the folder, as a bundle."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    request, rank = json.loads((folder / "request.json").read_text()), int(os.environ["RANK"])
+    torch.set_num_threads(request["threads"])
+    setup = load(TrainingSetup, request["setup"])
+    made = fit_setup(setup, request["seed"], resume=request["resume"], ready=ready_file(folder, rank).touch)
+    if rank == 0:
+        save_bundle(folder, Bundle(setup, made.model.state_dict(), {}, made.record))
+
+
+def _end_with(parent: int) -> None:
+    """A launcher that is killed cannot end its processes itself."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main(Path(sys.argv[1]))
+    except (ConfigError, DataError, DivergedError):
+        # The launcher raises it again, from the error file that `record` has written.
+        sys.exit(2)

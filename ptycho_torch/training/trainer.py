@@ -24,7 +24,6 @@ from ptycho_torch.records import Batch
 from ptycho_torch.training.callbacks import EpochRecord, ReconstructionLog
 from ptycho_torch.training.fine_tuning import FineTuneStage, fine_tuning_plan
 from ptycho_torch.training.lightning_module import IDENTITY, TrainingModule
-from ptycho_torch.training.lightning_ranks import Place, launched_outside
 from ptycho_torch.training.lightning_setup import (
     batch_loader,
     checkpoint_callback,
@@ -32,6 +31,7 @@ from ptycho_torch.training.lightning_setup import (
     new_trainer,
     preserve_process_state,
 )
+from ptycho_torch.training.ranks import launched_outside
 
 Score = torch.Tensor | None
 
@@ -57,7 +57,6 @@ class Session:
     loaders: tuple[DataLoader[Batch], DataLoader[Batch] | None]
     record: EpochRecord
     best: ModelCheckpoint | None
-    place: Place | None
 
 
 def prepare(
@@ -68,17 +67,15 @@ def prepare(
     *,
     seed: int,
     folder: Path,
-    place: Place | None = None,
     more: tuple[Callback, ...] = (),
 ) -> Session:
     """The loaders, callbacks and trainer of a training; writes nothing yet.
 
-    place: of this process among those that train together, where they were started by us; what
-    torchrun or SLURM started finds its own. more: callbacks beside our own.
+    Of several processes that torchrun or SLURM started, each reads its share of every batch. more:
+    callbacks beside our own.
     """
-    share = Share() if place is None else Share(place.rank, place.world)
-    if place is None and (outside := launched_outside()) is not None:
-        share = Share(outside.rank, outside.world)
+    outside = launched_outside()
+    share = Share() if outside is None else Share(outside.rank, outside.world)
     batches = batch_loader(
         with_share(training, share), setup, seed, shuffle=not setup.training.sequential_sampling
     )
@@ -109,8 +106,8 @@ def prepare(
         _calibrate(model, model.scale, next(iter(whole)))
     module = TrainingModule(model, setup, -(-len(batches) // setup.execution.accum_steps))
     with preserve_process_state():
-        trainer = new_trainer(setup, folder, [*callbacks, *more], setup.training.nepochs, place)
-    return Session(model, setup, folder, module, trainer, (batches, validation_batches), record, best, place)
+        trainer = new_trainer(setup, folder, [*callbacks, *more], setup.training.nepochs)
+    return Session(model, setup, folder, module, trainer, (batches, validation_batches), record, best)
 
 
 def run(session: Session, resume_from: Path | None = None) -> Fit:
@@ -139,22 +136,6 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
         for stage in fine_tuning_plan(setup.torch):
             kept, score = _fine_tune(session, stage, kept, score)
     return Fit(record.history, kept, time.perf_counter() - start)
-
-
-def fit(
-    model: Reconstructor,
-    setup: TrainingSetup,
-    training: Clusters,
-    validation: Clusters | None,
-    *,
-    seed: int,
-    folder: Path,
-    place: Place | None = None,
-    resume_from: Path | None = None,
-) -> Fit:
-    """`prepare` and `run`."""
-    session = prepare(model, setup, training, validation, seed=seed, folder=folder, place=place)
-    return run(session, resume_from)
 
 
 def _take_up(path: str, module: TrainingModule) -> int:
@@ -188,7 +169,7 @@ def _fine_tune(session: Session, stage: FineTuneStage, kept: int, before: Score)
     try:
         for parameter in trained:
             parameter.requires_grad_(False)
-        trainer = new_trainer(setup, session.folder, callbacks, stage.epochs, session.place)
+        trainer = new_trainer(setup, session.folder, callbacks, stage.epochs)
         trainer.fit(module, batches, validation)
     finally:
         for parameter in trained:

@@ -20,7 +20,7 @@ from ptycho_torch.api import (
 )
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.readers import read_scan
-from ptycho_torch.reconstruction.predict import place_on_array
+from ptycho_torch.reconstruction.padding import place_on_array
 from tests.runs import SMALL
 
 STAR = Path(__file__).parents[1] / "data" / "siemens_star_64.npz"

@@ -10,7 +10,7 @@ import pytest
 from ptycho_config import Sources
 from ptycho_torch.api import reconstruct, train
 from ptycho_torch.data.joint_dataset import JointDataset, JointSampler
-from ptycho_torch.data.readers import inspect_scans, read_scan, scan_files
+from ptycho_torch.data.readers import inspect_dataset, read_scan, scan_files
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.scan_file import write_scan
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_folder_is_trained_on_as_a_whole(folder: Path, tmp_path: Path) -> None:
     """Groups of both scans; the result reconstructs either."""
     run = train(folder, tmp_path, sources=Sources(overrides={**SMALL, "subsample_seed": 1}), legacy={})
-    facts = inspect_scans(folder)
+    facts = inspect_dataset(folder)
     assert run.record["groups"] == pytest.approx(0.95 * facts.n_patterns, abs=2)
     assert run.configs.explain("training.model.N").endswith(f"probeGuess of {folder.name}")
     for name in ("a.npz", "b.npz"):
@@ -55,7 +55,7 @@ def test_what_cannot_be_one_training_set_is_refused(folder: Path, tmp_path: Path
     patterns, places = np.ones((5, 32, 32)), np.arange(5.0)
     np.savez(tmp_path / "c.npz", diff3d=patterns, xcoords=places, ycoords=places, probeGuess=probe)
     with pytest.raises(DataError, match=r"different size \(a.npz: 64 px, c.npz: 32 px\)"):
-        inspect_scans(tmp_path)
+        inspect_dataset(tmp_path)
 
 
 def test_an_output_among_the_scans_is_named(folder: Path, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_output_among_the_scans_is_named(folder: Path, tmp_path: Path) -> Non
     write_product(tmp_path / "product.h5", dataset, canvas, [])
     write_reconstruction(tmp_path / "reconstruction.npz", canvas)
     for name, fix in (
-        ("product.h5", "move it elsewhere, or put its patterns, diffraction.h5, beside it"),
+        ("product.h5", "move it elsewhere, or put its patterns, diffraction.h5, next to it"),
         ("reconstruction.npz", "move it elsewhere"),
     ):
         with pytest.raises(DataError) as caught:
@@ -74,7 +74,7 @@ def test_an_output_among_the_scans_is_named(folder: Path, tmp_path: Path) -> Non
         path = tmp_path / name
         assert str(caught.value) == f"{path}: is an output of ptycho, not a scan ({fix})"
         path.unlink()
-    assert inspect_scans(tmp_path).name == "a.npz"
+    assert inspect_dataset(tmp_path).name == "a.npz"
 
 
 def _keys(epoch: int, **more: Any) -> list[Any]:

@@ -62,9 +62,9 @@ def test_what_a_detector_did_not_measure_is_read_as_zero(kind: str, layouts: Any
     patterns = layouts.scan.counts.copy()
     patterns[:, MASK] = [-1.0, np.inf]
     read = read_scan(_flat_values(kind, layouts, tmp_path, patterns), "count_intensity")
-    assert read.bad_pixels is not None
-    assert read.bad_pixels.dtype == bool
-    np.testing.assert_array_equal(read.bad_pixels, MASK)
+    assert read.valid_pixels is not None
+    assert read.valid_pixels.dtype == bool
+    np.testing.assert_array_equal(read.valid_pixels, ~MASK)
     np.testing.assert_array_equal(read.intensity[:], np.where(MASK, 0, layouts.scan.counts))
 
 
@@ -74,8 +74,8 @@ def test_what_was_filled_in_is_kept(kind: str, layouts: Any, tmp_path: Path) -> 
     patterns = layouts.scan.counts.copy()
     patterns[:, MASK] = 7
     read = read_scan(_flat_values(kind, layouts, tmp_path, patterns), "count_intensity")
-    assert read.bad_pixels is not None
-    np.testing.assert_array_equal(read.bad_pixels, MASK)
+    assert read.valid_pixels is not None
+    np.testing.assert_array_equal(read.valid_pixels, ~MASK)
     np.testing.assert_array_equal(read.intensity[:], patterns)
     patterns[:, MASK] = -1
     with pytest.raises(DataError, match="negative values in 36 patterns"):
@@ -109,5 +109,5 @@ def test_a_mask_must_be_that_of_a_pattern(mask: Any, reason: str, layouts: Any, 
 def test_a_mask_of_numbers_is_a_mask(layouts: Any, tmp_path: Path) -> None:
     """0 and 1 are what HDF5 makes of bool in other languages."""
     read = read_scan(_npz(layouts, tmp_path, bad_pixels=MASK.astype(np.uint8)), "count_intensity")
-    assert read.bad_pixels is not None
-    np.testing.assert_array_equal(read.bad_pixels, MASK)
+    assert read.valid_pixels is not None
+    np.testing.assert_array_equal(read.valid_pixels, ~MASK)

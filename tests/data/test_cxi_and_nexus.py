@@ -34,7 +34,7 @@ def test_every_layout_gives_the_same_scan(kind: str, layouts: Any, tmp_path: Pat
     assert read.pixel_m == pytest.approx((layouts.pixel, layouts.pixel))
     assert read.geometry.photon_energy_ev == pytest.approx(8113.96, rel=1e-6)
     assert read.geometry.distance_m == pytest.approx(layouts.distance)
-    assert read.bad_pixels is None
+    assert read.valid_pixels is None
 
 
 def test_the_pixel_of_an_object() -> None:
@@ -205,8 +205,8 @@ def test_an_experimental_scan_of_the_near_field_is_refused() -> None:
     assert (scan.count, scan.frame) == (200, (100, 100))
     assert scan.geometry is not None
     assert scan.geometry.pixel_m == pytest.approx((1.995e-8, 1.995e-8), rel=1e-3)
-    assert scan.bad_pixels is not None
-    assert scan.bad_pixels.sum() == 5
+    assert scan.valid_pixels is not None
+    assert (~scan.valid_pixels).sum() == 5
     assert "12.66 keV" in describe(scan)
     with pytest.raises(DataError, match="either it is of the near field"):
         read_scan(path, "count_intensity")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ptycho_torch.data import readers
-from ptycho_torch.data.formats.hdf5 import open_hdf5
 from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.scan import split_positions
 from ptycho_torch.errors import DataError, MissingFileError
@@ -92,11 +91,12 @@ def test_labels_are_cut_from_the_object_of_the_file(kind: str, layouts: Any, tmp
     entries = layouts.training_data() if kind == "training" else layouts.product()
     path = layouts.write(tmp_path / ("product.h5" if kind == "product" else "training.h5"), entries)
     centre, _ = split_positions(readers.read_scan(path, "count_intensity").position_yx)
-    labels = read_labels(path, centre, 64, subtract_phase=False)
+    labels = read_labels(readers.open_scan(path), centre, 64, subtract_phase=False)
     y, x = centre[5] - 32
     np.testing.assert_array_equal(labels[5], layouts.scan.truth[y : y + 64, x : x + 64])
+    bare = readers.open_scan(layouts.write(tmp_path / "a.cxi", layouts.cxi()))
     with pytest.raises(DataError, match="has no labels"):
-        read_labels(layouts.write(tmp_path / "a.cxi", layouts.cxi()), centre, 64, subtract_phase=False)
+        read_labels(bare, centre, 64, subtract_phase=False)
 
 
 FLAT_OBJECT = np.ones((1, 9, 9), complex)
@@ -149,21 +149,21 @@ def test_a_product_of_the_near_field_is_refused(layouts: Any, tmp_path: Path) ->
 def test_a_file_without_its_partner_says_what_is_missing(layouts: Any, tmp_path: Path) -> None:
     """Either way round, whatever the names."""
     with pytest.raises(MissingFileError, match=r"the patterns of product\.h5 are not there"):
-        open_hdf5(layouts.write(tmp_path / "product.h5", layouts.product()))
+        readers.open_scan(layouts.write(tmp_path / "product.h5", layouts.product()))
     (tmp_path / "product.h5").unlink()
     with pytest.raises(MissingFileError, match=r"positions and probe of diffraction\.h5"):
-        open_hdf5(layouts.write(tmp_path / "diffraction.h5", layouts.diffraction()))
+        readers.open_scan(layouts.write(tmp_path / "diffraction.h5", layouts.diffraction()))
     with pytest.raises(MissingFileError, match=r"a_para\.hdf5: positions and probe of a_dp\.hdf5"):
-        open_hdf5(layouts.write(tmp_path / "a_dp.hdf5", {"dp": layouts.scan.counts}))
+        readers.open_scan(layouts.write(tmp_path / "a_dp.hdf5", {"dp": layouts.scan.counts}))
 
 
 def test_foreign_and_damaged_files(layouts: Any, tmp_path: Path) -> None:
     """Named by what they hold, or as damaged."""
     with pytest.raises(DataError, match="is no scan that is known here; it holds stuff"):
-        open_hdf5(layouts.write(tmp_path / "other.h5", {"stuff": np.ones(3)}))
+        readers.open_scan(layouts.write(tmp_path / "other.h5", {"stuff": np.ones(3)}))
     (tmp_path / "cut.h5").write_bytes((tmp_path / "other.h5").read_bytes()[:64])
     with pytest.raises(DataError, match="is damaged"):
-        open_hdf5(tmp_path / "cut.h5")
+        readers.open_scan(tmp_path / "cut.h5")
 
 
 def test_a_file_is_closed_after_it_was_read(layouts: Any, tmp_path: Path) -> None:

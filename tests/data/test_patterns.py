@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from ptycho_torch.data import readers
+from ptycho_torch.data.dataset import Domain
+from ptycho_torch.data.formats.npz_archive import open_archive
 from ptycho_torch.data.patterns import (
     CHUNK,
     FileRows,
     StoredPatterns,
     StreamedAmplitude,
     mean_intensity,
-    stored_rows,
 )
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.errors import DataError
@@ -31,10 +32,15 @@ def _write(path: Path, patterns: NDArray[np.uint16], *, compressed: bool = False
     save(path, diff3d=patterns, xcoords=position[0], ycoords=position[1], probeGuess=np.ones((64, 64), "c8"))
 
 
+def _rows(path: Path) -> FileRows | NDArray[np.uint16] | None:
+    with open_archive(path) as archive:
+        return archive.rows("diff3d")
+
+
 @pytest.mark.parametrize("domain", ["count_intensity", "normalized_amplitude"])
 @pytest.mark.parametrize("patterns_last", [False, True])
 def test_a_streamed_scan_is_the_scan_in_memory(
-    domain: readers.Domain,
+    domain: Domain,
     patterns_last: bool,  # noqa: FBT001 - pytest passes it
     tmp_path: Path,
 ) -> None:
@@ -74,7 +80,7 @@ def test_only_what_is_asked_for_is_read() -> None:
 def test_a_compressed_array_cannot_be_mapped_and_is_read_whole(tmp_path: Path) -> None:
     """The numbers are the same."""
     _write(tmp_path / "small.npz", _counts(), compressed=True)
-    assert stored_rows(tmp_path / "small.npz", "diff3d") is None
+    assert _rows(tmp_path / "small.npz") is None
     dataset = readers.read_scan(tmp_path / "small.npz", "count_intensity", in_memory=0)
     assert np.array_equal(dataset.intensity[:], _counts())
 
@@ -84,7 +90,7 @@ def test_a_map_is_the_array(order: str, tmp_path: Path) -> None:
     """Whatever the order in memory and whatever stands before it in the file."""
     array = np.asarray(_counts(), order=order)  # type: ignore[call-overload]
     np.savez(tmp_path / "a.npz", first=np.arange(7), diff3d=array)
-    mapped = stored_rows(tmp_path / "a.npz", "diff3d")
+    mapped = _rows(tmp_path / "a.npz")
     assert mapped is not None
     assert np.array_equal(mapped[:], array)
     assert np.array_equal(mapped[np.array([2, 3, 9])], array[[2, 3, 9]])
@@ -111,7 +117,7 @@ def test_rows_of_a_file_are_read_in_any_byte_order(dtype: str, tmp_path: Path) -
     """As they were written, single rows and runs of them; a file that was cut off says so."""
     array = _counts().astype(dtype)
     np.savez(tmp_path / "a.npz", diff3d=array)
-    rows = stored_rows(tmp_path / "a.npz", "diff3d")
+    rows = _rows(tmp_path / "a.npz")
     assert isinstance(rows, FileRows)
     chosen = np.array([0, 2, 3, 4, 39])
     assert np.array_equal(rows[chosen], array[chosen])

@@ -1,7 +1,7 @@
 """All networks: shapes, published sizes, nothing built in vain, and each option matters."""
 
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import pytest
@@ -10,8 +10,11 @@ from torch import nn
 
 from ptycho_config import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, TorchOptions, Unrolled
 from ptycho_config.schema.base import kind_of
+from ptycho_config.schema.networks import Architecture
+from ptycho_config.schema.networks import Network as NetworkOptions
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
+from ptycho_torch.nets.network import NETWORKS, Network, ObjectNetwork
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from tests.strategies.fields import complex_field
 
@@ -44,6 +47,32 @@ def test_patches_have_the_shape_of_the_patterns(net: Member, side: int, gridsize
     assert patches.shape == (2, gridsize**2, side, side)
     assert patches.dtype == torch.complex64
     assert bool(torch.isfinite(torch.view_as_real(patches)).all())
+
+
+@pytest.mark.parametrize(
+    "net",
+    [Cnn(), Fno(), FnoVanilla(), Ffno(), Unrolled(width=4), Unrolled(width=4, stitched=False)],
+    ids=lambda n: type(n).__name__,
+)
+def test_options_and_network_state_the_same_facts(net: Member) -> None:
+    """Constraints read the options, reconstruction asks the network."""
+    network = _build(net).network
+    assert isinstance(network, Network)
+    assert (network.sees, network.fixes_scale) == (net.sees, net.fixes_scale)
+    assert isinstance(network, ObjectNetwork) == (net.sees == "object")
+
+
+def test_every_built_in_network_is_registered() -> None:
+    """A kind of the configuration without a factory would fail only when it is built."""
+    kinds = set(get_args(Architecture)) - {"external"}
+    assert set(NETWORKS.built_in) == kinds
+    assert {kind_of(member) for member in get_args(NetworkOptions)} == kinds | {"external"}
+
+
+def test_a_name_is_registered_once() -> None:
+    """A second part of the same name would hide the first."""
+    with pytest.raises(ValueError, match="there is a network 'cnn' already"):
+        NETWORKS.add("cnn")(nn.Identity)
 
 
 def test_the_largest_pattern() -> None:

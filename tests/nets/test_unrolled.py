@@ -1,5 +1,7 @@
 """The unrolled network on one object."""
 
+from functools import partial
+
 import torch
 
 from ptycho_config import ModelConfig, TorchOptions, Unrolled
@@ -7,12 +9,15 @@ from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets import UNet, UnrolledNet
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.physics.diffraction import mode_sum_intensity
-from ptycho_torch.physics.patches import cut, place
+from ptycho_torch.physics.patches import cut
 from ptycho_torch.physics.projection import back_project, object_gradient, regularised_power
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
-from ptycho_torch.reconstruction.predict import _WholeScan, movement_in_tiles, predict
+from ptycho_torch.physics.tiles import map_in_tiles
+from ptycho_torch.reconstruction.predict import predict
+from ptycho_torch.reconstruction.scan_measurements import ScanMeasurements
 from ptycho_torch.records import Batch, Dataset, Scan
 from tests.strategies.fields import complex_field
+from tests.strategies.patches import place
 
 CENTRES = torch.tensor([[[8, 8], [11, 9], [9, 13]]])
 Views = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -100,14 +105,15 @@ def test_a_scan_in_batches_is_one_cluster_of_all_its_patterns() -> None:
 def test_what_is_kept_from_stage_to_stage_changes_nothing() -> None:
     """A scan too large to be kept gives the same object to the last bit."""
     model, scan = _model(2, learned=True), _scan("flat")
-    assert isinstance(model.network, UnrolledNet)
     objects, kept = [], []
     for room in (0, 10**6, 10**9):
-        whole = _WholeScan(scan, scan.probe, 7, torch.device("cpu"), room)
+        measured = ScanMeasurements(
+            scan, torch.arange(len(scan.centre_yx)), scan.probe, 7, torch.device("cpu"), room
+        )
         with torch.inference_mode():
-            objects.append(whole.unrolled(model.network, torch.arange(len(scan.centre_yx))))
-        kept.append(len(whole.kept))
-        assert whole.room >= 0
+            objects.append(model.reconstruct(measured))
+        kept.append(len(measured.kept))
+        assert measured.room >= 0
     assert 0 == kept[0] < kept[1] < kept[2]
     assert torch.equal(objects[0], objects[1])
     assert torch.equal(objects[0], objects[2])
@@ -142,10 +148,14 @@ def test_a_large_object_moves_in_tiles_as_it_moves_whole() -> None:
     shortsighted.load_state_dict(network.state_dict())
     object_, velocity, step, light = (complex_field(1, 150, 131, seed=seed).cfloat() for seed in range(4))
     canvases = (object_, velocity, step, light.abs())
+    peak = light.abs().amax(dim=(-2, -1), keepdim=True)
+
+    def tiled(of: UnrolledNet, tile: int) -> torch.Tensor:
+        return map_in_tiles(partial(of.movement, 0, peak), canvases, of.reach, of.multiple, tile)
+
     with torch.inference_mode():
-        whole = movement_in_tiles(network, 0, canvases)
-        torch.testing.assert_close(
-            movement_in_tiles(network, 0, canvases, tile=24), whole, rtol=1e-5, atol=1e-5
-        )
-        broken = movement_in_tiles(shortsighted, 0, canvases, tile=24)
+        whole = network.movement(0, peak, *canvases)
+        torch.testing.assert_close(tiled(network, 512), whole)
+        torch.testing.assert_close(tiled(network, 24), whole, rtol=1e-5, atol=1e-5)
+        broken = tiled(shortsighted, 24)
     assert not torch.allclose(broken, whole, rtol=1e-4, atol=1e-4)

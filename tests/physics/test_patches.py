@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ptycho_torch.physics.patches import Footprints, cut, merge, place, translate
+from ptycho_torch.physics.patches import Footprints, cut, merge, translate
 from tests.strategies.fields import complex_field, inner
+from tests.strategies.patches import place
 
 GOLDEN = Path(__file__).parents[1] / "parity" / "physics" / "vectors"
 corners = st.lists(st.tuples(st.floats(0, 7), st.floats(0, 6)), min_size=3, max_size=3)

@@ -23,8 +23,9 @@ from ptycho_torch.physics.simulate import (
     natural_object,
     simulate_scan,
 )
+from ptycho_torch.reconstruction.r_factor import r_factor
 from ptycho_torch.reconstruction.refine import refine
-from ptycho_torch.records import Dataset, Refined, Scan
+from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 from tests.strategies.fields import complex_field
 
 ORIGIN = (0, 0)
@@ -170,20 +171,39 @@ def test_pixels_that_do_not_measure_are_left_to_the_model() -> None:
     valid_pixels[:4, :4] = False
     garbage = scan.amplitude[torch.arange(len(scan.centre_yx))].clone()
     garbage[:, ~valid_pixels] = 50.0
-    options = RefineOptions(passes=3)
     found = [
-        refine(
-            attrs.evolve(scan, amplitude=amplitude),
-            _flat(simulated.truth),
-            ORIGIN,
-            options,
-            rng=np.random.default_rng(0),
-            device=torch.device("cpu"),
-            valid_pixels=valid_pixels,
-        ).object
-        for amplitude in (scan.amplitude, garbage)
+        _run(masked, _flat(simulated.truth), passes=3).object
+        for masked in (
+            attrs.evolve(scan, amplitude=amplitude, valid_pixels=valid_pixels)
+            for amplitude in (scan.amplitude, garbage)
+        )
     ]
     assert torch.allclose(found[0], found[1], atol=1e-5)
+
+
+def test_a_refinement_reads_the_mask_of_its_scan() -> None:
+    """80 hot pixels that the dataset marks leave R where it is without them; unmarked ones spoil the fit
+    of the pixels that measure too."""
+    simulated = _simulated()
+    valid = np.ones((64, 64), bool)
+    valid.flat[np.random.default_rng(0).choice(64**2, 80, replace=False)] = False
+    hot = simulated.counts.copy()
+    hot[:, ~valid] = hot.max()
+    marked = normalise(attrs.evolve(_dataset(simulated), intensity=hot, valid_pixels=valid))
+
+    def fit(scan: Scan) -> float:
+        found = _run(scan, _flat(simulated.truth), passes=4)
+        return _r_of_valid(attrs.evolve(found.scan, valid_pixels=marked.valid_pixels), found)
+
+    clean = _run(_scan(simulated), _flat(simulated.truth), passes=4)
+    assert fit(marked) < 1.5 * _r_of_valid(clean.scan, clean)
+    assert fit(attrs.evolve(marked, valid_pixels=None)) > 3 * fit(marked)
+
+
+def _r_of_valid(scan: Scan, found: Refined) -> float:
+    """R of a refined object, over the valid pixels of a scan."""
+    values = (found.object * scan.object_scale).numpy()
+    return r_factor(scan, Canvas(values, np.ones(values.shape, np.float32), found.origin_yx))
 
 
 def test_dark_patterns_say_nothing() -> None:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from ptycho_config import ModelConfig
+from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp, scanned_region
 from ptycho_torch.physics.simulate import SimulatedScan, expected_counts, natural_object, simulate_scan
 from ptycho_torch.reconstruction.r_factor import r_factor_and_flat
@@ -63,7 +65,7 @@ def test_the_r_factor_of_the_truth_is_its_noise_and_a_flat_object_is_far_worse()
     made, dataset = _scan()
     canvas = _stitched_truth(made)
     noise = 0.45 * 64**2 / made.counts.sum(axis=(1, 2)).mean()
-    fit, flat = r_factor_and_flat(dataset, canvas, 1.0)
+    fit, flat = r_factor_and_flat(normalise(dataset), canvas)
     assert fit < noise
     assert flat > 10 * noise
 
@@ -73,9 +75,9 @@ def test_the_r_factor_is_that_of_simulated_patterns() -> None:
     of a flat one, at positions between pixels."""
     made, dataset = _scan()
     canvas = _stitched_truth(made)
-    level = 0.7
-    uniform = np.full_like(canvas.object, level)
-    for got, object_ in zip(r_factor_and_flat(dataset, canvas, level), (canvas.object, uniform), strict=True):
+    scan = normalise(dataset, ModelConfig(probe_scale=3.0))
+    uniform = np.full_like(canvas.object, scan.object_scale)
+    for got, object_ in zip(r_factor_and_flat(scan, canvas), (canvas.object, uniform), strict=True):
         modelled = expected_counts(object_, made.probe, made.position_yx, canvas.origin_yx)
         misfit = np.square(np.sqrt(made.counts, dtype=np.float64) - np.sqrt(modelled)).sum()
         assert got == pytest.approx(misfit / made.counts.sum(dtype=np.float64), rel=1e-4)

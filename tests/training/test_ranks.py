@@ -1,27 +1,24 @@
 """Several processes: one that fails is heard of, and who started them is understood."""
 
-import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 
-import ptycho_torch
 from ptycho_config import ConfigError, Sources
 from ptycho_torch.api import train
-from ptycho_torch.training.lightning_ranks import Launched, launched_outside
+from ptycho_torch.errors import DataError, DivergedError
 from ptycho_torch.training.lightning_setup import _processes
-from tests.runs import SMALL
+from ptycho_torch.training.ranks import Launched, launched_outside
+from tests.runs import SMALL, start_rank_1_with
 
 TWO = {**SMALL, "execution.devices": 2, "execution.accelerator": "cpu"}
-
-
-def _started_with(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every Python that is started from now on runs `code` first."""
-    (folder / "sitecustomize.py").write_text(code)
-    root = Path(ptycho_torch.__file__).parents[1]
-    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{root}")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +26,7 @@ def _started_with(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [
         (
             "import os, sys\nprint('no licence for this machine', file=sys.stderr, flush=True)\nos._exit(7)",
-            r"process 1 of 2 ended with exit code 7; it said last:\s+no licence for this machine",
+            r"process 1 of 2 ended with exit code 7; last output:\s+no licence for this machine",
         ),
         ("import os\nos.kill(os.getpid(), 9)", r"process 1 of 2 ended with exit code -9 \(SIGKILL\)"),
     ],
@@ -38,7 +35,7 @@ def test_a_process_that_dies_at_once_is_named(
     code: str, end: str, scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its exit code and what it said, within seconds: the first process does not wait for it."""
-    _started_with(code, tmp_path, monkeypatch)
+    start_rank_1_with(code, tmp_path, monkeypatch)
     start = time.monotonic()
     with pytest.raises(RuntimeError, match=end):
         train(scan_file, tmp_path / "out", sources=Sources(overrides=TWO), legacy={})
@@ -49,11 +46,11 @@ def test_a_process_that_dies_at_once_is_named(
 def test_a_scan_that_only_another_process_cannot_read_is_named(
     scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error of the other process is told, with the file."""
-    _started_with("import os\nos.chdir('/')", tmp_path, monkeypatch)
+    """The error is that of the process, with the file and the rank."""
+    start_rank_1_with("import os\nos.chdir('/')", tmp_path, monkeypatch)
     (tmp_path / "here.npz").write_bytes(scan_file.read_bytes())
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RuntimeError, match=r"(?s)process 1 of 2 ended with exit code 1; .*here.npz: no such"):
+    with pytest.raises(DataError, match=r"here.npz: no such.*process 1 of 2"):
         train("here.npz", tmp_path / "out", sources=Sources(overrides=TWO), legacy={})
 
 
@@ -68,12 +65,56 @@ def test_a_process_that_dies_while_training_is_named(
         "    os._exit(5)\n"
         "threading.Thread(target=end, daemon=True).start()\n"
     )
-    _started_with(code, tmp_path, monkeypatch)
+    start_rank_1_with(code, tmp_path, monkeypatch)
     (tmp_path / "out" / "checkpoints").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "out" / "checkpoints")
     options = {**TWO, "training.nepochs": 200}
     with pytest.raises(RuntimeError, match="process 1 of 2 ended with exit code 5"):
         train(scan_file, tmp_path / "out", sources=Sources(overrides=options), legacy={})
+
+
+def test_a_training_of_several_processes_that_diverges_is_refused(scan_file: Path, tmp_path: Path) -> None:
+    """As that of one process: with what to change, and without a bundle."""
+    options = {**TWO, "execution.learning_rate": 1e30, "training.gradient_clip_val": None}
+    with pytest.raises(DivergedError, match=r"nothing was saved.*execution.learning_rate"):
+        train(scan_file, tmp_path / "out", sources=Sources(overrides=options), legacy={})
+    assert not (tmp_path / "out" / "wts.h5.zip").exists()
+
+
+ENDLESS = """
+import sys
+from ptycho_config import Sources
+from ptycho_torch.api import train
+from tests.training.test_ranks import TWO
+options = {**TWO, "training.nepochs": 5000}
+train(sys.argv[1], sys.argv[2], sources=Sources(overrides=options), legacy={})
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_one_that_started_it(
+    number: signal.Signals, scan_file: Path, tmp_path: Path
+) -> None:
+    """However it ends; a signal that can be heeded has its usual effect."""
+    last = tmp_path / "out" / "checkpoints" / "last.ckpt"
+    command = [sys.executable, "-c", ENDLESS, str(scan_file), str(tmp_path / "out")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        _wait_for(last.exists, 60)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        ranks = [Path("/proc") / rank for rank in children.read_text().split()]
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == -number
+    assert ("KeyboardInterrupt" in said) == (number == signal.SIGINT)
+    assert len(ranks) == 2
+    _wait_for(lambda: not any(rank.exists() for rank in ranks), 10)
+
+
+def _wait_for(found: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 SLURM = {
@@ -98,6 +139,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> None
             monkeypatch.setenv(name, value)
 
 
+def _assert_distributed(local: int, nodes: int) -> None:
+    chosen = _processes()
+    assert (chosen["devices"], chosen["num_nodes"]) == (local, nodes)
+    assert type(chosen["strategy"]) is DDPStrategy
+
+
 @pytest.mark.parametrize(
     ("changes", "local", "nodes"),
     [
@@ -114,7 +161,7 @@ def test_machines_of_slurm_are_counted_as_lightning_counts_them(
     """Lightning's own check of devices and machines against the environment passes."""
     _environment(monkeypatch, **changes)
     assert launched_outside() == Launched(5, 8, nodes)
-    assert _processes(None) == {"devices": local, "num_nodes": nodes, "strategy": "ddp"}
+    _assert_distributed(local, nodes)
     SLURMEnvironment().validate_settings(num_devices=local, num_nodes=nodes)
     if nodes > 1:
         with pytest.raises(ValueError, match="does not match"):
@@ -164,7 +211,7 @@ def test_machines_of_torchrun_are_counted(monkeypatch: pytest.MonkeyPatch) -> No
         "LOCAL_WORLD_SIZE": "2",
     }.items():
         monkeypatch.setenv(name, value)
-    assert _processes(None) == {"devices": 2, "num_nodes": 3, "strategy": "ddp"}
+    _assert_distributed(2, 3)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     with pytest.raises(ConfigError, match="6 processes are not 4 on each of 1 machines"):
         launched_outside()

@@ -20,13 +20,13 @@ from ptycho_config import (
 from ptycho_config.legacy import legacy_params
 from ptycho_torch.compat.ptychodus.settings_layer import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
+from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
-from ptycho_torch.data.readers import dataset_from_raw
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
+from ptycho_torch.reconstruction.padding import place_on_array
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
-from ptycho_torch.reconstruction.predict import place_on_array
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat
 from ptycho_torch.reconstruction.trained_model import Trained
 
@@ -62,11 +62,11 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
         raise ConfigError([Problem("torch.refine.refine_positions", message)], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
-    dataset = dataset_from_raw(scan, setup.torch.scale.domain)
+    dataset = read_dataset(scan, setup.torch.scale.domain)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed)
     made = solve(task, setup, seed, device).made
-    fit, flat = r_factor_and_flat(made.dataset, made.canvas, task.scan.object_scale, device)
+    fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
     if (reason := poor_fit_warning(fit, flat)) is not None:
         logger.warning(reason)

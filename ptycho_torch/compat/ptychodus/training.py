@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 
 from ptycho_config import Resolved, Sources, TrainingSetup, dump_derivation, update_legacy_dict
 from ptycho_config.legacy import LegacyDelta, legacy_params
-from ptycho_torch.api.training import resolve_training
+from ptycho_torch.api.training import open_training
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
+from ptycho_torch.compat.ptychodus.ranks import first_rank, other_ranks
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.compat.ptychodus.settings_layer import RECOMMENDED, client_layer
-from ptycho_torch.data.readers import open_scan, read_array, scan_files
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import create_writable_folder, write_json
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.reconstruction.trained_model import Trained, restore_model
-from ptycho_torch.training.datasets import TrainingData, training_data
-from ptycho_torch.training.fit import Fitted, training_record, untrained_model
-from ptycho_torch.training.lightning_ranks import Place
-from ptycho_torch.training.ranks import free_port, other_ranks, world_size
+from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
+from ptycho_torch.training.fit import training_record, untrained_model
+from ptycho_torch.training.ranks import world_size
 from ptycho_torch.training.trainer import Session, prepare, run
 
 logger = logging.getLogger(__name__)
@@ -134,7 +133,9 @@ class PtychoDataLoader:
         self.data_format = data_format
         stamp = f"run_{time.strftime('%Y%m%d_%H%M%S')}_{secrets.token_hex(4)}"
         self.output_dir = Path(output_dir).absolute() / stamp
-        self.configs, self.delta = resolve_client(Path(data_dir), self.output_dir, config_manager)
+        self.configs, self.delta, self.opened = resolve_client(
+            Path(data_dir), self.output_dir, config_manager
+        )
 
     @classmethod
     def from_np(
@@ -152,8 +153,8 @@ class PtychoDataLoader:
 
 def resolve_client(
     scans: Path, folder: Path, manager: ConfigManager
-) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
-    """The setup of a training, with the reason of every value; writes nothing.
+) -> tuple[Resolved[TrainingSetup], LegacyDelta, TrainingScans]:
+    """The setup of a training, with the reason of every value, and its opened scans; writes nothing.
 
     A folder means its NPZ files, which is what ptychodus exports, and its other scans only where
     there are none.
@@ -161,14 +162,12 @@ def resolve_client(
     if scans.is_dir() and any(scans.glob("*.npz")):
         scans = scans / "*.npz"
     sources = Sources(client=client_layer(TrainingSetup, *manager.flats.values()))
-    return resolve_training(scans, folder / "training", profile=RECOMMENDED, sources=sources)
+    return open_training(scans, folder / "training", profile=RECOMMENDED, sources=sources)
 
 
-def _object_shapes(setup: TrainingSetup) -> list[tuple[int, ...]]:
+def _object_shapes(opened: TrainingScans) -> list[tuple[int, ...]]:
     """`(H, W)` of the object arrays of the scans that were trained on."""
-    assert setup.training.train_data_file is not None
-    places = [open_scan(file).object_at for file in scan_files(setup.training.train_data_file)]
-    return [read_array(*place).shape[-2:] for place in places if place is not None]
+    return [scan.object.shape[-2:] for scan in opened.training if scan.object is not None]
 
 
 @attrs.frozen(eq=False)
@@ -180,6 +179,7 @@ class Trainer:
     session: Session
     data: TrainingData
     seed: int
+    world: int
     loading_s: float
 
     @property
@@ -195,25 +195,22 @@ class Trainer:
         update_legacy_dict(legacy_params, dataloader.delta)
         seed = seed_or_fresh(setup.training.subsample_seed)
         world = world_size(setup.execution, choose_device(setup.execution.accelerator))
-        data = training_data(setup, seed)
+        data = training_data(setup, seed, dataloader.opened)
         folder = create_writable_folder(setup.training.output_dir)
-        place = None if world == 1 else Place(0, world, free_port())
         sets = (data.training, data.validation)
-        session = prepare(
-            untrained_model(setup, data, seed), setup, *sets, seed=seed, folder=folder, place=place
-        )
-        return cls(model, dataloader, session, data, seed, time.perf_counter() - start)
+        with first_rank(world):
+            session = prepare(untrained_model(setup, data, seed), setup, *sets, seed=seed, folder=folder)
+        return cls(model, dataloader, session, data, seed, world, time.perf_counter() - start)
 
     def train(self, **_: Any) -> None:
         """Train, then write `checkpoints/best-checkpoint.ckpt` into the folder of the run."""
-        session, setup, place = self.session, self.session.setup, self.session.place
-        world, port = (1, None) if place is None else (place.world, place.port)
+        session, setup = self.session, self.session.setup
         logger.info("Training on %d groups, %d epochs", len(self.data.training), session.trainer.max_epochs)
-        with other_ranks(setup, self.seed, world, resume=False, port=port):
+        with other_ranks(setup, self.seed, self.world):
             outcome = run(session)
-        made = Fitted(session.model, self.data, outcome, self.loading_s)
         derivation = dump_derivation(self.loader.configs)
-        record = {**training_record(made, self.seed), "object_shapes": _object_shapes(setup)}
+        record = training_record(session.model, self.data, outcome, self.loading_s, self.seed)
+        record["object_shapes"] = _object_shapes(self.loader.opened)
         bundle = Bundle(setup, session.model.state_dict(), derivation, record)
         configs, checkpoints = (
             create_writable_folder(self.loader.output_dir / name) for name in ("configs", "checkpoints")

@@ -1,1 +1,3 @@
-"""One module for each HDF5 layout of the field; each function makes a RawScan of an open file."""
+"""File formats. Importing this package registers the built-in readers, in the order of their turn."""
+
+from ptycho_torch.data.formats import ptychodus, ptyd, cxi, nexus, npz  # noqa: F401, I001 - registers them

@@ -1,18 +1,17 @@
 """CXI 1.6 (Maia 2012): SI units, motion of the sample, detector directions in the laboratory."""
 
-from pathlib import Path
-
 import attrs
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
 
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1", "entry_1/instrument_1/source_1"
+BEAM = "entry_1/instrument_1/beam_1"  # the file follows the NeXus definition where it is there
 PATTERNS = ("entry_1/data_1/data", f"{DETECTOR}/data")
 TRANSLATIONS = (
     "entry_1/sample_1/geometry_1/translation",
@@ -24,9 +23,9 @@ SIGNAL = 0x1000  # the one bit of a mask that does not make a pixel bad
 _ROW_AND_COLUMN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 
 
-def cxi(path: Path, file: h5py.File) -> RawScan:
+@hdf5_layout("cxi", "entry_1", without=BEAM)
+def read_cxi(source: Source) -> RawScan:
     """Patterns, translations, geometry and mask of `entry_1`."""
-    source = Source(path, file)
     key = first_of(source, PATTERNS)
     patterns = source.rows(key)
     position = probe_position(source.array(first_of(source, TRANSLATIONS)), directions(source), source)
@@ -42,21 +41,21 @@ def cxi(path: Path, file: h5py.File) -> RawScan:
         frame=frame,
     )
     keys = [f"{SOURCE}/illumination"]
-    if "entry_1/ptychodus" in file:
+    if "entry_1/ptychodus" in source.file:
         keys.append("entry_1/image_1/data")  # where ptychodus keeps the probe
     probe, probe_key, remarks = source.probe(*keys)
     if source.find(f"{DETECTOR}/data_dark") is not None:
         remarks += ("data_dark is not subtracted from the patterns",)
     scan = RawScan(
-        path=path,
+        path=source.path,
         dialect="CXI",
         key=key,
         patterns=patterns,
         position_yx=pixels,
         probe=probe,
         probe_key=probe_key,
-        bad_pixels=bad_bits(source, f"{DETECTOR}/mask"),
-        blank=True,
+        valid_pixels=unflagged_pixels(source, f"{DETECTOR}/mask"),
+        zero_invalid=True,
         geometry=geometry,
         remarks=remarks,
     )
@@ -64,7 +63,7 @@ def cxi(path: Path, file: h5py.File) -> RawScan:
 
 
 def first_of(source: Source, keys: tuple[str, ...]) -> str:
-    """The first of the keys that the file has."""
+    """The first of the keys that the source has. Raises DataError where it has none."""
     key = next((key for key in keys if source.find(key) is not None), None)
     if key is None:
         raise source.error(f"has none of {', '.join(keys)}")
@@ -74,10 +73,11 @@ def first_of(source: Source, keys: tuple[str, ...]) -> str:
 def probe_position(
     translation: NDArray[np.generic], row_and_column: NDArray[np.float64], source: Source
 ) -> NDArray[np.float64]:
-    """`-t . e`: where the probe is on the sample `(n, 2)`, along rows and columns of a pattern `e (2, 3)`.
+    """`-t . e`: the place of the probe on the sample `(n, 2)`, with t the translation of the sample
+    `(n, 3)` and e the unit vectors row_and_column `(2, 3)` of a pattern; errors name the source.
 
     The object is sampled along the directions of the detector, so a sample that moves up shows the probe
-    further down. t `(n, 3)` is the motion of the sample.
+    further down.
     """
     kind = translation.dtype.kind
     if translation.ndim != 2 or translation.shape[1] != 3 or kind not in "uif" or not len(translation):
@@ -99,15 +99,16 @@ def directions(source: Source) -> NDArray[np.float64]:
     return unit
 
 
-def bad_bits(source: Source, key: str) -> NDArray[np.bool_] | None:
-    """A bit mask `(H, W)`: pixels of 0 or SIGNAL are good, all others bad."""
+def unflagged_pixels(source: Source, key: str) -> NDArray[np.bool_] | None:
+    """The valid pixels `(H, W)` of the bit mask at a key of the source, which have no bit other than SIGNAL;
+    None without a mask."""
     if source.find(key) is None:
         return None
     mask = source.array(key)
     if mask.dtype.kind not in "biu":
         raise source.error(f"{key} must hold bits, its type is {mask.dtype}")
-    bad: NDArray[np.bool_] = (mask.astype(np.int64) & ~SIGNAL) != 0
-    return bad
+    valid: NDArray[np.bool_] = (mask.astype(np.int64) & ~SIGNAL) == 0
+    return valid
 
 
 def refuse_near_field(scan: RawScan) -> RawScan:

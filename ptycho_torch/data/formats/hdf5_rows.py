@@ -32,8 +32,8 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
 
 
 def check_readable(path: Path, dataset: h5py.Dataset) -> None:
-    """Every filter is installed and every file that a virtual dataset is made of is there: HDF5 itself
-    would give zeros for those that are not. Raises DataError."""
+    """Raise DataError where a filter of a dataset of the file at path is not installed, or a file that it is
+    made of, if it is virtual, is not there: HDF5 itself would give zeros for those."""
     plist = dataset.id.get_create_plist()
     for position in range(plist.get_nfilters()):
         code, _, _, name = plist.get_filter(position)
@@ -65,7 +65,7 @@ class Hdf5Rows:
 
     @classmethod
     def of(cls, path: Path, key: str, dataset: h5py.Dataset) -> "Hdf5Rows":
-        """Of an open dataset, which must be readable; behind a link it has another name than `key`.
+        """The rows of an open dataset, which must be readable; behind a link it has another name than `key`.
 
         Raises DataError.
         """
@@ -104,7 +104,7 @@ class Joined:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What holds the values of all parts."""
+        """The smallest type for the values of all parts."""
         return np.result_type(*(part.dtype for part in self.parts))
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
@@ -134,7 +134,7 @@ class Raster:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the file."""
+        """The type in the file."""
         return self.stored.dtype
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:

@@ -3,39 +3,31 @@
 Here `source_1/energy` is that of the storage ring; the photons are in `beam_1`.
 """
 
-from pathlib import Path
-
-import h5py
-
 from ptycho_torch.data.formats.cxi import (
+    BEAM,
     DETECTOR,
     PATTERNS,
     SOURCE,
     TRANSLATIONS,
-    bad_bits,
     directions,
     first_of,
     probe_position,
     refuse_near_field,
+    unflagged_pixels,
 )
+from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Raster
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import far_field
 from ptycho_torch.data.raw import RawScan, Stored
 
-BEAM = "entry_1/instrument_1/beam_1"
 _ENERGIES = (f"{BEAM}/energy", f"{BEAM}/incident_beam_energy")
 _MASKS = (f"{DETECTOR}/mask", f"{DETECTOR}/pixel_mask")
 
 
-def is_nexus(file: h5py.File) -> bool:
-    """Whether `entry_1` follows the NeXus definition and not CXI alone."""
-    return BEAM in file
-
-
-def nexus(path: Path, file: h5py.File) -> RawScan:
+@hdf5_layout("nexus", BEAM)
+def read_nexus(source: Source) -> RawScan:
     """Patterns as a list of frames, whether they are stored so or as a raster."""
-    source = Source(path, file)
     key, patterns = _patterns(source)
     translation = source.lengths(first_of(source, TRANSLATIONS))
     position = probe_position(translation, directions(source), source)
@@ -53,15 +45,15 @@ def nexus(path: Path, file: h5py.File) -> RawScan:
     mask = next((name for name in _MASKS if source.find(name) is not None), None)
     return refuse_near_field(
         RawScan(
-            path=path,
+            path=source.path,
             dialect="NeXus NXcxi_ptycho",
             key=key,
             patterns=patterns,
             position_yx=pixels,
             probe=probe,
             probe_key=probe_key,
-            bad_pixels=None if mask is None else bad_bits(source, mask),
-            blank=True,
+            valid_pixels=None if mask is None else unflagged_pixels(source, mask),
+            zero_invalid=True,
             geometry=geometry,
             remarks=remarks,
         )

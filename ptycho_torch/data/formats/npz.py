@@ -1,16 +1,14 @@
 """Scans in NPZ: the names and axis orders of the field."""
 
 from pathlib import Path
-from typing import Any
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.npz_archive import Header, headers, read_arrays, read_metadata
+from ptycho_torch.data.formats.npz_archive import Archive, NpzArray
+from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
-from ptycho_torch.data.patterns import FileRows, stored_rows
-from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output_error
+from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output_error, positive_number
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
@@ -21,31 +19,11 @@ _OUTPUT = {"object", "origin_px", "illumination"}
 _ENERGIES = ("photon_energy_eV", "probe_energy_ev")
 
 
-@attrs.frozen(eq=False)
-class NpzPatterns:
-    """The patterns of an archive, of which only the header has been read."""
-
-    path: Path
-    key: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def __getitem__(self, rows: Any) -> NDArray[Any]:
-        """Some of them; reads all of an archive that is compressed."""
-        found: NDArray[Any] = self.opened(in_file=True)[rows]
-        return found
-
-    def opened(self, *, in_file: bool) -> FileRows | NDArray[Any]:
-        """The array: left in the file if that is wanted and it is not compressed, or read."""
-        rows = stored_rows(self.path, self.key) if in_file else None
-        return read_arrays(self.path, [self.key])[self.key] if rows is None else rows
-
-
 def is_legacy_order(shape: tuple[int, ...], n_positions: int) -> bool:
-    """Whether a three-dimensional pattern array is (H, W, n) and not (n, H, W).
+    """Whether a pattern array of that three-dimensional shape is (H, W, n) and not (n, H, W).
 
     The square pair of axes decides; where both or neither is square, the axis that matches
-    the number of positions; then the axis shorter than it; then the larger last axis.
+    n_positions; then the axis shorter than it; then the larger last axis.
     """
     first, second, third = shape
     for canonical, legacy in (
@@ -58,9 +36,24 @@ def is_legacy_order(shape: tuple[int, ...], n_positions: int) -> bool:
     return third > max(first, second)
 
 
-def open_npz(path: Path) -> RawScan:
-    """Everything but the patterns. Raises DataError."""
-    found = headers(path)
+class NpzReader:
+    """Reads NPZ archives."""
+
+    def recognise(self, file: ScanFile) -> bool:
+        """Whether it is an archive at all: one without a scan is reported by what is missing."""
+        return file.npz is not None
+
+    def read(self, file: ScanFile) -> RawScan:
+        """All but the patterns. Raises DataError."""
+        assert file.npz is not None
+        return _read(file.npz)
+
+
+READERS.add("npz")(NpzReader())
+
+
+def _read(archive: Archive) -> RawScan:
+    found, path = archive.arrays(), archive.path
     key = next((name for name in PATTERN_KEYS if name in found), None)
     names = _coordinates(path, found)
     if key is None and set(found) == _OUTPUT:
@@ -81,26 +74,36 @@ def open_npz(path: Path) -> RawScan:
         remarks = (
             f"{n_positions} positions for {count} patterns, the trailing {n_positions - count} not used",
         )
-    probe, more = _probe(path, found)
+    probe = None
+    if "probeGuess" in found:
+        probe, more = mode_stack(path, "probeGuess", archive.array("probeGuess"))
+        remarks += more
+    valid_pixels = None
+    if "bad_pixels" in found:
+        valid_pixels = ~boolean_mask(path, "bad_pixels", archive.array("bad_pixels"))
+    label_key = next((name for name in LABEL_KEYS if name in found), None)
     return RawScan(
         path=path,
         dialect="NPZ",
         key=key,
-        patterns=NpzPatterns(path, key, shape, found[key].dtype),
-        position_yx=_positions(path, names)[:count],
+        patterns=found[key],
+        position_yx=_positions(archive, names)[:count],
+        origin_known=False,
         probe=probe,
         probe_key="probeGuess",
         patterns_last=last,
-        bad_pixels=_bad_pixels(path, found),
-        geometry=_geometry(path, found, shape[0] if last else shape[1]),
-        nphotons=_photons(path, read_metadata(path, found)),
-        object_at=(path, "objectGuess") if "objectGuess" in found else None,
-        label_key=next((name for name in LABEL_KEYS if name in found), None),
-        remarks=remarks + more,
+        valid_pixels=valid_pixels,
+        geometry=_geometry(archive, found, shape[0] if last else shape[1]),
+        nphotons=_photons(archive),
+        object=found.get("objectGuess"),
+        object_key="objectGuess",
+        label=None if label_key is None else found[label_key],
+        label_key=label_key or "",
+        remarks=remarks,
     )
 
 
-def _coordinates(path: Path, found: dict[str, Header]) -> tuple[str, str] | None:
+def _coordinates(path: Path, found: dict[str, NpzArray]) -> tuple[str, str] | None:
     """The names of (y, x), all one-dimensional and of one length; files of SLAC have only `_start`."""
     for name in ("xcoords", "ycoords", "xcoords_start", "ycoords_start"):
         if name in found and len(found[name].shape) != 1:
@@ -114,49 +117,34 @@ def _coordinates(path: Path, found: dict[str, Header]) -> tuple[str, str] | None
     return pairs[0] if pairs else None
 
 
-def _positions(path: Path, names: tuple[str, str]) -> NDArray[np.float64]:
-    arrays = read_arrays(path, list(names))
-    rows, columns = (arrays[name] for name in names)
+def _positions(archive: Archive, names: tuple[str, str]) -> NDArray[np.float64]:
+    rows, columns = (archive.array(name) for name in names)
     if rows.dtype.kind not in "uif" or columns.dtype.kind not in "uif":
-        raise DataError(str(path), f"xcoords or ycoords must be real, not {columns.dtype}, {rows.dtype}")
+        raise DataError(
+            str(archive.path), f"xcoords or ycoords must be real, not {columns.dtype}, {rows.dtype}"
+        )
     return np.stack([rows, columns], axis=1).astype(np.float64)
 
 
-def _probe(path: Path, found: dict[str, Header]) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
-    if "probeGuess" not in found:
-        return None, ()
-    return mode_stack(path, "probeGuess", read_arrays(path, ["probeGuess"])["probeGuess"])
-
-
-def _bad_pixels(path: Path, found: dict[str, Header]) -> NDArray[np.bool_] | None:
-    if "bad_pixels" not in found:
-        return None
-    return boolean_mask(path, "bad_pixels", read_arrays(path, ["bad_pixels"])["bad_pixels"])
-
-
-def _geometry(path: Path, found: dict[str, Header], side: int) -> Geometry | None:
-    """Where the file states energy, distance and detector pixel: `dx = lambda z / (N p)`."""
+def _geometry(archive: Archive, found: dict[str, NpzArray], side: int) -> Geometry | None:
+    """`dx = lambda z / (N p)` where the file states energy, distance and detector pixel; None elsewhere."""
     energy = next((name for name in _ENERGIES if name in found), None)
     if energy is None or not {"detector_distance_m", "detector_pixel_size_m"} <= set(found):
         return None
-    values = []
-    for name in (energy, "detector_distance_m", "detector_pixel_size_m"):
-        value = read_arrays(path, [name])[name]
-        if value.dtype.kind not in "uif" or value.size != 1 or not 0 < float(value.reshape(-1)[0]) < np.inf:
-            raise DataError(str(path), f"{name} must be one number above 0, got {value!r}")
-        values.append(float(value.reshape(-1)[0]))
-    ev, distance, detector = values
+    names = (energy, "detector_distance_m", "detector_pixel_size_m")
+    ev, distance, detector = (positive_number(archive.path, name, archive.array(name)) for name in names)
     pixel = object_pixel_m(ev * ELECTRONVOLT, distance, detector, side)
     return Geometry((pixel, pixel), (0.0, 0.0), ev, distance, (detector, detector))
 
 
-def _photons(path: Path, metadata: dict[str, Any]) -> float | None:
-    physics = metadata.get("physics_parameters", {})
+def _photons(archive: Archive) -> float | None:
+    physics = archive.metadata().get("physics_parameters", {})
     value = physics.get("nphotons") if isinstance(physics, dict) else None
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise DataError(
-            str(path), f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}"
+            str(archive.path),
+            f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}",
         )
     return float(value)

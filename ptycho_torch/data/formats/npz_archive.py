@@ -3,98 +3,138 @@
 import json
 import pickletools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from ptycho_torch.data.patterns import FileRows
 from ptycho_torch.errors import DataError, MissingFileError
 
+_LOCAL_HEADER = 30
 
-@attrs.frozen
-class Header:
-    """Shape and dtype of an array in an archive."""
 
+@attrs.frozen(eq=False)
+class NpzArray:
+    """The array `key` of an archive, of which only the header has been read."""
+
+    path: Path
+    key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """Some of it, or all with `...`; reads all of an archive that is compressed."""
+        found: NDArray[Any] = self.load(in_file=rows is not ...)[rows]
+        return found
 
-def _open(path: Path) -> zipfile.ZipFile:
-    if not path.exists():
-        raise MissingFileError(str(path), "no such file")
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, IsADirectoryError, PermissionError) as error:
-        raise DataError(str(path), f"is not a readable NPZ archive: {error}") from None
+    def load(self, *, in_file: bool) -> FileRows | NDArray[Any]:
+        """The array: left in the file if that is wanted and it is not compressed, or read. Raises DataError
+        where it is no longer the array that was found."""
+        with open_archive(self.path) as archive:
+            rows = archive.rows(self.key) if in_file else None
+            found = archive.array(self.key) if rows is None else rows
+        if (found.shape, found.dtype) != (self.shape, self.dtype):
+            raise DataError(str(self.path), f"{self.key} has changed since the file was opened", "run again")
+        return found
 
 
-def headers(path: Path) -> dict[str, Header]:
-    """The arrays of an archive by name; no array data is read."""
-    found = {}
-    with _open(path) as archive:
-        for member in archive.namelist():
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and type of an array; the stream then stands at its values."""
+    major, _ = npy_format.read_magic(stream)
+    read = npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
+    return read(stream)
+
+
+@attrs.frozen(eq=False)
+class Archive:
+    """An open NPZ archive; every method raises DataError with its path for a damaged one."""
+
+    path: Path
+    archive: zipfile.ZipFile
+
+    def arrays(self) -> dict[str, NpzArray]:
+        """All arrays by name; only their headers are read."""
+        found = {}
+        for member in self.archive.namelist():
             if not member.endswith(".npy"):
                 continue
             try:
-                with archive.open(member) as stream:
-                    major, _ = npy_format.read_magic(stream)
-                    read = (
-                        npy_format.read_array_header_1_0 if major == 1 else npy_format.read_array_header_2_0
-                    )
-                    shape, _, dtype = read(stream)
+                with self.archive.open(member) as stream:
+                    shape, _, dtype = _read_header(stream)
             except (ValueError, zipfile.BadZipFile, EOFError) as error:
-                raise DataError(str(path), f"'{member}' is damaged: {error}") from None
-            found[member.removesuffix(".npy")] = Header(shape, dtype)
-    return found
+                raise DataError(str(self.path), f"'{member}' is damaged: {error}") from None
+            name = member.removesuffix(".npy")
+            found[name] = NpzArray(self.path, name, shape, dtype)
+        return found
 
-
-def read_arrays(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
-    """The named arrays. Objects are refused: they could only be read by running their code."""
-    _open(path).close()
-    arrays = {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for name in names:
-                arrays[name] = archive[name]
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(str(path), f"'{name}' cannot be read: {error}") from None
-    return arrays
-
-
-def read_metadata(path: Path, known: Mapping[str, Header]) -> dict[str, Any]:
-    """The JSON table under `_metadata`, or an empty one where the file has none.
-
-    Files in the field store it as a pickled string. The pickle is scanned for its one text
-    and never executed.
-    """
-    if "_metadata" not in known:
-        return {}
-    try:
-        with _open(path) as archive:
-            payload = archive.read("_metadata.npy")
-    except zipfile.BadZipFile as error:
-        raise DataError(str(path), f"'_metadata' cannot be read: {error}") from None
-    if known["_metadata"].dtype.hasobject:
-        texts = [
-            str(value) for code, value, _ in pickletools.genops(_body(payload)) if "UNICODE" in code.name
-        ]
-    else:
-        texts = [str(read_arrays(path, ["_metadata"])["_metadata"])]
-    for text in texts:
+    def array(self, name: str) -> NDArray[Any]:
+        """One array. Objects are refused: they could only be read by running their code."""
         try:
-            table = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(table, dict):
-            return table
-    raise DataError(str(path), "'_metadata' holds no JSON table", "remove it or write JSON text")
+            with self.archive.open(f"{name}.npy") as stream:
+                return npy_format.read_array(stream, allow_pickle=False)
+        except (KeyError, ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+            raise DataError(str(self.path), f"'{name}' cannot be read: {error}") from None
+
+    def rows(self, name: str) -> FileRows | NDArray[Any] | None:
+        """One array, to be read row by row or mapped; None where it is compressed.
+
+        The members of an NPZ written by `np.savez` lie uncompressed in the file (ZIP specification,
+        4.3.7: a local header of 30 bytes, the name and extra fields before the data).
+        """
+        member, stream = self.archive.getinfo(f"{name}.npy"), self.archive.fp
+        if member.compress_type != zipfile.ZIP_STORED or stream is None:
+            return None
+        stream.seek(member.header_offset)
+        local = stream.read(_LOCAL_HEADER)
+        skipped = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        stream.seek(skipped, 1)
+        shape, fortran, dtype = _read_header(stream)
+        if not fortran:
+            return FileRows(self.path, stream.tell(), shape, dtype)
+        return np.memmap(self.path, dtype, "r", stream.tell(), shape, "F")
+
+    def metadata(self) -> dict[str, Any]:
+        """The JSON table under `_metadata`, or an empty one where the archive has none.
+
+        Files in the field store it as a pickled string. The pickle is scanned for its one text
+        and never executed.
+        """
+        if "_metadata.npy" not in self.archive.namelist():
+            return {}
+        try:
+            with self.archive.open("_metadata.npy") as stream:
+                _, _, dtype = _read_header(stream)
+                payload = stream.read()
+        except zipfile.BadZipFile as error:
+            raise DataError(str(self.path), f"'_metadata' cannot be read: {error}") from None
+        if dtype.hasobject:
+            texts = [str(value) for code, value, _ in pickletools.genops(payload) if "UNICODE" in code.name]
+        else:
+            texts = [str(self.array("_metadata"))]
+        for text in texts:
+            try:
+                table = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(table, dict):
+                return table
+        raise DataError(str(self.path), "'_metadata' holds no JSON table", "remove it or write JSON text")
 
 
-def _body(payload: bytes) -> bytes:
-    length_bytes = 2 if payload[6] == 1 else 4
-    header = int.from_bytes(payload[8 : 8 + length_bytes], "little")
-    return payload[8 + length_bytes + header :]
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """An NPZ file for reading. Raises MissingFileError, or DataError for what is no archive."""
+    if not path.exists():
+        raise MissingFileError(str(path), "no such file")
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, IsADirectoryError, PermissionError) as error:
+        raise DataError(str(path), f"is not a readable NPZ archive: {error}") from None
+    with archive:
+        yield Archive(path, archive)

@@ -4,10 +4,10 @@ pair `*_dp.hdf5`, `*_para.hdf5` of pty-chi, whose second file is a product."""
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, open_for_reading
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import array_centre, on_object_grid
@@ -37,60 +37,66 @@ def holds_positions(path: Path) -> bool:
     return path.name == PRODUCT or path.stem.endswith(PARAMETERS)
 
 
-def training_data(path: Path, file: h5py.File) -> RawScan:
+@hdf5_layout("ptychodus training data", "probe_position_x_px")
+def read_training_data(source: Source) -> RawScan:
     """Positions are offsets from the centre of the object, in object pixels."""
-    source = Source(path, file)
     patterns = source.rows("patterns")
-    middle = _middle(source.dataset("object"), patterns)
+    object_ = source.stored("object")
+    middle = _middle(object_.shape, patterns)
     offsets = [source.array(f"probe_position_{axis}_px") for axis, _ in _AXES]
     position = _pairs(source, *(offset + m for offset, m in zip(offsets, middle, strict=True)))
     probe, probe_key, remarks = source.probe()
     pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
     return RawScan(
-        path=path,
+        path=source.path,
         dialect="ptychodus training data",
         key="patterns",
         patterns=patterns,
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
-        bad_pixels=source.bad_pixels("bad_pixels"),
+        valid_pixels=source.valid_pixels(),
         geometry=_geometry(source, pixel, [0.0, 0.0], middle),
-        object_at=(path, "object"),
+        object=object_,
         remarks=remarks,
     )
 
 
-def product(path: Path, file: h5py.File) -> RawScan:
-    """A product; its patterns are in the file beside it."""
-    other, source = partner_of(path), Source(path, file)
+@hdf5_layout("ptychodus product", "probe_position_x_m")
+def read_product(source: Source) -> RawScan:
+    """A product; its patterns are in the other file of the pair."""
+    other = partner_of(source.path)
     if not other.is_file():
         stored = source.find("object")
         if stored is not None and _OUR_MARK in stored.attrs:
-            raise own_output_error(path, f", or put its patterns, {other.name}, beside it")
-        raise MissingFileError(str(other), f"the patterns of {path.name} are not there", "put it beside it")
+            raise own_output_error(source.path, f", or put its patterns, {other.name}, next to it")
+        raise MissingFileError(
+            str(other), f"the patterns of {source.path.name} are not there", "put it next to it"
+        )
     with open_for_reading(other) as patterns:
         return _pair(source, Source(other, patterns))
 
 
-def diffraction(path: Path, file: h5py.File) -> RawScan:
-    """Patterns; their positions and probe are in the file beside them."""
-    other = partner_of(path)
+@hdf5_layout("ptychodus diffraction", "patterns")
+@hdf5_layout("pty-chi patterns", "dp")
+def read_diffraction(source: Source) -> RawScan:
+    """Patterns; their positions and probe are in the other file of the pair."""
+    other = partner_of(source.path)
     if not other.is_file():
         raise MissingFileError(
-            str(other), f"positions and probe of {path.name} are not there", "put it beside it"
+            str(other), f"positions and probe of {source.path.name} are not there", "put it next to it"
         )
     with open_for_reading(other) as positions:
-        return _pair(Source(other, positions), Source(path, file))
+        return _pair(Source(other, positions), source)
 
 
 def _pair(found: Source, other: Source) -> RawScan:
     pty_chi = other.find("dp") is not None
     rows, key = None, "dp" if pty_chi else "patterns"
     patterns = other.rows(key)
-    position, geometry = _placed(found, patterns, centred=pty_chi)
+    position, geometry = _place_positions(found, patterns, centred=pty_chi)
     if not pty_chi:
-        position, rows = _matched(found, other, position)
+        position, rows = _match_positions(found, other, position)
     probe, probe_key, remarks = found.probe()
     return RawScan(
         path=found.path,
@@ -101,21 +107,21 @@ def _pair(found: Source, other: Source) -> RawScan:
         probe=probe,
         probe_key=probe_key,
         rows=rows,
-        bad_pixels=other.bad_pixels("bad_pixels"),
-        blank=True,
+        valid_pixels=other.valid_pixels(),
+        zero_invalid=True,
         geometry=_with_detector(geometry, other, patterns),
-        object_at=(found.path, "object"),
+        object=found.stored("object"),
         remarks=remarks,
         refusal=_near_field(found),
     )
 
 
-def _middle(stored: h5py.Dataset, patterns: Hdf5Rows) -> list[float]:
+def _middle(shape: tuple[int, ...], patterns: Hdf5Rows) -> list[float]:
     """The position (y, x) in pixels of the middle of the object in the file."""
-    return [array_centre(length, patterns.shape[-1]) for length in stored.shape[-2:]]
+    return [array_centre(length, patterns.shape[-1]) for length in shape[-2:]]
 
 
-def _placed(
+def _place_positions(
     found: Source, patterns: Hdf5Rows, *, centred: bool
 ) -> tuple[NDArray[np.float64], Geometry | None]:
     """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if
@@ -123,7 +129,7 @@ def _placed(
     stored = found.find("object")
     if stored is None:
         raise found.error("has no object, whose pixel size and centre place the positions")
-    middle, columns, pixels, centres = _middle(stored, patterns), [], [], []
+    middle, columns, pixels, centres = _middle(stored.shape, patterns), [], [], []
     for (axis, size), middle_px in zip(_AXES, middle, strict=True):
         metres = found.array(f"probe_position_{axis}_m").astype(np.float64)
         pixel = found.attribute("object", f"pixel_{size}_m")
@@ -138,7 +144,7 @@ def _placed(
     return _pairs(found, *columns), _geometry(found, in_metres, centres, middle)
 
 
-def _matched(
+def _match_positions(
     found: Source, other: Source, position: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The positions that have a pattern, in the order of the patterns, and the rows of those."""

@@ -1,12 +1,11 @@
 """ptypy's prepared data, `.ptyd`: chunks of frames, positions of the probe in m (slow axis first), keV."""
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.cxi import refuse_near_field
+from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import ELECTRONVOLT, far_field
@@ -15,9 +14,9 @@ from ptycho_torch.data.raw import RawScan
 _FRAMES_AT_ONCE = 64
 
 
-def ptyd(path: Path, file: h5py.File) -> RawScan:
+@hdf5_layout("ptyd", "chunks")
+def read_ptyd(source: Source) -> RawScan:
     """All chunks, in the order of their numbers."""
-    source = Source(path, file)
     _refuse_near_field(source)
     names = _chunks(source)
     patterns = Joined(tuple(source.rows(f"chunks/{name}/data") for name in names))
@@ -32,7 +31,7 @@ def ptyd(path: Path, file: h5py.File) -> RawScan:
         detector_pixel_m=_detector_pixel(source),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    bad, partial = _bad_pixels(source, names)
+    valid, partial = _valid_pixels(source, names)
     probe, probe_key, remarks = source.probe()
     if partial:
         remarks += ("weights between 0 and 1 are read as good pixels",)
@@ -41,15 +40,15 @@ def ptyd(path: Path, file: h5py.File) -> RawScan:
         remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
     return refuse_near_field(
         RawScan(
-            path=path,
+            path=source.path,
             dialect="ptypy ptyd",
             key="chunks/*/data",
             patterns=patterns,
             position_yx=pixels,
             probe=probe,
             probe_key=probe_key,
-            bad_pixels=bad,
-            blank=True,
+            valid_pixels=valid,
+            zero_invalid=True,
             geometry=geometry,
             remarks=remarks,
         )
@@ -92,9 +91,9 @@ def _refuse_near_field(source: Source) -> None:
         )
 
 
-def _bad_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] | None, bool]:
-    """`(bad, partial)`: a pixel is bad for the scan if any frame gives it the weight 0."""
-    bad: NDArray[np.bool_] | None = None
+def _valid_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] | None, bool]:
+    """The pixels to which no frame gives the weight 0, and whether any weight lies between 0 and 1."""
+    valid: NDArray[np.bool_] | None = None
     partial = False
     for name in names:
         stored = source.find(f"chunks/{name}/weights")
@@ -106,13 +105,13 @@ def _bad_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] | N
         step = _FRAMES_AT_ONCE if stored.ndim == 3 else stored.shape[0]
         for start in range(0, stored.shape[0], step):
             part = frames[start : start + step].reshape(-1, *stored.shape[-2:])
-            zero = (part == 0).any(axis=0)
-            bad = zero if bad is None else _joined(source, bad, zero)
+            weighted = (part != 0).all(axis=0)
+            valid = weighted if valid is None else _valid_in_both(source, valid, weighted)
             partial = partial or bool(((part != 0) & (part != 1)).any())
-    return bad, partial
+    return valid, partial
 
 
-def _joined(source: Source, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _valid_in_both(source: Source, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if one.shape != other.shape:
         raise source.error(f"weights have frames of different size: {one.shape} and {other.shape}")
-    return one | other
+    return one & other

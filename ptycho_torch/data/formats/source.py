@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable
 from ptycho_torch.data.geometry import ELECTRONVOLT
-from ptycho_torch.data.raw import boolean_mask, mode_stack
+from ptycho_torch.data.raw import boolean_mask, mode_stack, positive_number
 from ptycho_torch.errors import DataError
 
 _LENGTHS = {
@@ -88,20 +88,21 @@ class Source:
             raise self.error(f"{key} must be an array (n, N, N), its shape is {shape}")
         return Hdf5Rows.of(self.path, key, found)
 
+    def stored(self, key: str) -> Hdf5Rows:
+        """An array that stays in the file."""
+        return Hdf5Rows.of(self.path, key, self.dataset(key))
+
     def number(self, key: str) -> float:
         """One number above 0."""
-        value = self.array(key)
-        if value.dtype.kind not in "uif" or value.size != 1 or not 0 < float(value.reshape(-1)[0]) < np.inf:
-            raise self.error(f"{key} must be one number above 0, got {value!r}")
-        return float(value.reshape(-1)[0])
+        return positive_number(self.path, key, self.array(key))
 
     def known(self, name: str) -> float | None:
         """A number above 0 that is a dataset or an attribute of the file; None where it is missing or 0,
         which is how unknown numbers are written."""
         value = np.asarray(self.file.attrs[name] if name in self.file.attrs else self.array_or_zero(name))
-        if value.dtype.kind not in "uif" or value.size != 1 or not 0 <= float(value.reshape(-1)[0]) < np.inf:
+        if value.dtype.kind not in "uif" or value.size != 1 or not 0 <= value.item() < np.inf:
             raise self.error(f"{name} must be one number, not below 0, got {value!r}")
-        return float(value.reshape(-1)[0]) or None
+        return float(value.item()) or None
 
     def array_or_zero(self, key: str) -> NDArray[Any]:
         """A small array, or 0 where it is missing."""
@@ -127,7 +128,7 @@ class Source:
         return self.array(key).astype(np.float64) * self.unit(key, _LENGTHS)
 
     def unit(self, key: str, table: dict[str, float], *, lower: bool = False) -> float:
-        """What one of the `units` of a dataset is in SI."""
+        """The `units` of a dataset in SI."""
         units = self.dataset(key).attrs.get("units")
         text = units.decode(errors="replace") if isinstance(units, bytes) else str(units or "").strip()
         size = table.get(text.lower() if lower else text)
@@ -143,6 +144,8 @@ class Source:
                 return modes, key, remarks
         return None, f"probe (looked for {', '.join((*keys, 'probe'))})", ()
 
-    def bad_pixels(self, key: str) -> NDArray[np.bool_] | None:
-        """A mask of bool, or None."""
-        return None if self.find(key) is None else boolean_mask(self.path, key, self.array(key))
+    def valid_pixels(self) -> NDArray[np.bool_] | None:
+        """The opposite of the mask `bad_pixels`, or None where the file has none."""
+        if self.find("bad_pixels") is None:
+            return None
+        return ~boolean_mask(self.path, "bad_pixels", self.array("bad_pixels"))

@@ -1,14 +1,18 @@
 """What happens in which process, and what a result is placed on."""
 
 import logging
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 import pytest
+import torch
 from ptychodus.api.probe_positions import ProbePositionSequence
 
 from ptycho_config.legacy import legacy_params
@@ -27,6 +31,7 @@ from ptycho_torch.model import PtychoPINN_Lightning
 from ptycho_torch.training.datasets import training_data
 from tests.compat.ptychodus.client import Run, configs, judged, reconstruct_here, reconstructor, train_here
 from tests.compat.ptychodus.scans import Known, known_scan
+from tests.runs import start_rank_1_with
 
 ROOT = Path(__file__).parents[3]
 
@@ -80,18 +85,54 @@ def test_two_processes_train_and_the_caller_is_the_first(scan: Known, tmp_path: 
     histories = []
     for devices in (1, 2):
         folder = tmp_path / str(devices)
-        folder.mkdir()
-        reconstructor().export_training_data(folder / "scan.npz", scan.given)
-        payload = configs(epochs=2, batch_size=32)
-        payload.training_config.n_devices = devices
-        histories.append(_trained_as_the_client_does(payload, folder))
+        histories.append(_trained_as_the_client_does(scan, folder, epochs=2, devices=devices))
         assert find_best_checkpoint(folder) is not None
     for alone, together in zip(*histories, strict=True):
         np.testing.assert_allclose(together, alone, rtol=2e-4)
     assert len(histories[0]) == 2
 
 
-def _trained_as_the_client_does(payload: Any, folder: Path) -> list[tuple[float, float]]:
+DEATHS = {
+    "at once": ("import os\nos.kill(os.getpid(), 9)", r"ended with exit code -9 \(SIGKILL\)"),
+    "with words": (
+        "import os, sys\nprint('no licence for this machine', file=sys.stderr, flush=True)\nos._exit(7)",
+        r"ended with exit code 7; last output:\s+no licence for this machine",
+    ),
+    "while training": (
+        """
+import os, pathlib, threading, time
+def end():
+    while not list(pathlib.Path().rglob("last.ckpt")): time.sleep(0.02)
+    os._exit(5)
+threading.Thread(target=end, daemon=True).start()
+""",
+        "ended with exit code 5",
+    ),
+}
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_process_that_dies_is_named(
+    death: str, scan: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what it wrote, within seconds; no model is written, and the caller's process is as it was."""
+    code, end = DEATHS[death]
+    start_rank_1_with(code, tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    environment, threads = dict(os.environ), torch.get_num_threads()
+    handler, start = signal.getsignal(signal.SIGTERM), time.monotonic()
+    with pytest.raises(RuntimeError, match=f"process 1 of 2 {end}"):
+        _trained_as_the_client_does(scan, tmp_path / "run", epochs=500, devices=2)
+    assert time.monotonic() - start < 30
+    assert find_best_checkpoint(tmp_path / "run") is None
+    assert dict(os.environ) == environment
+    assert (torch.get_num_threads(), signal.getsignal(signal.SIGTERM)) == (threads, handler)
+    assert not torch.distributed.is_initialized()
+
+
+def _trained_as_the_client_does(
+    scan: Known, folder: Path, *, epochs: int, devices: int
+) -> list[tuple[float, float]]:
     """The calls of the client, without its limit of devices to GPUs."""
     from lightning.pytorch.callbacks import Callback  # noqa: PLC0415 - as the client does
 
@@ -100,6 +141,10 @@ def _trained_as_the_client_does(payload: Any, folder: Path) -> list[tuple[float,
             metrics = trainer.callback_metrics
             found.append((float(metrics[m.model.loss_name]), float(metrics[m.model.val_loss_name])))
 
+    folder.mkdir()
+    reconstructor().export_training_data(folder / "scan.npz", scan.given)
+    payload = configs(epochs=epochs, batch_size=32)
+    payload.training_config.n_devices = devices
     found: list[tuple[float, float]] = []
     names = ("data_config", "model_config", "training_config", "inference_config", "datagen_config")
     manager = ConfigManager(**{name: getattr(payload, name) for name in names})

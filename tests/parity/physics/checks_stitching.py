@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ptycho_torch.physics.overlap import Weighting, merge_weights
-from ptycho_torch.physics.patches import cut, merge, place
+from ptycho_torch.physics.patches import cut, merge
 from ptycho_torch.reconstruction.stitch import Stitcher
 from tests.parity.physics.arrays import Vectors, tensor, yx
 from tests.parity.physics.formulas.reassembly import (
@@ -21,6 +21,7 @@ from tests.parity.physics.formulas.reassembly import (
     region_side,
 )
 from tests.parity.physics.verdict import INTERPOLATED, Array, Finding, Holds, Same, equal
+from tests.strategies.patches import place
 
 DIVISOR = 1e-3
 THRESHOLD = 1e-6

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ptycho_torch.physics.patches import place
+from tests.strategies.patches import place
 
 
 def group_offsets(position_yx: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,125 @@
+"""From an opened scan to a dataset: the contract of the data, checked before anything is computed."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_torch.data.formats.npz_archive import NpzArray
+from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest_step
+from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
+from ptycho_torch.data.raw import RawScan, check_scan
+from ptycho_torch.errors import DataError
+from ptycho_torch.records import Dataset, Patterns
+
+MIN_SPAN_PX, MAX_SPAN_PX = 1e-2, 2**16
+Domain = Literal["count_intensity", "normalized_amplitude"]
+Origin = Literal["corner", "centre"]
+
+
+def read_dataset(
+    scan: RawScan, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES
+) -> Dataset:
+    """Read the patterns of an opened scan and check all its values.
+
+    domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first
+    pixel position 0 lies, for files that do not say it themselves (NPZ); in_memory: a scan of more bytes
+    than this, as float32, stays in its file and is read as it is needed, unless it is a compressed NPZ.
+    A RuntimeWarning names what is not used of the file. Raises DataError with the file, the array and the
+    reason.
+    """
+    path = check_scan(scan).path
+    _check_type(path, scan.key, scan.patterns.dtype)
+    probe, position = _probe(scan), _positions(scan)
+    if origin == "centre" and not scan.origin_known:
+        # The middle of an array of one pixel is the centre of pixel 0.
+        position = position + array_centre(1, scan.frame[0])
+    for remark in (*scan.remarks, *_overlap_remarks(probe, position)):
+        warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
+    large = math.prod(scan.patterns.shape) * 4 > in_memory
+    patterns = stored_patterns(scan, in_file=large)
+    _check_values(path, scan.key, patterns)
+    if domain == "normalized_amplitude":
+        patterns = attrs.evolve(patterns, squared=True)
+    return Dataset(
+        name=path.name,
+        intensity=patterns if large else patterns[:],
+        position_yx=position,
+        probe=probe,
+        valid_pixels=scan.valid_pixels,
+        geometry=scan.geometry,
+    )
+
+
+def stored_patterns(scan: RawScan, *, in_file: bool) -> StoredPatterns:
+    """The patterns of a scan as they are stored; left in the file with in_file, where that is possible."""
+    stored: Any = scan.patterns
+    if isinstance(stored, NpzArray):
+        # Patterns along the last axis are spread over the whole file, so they cannot be read alone.
+        stored = stored.load(in_file=in_file and not scan.patterns_last)
+    return StoredPatterns(
+        stored if in_file else stored[...],
+        patterns_last=scan.patterns_last,
+        rows=scan.rows,
+        valid_pixels=scan.valid_pixels if scan.zero_invalid else None,
+    )
+
+
+def _positions(scan: RawScan) -> NDArray[np.float64]:
+    position, name = scan.position_yx, str(scan.path)
+    if not np.isfinite(position).all():
+        raise DataError(name, "positions (xcoords or ycoords) hold NaN or infinite values")
+    span = float(np.ptp(position, axis=0).max())
+    if span > MAX_SPAN_PX or (span < MIN_SPAN_PX and len(position) > 1):
+        raise DataError(name, f"positions span {span:.3g} px", "their unit must be object pixels")
+    return position
+
+
+def _overlap_remarks(probe: NDArray[np.complex64], position_yx: NDArray[np.float64]) -> Iterator[str]:
+    step, width = nearest_step(position_yx), effective_diameter(np.square(np.abs(probe)).sum(axis=0))
+    if step > width:
+        yield (
+            f"neighbouring patterns do not overlap: their positions are {step:.3g} px apart and the probe is "
+            f"about {width:.3g} px wide. Are positions in object pixels?"
+        )
+
+
+def _check_type(path: Path, key: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "uif":
+        raise DataError(str(path), f"{key} must hold real numbers, its type is {dtype}")
+
+
+def _check_values(path: Path, key: str, patterns: Patterns) -> None:
+    """Every value finite and not negative, and some of them not zero. Raises DataError."""
+    infinite = negative = 0
+    dark = True
+    for part in chunks(patterns):
+        infinite += int((~np.isfinite(part)).any(axis=(1, 2)).sum())
+        negative += int((part < 0).any(axis=(1, 2)).sum())
+        dark = dark and not part.any()
+    if infinite:
+        raise DataError(
+            str(path), f"{key} holds NaN or infinite values in {infinite} patterns", "mask or remove them"
+        )
+    if negative:
+        raise DataError(
+            str(path), f"{key} holds negative values in {negative} patterns", "subtract no more than the dark"
+        )
+    if dark:
+        raise DataError(str(path), f"{key} is zero everywhere")
+
+
+def _probe(scan: RawScan) -> NDArray[np.complex64]:
+    stored, name = scan.probe, str(scan.path)
+    assert stored is not None
+    if stored.dtype.kind not in "fc":
+        raise DataError(name, f"{scan.probe_key} must be complex, its type is {stored.dtype}")
+    probe = np.asarray(stored, np.complex64)
+    if not np.isfinite(probe).all() or not probe.any():
+        raise DataError(name, f"{scan.probe_key} is zero or holds NaN or infinite values")
+    return probe
