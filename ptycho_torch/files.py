@@ -15,7 +15,7 @@ from ptycho_torch.errors import DataError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends without error."""
+    """A temporary file in the folder of `path` that takes its place when the block ends without error."""
     temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}{path.suffix}"
     # Not `mkstemp`, whose files only their owner may read.
     temporary.touch(exist_ok=False)
@@ -27,18 +27,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """UTF-8."""
+    """Write text as UTF-8, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Indented JSON; NaN is an error."""
+    """Write indented JSON, whole or not at all. Raises ValueError for NaN and infinities."""
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """CSV with the keys of the first row as its header."""
+    """Write CSV with the keys of the first row as its header, whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
@@ -46,7 +46,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def create_writable_folder(path: Path) -> Path:
-    """Create `path` and prove that it can be written to, or raise DataError."""
+    """Create the folder `path` and try that it can be written to; returns it. Raises DataError."""
     check_folder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -57,8 +57,7 @@ def create_writable_folder(path: Path) -> Path:
 
 
 def check_folder(path: Path) -> None:
-    """As far as that is known without creating anything, whether `path` can be a folder to write to.
-    Raises DataError."""
+    """Raise DataError where `path` cannot become a folder to write to; creates nothing."""
     nearest = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
     if not nearest.is_dir():
         raise _not_here(path, f"{nearest} is no folder")

@@ -6,7 +6,6 @@ A zip of JSON files and one safetensors file; nothing in it is executed when it 
 import hashlib
 import json
 import zipfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +15,40 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from ptycho_config import ConfigError, TrainingSetup, dump, fingerprint, load
+from ptycho_config import ConfigError, TrainingSetup, dump, fingerprint, load, migrate
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import atomic_write
+from ptycho_torch.output.run_records import TrainingRecord, from_json, library_versions, to_json
 
 BUNDLE_NAME = "wts.h5.zip"
-SCHEMA = "ptycho.bundle/1"
+SCHEMA, VERSION = "ptycho.bundle", 2
 _MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = (
     "manifest.json",
     "config.json",
     "training.json",
     "weights.safetensors",
 )
-_LIBRARIES = ("torch", "lightning", "numpy")
 
 
 @attrs.frozen(eq=False)
 class Bundle:
     """A trained model as a value: what it was configured by, what it learned, how it went.
 
-    `derivation` is the configuration's full derivation; `record` holds the loss history,
-    timings and versions of the training run.
+    weights: by name; derivation: of the configuration, as `dump_derivation` writes it; record: losses, times
+    and versions of the training.
     """
 
     setup: TrainingSetup
     weights: dict[str, Tensor]
     derivation: dict[str, Any]
-    record: dict[str, Any]
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of this project and of the libraries that decide its numbers."""
-    return {name: version(name) for name in ("ptycho", *_LIBRARIES)}
+    record: TrainingRecord
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> Path:
-    """Write `folder/wts.h5.zip`; an older one is replaced only once the new one is complete."""
+    """Write `folder/wts.h5.zip` and return its path; an older one stays until the new one is complete."""
     config = json.dumps(dump(bundle.setup), indent=2)
     manifest = {
-        "schema": SCHEMA,
+        "schema": f"{SCHEMA}/{VERSION}",
         "fingerprint": fingerprint(bundle.setup),
         "config_sha256": _digest(config),
         "versions": library_versions(),
@@ -65,7 +59,8 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
         archive.writestr(_CONFIG, config)
         archive.writestr(
-            _TRAINING, json.dumps({"derivation": bundle.derivation, "record": bundle.record}, indent=2)
+            _TRAINING,
+            json.dumps({"derivation": bundle.derivation, "record": to_json(bundle.record)}, indent=2),
         )
         archive.writestr(_WEIGHTS, save_tensors(weights))
     return path
@@ -85,7 +80,7 @@ def find_bundle(path: Path) -> Path:
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Read a bundle. Raises DataError for an archive that is damaged or not one of ours."""
+    """Read a bundle: an archive, or the folder of one. Raises DataError where it is damaged or foreign."""
     source = find_bundle(path)
     try:
         with zipfile.ZipFile(source) as archive:
@@ -93,13 +88,10 @@ def load_bundle(path: Path) -> Bundle:
             if _MANIFEST not in names:
                 raise DataError(str(source), _foreign(names))
             manifest = json.loads(archive.read(_MANIFEST))
-            if manifest.get("schema") != SCHEMA:
-                raise DataError(
-                    str(source), f"has schema {manifest.get('schema')!r}, this version reads {SCHEMA!r}"
-                )
+            version = _version_of(source, manifest)
             config = archive.read(_CONFIG).decode()
             setup = load(TrainingSetup, json.loads(config))
-            training = json.loads(archive.read(_TRAINING))
+            training = _migrated(json.loads(archive.read(_TRAINING)), version)
             weights = load_tensors(archive.read(_WEIGHTS))
     except (zipfile.BadZipFile, KeyError, EOFError, OSError, safetensors.SafetensorError) as error:
         raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
@@ -110,7 +102,31 @@ def load_bundle(path: Path) -> Bundle:
     # The text is compared, not the meaning: an older config is migrated when it is read.
     if manifest["config_sha256"] != _digest(config):
         raise DataError(str(source), "its configuration was changed after training")
-    return Bundle(setup, weights, training["derivation"], training["record"])
+    return Bundle(
+        setup, weights, training["derivation"], from_json(TrainingRecord, training["record"], source)
+    )
+
+
+def _version_of(source: Path, manifest: dict[str, Any]) -> int:
+    """The version of a bundle. Raises DataError for one that this package cannot read."""
+    name, _, version = str(manifest.get("schema")).rpartition("/")
+    if name != SCHEMA or not version.isdecimal() or not 1 <= int(version) <= VERSION:
+        raise DataError(
+            str(source), f"has schema {manifest.get('schema')!r}, this version reads '{SCHEMA}/{VERSION}'"
+        )
+    return int(version)
+
+
+def _migrated(training: dict[str, Any], version: int) -> dict[str, Any]:
+    """`training.json` of an older version as one of the present version: the configs of a derivation had
+    the schema of their time."""
+    if version == VERSION:
+        return training
+    derivation = dict(training["derivation"])
+    for name in ("base", "config"):
+        if name in derivation:
+            derivation[name] = migrate(derivation[name], TrainingSetup.SCHEMA)
+    return {**training, "derivation": derivation}
 
 
 def _digest(text: str) -> str:

@@ -1,1 +1,1 @@
-"""How the network in `ptycho_torch.pretrained` is made: a family of simulated scans and its training."""
+"""The recipe of the network in `ptycho_torch.pretrained`: a family of simulated scans, and its training."""

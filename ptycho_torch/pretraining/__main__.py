@@ -48,11 +48,11 @@ OPTIONS = (
 )
 
 
-def clusters(drawn: SimulatedScan, setup: TrainingSetup, seed: int) -> ClusterDataset:
-    """The clusters of a simulated scan with the patches of its object as labels."""
-    dataset = Dataset("simulated", drawn.counts, drawn.position_yx, drawn.probe)
+def clusters(simulated: SimulatedScan, setup: TrainingSetup, seed: int) -> ClusterDataset:
+    """The clusters of a simulated scan with the patches of its object as labels; seed: of the groups."""
+    dataset = Dataset("simulated", simulated.counts, simulated.position_yx, simulated.probe)
     centre, _ = split_positions(dataset.position_yx)
-    labels = cut_labels(Path(dataset.name), drawn.truth, centre, drawn.probe.shape[-1])
+    labels = cut_labels(Path(dataset.name), simulated.truth, centre, simulated.probe.shape[-1])
     dataset = attrs.evolve(dataset, label=labels)
     scan = with_initial_object(normalise(dataset, setup.training.model, setup.torch.scale), setup.torch)
     plan = group_plan(setup.training, setup.torch)
@@ -62,22 +62,25 @@ def clusters(drawn: SimulatedScan, setup: TrainingSetup, seed: int) -> ClusterDa
 
 
 def simulate_training_data(setup: TrainingSetup, scans: int, large: int, seed: int) -> TrainingData:
-    """Scans of the family, the last of which are held back. Each is scaled by its own statistics: pooled
-    over scans that are as different as these, they would mean nothing."""
+    """Clusters of scans of the family, the last of which are for validation.
+
+    scans: how many, of which `large` have patterns of 128 px; seed: of the scans and groups. Each scan is
+    scaled by its own statistics: pooled over scans that are as different as these, they would mean nothing.
+    """
     rng = np.random.default_rng(seed)
     sizes = rng.permutation([128] * large + [64] * (scans - large)).tolist()
     parts = []
     for size in tqdm(sizes, desc="simulation", unit="scan"):
-        drawn = random_scan(rng, size, SIDES[size])
-        while len(drawn.counts) < GROUPS_OF_A_SCAN:
-            drawn = random_scan(rng, size, SIDES[size])
-        parts.append(clusters(drawn, setup, seed))
+        scan = random_scan(rng, size, SIDES[size])
+        while len(scan.counts) < GROUPS_OF_A_SCAN:
+            scan = random_scan(rng, size, SIDES[size])
+        parts.append(clusters(scan, setup, seed))
     kept = scans - max(1, round(scans * HELD_BACK))
     return TrainingData(JointDataset(tuple(parts[:kept])), JointDataset(tuple(parts[kept:])), None)
 
 
 def train_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed: int) -> Path:
-    """Train and write; returns the bundle."""
+    """Simulate, train and write; returns the path of the bundle. Arguments as `simulate_training_data`."""
     setup = configs.config
     start = time.perf_counter()
     data = simulate_training_data(setup, scans, large, seed)
@@ -90,7 +93,7 @@ def train_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed
 
 
 def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:
-    """The recommended profile, what the shipped network has beside it, and further options."""
+    """The recommended profile, the options of the shipped network, and further `PATH=VALUE` options."""
     length = (f"training.nepochs={epochs}", f"training.subsample_seed={seed}")
     sources = Sources(
         config_file=parse(TrainingSetup, [*OPTIONS, *length], "the shipped network"),
@@ -102,7 +105,7 @@ def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Make the network as the arguments say."""
+    """Make the network; argv: the arguments of the command, those of the process by default."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -112,16 +115,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
-    asked = parser.parse_args(argv)
-    if asked.scans < 2 or not 0 <= asked.large <= asked.scans:
+    arguments = parser.parse_args(argv)
+    if arguments.scans < 2 or not 0 <= arguments.large <= arguments.scans:
         parser.error("give at least two scans, of which --large are not more than all")
-    configs = resolve_recipe(asked.output_dir, asked.epochs, asked.seed, asked.set)
+    configs = resolve_recipe(arguments.output_dir, arguments.epochs, arguments.seed, arguments.set)
     if configs.config.training.train_data_file is not None or configs.config.execution.devices not in (
         1,
         "auto",
     ):
-        parser.error("the scans are drawn, and trained on by one process")
-    print(f"wrote {train_network(configs, asked.scans, asked.large, asked.seed)}")
+        parser.error("the scans are simulated, and trained on by one process")
+    print(f"wrote {train_network(configs, arguments.scans, arguments.large, arguments.seed)}")
 
 
 if __name__ == "__main__":

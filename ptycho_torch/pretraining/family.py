@@ -92,10 +92,10 @@ def _excited(rng: np.random.Generator, mode: Complex, spot: float) -> Complex:
 
 def rms_radius(modes: Complex) -> float:
     """`sqrt(sum |r - <r>|^2 |P|^2 / sum |P|^2)` in pixels, modes `(P, N, N)`."""
-    light = (np.abs(modes) ** 2).sum(axis=0, dtype=np.float64)
-    light /= light.sum()
-    pixel = np.arange(light.shape[-1])
-    rows, columns = light.sum(axis=1), light.sum(axis=0)
+    intensity = (np.abs(modes) ** 2).sum(axis=0, dtype=np.float64)
+    intensity /= intensity.sum()
+    pixel = np.arange(intensity.shape[-1])
+    rows, columns = intensity.sum(axis=1), intensity.sum(axis=0)
     spread = [(weights * pixel**2).sum() - (weights * pixel).sum() ** 2 for weights in (rows, columns)]
     return float(np.sqrt(sum(spread)))
 

@@ -27,8 +27,11 @@ SWEEP = "sweep"
 
 @attrs.frozen
 class Base:
-    """What all trials have in common, as text: a config file, a profile, assignments, the scan that
-    every trial reconstructs, if any, and the folder that relative paths start from."""
+    """The part that all trials share, as text.
+
+    config: a config file; profile: a name or a file; assignments: `PATH=VALUE`; test_data: the scan that
+    every trial reconstructs, None for none; where: the folder that relative paths start from.
+    """
 
     config: Path | None
     profile: str
@@ -37,7 +40,7 @@ class Base:
     where: Path = attrs.field(factory=Path.cwd)
 
     def sources(self, point: Transform) -> Sources:
-        """The layers of one trial; its point is an explicit override."""
+        """The layers of one trial; point: the changes of its axes, as explicit overrides."""
         return Sources(
             config_file=config_file(TrainingSetup, self.config) if self.config else Transform(),
             command_line=parse(TrainingSetup, list(self.assignments)),
@@ -47,9 +50,10 @@ class Base:
 
 @attrs.frozen
 class Trial:
-    """One point of a sweep: what the axes put there, as text and as values, and where it goes.
+    """One point of a sweep.
 
-    key: of everything that decides the result; equal keys are the same trial.
+    key: of everything that decides the result; equal keys are the same trial. point, values: the axes'
+    options as text and by path; folder: of its results; base: the part that all trials share.
     """
 
     key: str
@@ -62,7 +66,7 @@ class Trial:
 def axis(text: str) -> tuple[str, ...]:
     """`"path=v1,v2"` to `("path=v1", "path=v2")`; commas within brackets or quotes do not separate.
 
-    Raises ConfigError where it does not read so.
+    text: an axis as written on a command line. Raises ConfigError where it does not read so.
     """
     path, equals, values = text.partition("=")
     if not equals or not path or not values:
@@ -83,9 +87,10 @@ def axis(text: str) -> tuple[str, ...]:
 def plan_sweep(base: Base, axes: Sequence[Sequence[str]], folder: Path) -> tuple[Trial, ...]:
     """The product of the axes (`ptycho_config.product`), first axis slowest.
 
-    Every point is resolved with the facts of its scan, so that a mistake ends the sweep before it
-    starts. Raises ConfigError or DataError, and ConfigError for points that are the same trial and
-    for a run without a seed, whose repetition would be another run.
+    base: shared by all trials; axes: for each axis its assignments; folder: of the sweep. Every point is
+    resolved with the facts of its scan, so that a mistake ends the sweep before it starts. Raises
+    DataError, and ConfigError also for points that are the same trial and for a run without a seed,
+    whose repetition would be another run.
     """
     points = product(*([parse(TrainingSetup, [text], SWEEP) for text in one] for one in axes))
     texts = product_of_texts(axes)
@@ -100,7 +105,7 @@ def plan_sweep(base: Base, axes: Sequence[Sequence[str]], folder: Path) -> tuple
 
 
 def product_of_texts(axes: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The points as they were written, in the order of `product`."""
+    """The points `(assignment of each axis, ...)` as they were written, in the order of `product`."""
     points: list[tuple[str, ...]] = [()]
     for one in axes:
         points = [(*point, text) for point in points for text in one]
@@ -108,7 +113,7 @@ def product_of_texts(axes: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
 
 def trial_key(setup: TrainingSetup, base: Base) -> str:
-    """12 hex digits of everything that decides the result of a trial."""
+    """12 hex digits of everything that decides the result of a trial: its setup and the files of its base."""
     training = setup.training
     files = (training.train_data_file, training.test_data_file, base.test_data)
     identity = [fingerprint(setup), *map(str, files)]

@@ -18,14 +18,15 @@ Report = Callable[[Trial, bool], object]
 
 
 def is_finished(trial: Trial) -> bool:
-    """Whether the trial has left its result; a killed or failed one has not."""
+    """Whether the trial has written its result; a killed or failed one has not."""
     return (trial.folder / RESULT).is_file()
 
 
 def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
-    """Run what is not finished yet, `jobs` at a time, sharing the processor's threads.
+    """Run the trials that are not finished, sharing the processor's threads.
 
-    A trial that fails leaves `failure.txt` and the others go on; `report` is told of each end.
+    trials: all of the sweep; jobs: trials at a time; report: called with each trial that ends and whether
+    it succeeded. A trial that fails writes `failure.txt` and the others go on.
     """
     waiting = [trial for trial in trials if not is_finished(trial)]
     threads = threads_per_trial(jobs)
@@ -49,9 +50,10 @@ def threads_per_trial(jobs: int) -> int:
 
 
 def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
-    """Run what is not finished yet with Ray Tune, wherever its cluster has `threads` processors free.
+    """Run the trials that are not finished with Ray Tune.
 
-    All nodes must see the same folder. Raises ConfigError where Ray is not installed.
+    trials: all of the sweep; folder: of the sweep, seen by all nodes; threads: processors of a trial.
+    Raises ConfigError where Ray is not installed.
     """
     if find_spec("ray") is None:
         problem = Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")
@@ -73,7 +75,8 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
 
 
 def run_trial(trial: Trial, threads: int) -> bool:
-    """Train in a process of its own, going on from its last checkpoint; whether it finished."""
+    """Train in a process of its own with so many threads, from its last checkpoint if there is one;
+    whether it finished."""
     folder = create_writable_folder(trial.folder)
     (folder / FAILURE).unlink(missing_ok=True)
     write_json(folder / "order.json", trial_request(trial))
@@ -88,7 +91,7 @@ def run_trial(trial: Trial, threads: int) -> bool:
 
 
 def trial_request(trial: Trial) -> dict[str, object]:
-    """What the process of a trial is told; it runs in the folder that relative paths start from."""
+    """The content of `order.json`, which the process of a trial reads."""
     base = trial.base
     return {
         "key": trial.key,

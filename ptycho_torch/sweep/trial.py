@@ -1,9 +1,8 @@
-"""One trial of a sweep: train, reconstruct where asked, and leave the result last."""
+"""The process of one trial: train, reconstruct if there is a scan for it, write the result last."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -11,12 +10,13 @@ from ptycho_config import ConfigError, Problem, TrainingSetup, parse
 from ptycho_config.profiles import named_profile
 from ptycho_torch.api import reconstruct, resolve_training, train
 from ptycho_torch.files import write_json
+from ptycho_torch.output.run_records import TrialRecord, to_json
 from ptycho_torch.sweep.plan import SWEEP, Base, trial_key
 from ptycho_torch.sweep.run import RESULT
 
 
 def main(order_file: str) -> int:
-    """Carry out the order in a file; `trial.json` beside it says that it is done."""
+    """Train as `order_file`, a path, says; `trial.json` in its folder marks the end. Returns 0."""
     order = json.loads(Path(order_file).read_text(encoding="utf-8"))
     folder = Path(order["folder"])
     config, test_data = (
@@ -31,17 +31,18 @@ def main(order_file: str) -> int:
         raise ConfigError([Problem(str(config), message, hint="start the sweep again")], SWEEP)
     unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, setup.training.nepochs)
     made = train(None, folder, profile=profile, sources=sources, resume=unfinished)
-    history, kept = made.record["history"], made.record["kept_epoch"]
-    losses = history["val_loss"] or history["train_loss"]
-    result: dict[str, Any] = {
-        "loss": losses[kept],
-        "epochs": len(losses),
-        "train_s": made.record["seconds"]["training"],
-        "parameters": made.record["parameters"],
-    }
+    record, r_factor = made.record, None
     if test_data is not None:
-        result["R"] = reconstruct(made.bundle, test_data, folder / "reconstruction").metrics["R"]
-    write_json(folder / RESULT, {"key": order["key"], "values": order["values"], "result": result})
+        r_factor = reconstruct(made.bundle, test_data, folder / "reconstruction").metrics.R
+    losses = record.history.val_loss or record.history.train_loss
+    result = TrialRecord(
+        loss=losses[record.kept_epoch],
+        epochs=len(losses),
+        train_s=record.seconds.training,
+        parameters=record.parameters,
+        R=r_factor,
+    )
+    write_json(folder / RESULT, {"key": order["key"], "values": order["values"], "result": to_json(result)})
     return 0
 
 

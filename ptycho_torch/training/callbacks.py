@@ -1,4 +1,4 @@
-"""What is recorded, shown and drawn while a training runs."""
+"""Lightning callbacks: losses of each epoch, progress, checkpoints as whole files, drawn reconstructions."""
 
 import sys
 from pathlib import Path
@@ -33,7 +33,7 @@ class EpochRecord(Callback):
         return {"history": {name: list(values) for name, values in self.history.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the history of a checkpoint."""
+        """Restore the history of a checkpoint."""
         self.history = state_dict["history"]
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -70,10 +70,10 @@ class EpochRecord(Callback):
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Checkpoints that are complete or not there: written beside their place, then renamed."""
+    """Checkpoints that are complete or not there: written under a temporary name, then renamed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002 - Lightning passes it
-        """Write a checkpoint."""
+        """Write a checkpoint to `path`, whole or not at all."""
         place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(place) as temporary:
@@ -81,7 +81,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class ReconstructionLog(Callback):
-    """Draws what the network makes of a few groups, and the stitched scan, every n epochs.
+    """Draws patches of a few groups, and the stitched scan if the options say so, every n epochs.
 
     Pictures go to `folder/reconstructions`, and to the logger where it takes pictures.
     """

@@ -1,4 +1,4 @@
-"""What goes on learning after the training, in which order: a plan made from the options."""
+"""Fine-tuning after a training: which parts of the network learn, in which order."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ class FineTuneStage:
 
 
 def fine_tuning_plan(options: TorchOptions) -> tuple[FineTuneStage, ...]:
-    """The stages that follow a training, none where none was asked for.
+    """The stages that follow a training, in their order; empty without fine-tuning.
 
     `torch.stages.epochs_fine_tune` is one stage with a frozen encoder, and
     `torch.fine_tune.staged` adds the decoder, then the upper encoder, then all of it.

@@ -1,5 +1,6 @@
 """The bundle: strict, free of pickle, and clear about what it is not."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import torch
 from ptycho_config import TrainingSetup
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.bundle import Bundle, load_bundle, save_bundle
+from ptycho_torch.output.run_records import Losses, TrainingRecord
+
+RECORD = TrainingRecord(history=Losses((2.0, 1.0), (3.0, 2.5)), kept_epoch=1, seed=7)
 
 
 def _bundle() -> Bundle:
-    return Bundle(TrainingSetup(), {"a.weight": torch.arange(3.0)}, {"layers": []}, {"history": {}})
+    return Bundle(TrainingSetup(), {"a.weight": torch.arange(3.0)}, {"layers": []}, RECORD)
 
 
 def _rewritten(path: Path, changes: dict[str, bytes | None]) -> Path:
@@ -34,14 +38,16 @@ def test_what_is_saved_loads_back(tmp_path: Path) -> None:
         loaded = load_bundle(source)
         assert loaded.setup == TrainingSetup()
         assert torch.equal(loaded.weights["a.weight"], torch.arange(3.0))
-        assert loaded.record == {"history": {}}
+        assert loaded.record == RECORD
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"manifest.json": b'{"schema": "ptycho.bundle/9"}'}, "this version reads 'ptycho.bundle/1'"),
+        ({"manifest.json": b'{"schema": "ptycho.bundle/9"}'}, "this version reads 'ptycho.bundle/2'"),
         ({"manifest.json": b"{"}, "is damaged"),
+        ({"training.json": b'{"derivation": {}, "record": {"history": {}, "sed": 1}}'}, "sed"),
+        ({"training.json": b'{"derivation": {}, "record": {"history": {}, "seed": 1.5}}'}, "seed"),
         ({"weights.safetensors": b"nonsense"}, "is damaged"),
         ({"weights.safetensors": None}, "is damaged"),
         ({"config.json": b'{"training": {"nepochs": 3}}'}, "changed after training"),
@@ -72,8 +78,25 @@ def test_a_failed_save_keeps_the_old_bundle(tmp_path: Path) -> None:
     """What was there before stays whole when the new one cannot be written."""
     path = save_bundle(tmp_path, _bundle())
     before = path.read_bytes()
-    broken = Bundle(TrainingSetup(), {}, {"not json": object()}, {})
+    broken = Bundle(TrainingSetup(), {}, {"not json": object()}, RECORD)
     with pytest.raises(TypeError):
         save_bundle(tmp_path, broken)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["wts.h5.zip"]
+
+
+def test_a_bundle_of_the_first_version_is_read(tmp_path: Path) -> None:
+    """Its derivation is brought to the present schema, its record becomes the record of today."""
+    path = save_bundle(tmp_path, _bundle())
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    former = {"$schema": "ptycho.training/3", "training": {"model": {"architecture": "primed"}}}
+    record = {"history": {"train_loss": [2.0], "val_loss": []}, "seconds": {"data": 0.1, "training": 2.0}}
+    training = {"derivation": {"base": former, "layers": [], "config": former}, "record": record}
+    changes = {
+        "manifest.json": json.dumps({**manifest, "schema": "ptycho.bundle/1"}).encode(),
+        "training.json": json.dumps(training).encode(),
+    }
+    loaded = load_bundle(_rewritten(path, changes))
+    assert loaded.record.history == Losses((2.0,))
+    assert loaded.derivation["config"]["training"]["model"]["architecture"] == "unrolled"

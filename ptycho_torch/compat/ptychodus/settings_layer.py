@@ -65,8 +65,11 @@ REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = MappingProxyType(
 
 
 def client_layer(root: type, *flats: Any) -> Transform:
-    """What the client asks of a TrainingSetup or InferenceSetup. Raises ConfigError with every field
-    that cannot be."""
+    """The changes of a setup that the client's settings stand for.
+
+    root: TrainingSetup or InferenceSetup; flats: the client's flat configs. Raises ConfigError with every
+    field that has no meaning here.
+    """
     problems: list[Problem] = []
     steps = [*_groups(flats, problems), *(step for one in flats for step in _steps(root, one, problems))]
     if problems:

@@ -1,0 +1,190 @@
+"""The records of runs: frozen values, and their form as JSON.
+
+`metrics.json`, bundles and what the verbs return hold these. Optional entries that are not known are left
+out of the JSON.
+"""
+
+import functools
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+
+from ptycho_config import RefineOptions, dump
+from ptycho_config import load as load_config
+from ptycho_config.schema.scalars import coercer
+from ptycho_torch.data.scan import Statistics
+from ptycho_torch.errors import DataError
+
+R = TypeVar("R")
+_LIBRARIES = ("ptycho", "torch", "lightning", "numpy")
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of this project and of the libraries that decide its numbers."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
+@attrs.frozen
+class Losses:
+    """Losses of each epoch, in the order of the epochs; val_loss is empty without validation."""
+
+    train_loss: tuple[float, ...] = ()
+    val_loss: tuple[float, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class TrainingSeconds:
+    """Wall seconds of reading and grouping, and of training."""
+
+    data: float
+    training: float
+
+
+@attrs.frozen(kw_only=True)
+class TrainingRecord:
+    """The record of a training.
+
+    history: the losses; kept_epoch: the epoch whose weights were kept, from 0; parameters: of the network;
+    groups: trained on; statistics: of the training patterns, None where the scans are too different;
+    seed: of weights, grouping and order; object_shapes: `(H, W)` px of the objects of the scans, for
+    ptychodus; intensity_scale: as given to `save_torch_bundle`. None where not known.
+    """
+
+    history: Losses
+    kept_epoch: int | None = None
+    parameters: int | None = None
+    groups: int | None = None
+    statistics: Statistics | None = None
+    seed: int | None = None
+    seconds: TrainingSeconds | None = None
+    peak_memory_mib: int | None = None
+    versions: dict[str, str] = attrs.field(factory=dict)
+    object_shapes: tuple[tuple[int, int], ...] = ()
+    intensity_scale: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PositionCorrections:
+    """Distance of refined from recorded positions, px: root mean square and largest; held: patterns that
+    stand at the farthest that is allowed."""
+
+    rms_px: float
+    max_px: float
+    held: int
+
+
+@attrs.frozen(kw_only=True)
+class InferenceSeconds:
+    """Wall seconds of reading, of network and stitching, and of refinement where there was one."""
+
+    loading: float
+    predict_and_stitch: float
+    refine: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class InferenceRecord:
+    """The record of a reconstruction.
+
+    R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or
+    None; patterns: shown to the network; s1, s2: fitted scales of real and imaginary part; refine: R before
+    each refinement pass; object_px: `(H, W)` of the canvas; origin_px: scan pixel (y, x) of its `[0, 0]`.
+    """
+
+    R: float
+    R_flat: float
+    doubt: str | None
+    patterns: int
+    s1: float | None = None
+    s2: float | None = None
+    refine: tuple[float, ...] = ()
+    position_corrections: PositionCorrections | None = None
+    object_px: tuple[int, int]
+    origin_px: tuple[int, int]
+    seed: int
+    seconds: InferenceSeconds
+    peak_memory_mib: int
+    versions: dict[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class RefinementSeconds:
+    """Wall seconds of the passes."""
+
+    refine: float
+
+
+@attrs.frozen(kw_only=True)
+class RefinementRecord:
+    """The record of a refinement without a network; entries as in InferenceRecord.
+
+    R_by_pass: R before each pass.
+    """
+
+    R: float
+    R_flat: float
+    doubt: str | None
+    R_by_pass: tuple[float, ...]
+    position_corrections: PositionCorrections | None = None
+    patterns: int
+    options: RefineOptions
+    seed: int
+    seconds: RefinementSeconds
+    peak_memory_mib: int
+    versions: dict[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class TrialRecord:
+    """The result of one trial of a sweep.
+
+    loss: of the kept epoch; epochs: trained; train_s: wall seconds of the training; parameters: of the
+    network; R: of the reconstruction, None without a scan for it.
+    """
+
+    loss: float
+    epochs: int
+    train_s: float
+    parameters: int
+    R: float | None = None
+
+
+@functools.cache
+def _converter() -> cattrs.Converter:
+    made = cattrs.Converter(forbid_extra_keys=True)
+    for scalar in (bool, int, float, str):
+        made.register_structure_hook(scalar, lambda value, kind: coercer(kind)(value))
+    made.register_unstructure_hook(RefineOptions, dump)
+    made.register_structure_hook(RefineOptions, lambda data, _: load_config(RefineOptions, data))
+    made.register_unstructure_hook_factory(
+        attrs.has, lambda cls: make_dict_unstructure_fn(cls, made, _cattrs_omit_if_default=True)
+    )
+    made.register_structure_hook_factory(
+        attrs.has, lambda cls: make_dict_structure_fn(cls, made, _cattrs_forbid_extra_keys=True)
+    )
+    return made
+
+
+def to_json(record: Any) -> dict[str, Any]:
+    """A record as JSON values."""
+    data: dict[str, Any] = _converter().unstructure(record)
+    return data
+
+
+def from_json(cls: type[R], data: Any, source: Path | str) -> R:
+    """The record that `to_json` wrote.
+
+    source: the file, for the error. Raises DataError with every entry that is missing, unknown or of
+    another type.
+    """
+    try:
+        return _converter().structure(data, cls)
+    except Exception as error:
+        if not isinstance(error, (cattrs.BaseValidationError, TypeError, ValueError)):
+            raise
+        reasons = "; ".join(cattrs.transform_error(error, path="record"))
+        raise DataError(str(source), f"its record cannot be read: {reasons}") from None
