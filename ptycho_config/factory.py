@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import layers as names
+import ptycho_config.layers as names
 from ptycho_config.documents import from_mapping
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.layers import INFERENCE, TRAINING, Layer
