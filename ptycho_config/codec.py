@@ -176,19 +176,7 @@ def fingerprint(config: Any, without: Collection[str] = ()) -> str:
 def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
     """Where a config came from, as plain data: base, named layers with their steps, result."""
     layers = [
-        {
-            "layer": one.name,
-            "steps": [
-                {
-                    "path": s.path,
-                    "op": s.op,
-                    "value": _plain(_argument(s)),
-                    "fixed": s.fixed,
-                    "where": s.where,
-                }
-                for s in one.transform.steps
-            ],
-        }
+        {"layer": one.name, "steps": [_dump_step(step) for step in one.transform.steps]}
         for one in resolved.layers
     ]
     return {
@@ -197,6 +185,11 @@ def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
         "config": dump(resolved.config),
         "fingerprint": fingerprint(resolved.config),
     }
+
+
+def _dump_step(step: Step) -> dict[str, Any]:
+    value = _plain(_argument(step))
+    return {"path": step.path, "op": step.op, "value": value, "fixed": step.fixed, "where": step.where}
 
 
 def _plain(value: Any) -> Any:

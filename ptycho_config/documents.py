@@ -52,11 +52,7 @@ def _value_of(text: str, accept: Callable[[Any], Any]) -> Any:
         value = json.loads(text)
     except ValueError:
         return text
-    try:
-        accept(value)
-    except ValueError:
-        return text if _accepts(accept, text) else value
-    return value
+    return text if not _accepts(accept, value) and _accepts(accept, text) else value
 
 
 def _accepts(accept: Callable[[Any], Any], value: object) -> bool:

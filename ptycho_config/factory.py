@@ -10,20 +10,10 @@ from typing import Any
 
 import attrs
 
+import ptycho_config.layers as names
 from ptycho_config.documents import from_mapping
 from ptycho_config.facts import DatasetFacts
-from ptycho_config.layers import (
-    BACKEND,
-    CLIENT,
-    COMMAND_LINE,
-    CONFIG_FILE,
-    EXECUTION,
-    INFERENCE,
-    OVERRIDES,
-    PROFILE,
-    TRAINING,
-    Layer,
-)
+from ptycho_config.layers import INFERENCE, TRAINING, Layer
 from ptycho_config.legacy import LegacyDelta, legacy_delta
 from ptycho_config.lens import at, fields
 from ptycho_config.policy import bundle_layer
@@ -48,19 +38,17 @@ class Sources:
 
     def layers(self, cls: type, arguments: Transform) -> tuple[Layer, ...]:
         """Each by its name. An execution config counts where it differs from the defaults."""
-        execution = Transform()
-        if self.execution is not None:
-            changed = diff(PyTorchExecutionConfig(), self.execution).steps
-            execution = Transform(tuple(attrs.evolve(s, path=f"execution.{s.path}") for s in changed))
+        changed = diff(PyTorchExecutionConfig(), self.execution or PyTorchExecutionConfig()).steps
+        execution = Transform(tuple(attrs.evolve(step, path=f"execution.{step.path}") for step in changed))
         overrides = self.overrides or Transform()
         if not isinstance(overrides, Transform):
-            overrides = from_mapping(cls, overrides, OVERRIDES)
+            overrides = from_mapping(cls, overrides, names.OVERRIDES)
         return (
-            Layer(CLIENT, self.client),
-            Layer(CONFIG_FILE, self.config_file),
-            Layer(EXECUTION, execution),
-            Layer(COMMAND_LINE, self.command_line),
-            Layer(OVERRIDES, arguments >> overrides),
+            Layer(names.CLIENT, self.client),
+            Layer(names.CONFIG_FILE, self.config_file),
+            Layer(names.EXECUTION, execution),
+            Layer(names.COMMAND_LINE, self.command_line),
+            Layer(names.OVERRIDES, arguments >> overrides),
         )
 
 
@@ -75,7 +63,7 @@ def training_layers(
     asked = sources.layers(TrainingSetup, arguments)
     chosen = recommended_profile(asked) if profile == RECOMMENDED else named_profile(profile)
     read = () if facts is None else (facts.training_layer(),)
-    return Layer(BACKEND, _training_backend()), Layer(PROFILE, chosen), *read, *asked
+    return Layer(names.BACKEND, _training_backend()), Layer(names.PROFILE, chosen), *read, *asked
 
 
 def create_training_payload(
@@ -122,7 +110,7 @@ def create_inference_payload(
     arguments = Transform() if output_dir is None else at(c.inference.output_dir).put(output_dir)
     resolved = resolve(
         base,
-        Layer(BACKEND, layer("", at(c.inference.backend).put("pytorch"), fixed=True)),
+        Layer(names.BACKEND, layer("", at(c.inference.backend).put("pytorch"), fixed=True)),
         bundle_layer(trained, model_path.name),
         *(() if facts is None else (facts.inference_layer(),)),
         *sources.layers(InferenceSetup, arguments),

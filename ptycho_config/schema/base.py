@@ -1,7 +1,7 @@
 """`@config` and `field`: frozen classes whose fields check themselves and explain themselves."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, overload
 
@@ -82,6 +82,9 @@ def field(
     return attrs.field(default=default, metadata={_META: {**meta, **policy}})
 
 
+suggested = partial(field, inference="suggested")
+
+
 def is_config(cls: object) -> bool:
     """Whether `cls` is a class made by `@config`."""
     return isinstance(cls, type) and _SPECS in cls.__dict__
@@ -102,11 +105,8 @@ def _acceptor(annotation: Any, check: Check | None) -> Coerce:
     coerce = _coercer(annotation)
     if check is None:
         return coerce
-    exact = annotation if annotation is int else None
 
     def accept(value: object) -> Any:
-        if type(value) is exact and not check(value):
-            return value
         coerced = coerce(value)
         reason = None if coerced is None else check(coerced)
         if reason:

@@ -1,17 +1,12 @@
 """How a run uses the machine. None of it changes what is computed or enters the legacy dict."""
 
-import functools
 from collections.abc import Iterator
 from typing import Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, field, suggested
 from ptycho_config.schema.checks import non_negative, positive, positive_or_auto
-
-# Of networks that the replaced system does not have any more.
-_gone = functools.partial(
-    field, unread="belongs to a network that the replaced system does not have any more"
-)
+from ptycho_config.schema.model import gone
 
 
 def _workers(execution: "PyTorchExecutionConfig") -> Iterator[Problem]:
@@ -40,15 +35,10 @@ class PyTorchExecutionConfig:
         default="32-true", resumable=False, doc="number format"
     )
     gradient_clip_val: float | None = field(
-        default=None,
-        check=positive,
-        unread="is set in one place only: use training.gradient_clip_val",
-        doc="see training.gradient_clip_val",
+        default=None, check=positive, unread="use training.gradient_clip_val", doc="see training"
     )
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = field(
-        default="norm",
-        unread="is set in one place only: use training.gradient_clip_algorithm",
-        doc="see training.gradient_clip_algorithm",
+        default="norm", unread="use training.gradient_clip_algorithm", doc="see training"
     )
     accum_steps: int = field(
         default=1, unit="batches", check=positive, resumable=False, doc="batches per optimiser step"
@@ -62,11 +52,7 @@ class PyTorchExecutionConfig:
     learning_rate: float = field(
         default=1e-3, unit="1/step", check=positive, resumable=False, doc="first learning rate"
     )
-    scheduler: str = field(
-        default="Default",
-        unread="is set in one place only: use training.scheduler",
-        doc="see training.scheduler",
-    )
+    scheduler: str = field(default="Default", unread="use training.scheduler", doc="see training")
     enable_progress_bar: bool = field(default=False, inference="own", doc="show progress")
     enable_checkpointing: bool = field(default=True, doc="keep the best weights")
     checkpoint_save_top_k: int = field(default=1, check=non_negative, doc="best checkpoints kept")
@@ -89,35 +75,28 @@ class PyTorchExecutionConfig:
     recon_log_max_stitch_samples: int | None = field(
         default=None, check=positive, doc="patterns stitched for a log"
     )
-    ffno_encoder_blocks: int = _gone(default=24, check=positive, doc="blocks of the ffno encoder")
-    ffno_encoder_modes: int = _gone(default=12, check=positive, doc="modes of the ffno encoder")
-    ffno_encoder_share_weights: bool = _gone(default=True, doc="one spectral operator for all blocks")
-    ffno_encoder_gate_init: float = _gone(default=0.1, check=positive, doc="first value of the residual gate")
-    ffno_encoder_norm: str = _gone(default="instance", doc="normalisation of the ffno encoder")
-    ffno_encoder_mlp_ratio: float = _gone(default=2.0, check=positive, doc="hidden over outer channels")
-    spectral_bottleneck_blocks: int = _gone(default=6, check=positive, doc="blocks of the bottleneck")
-    spectral_bottleneck_modes: int = _gone(default=12, check=positive, doc="modes of the bottleneck")
-    spectral_bottleneck_share_weights: bool = _gone(default=True, doc="one spectral operator for all blocks")
-    spectral_bottleneck_gate_init: float = _gone(default=0.1, doc="first value of the residual gate")
-    spectral_bottleneck_gate_mode: Literal["shared", "per_block"] = _gone(
+    ffno_encoder_blocks: int = gone(default=24, check=positive, doc="blocks of the ffno encoder")
+    ffno_encoder_modes: int = gone(default=12, check=positive, doc="modes of the ffno encoder")
+    ffno_encoder_share_weights: bool = gone(default=True, doc="one spectral operator for all blocks")
+    ffno_encoder_gate_init: float = gone(default=0.1, check=positive, doc="first value of the residual gate")
+    ffno_encoder_norm: str = gone(default="instance", doc="normalisation of the ffno encoder")
+    ffno_encoder_mlp_ratio: float = gone(default=2.0, check=positive, doc="hidden over outer channels")
+    spectral_bottleneck_blocks: int = gone(default=6, check=positive, doc="blocks of the bottleneck")
+    spectral_bottleneck_modes: int = gone(default=12, check=positive, doc="modes of the bottleneck")
+    spectral_bottleneck_share_weights: bool = gone(default=True, doc="one spectral operator for all blocks")
+    spectral_bottleneck_gate_init: float = gone(default=0.1, doc="first value of the residual gate")
+    spectral_bottleneck_gate_mode: Literal["shared", "per_block"] = gone(
         default="shared", doc="one gate or one per block"
     )
-    inference_batch_size: int | None = field(
+    inference_batch_size: int | None = suggested(
         default=None,
         unit="groups",
         check=positive,
-        inference="suggested",
         doc="groups per inference step; null takes the batch size",
     )
-    middle_trim: int = field(
-        default=0,
-        unit="px",
-        check=non_negative,
-        inference="suggested",
-        doc="centre of a patch that is stitched",
+    middle_trim: int = suggested(
+        default=0, unit="px", check=non_negative, doc="centre of a patch that is stitched"
     )
-    pad_eval: bool = field(
-        default=False,
-        inference="suggested",
-        doc="keep N/2 px of vacuum around the stitched object, room to shift it in",
+    pad_eval: bool = suggested(
+        default=False, doc="keep N/2 px of vacuum around the stitched object, room to shift it in"
     )

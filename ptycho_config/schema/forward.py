@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, field, suggested
 from ptycho_config.schema.checks import positive
 
 
@@ -43,9 +43,8 @@ class ScaleOptions:
         "normalized_amplitude": "legacy_v1",
     }
 
-    domain: Literal["count_intensity", "normalized_amplitude"] = field(
+    domain: Literal["count_intensity", "normalized_amplitude"] = suggested(
         default="count_intensity",
-        inference="suggested",
         doc="what the patterns are: photon counts, or amplitudes (square roots) in any unit; never guessed",
     )
     normalize: Literal["Group", "Batch", "None"] = field(
@@ -61,13 +60,7 @@ class ScaleOptions:
         doc="scale the probe so that an object of modulus probe_scale / 4 fits on average; false keeps the "
         "file's probe, so that the network draws the object of the file",
     )
-    statistics: Literal["scan", "training"] = field(
+    statistics: Literal["scan", "training"] = suggested(
         default="scan",
-        inference="suggested",
         doc="whose mean intensity and probe power scale a scan: its own, or those of the training, frozen",
     )
-
-    @property
-    def contract(self) -> str:
-        """Name of the scale contract."""
-        return self.CONTRACTS[self.domain]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, field, suggested
 from ptycho_config.schema.checks import fractions, non_negative, positive
 
 
@@ -63,9 +63,7 @@ NeighbourRule = Nearest | MinDistance | FourQuadrant
 class GroupingOptions:
     """How neighbours are chosen, and from which part of the scan."""
 
-    neighbors: NeighbourRule = field(
-        default=Nearest(), inference="suggested", doc="rule that chooses the neighbours"
-    )
+    neighbors: NeighbourRule = suggested(default=Nearest(), doc="rule that chooses the neighbours")
     groups_per_centre: int = field(
         default=1, unit="groups", check=positive, doc="random groups around each pattern"
     )

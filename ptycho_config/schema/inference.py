@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, field, suggested
 from ptycho_config.schema.checks import non_negative, positive
 from ptycho_config.schema.model import ModelConfig
 
@@ -21,35 +21,20 @@ class InferenceConfig:
         default=None, unit="groups", check=positive, doc="groups to reconstruct; null makes one per pattern"
     )
     n_images: int | None = field(
-        default=None,
-        unit="groups",
-        check=positive,
-        unread="is an older name: use n_groups",
-        doc="older name of n_groups",
+        default=None, unit="groups", check=positive, unread="use n_groups", doc="older name of n_groups"
     )
     n_subsample: int | None = field(
         default=None, unit="patterns", check=positive, doc="patterns kept before grouping; null keeps all"
     )
-    subsample_seed: int | None = field(
-        default=None,
-        check=non_negative,
-        inference="suggested",
-        doc="seed of the choice of groups; null draws one and records it",
+    subsample_seed: int | None = suggested(
+        default=None, check=non_negative, doc="seed of the choice of groups; null draws one and records it"
     )
-    neighbor_count: int = field(
-        default=4,
-        unit="patterns",
-        check=positive,
-        inference="suggested",
-        doc="nearest neighbours a group draws its members from",
+    neighbor_count: int = suggested(
+        default=4, unit="patterns", check=positive, doc="nearest neighbours a group draws its members from"
     )
     enable_oversampling: bool = field(default=False, doc="allow several groups per pattern")
-    neighbor_pool_size: int | None = field(
-        default=None,
-        unit="patterns",
-        check=positive,
-        inference="suggested",
-        doc="neighbours that oversampling combines",
+    neighbor_pool_size: int | None = suggested(
+        default=None, unit="patterns", check=positive, doc="neighbours that oversampling combines"
     )
     debug: bool = field(
         default=False, unread="is a flag of the commands: use --debug", doc="show tracebacks of errors"

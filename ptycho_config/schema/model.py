@@ -1,5 +1,6 @@
 """The network and the physics it is trained against."""
 
+import functools
 from collections.abc import Iterator
 from typing import Literal, get_args
 
@@ -8,7 +9,7 @@ from ptycho_config.schema.base import config, field, kind_of
 from ptycho_config.schema.checks import at_least, between, non_negative, positive
 from ptycho_config.schema.networks import Architecture, Network, NetworkFacts
 
-_NETWORK = "belongs to a network that the replaced system does not have any more"
+gone = functools.partial(field, unread="belongs to a network that the replaced system does not have any more")
 _SIDES = f"{', '.join(map(str, NetworkFacts.sides_px[:-1]))} or {NetworkFacts.sides_px[-1]}"
 _SIDES_PX = {kind_of(member): member.sides_px for member in get_args(Network)}
 
@@ -52,12 +53,8 @@ class ModelConfig:
     fno_blocks: int = field(default=4, check=positive, doc="number of Fourier blocks")
     fno_cnn_blocks: int = field(default=2, check=non_negative, doc="convolutions after the Fourier blocks")
     learned_input_channels: int = field(default=1, check=positive, doc="input channels per pattern")
-    max_hidden_channels: int | None = field(
-        default=None, check=positive, unread=_NETWORK, doc="upper limit of channel growth"
-    )
-    resnet_width: int | None = field(
-        default=None, check=positive, unread=_NETWORK, doc="channels of the residual bottleneck"
-    )
+    max_hidden_channels: int | None = gone(default=None, check=positive, doc="upper limit of channel growth")
+    resnet_width: int | None = gone(default=None, check=positive, doc="channels of the residual bottleneck")
     fno_input_transform: Literal["none", "sqrt", "log1p", "instancenorm"] = field(
         default="none", doc="transform of the input before the Fourier layers"
     )
@@ -78,7 +75,7 @@ class ModelConfig:
     probe_mask_diameter: float | None = field(
         default=None, unit="px", check=positive, doc="diameter of the soft disk; null means N/2"
     )
-    pad_object: bool = field(default=True, unread=_NETWORK, doc="zero-pad the object outside the centre")
+    pad_object: bool = gone(default=True, doc="zero-pad the object outside the centre")
     probe_scale: float = field(
         default=4.0, check=positive, doc="modulus of a typical object in the units of the network, times 4"
     )

@@ -75,16 +75,8 @@ def _none(value: object) -> None:
         raise ValueError(f"must be null, got {value!r}")
 
 
-_SCALARS: dict[Any, Coerce] = {
-    bool: _bool,
-    int: _int,
-    float: _float,
-    str: _str,
-    Path: _path,
-    date: _date,
-    datetime: _datetime,
-    NoneType: _none,
-}
+_SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
+_SCALARS |= {date: _date, datetime: _datetime}
 
 
 def _literal(choices: tuple[Any, ...]) -> Coerce:

@@ -245,7 +245,7 @@ class TrainingSetup:
     execution: PyTorchExecutionConfig = field(
         default=PyTorchExecutionConfig(), inference="ignored", resumable=True, doc="use of the machine"
     )
-    torch: TorchOptions = field(default=TorchOptions(), doc="options of this backend")
+    torch: TorchOptions = field(default=TorchOptions(), inference="ignored", doc="options of this backend")
 
 
 @config(constraints=(_inference_pairs,))
@@ -258,4 +258,6 @@ class InferenceSetup:
     execution: PyTorchExecutionConfig = field(
         default=PyTorchExecutionConfig(), inference="ignored", resumable=True, doc="use of the machine"
     )
-    torch: TorchOptions = field(default=TorchOptions(), doc="options of this backend, as trained")
+    torch: TorchOptions = field(
+        default=TorchOptions(), inference="ignored", doc="options of this backend, as trained"
+    )

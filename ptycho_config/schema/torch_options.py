@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, field, suggested
 from ptycho_config.schema.checks import between, non_negative, part_name, positive
 from ptycho_config.schema.fine_tuning import FineTuneOptions
 from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
@@ -25,9 +25,8 @@ class DataOptions:
     phase_subtraction: bool = field(
         default=True, doc="subtract the mean phase of the object's centre from labels (supervised)"
     )
-    position_origin: Literal["corner", "centre"] = field(
+    position_origin: Literal["corner", "centre"] = suggested(
         default="corner",
-        inference="suggested",
         doc="where in the first object pixel position 0 of an NPZ scan lies: its corner, so that a patch of "
         "N px around x starts at pixel x - N/2, or its centre, as ptychodus counts; for odd N both are the "
         "same, it starts at x - (N - 1)/2",
@@ -129,15 +128,9 @@ class RecordOptions:
     notes: str = field(default="", identity=False, doc="free text kept with the run")
     log_grad_norm: bool = field(default=False, doc="log the norm of the gradient")
     grad_norm_log_freq: int = field(default=1, unit="steps", check=positive, doc="steps between two norms")
-    log_patch_stats: bool = field(
-        default=False, inference="suggested", doc="log mean and spread of the predicted patches"
-    )
-    patch_stats_limit: int | None = field(
-        default=None,
-        unit="batches",
-        check=positive,
-        inference="suggested",
-        doc="batches whose patches are logged; null logs all",
+    log_patch_stats: bool = suggested(default=False, doc="log mean and spread of the predicted patches")
+    patch_stats_limit: int | None = suggested(
+        default=None, unit="batches", check=positive, doc="batches whose patches are logged; null logs all"
     )
 
 
@@ -145,28 +138,18 @@ class RecordOptions:
 class TorchOptions:
     """All options of the PyTorch backend."""
 
-    data: DataOptions = field(default=DataOptions(), inference="ignored", doc="reading and splitting")
+    data: DataOptions = field(default=DataOptions(), doc="reading and splitting")
     scale: ScaleOptions = field(default=ScaleOptions(), inference="fixed", doc="units and scaling")
     grouping: GroupingOptions = field(default=GroupingOptions(), inference="own", doc="neighbours")
     net: Network = field(default=Cnn(), renamed={"primed": "unrolled"}, inference="fixed", doc="the network")
     forward: ForwardModel = field(
         default=Amplitude(), inference="fixed", doc="physics that the network is trained against"
     )
-    overlap: OverlapOptions = field(
-        default=OverlapOptions(), inference="ignored", doc="agreement of neighbouring patches"
-    )
-    regularisation: RegularisationOptions = field(
-        default=RegularisationOptions(), inference="ignored", doc="terms on the patches"
-    )
-    labels: LabelOptions = field(default=LabelOptions(), inference="ignored", doc="supervised training")
-    stages: StageOptions = field(
-        default=StageOptions(), inference="ignored", doc="staged schedules and fine-tuning"
-    )
-    fine_tune: FineTuneOptions = field(
-        default=FineTuneOptions(), inference="ignored", doc="staged fine-tuning"
-    )
-    stitch: StitchOptions = field(default=StitchOptions(), inference="suggested", doc="stitching")
-    refine: RefineOptions = field(
-        default=RefineOptions(), inference="suggested", doc="improving the stitched object"
-    )
-    record: RecordOptions = field(default=RecordOptions(), inference="ignored", doc="what is written down")
+    overlap: OverlapOptions = field(default=OverlapOptions(), doc="agreement of neighbouring patches")
+    regularisation: RegularisationOptions = field(default=RegularisationOptions(), doc="terms on the patches")
+    labels: LabelOptions = field(default=LabelOptions(), doc="supervised training")
+    stages: StageOptions = field(default=StageOptions(), doc="staged schedules and fine-tuning")
+    fine_tune: FineTuneOptions = field(default=FineTuneOptions(), doc="staged fine-tuning")
+    stitch: StitchOptions = suggested(default=StitchOptions(), doc="stitching")
+    refine: RefineOptions = suggested(default=RefineOptions(), doc="improving the stitched object")
+    record: RecordOptions = field(default=RecordOptions(), doc="what is written down")

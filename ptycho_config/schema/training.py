@@ -54,11 +54,7 @@ class TrainingConfig:
         default=None, unit="groups", check=positive, doc="groups per epoch; null makes one per pattern"
     )
     n_images: int | None = field(
-        default=None,
-        unit="groups",
-        check=positive,
-        unread="is an older name: use n_groups",
-        doc="older name of n_groups",
+        default=None, unit="groups", check=positive, unread="use n_groups", doc="older name of n_groups"
     )
     n_subsample: int | None = field(
         default=None, unit="patterns", check=positive, doc="patterns kept before grouping; null keeps all"

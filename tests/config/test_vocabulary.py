@@ -127,7 +127,8 @@ def test_fields_that_contradict_each_other_are_a_conflict() -> None:
     both = (FlatModelConfig(loss_function="MAE"), FlatTrainingConfig(torch_loss_mode="poisson"))
     assert resolve(TrainingSetup(), from_flat(TrainingSetup, *both)).config.training.torch_loss_mode == "mae"
     data = DataConfig(scale_contract_version="legacy_v1", measurement_domain="normalized_amplitude")
-    assert resolve(TrainingSetup(), from_flat(TrainingSetup, data)).config.torch.scale.contract == "legacy_v1"
+    scale = resolve(TrainingSetup(), from_flat(TrainingSetup, data)).config.torch.scale
+    assert scale.domain == "normalized_amplitude"
     with pytest.raises(ConfigError, match=r"set to 2.*and to 3"):
         resolve(TrainingSetup(), from_mapping(TrainingSetup, {"gridsize": 2, "grid_size": (3, 3)}, "notes"))
 

@@ -198,7 +198,7 @@ def _contract(version: str | None = None, domain: str | None = None) -> dict[str
     scale = resolve(TrainingSetup(), from_mapping(TrainingSetup, given, "given")).config.torch.scale
     return {
         "$class": "ResolvedScaleContract",
-        "fields": {"version": scale.contract, "measurement_domain": scale.domain},
+        "fields": {"version": scale.CONTRACTS[scale.domain], "measurement_domain": scale.domain},
     }
 
 
