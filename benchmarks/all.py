@@ -27,10 +27,7 @@ RUNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("refine.py", ("--passes", "1", "2", "3", "4", "8")),
     ("inference.py", ("--repeats", "3", "--passes", "0", "3")),
     ("transfer.py", ("--members", "6", "--untrained", "6")),
-    (
-        "time_to_quality.py",
-        ("--cases", "unrolled-1", "unrolled-2", "unrolled-4", "unrolled-8", "--limit", "60"),
-    ),
+    ("time_to_quality.py", ("--cases", "unrolled-1", "unrolled-2", "unrolled-4", "unrolled-8", "--limit", "60")),
     ("time_to_quality.py", ("--cases", "cnn", "fno", "--first", "30", "--limit", "30")),
     ("memory.py", ("1000", "50000")),
 )
@@ -67,9 +64,7 @@ def _cell(value: Any) -> str:
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     threads = torch.get_num_threads()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {threads} threads"
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, no GPU used"

@@ -75,9 +75,7 @@ def grouped(changes: dict[str, Any]) -> dict[str, Any]:
 
 def evolve(node: Any, tree: dict[str, Any]) -> Any:
     """`attrs.evolve` once a touched group."""
-    return attrs.evolve(
-        node, **{k: evolve(getattr(node, k), v) if isinstance(v, dict) else v for k, v in tree.items()}
-    )
+    return attrs.evolve(node, **{k: evolve(getattr(node, k), v) if isinstance(v, dict) else v for k, v in tree.items()})
 
 
 def is_union(kind: Any) -> bool:
@@ -129,9 +127,7 @@ def peers(rows: dict[str, float]) -> None:
         def kind(spec: FieldSpec) -> Any:
             if spec.variants:
                 members = [model(cls, tag) for tag, cls in spec.variants.items()]
-                return Annotated[
-                    functools.reduce(operator.or_, members), pydantic.Field(discriminator="kind")
-                ]
+                return Annotated[functools.reduce(operator.or_, members), pydantic.Field(discriminator="kind")]
             return model(spec.annotation) if spec.is_group else spec.annotation
 
         def model(cls: type, tag: str = "") -> type:
@@ -148,10 +144,7 @@ def peers(rows: dict[str, float]) -> None:
 
         def revalidate() -> Any:
             def merge(node: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-                return {
-                    **node,
-                    **{k: merge(node[k], v) if isinstance(v, dict) else v for k, v in more.items()},
-                }
+                return {**node, **{k: merge(node[k], v) if isinstance(v, dict) else v for k, v in more.items()}}
 
             return cls.model_validate(merge(base.model_dump(), tree))
 
@@ -170,9 +163,7 @@ def peers(rows: dict[str, float]) -> None:
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     c = fields(TrainingSetup)
     places: dict[str, Any] = {}
     for path in CHANGES:
@@ -190,16 +181,12 @@ def main() -> None:
     text, plain_text = json.dumps(data), json.dumps(plain_data, default=str)
     one_by_one = [grouped({path: value}) for path, value in CHANGES.items()]
     rows = {
-        "attrs: ten evolves, one after the other": microseconds(
-            lambda: functools.reduce(evolve, one_by_one, plain)
-        ),
+        "attrs: ten evolves, one after the other": microseconds(lambda: functools.reduce(evolve, one_by_one, plain)),
         "attrs: grouped evolve, no checks": microseconds(lambda: evolve(plain, tree)),
         "attrs: grouped evolve, checked fields": microseconds(lambda: evolve(BASE, tree)),
         "ours: apply ten overrides": microseconds(lambda: change(BASE)),
         "ours: resolve (trace, conflicts)": microseconds(lambda: resolve(BASE, named)),
-        "cattrs: strict load of JSON": microseconds(
-            lambda: made.structure(json.loads(plain_text), type(plain))
-        ),
+        "cattrs: strict load of JSON": microseconds(lambda: made.structure(json.loads(plain_text), type(plain))),
         "ours: load of JSON": microseconds(lambda: load(TrainingSetup, json.loads(text))),
         "cattrs: dump to JSON": microseconds(lambda: json.dumps(made.unstructure(plain), default=str)),
         "ours: dump to JSON": microseconds(lambda: json.dumps(dump(BASE))),

@@ -16,12 +16,8 @@ from ptycho_torch.physics.simulate import jittered_raster
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "positions", type=int, nargs="?", default=1_000_000, help="how many [default: %(default)s]"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("positions", type=int, nargs="?", default=1_000_000, help="how many [default: %(default)s]")
     side = round(parser.parse_args().positions ** 0.5)
     rng = np.random.default_rng(0)
     position = jittered_raster(side, side, 4.0, 1.0, 0.0, rng)

@@ -93,9 +93,7 @@ def measured(model: Path, scan: Path, unseen: SimulatedScan, passes: int, repeat
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--passes", type=int, nargs="+", default=[0, 3, 4])
     parser.add_argument("--model", type=Path, default=PRETRAINED, help="folder of a trained model")

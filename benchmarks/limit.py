@@ -143,9 +143,7 @@ def work_of(network: str, options: Sequence[str], inference_batch: int = 64) -> 
     setup = create_training_payload(profile="unrolled", sources=sources)[0].config
     dataset = simulated()
     scan = with_initial_object(normalise(dataset), setup.torch)
-    groups = plan_groups(
-        dataset.position_yx, group_plan(setup.training, setup.torch), np.random.default_rng(0)
-    )
+    groups = plan_groups(dataset.position_yx, group_plan(setup.training, setup.torch), np.random.default_rng(0))
     every = torch.arange(len(groups.members))
     clusters = cluster_dataset(scan, groups, every, setup.torch.overlap.partners)
     model = build_model(setup.training.model, setup.torch, seed=0)
@@ -181,10 +179,7 @@ def measured(network: str, options: Sequence[str]) -> dict[str, float]:
     """Rates of training and inference, and the share of the time that each kind of work takes."""
     work, repeats = work_of(network, options), REPEATS if network == "unrolled" else SLOW_REPEATS
     row: dict[str, float] = {}
-    for stage, call, patterns in (
-        ("training", work.steps, work.trained),
-        ("inference", work.infer, work.inferred),
-    ):
+    for stage, call, patterns in (("training", work.steps, work.trained), ("inference", work.infer, work.inferred)):
         operations, seconds, parts = counted(call), fastest(call, repeats), account(call, repeats)
         row[f"{stage}_patterns_s"] = patterns / seconds
         row[f"{stage}_gflop_s"] = sum(operations.values()) / seconds / 1e9
@@ -209,9 +204,7 @@ def by_batch(network: str, options: Sequence[str]) -> dict[str, dict[int, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--networks", nargs="+", default=["unrolled", "cnn"])
     parser.add_argument("--batch", action="store_true")

@@ -48,9 +48,7 @@ def task(
         from ptychi.api import LSQMLOptions
         from ptychi.api.task import PtychographyTask
     except ImportError as error:
-        raise SystemExit(
-            "pty-chi is not installed here: see benchmarks/peers.py for what to install"
-        ) from error
+        raise SystemExit("pty-chi is not installed here: see benchmarks/peers.py for what to install") from error
 
     # pty-chi warns through the root logger too.
     for name in (None, "ptychi"):
@@ -87,9 +85,7 @@ def object_of(made: Any) -> NDArray[np.complex64]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--epochs", type=int, default=15)

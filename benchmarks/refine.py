@@ -49,24 +49,14 @@ def timed(scan: Scan, start: Canvas, options: RefineOptions) -> tuple[float, Ref
     for _ in range(REPEATS):
         begun = time.perf_counter()
         found = refine(
-            scan,
-            object_,
-            start.origin_yx,
-            options,
-            rng=np.random.default_rng(0),
-            device=torch.device("cpu"),
+            scan, object_, start.origin_yx, options, rng=np.random.default_rng(0), device=torch.device("cpu")
         )
         best = min(best, time.perf_counter() - begun)
     return best, found
 
 
 def figures(
-    dataset: Dataset,
-    scan: Scan,
-    start: Canvas,
-    found: Refined,
-    options: RefineOptions,
-    truth: NDArray[Any] | None,
+    dataset: Dataset, scan: Scan, start: Canvas, found: Refined, options: RefineOptions, truth: NDArray[Any] | None
 ) -> dict[str, float]:
     """R and how far positions were moved, and contrast and detail where there is a truth."""
     canvas = Canvas(found.object.numpy() * np.float32(scan.object_scale), start.illumination, found.origin_yx)
@@ -120,9 +110,7 @@ def read_start(path: Path) -> Canvas:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--start", type=Path)
     parser.add_argument("--star", type=Path, default=Path("tests/data/siemens_star_64.npz"))
     parser.add_argument("--save", type=Path)

@@ -20,9 +20,7 @@ from ptycho_torch.physics.simulate import natural_object, simulate_scan
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
     arguments = parser.parse_args()
@@ -56,9 +54,7 @@ def main() -> None:
             }
     print(f"{'object':8} {'contrast':>8} {'detail':>8} {'R':>8} {'predict+stitch':>15}")
     for role, row in results.items():
-        print(
-            f"{role:8} {row['contrast']:8.3f} {row['detail']:8.3f} {row['R']:8.4f} {row['seconds']:13.1f} s"
-        )
+        print(f"{role:8} {row['contrast']:8.3f} {row['detail']:8.3f} {row['R']:8.4f} {row['seconds']:13.1f} s")
     seconds, epochs = run.record.seconds.training, len(run.record.history.train_loss)
     print(f"training: {seconds:.0f} s, {epochs} epochs")
     print(json.dumps({"training_s": seconds, "epochs": epochs, "seed": arguments.seed, **results}))

@@ -61,11 +61,7 @@ def measured(
         progress=lambda _: None,
     )
     seconds = time.perf_counter() - begun
-    found = {
-        "R": round(r_factor(scan, canvas), 5),
-        "s": round(seconds, 2),
-        "patterns": len(scan.centre_yx),
-    }
+    found = {"R": round(r_factor(scan, canvas), 5), "s": round(seconds, 2), "patterns": len(scan.centre_yx)}
     if truth is None:
         return found
     contrast, detail = score(canvas, truth)
@@ -73,9 +69,7 @@ def measured(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=PRETRAINED)
     parser.add_argument("--untrained", type=int, nargs="*", default=[])
     parser.add_argument("--members", type=int, default=12)

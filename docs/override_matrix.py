@@ -6,15 +6,7 @@ from pathlib import Path
 from ptycho_config import TrainingSetup
 from ptycho_config.legacy import RENAMED
 from ptycho_config.policy import inference_policy
-from ptycho_config.schema import (
-    FieldSpec,
-    InferenceConfig,
-    InferenceSetup,
-    ModelConfig,
-    TrainingConfig,
-    leaves,
-    specs,
-)
+from ptycho_config.schema import FieldSpec, InferenceConfig, InferenceSetup, ModelConfig, TrainingConfig, leaves, specs
 from ptycho_config.schema.base import kind_of
 from ptycho_config.transform import plain_path
 from ptycho_config.vocabulary import aliases
@@ -81,9 +73,7 @@ def rows(cls: type, flags: tuple[Flag, ...]) -> list[str]:
         policy = "*refused*" if spec.unread else inference_policy(plain_path(path))
         meaning, kind = (text.replace("|", "\\|") for text in (spec.doc, spec.type_name))
         key = legacy_key(declared, path.rpartition(".")[2])
-        lines.append(
-            "| " + " | ".join((f"`{path}`", meaning, kind, default, spec.unit, policy, key, flag)) + " |"
-        )
+        lines.append("| " + " | ".join((f"`{path}`", meaning, kind, default, spec.unit, policy, key, flag)) + " |")
     return lines
 
 

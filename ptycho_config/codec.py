@@ -176,8 +176,7 @@ def fingerprint(config: Any, without: Collection[str] = ()) -> str:
 def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
     """Where a config came from, as plain data: base, named layers with their steps, result."""
     layers = [
-        {"layer": one.name, "steps": [_dump_step(step) for step in one.transform.steps]}
-        for one in resolved.layers
+        {"layer": one.name, "steps": [_dump_step(step) for step in one.transform.steps]} for one in resolved.layers
     ]
     return {
         "base": dump(resolved.base),
@@ -202,7 +201,5 @@ def _argument(step: Step) -> Any:
         return step.arg
     name = f"{step.arg.__module__}:{step.arg.__qualname__}"
     if "<" in name:
-        raise ConfigError(
-            [step.problem("a lambda or local function cannot be saved", "use a module-level function")]
-        )
+        raise ConfigError([step.problem("a lambda or local function cannot be saved", "use a module-level function")])
     return name

@@ -115,9 +115,7 @@ def _current_value(step: Step, spec: FieldSpec) -> Step:
 
 def _misplaced(cls: type, step: Step, known: Iterable[str]) -> Problem:
     if any(path.startswith(f"{step.path}.") for path in known):
-        return step.problem(
-            f"is a group of options, got {step.arg!r}", "give a table, or the path of one option"
-        )
+        return step.problem(f"is a group of options, got {step.arg!r}", "give a table, or the path of one option")
     parents = {path.rpartition(".")[0] for path in known}
     hint = only_elsewhere(cls, step.path) or near_miss(step.path, [*known, *sorted(parents)])
     return step.problem("unknown field", hint)
@@ -155,9 +153,7 @@ _Yaml12.add_implicit_resolver(
 )
 _Yaml12.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(
-        r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)$|^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)$"
-    ),
+    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)$|^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)$"),
     list("-+.0123456789"),
 )
 

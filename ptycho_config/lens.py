@@ -34,9 +34,7 @@ class _Recorder:
         if variants(self._annotation):
             path = ".".join(self._path)
             members = ", ".join(cls.__name__ for cls in variants(self._annotation).values())
-            message = (
-                f"is a choice between {members}; name one: narrow(..., {members.partition(',')[0]}).{name}"
-            )
+            message = f"is a choice between {members}; name one: narrow(..., {members.partition(',')[0]}).{name}"
             raise ConfigError([Problem(path, message)], "a field path")
         if name not in known:
             path = ".".join((*self._path, name))
@@ -99,9 +97,7 @@ def at(place: T) -> Lens[T]:
     """The lens to a place named through `fields(...)`."""
     path = object.__getattribute__(place, "_path") if isinstance(place, _Recorder) else ()
     if not path:
-        raise TypeError(
-            "at() takes a field named through fields(ConfigClass), for instance fields(C).model.N"
-        )
+        raise TypeError("at() takes a field named through fields(ConfigClass), for instance fields(C).model.N")
     return Lens(".".join(path), is_group=is_config(object.__getattribute__(place, "_annotation")))
 
 

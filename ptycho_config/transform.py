@@ -63,9 +63,7 @@ class Transform:
 
 def layer(name: str, transform: Transform, *, fixed: bool = False) -> Transform:
     """Name every step of a transform; a fixed step refuses a later different value."""
-    return Transform(
-        tuple(attrs.evolve(step, layer=name, fixed=fixed or step.fixed) for step in transform.steps)
-    )
+    return Transform(tuple(attrs.evolve(step, layer=name, fixed=fixed or step.fixed) for step in transform.steps))
 
 
 def with_where(transform: Transform, where: str) -> Transform:
@@ -87,9 +85,7 @@ def diff(old: C, new: C) -> Transform:
 
 def product(*axes: Iterable[Transform]) -> tuple[Transform, ...]:
     """The sweep: one transform of each axis, composed left to right, in every combination."""
-    return tuple(
-        Transform(tuple(step for part in parts for step in part.steps)) for parts in itertools.product(*axes)
-    )
+    return tuple(Transform(tuple(step for part in parts for step in part.steps)) for parts in itertools.product(*axes))
 
 
 def _puts(old: Any, new: Any, prefix: str, where: str) -> Iterator[Step]:
@@ -164,9 +160,7 @@ def _unknown(root: Any, node: Any, step: Step) -> Problem:
     leaf = step.path.rpartition(".")[2]
     known = [path for path, _ in leaves(type(root))]
     if plain_path(step.path) in known:
-        return step.problem(
-            f"{kind_of(type(node))!r} has no {leaf!r}; it belongs to another member of the choice"
-        )
+        return step.problem(f"{kind_of(type(node))!r} has no {leaf!r}; it belongs to another member of the choice")
     return step.problem("unknown field", near_miss(step.path, known))
 
 
@@ -248,8 +242,6 @@ def name_layers(problems: Iterable[Problem], trace: Iterable[Change]) -> list[Pr
     """Constraint problems know a path but no layer: name the last layer that set that path."""
     last = {change.path: change for change in trace}
     return [
-        attrs.evolve(p, layer=last[p.path].layer, where=last[p.path].where)
-        if not p.layer and p.path in last
-        else p
+        attrs.evolve(p, layer=last[p.path].layer, where=last[p.path].where) if not p.layer and p.path in last else p
         for p in problems
     ]

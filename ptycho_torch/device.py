@@ -41,9 +41,7 @@ _PACKAGES = {
 }
 
 
-def check_packages(
-    setup: TrainingSetup, find: Callable[[str], object] = find_spec, *, under: str = ""
-) -> None:
+def check_packages(setup: TrainingSetup, find: Callable[[str], object] = find_spec, *, under: str = "") -> None:
     """Raise ConfigError for the options of a setup whose optional packages are not installed.
 
     find: gives None for a package that is missing. under: the beginning of the paths that are checked.

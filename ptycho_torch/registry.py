@@ -72,7 +72,5 @@ class Registry(Generic[T]):
         package, colon, part = name.partition(":")
         known = [one for one in self.names() if not colon or one.startswith(f"{package}:")]
         if colon and not known:
-            return (
-                f"install the package {package!r}, which declares the entry point {part!r} of {self.group!r}"
-            )
+            return f"install the package {package!r}, which declares the entry point {part!r} of {self.group!r}"
         return near_miss(name, known) or f"there is {', '.join(known)}"

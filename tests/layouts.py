@@ -95,18 +95,12 @@ class Layouts:
             "probe_position_y_m": metres[:, 0] + centre["center_y_m"],
             "probe_position_x_m": metres[:, 1] + centre["center_x_m"],
             "probe": self.scan.probe[None],
-            "object": (
-                self.scan.truth[None],
-                {**centre, "pixel_width_m": self.pixel, "pixel_height_m": self.pixel},
-            ),
+            "object": (self.scan.truth[None], {**centre, "pixel_width_m": self.pixel, "pixel_height_m": self.pixel}),
         } | changes
 
     def diffraction(self, **changes: Any) -> dict[str, Any]:
         """The patterns that belong to the product."""
-        return {
-            "patterns": self.scan.counts.astype(np.uint16),
-            "indexes": np.arange(36),
-        } | changes
+        return {"patterns": self.scan.counts.astype(np.uint16), "indexes": np.arange(36)} | changes
 
     def training_data(self, **changes: Any) -> dict[str, Any]:
         """Training data of ptychodus without geometry."""

@@ -180,9 +180,7 @@ def test_lightning_is_known_to_the_adapter_only() -> None:
 
 def test_the_legacy_dict_is_written_at_the_boundary_only() -> None:
     """`update_legacy_dict` is called by the verbs, the dispatcher, and the helper made for it."""
-    callers = [
-        name for name, path in _modules("ptycho_torch").items() if "update_legacy_dict(" in path.read_text()
-    ]
+    callers = [name for name, path in _modules("ptycho_torch").items() if "update_legacy_dict(" in path.read_text()]
     assert sorted(callers) == [
         "api.inference",
         "api.training",

@@ -11,9 +11,7 @@ SCRIPTS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
 SHARED = {"pair.py"}
 
 
-@pytest.mark.parametrize(
-    "script", [path for path in SCRIPTS if path.name not in SHARED], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.name not in SHARED], ids=lambda p: p.name)
 def test_help_is_shown_and_nothing_runs(script: Path) -> None:
     """`--help` begins what follows the usage with the first line of the docstring, and ends with 0."""
     command = [sys.executable, str(script), "--help"]

@@ -71,9 +71,7 @@ def _flat(config: TrainingConfig | InferenceConfig | ModelConfig) -> dict[str, A
 def legacy_delta(config: TrainingConfig | InferenceConfig | ModelConfig) -> LegacyDelta:
     """The legacy view of a config: renamed keys, paths as text, None as unset. Pure."""
     if not isinstance(config, (TrainingConfig, InferenceConfig, ModelConfig)):
-        raise TypeError(
-            f"a {type(config).__name__} has no legacy form; only training, inference and model configs do"
-        )
+        raise TypeError(f"a {type(config).__name__} has no legacy form; only training, inference and model configs do")
     values = _flat(config)
     return LegacyDelta(
         {key: value for key, value in values.items() if value is not None},

@@ -189,9 +189,7 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
             cls.__attrs_post_init__ = check_together
         cls._repr_html_ = _config_html
         built = attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
-        setattr(
-            built, _SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))})
-        )
+        setattr(built, _SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))}))
         return built
 
     return decorate if cls is None else decorate(cls)

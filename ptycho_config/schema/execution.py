@@ -24,9 +24,7 @@ class PyTorchExecutionConfig:
     """Devices, loaders, checkpoints and logs of a PyTorch run."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = field(
-        default="auto",
-        inference="own",
-        doc="device; auto takes a GPU where there is one, when the run starts",
+        default="auto", inference="own", doc="device; auto takes a GPU where there is one, when the run starts"
     )
     devices: int | Literal["auto"] = field(default=1, check=positive_or_auto, doc="number of devices")
     strategy: str = field(default="auto", doc="how several devices share the work")
@@ -46,9 +44,7 @@ class PyTorchExecutionConfig:
     num_workers: int = field(default=0, unit="processes", check=non_negative, doc="loader processes")
     pin_memory: bool = field(default=False, doc="page-locked batches, for copies to a GPU")
     persistent_workers: bool = field(default=False, doc="keep loader processes between epochs")
-    prefetch_factor: int | None = field(
-        default=None, unit="batches", check=positive, doc="batches loaded ahead"
-    )
+    prefetch_factor: int | None = field(default=None, unit="batches", check=positive, doc="batches loaded ahead")
     learning_rate: float = field(
         default=1e-3, unit="1/step", check=positive, resumable=False, doc="first learning rate"
     )
@@ -72,9 +68,7 @@ class PyTorchExecutionConfig:
     recon_log_num_patches: int = field(default=4, check=positive, doc="patches logged")
     recon_log_fixed_indices: tuple[int, ...] | None = field(default=None, doc="patterns logged")
     recon_log_stitch: bool = field(default=False, doc="log the stitched object too")
-    recon_log_max_stitch_samples: int | None = field(
-        default=None, check=positive, doc="patterns stitched for a log"
-    )
+    recon_log_max_stitch_samples: int | None = field(default=None, check=positive, doc="patterns stitched for a log")
     ffno_encoder_blocks: int = gone(default=24, check=positive, doc="blocks of the ffno encoder")
     ffno_encoder_modes: int = gone(default=12, check=positive, doc="modes of the ffno encoder")
     ffno_encoder_share_weights: bool = gone(default=True, doc="one spectral operator for all blocks")
@@ -89,14 +83,9 @@ class PyTorchExecutionConfig:
         default="shared", doc="one gate or one per block"
     )
     inference_batch_size: int | None = suggested(
-        default=None,
-        unit="groups",
-        check=positive,
-        doc="groups per inference step; null takes the batch size",
+        default=None, unit="groups", check=positive, doc="groups per inference step; null takes the batch size"
     )
-    middle_trim: int = suggested(
-        default=0, unit="px", check=non_negative, doc="centre of a patch that is stitched"
-    )
+    middle_trim: int = suggested(default=0, unit="px", check=non_negative, doc="centre of a patch that is stitched")
     pad_eval: bool = suggested(
         default=False, doc="keep N/2 px of vacuum around the stitched object, room to shift it in"
     )

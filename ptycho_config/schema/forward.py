@@ -38,10 +38,7 @@ class ScaleOptions:
     `normalized_amplitude` is `legacy_v1`; so the two cannot contradict each other.
     """
 
-    CONTRACTS: ClassVar[dict[str, str]] = {
-        "count_intensity": "ci_intensity_v2",
-        "normalized_amplitude": "legacy_v1",
-    }
+    CONTRACTS: ClassVar[dict[str, str]] = {"count_intensity": "ci_intensity_v2", "normalized_amplitude": "legacy_v1"}
 
     domain: Literal["count_intensity", "normalized_amplitude"] = suggested(
         default="count_intensity",
@@ -49,8 +46,7 @@ class ScaleOptions:
     )
     normalize: Literal["Group", "Batch", "None"] = field(
         default="Batch",
-        doc="what the input scale is taken over: each group (of one pattern: its scan), the whole scan, or "
-        "nothing",
+        doc="what the input scale is taken over: each group (of one pattern: its scan), the whole scan, or nothing",
     )
     data_scaling: Literal["Parseval", "Max"] = field(
         default="Parseval", doc="input scale by mean energy or by the brightest pattern"

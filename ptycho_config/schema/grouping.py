@@ -17,8 +17,7 @@ def _interval(rule: "MinDistance | FourQuadrant") -> Iterator[Problem]:
     if rule.min_neighbor_distance >= rule.max_neighbor_distance:
         yield Problem(
             "min_neighbor_distance",
-            f"{rule.min_neighbor_distance} px is not below max_neighbor_distance, "
-            f"{rule.max_neighbor_distance} px",
+            f"{rule.min_neighbor_distance} px is not below max_neighbor_distance, {rule.max_neighbor_distance} px",
         )
 
 
@@ -31,9 +30,7 @@ class MinDistance:
     min_neighbor_distance: float = field(
         default=0.0, unit="px", check=non_negative, doc="smallest distance of a neighbour"
     )
-    max_neighbor_distance: float = field(
-        default=3.0, unit="px", check=positive, doc="largest distance of a neighbour"
-    )
+    max_neighbor_distance: float = field(default=3.0, unit="px", check=positive, doc="largest distance of a neighbour")
 
 
 @config(constraints=(_interval,))
@@ -45,15 +42,11 @@ class FourQuadrant:
     K_quadrant: int = field(
         default=30, unit="patterns", check=positive, doc="nearest patterns that are sorted into quadrants"
     )
-    scan_pattern: Literal["Isotropic", "Rectangular"] = field(
-        default="Isotropic", doc="how the quadrants are bounded"
-    )
+    scan_pattern: Literal["Isotropic", "Rectangular"] = field(default="Isotropic", doc="how the quadrants are bounded")
     min_neighbor_distance: float = field(
         default=0.0, unit="px", check=non_negative, doc="smallest distance of a neighbour"
     )
-    max_neighbor_distance: float = field(
-        default=3.0, unit="px", check=positive, doc="largest distance of a neighbour"
-    )
+    max_neighbor_distance: float = field(default=3.0, unit="px", check=positive, doc="largest distance of a neighbour")
 
 
 NeighbourRule = Nearest | MinDistance | FourQuadrant
@@ -64,9 +57,7 @@ class GroupingOptions:
     """How neighbours are chosen, and from which part of the scan."""
 
     neighbors: NeighbourRule = suggested(default=Nearest(), doc="rule that chooses the neighbours")
-    groups_per_centre: int = field(
-        default=1, unit="groups", check=positive, doc="random groups around each pattern"
-    )
+    groups_per_centre: int = field(default=1, unit="groups", check=positive, doc="random groups around each pattern")
     x_bounds: tuple[float, float] = field(
         default=(0.0, 1.0), check=fractions, doc="part of the scan's width that centres come from"
     )

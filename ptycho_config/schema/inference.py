@@ -12,9 +12,7 @@ from ptycho_config.schema.model import ModelConfig
 class InferenceConfig:
     """An inference run: bundle, scan, how much of it, where results go."""
 
-    model: ModelConfig = field(
-        default=ModelConfig(), inference="fixed", doc="network and physics, as trained"
-    )
+    model: ModelConfig = field(default=ModelConfig(), inference="fixed", doc="network and physics, as trained")
     model_path: Path = field(identity=False, doc="folder that holds wts.h5.zip, or the archive itself")
     test_data_file: Path = field(identity=False, doc="scan to reconstruct")
     n_groups: int | None = field(
@@ -36,8 +34,6 @@ class InferenceConfig:
     neighbor_pool_size: int | None = suggested(
         default=None, unit="patterns", check=positive, doc="neighbours that oversampling combines"
     )
-    debug: bool = field(
-        default=False, unread="is a flag of the commands: use --debug", doc="show tracebacks of errors"
-    )
+    debug: bool = field(default=False, unread="is a flag of the commands: use --debug", doc="show tracebacks of errors")
     output_dir: Path = field(default=Path("inference_outputs"), identity=False, doc="folder for results")
     backend: Literal["tensorflow", "pytorch"] = field(default="tensorflow", doc="library that runs the job")

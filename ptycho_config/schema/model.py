@@ -64,14 +64,10 @@ class ModelConfig:
     amp_activation: Literal["sigmoid", "swish", "softplus", "relu"] = field(
         default="sigmoid", doc="activation of the amplitude head"
     )
-    object_big: bool = field(
-        default=True, doc="merge the patches of a group into one region before the forward model"
-    )
+    object_big: bool = field(default=True, doc="merge the patches of a group into one region before the forward model")
     probe_big: bool = field(default=True, doc="reconstruct outside the central half of the patch too")
     probe_mask: bool = field(default=False, doc="multiply the probe with a soft disk")
-    probe_mask_sigma: float = field(
-        default=1.0, unit="px", check=non_negative, doc="edge width of the soft disk"
-    )
+    probe_mask_sigma: float = field(default=1.0, unit="px", check=non_negative, doc="edge width of the soft disk")
     probe_mask_diameter: float | None = field(
         default=None, unit="px", check=positive, doc="diameter of the soft disk; null means N/2"
     )

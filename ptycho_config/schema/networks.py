@@ -114,17 +114,13 @@ class Unrolled(NetworkFacts):
     width: int = field(default=16, unit="channels", check=positive, doc="channels at the finest level")
     levels: int = field(default=2, check=between(1, 4), doc="halvings of the U-Net")
     stitched: bool = field(
-        default=True,
-        doc="steps and corrections on the one object of all patterns, instead of on each pattern's patch",
+        default=True, doc="steps and corrections on the one object of all patterns, instead of on each pattern's patch"
     )
     start: Literal["coarse", "flat"] = field(
-        default="coarse",
-        doc="first guess of the object: from totals and centres of mass of the patterns, or 1",
+        default="coarse", doc="first guess of the object: from totals and centres of mass of the patterns, or 1"
     )
     alpha: float = field(
-        default=0.1,
-        check=share_below_one,
-        doc="regularisation of the projection step: 0 ePIE-like, near 1 PIE-like",
+        default=0.1, check=share_below_one, doc="regularisation of the projection step: 0 ePIE-like, near 1 PIE-like"
     )
 
     @property
@@ -149,9 +145,7 @@ class External(NetworkFacts):
         default=None, check=part_name(), doc="the network as 'package:name'; required where it is chosen"
     )
     options: tuple[str, ...] = field(
-        default=(),
-        check=assignments,
-        doc="its own options, each as 'name=value' with a JSON value or bare text",
+        default=(), check=assignments, doc="its own options, each as 'name=value' with a JSON value or bare text"
     )
     any_size: bool = field(default=False, doc="its trained weights serve patterns of every side")
     start: Literal["coarse", "flat"] = field(

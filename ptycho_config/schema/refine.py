@@ -21,12 +21,8 @@ def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
 class RefineOptions:
     """Passes over all patterns that improve a stitched object."""
 
-    passes: int = field(
-        default=0, check=non_negative, doc="passes over all patterns; 0 leaves the object as it is"
-    )
-    batch: int = field(
-        default=64, unit="patterns", check=positive, doc="patterns whose updates are applied together"
-    )
+    passes: int = field(default=0, check=non_negative, doc="passes over all patterns; 0 leaves the object as it is")
+    batch: int = field(default=64, unit="patterns", check=positive, doc="patterns whose updates are applied together")
     alpha: float = field(
         default=0.3,
         check=share_below_one,
@@ -41,8 +37,7 @@ class RefineOptions:
     average: int = field(
         default=1,
         check=non_negative,
-        doc="last passes that apply the updates of all patterns together: less noise, little progress; "
-        "never the first",
+        doc="last passes that apply the updates of all patterns together: less noise, little progress; never the first",
     )
     refine_probe: bool = field(default=False, doc="improve the probe too, from the third pass on")
     refine_positions: bool = field(

@@ -50,9 +50,7 @@ def _forward_pair(torch: TorchOptions, model: ModelConfig) -> Iterator[Problem]:
             hint=f"set {'torch.net.' if owner is torch.net else ''}{option}=real_imag",
         )
     if model.model_type != "pinn":
-        yield Problem(
-            "torch.forward", "is for training without labels; supervised training has no forward model"
-        )
+        yield Problem("torch.forward", "is for training without labels; supervised training has no forward model")
 
 
 def _training_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
@@ -75,8 +73,7 @@ def _training_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
 def _quadrants(torch: TorchOptions, model: ModelConfig) -> Iterator[Problem]:
     if isinstance(torch.grouping.neighbors, FourQuadrant) and model.gridsize != 2:
         yield Problem(
-            "torch.grouping.neighbors",
-            f"takes one member of each quadrant, so gridsize is 2, not {model.gridsize}",
+            "torch.grouping.neighbors", f"takes one member of each quadrant, so gridsize is 2, not {model.gridsize}"
         )
 
 
@@ -127,9 +124,7 @@ def _network_pairs(setup: "TrainingSetup") -> Iterator[Problem]:
         yield from network_problems(setup.torch, setup.training.model, net.sees, fixes_scale=net.fixes_scale)
 
 
-def network_problems(
-    torch: TorchOptions, model: ModelConfig, sees: Sees, *, fixes_scale: bool
-) -> Iterator[Problem]:
+def network_problems(torch: TorchOptions, model: ModelConfig, sees: Sees, *, fixes_scale: bool) -> Iterator[Problem]:
     """Options that cannot go with what a network sees.
 
     sees: whole groups, patterns one by one, or one object of all patterns; fixes_scale: it compares its
@@ -138,10 +133,7 @@ def network_problems(
     yield from _partner_problems(torch, model, sees)
     if not fixes_scale:
         return
-    message = (
-        f"cannot be: the network {model.architecture!r} compares its input with the probe, which fixes the "
-        "scale"
-    )
+    message = f"cannot be: the network {model.architecture!r} compares its input with the probe, which fixes the scale"
     if torch.scale.normalize != "Batch":
         yield Problem("torch.scale.normalize", f"{torch.scale.normalize!r} {message}", hint="use Batch")
     if torch.scale.data_scaling == "Max":
@@ -198,9 +190,7 @@ def _losses(setup: "TrainingSetup") -> Iterator[Problem]:
             f"belongs to the loss 'mae', torch_loss_mode is {training.torch_loss_mode!r}",
         )
     if training.gradient_clip_algorithm == "agc" and training.gradient_clip_val is None:
-        yield Problem(
-            "training.gradient_clip_algorithm", "'agc' needs a limit", hint="set training.gradient_clip_val"
-        )
+        yield Problem("training.gradient_clip_algorithm", "'agc' needs a limit", hint="set training.gradient_clip_val")
 
 
 def _enough_neighbours(setup: "TrainingSetup") -> Iterator[Problem]:
@@ -219,9 +209,7 @@ def _validation_needed(setup: "TrainingSetup") -> Iterator[Problem]:
         return
     hint = "set torch.data.validation_fraction above 0 or training.test_data_file"
     if setup.training.scheduler == "ReduceLROnPlateau":
-        yield Problem(
-            "training.scheduler", "'ReduceLROnPlateau' watches a validation loss; there is none", hint=hint
-        )
+        yield Problem("training.scheduler", "'ReduceLROnPlateau' watches a validation loss; there is none", hint=hint)
 
 
 @config(
@@ -258,6 +246,4 @@ class InferenceSetup:
     execution: PyTorchExecutionConfig = field(
         default=PyTorchExecutionConfig(), inference="ignored", resumable=True, doc="use of the machine"
     )
-    torch: TorchOptions = field(
-        default=TorchOptions(), inference="ignored", doc="options of this backend, as trained"
-    )
+    torch: TorchOptions = field(default=TorchOptions(), inference="ignored", doc="options of this backend, as trained")

@@ -38,15 +38,10 @@ class OverlapOptions:
     """The loss that makes neighbouring patches agree."""
 
     partners: int = field(
-        default=0,
-        unit="patterns",
-        check=non_negative,
-        doc="neighbours that travel with each group while training",
+        default=0, unit="patterns", check=non_negative, doc="neighbours that travel with each group while training"
     )
     weight: float = field(
-        default=0.0,
-        check=non_negative,
-        doc="weight of the patterns of a cluster predicted from each other's patches",
+        default=0.0, check=non_negative, doc="weight of the patterns of a cluster predicted from each other's patches"
     )
     merge_weighting: Literal["probe", "central_mask", "uniform"] = field(
         default="probe", doc="weight of a patch where the patches of a group are merged"
@@ -88,9 +83,7 @@ class StageOptions:
     stage_3_lr_factor: float = field(
         default=0.1, check=between(0, 1), doc="last over first learning rate of the stages"
     )
-    physics_weight_schedule: Literal["cosine", "linear"] = field(
-        default="cosine", doc="shape of the transition"
-    )
+    physics_weight_schedule: Literal["cosine", "linear"] = field(default="cosine", doc="shape of the transition")
     epochs_fine_tune: int = field(
         default=0, unit="epochs", check=non_negative, doc="epochs of fine-tuning with a frozen encoder"
     )

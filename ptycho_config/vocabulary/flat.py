@@ -116,9 +116,7 @@ class FlatModelConfig:
     cnn_output_mode: str = flat("amp_phase", "torch.net.cnn_output_mode")
     use_shared_decoder: bool = flat(False, "torch.net.use_shared_decoder")
     intensity_scale_trainable: bool = flat(False, "run.intensity_scale_trainable")
-    intensity_scale: float = removed(
-        10000.0, "scans are normalised, so a trainable intensity scale starts at 1"
-    )
+    intensity_scale: float = removed(10000.0, "scans are normalised, so a trainable intensity scale starts at 1")
     max_position_jitter: int = removed(10, "had no effect: canvases follow from the positions")
     num_datasets: int = removed(1, "follows from the scans that are given")
     C_model: int = channels(4)

@@ -56,6 +56,4 @@ ACTIVATION = words({"silu": "swish"}, ("SiLU", "swish"))
 LOSS = words({"Poisson": "poisson", "MAE": "mae"})
 NEIGHBORS = words({"Nearest": "nearest", "Min_dist": "min_dist", "4_quadrant": "4_quadrant"})
 CONTRACT = words({version: domain for domain, version in ScaleOptions.CONTRACTS.items()})
-DEVICE = Translation(
-    lambda name: "auto" if name == "cuda" else name, lambda name: "cpu" if name == "cpu" else "cuda"
-)
+DEVICE = Translation(lambda name: "auto" if name == "cuda" else name, lambda name: "cpu" if name == "cpu" else "cuda")

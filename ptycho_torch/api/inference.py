@@ -165,11 +165,7 @@ def _write(
         folder / "report.html",
         f"Reconstruction of {dataset.name}",
         pictures,
-        {
-            "Inference": _without(metrics, "versions"),
-            "Training": summary,
-            "Versions": metrics.versions,
-        },
+        {"Inference": _without(metrics, "versions"), "Training": summary, "Versions": metrics.versions},
         {
             "Configuration of the training": derivations["training"],
             "Configuration of the inference": derivations["inference"],

@@ -57,9 +57,7 @@ def refine_scan(
     begun = _starting_object(start, scan)
     folder = create_writable_folder(Path(output_dir))
     clock = time.perf_counter()
-    made = refine_dataset(
-        dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible
-    )
+    made = refine_dataset(dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible)
     seconds = time.perf_counter() - clock
     fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     metrics = RefinementRecord(
@@ -105,18 +103,16 @@ def _read(path: Path, scan: Scan) -> torch.Tensor:
     stored = read_object(path)
     place = stored.scan_origin_yx or stored.origin_yx
     if place is None or (stored.pixel_m is not None and stored.scan_origin_yx is None):
-        raise DataError(
-            str(path), "does not say where its object lies on the scan", "give a reconstruction.npz"
-        )
+        raise DataError(str(path), "does not say where its object lies on the scan", "give a reconstruction.npz")
     _, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
     object_ = np.ones((height, width), np.complex64)
     top, left = (there - here for there, here in zip(place, _origin(scan), strict=True))
     rows, columns = _shared(top, stored.values.shape[0], height), _shared(left, stored.values.shape[1], width)
     if rows.start >= rows.stop or columns.start >= columns.stop:
         raise DataError(str(path), "its object and the scan have no pixel in common")
-    inner = stored.values[
-        rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-    ].astype(np.complex64)
+    inner = stored.values[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left].astype(
+        np.complex64
+    )
     object_[rows, columns] = inner / np.float32(scan.object_scale)
     return torch.from_numpy(object_)
 

@@ -105,9 +105,7 @@ def resolve_training(
     checked: bool = True,
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
     """The setup that `train` would run: `(configs, legacy_dict_delta)`, see `open_training`."""
-    configs, delta, _ = open_training(
-        train_data_file, output_dir, profile=profile, sources=sources, checked=checked
-    )
+    configs, delta, _ = open_training(train_data_file, output_dir, profile=profile, sources=sources, checked=checked)
     return configs, delta
 
 
@@ -133,9 +131,7 @@ def open_training(
         create_training_payload(scan, folder, profile=profile, sources=sources)
     if path is None:
         hint = "give a scan to the command, or the first argument of train()"
-        raise ConfigError(
-            [Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA
-        )
+        raise ConfigError([Problem("training.train_data_file", "is required", hint=hint)], TrainingSetup.SCHEMA)
     scans = open_scans(path)
     facts = facts_of(path, scans)
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)

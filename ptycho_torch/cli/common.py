@@ -35,9 +35,7 @@ PROGRESS = "execution.enable_progress_bar"
 
 def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     """Config file, single options, quiet and debug."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file"
-    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set any option; may be repeated"
     )
@@ -49,9 +47,7 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="print why an option (or every option) has its value, and exit",
     )
-    looks.add_argument(
-        "--print-config", action="store_true", help="print the resolved configuration, and exit"
-    )
+    looks.add_argument("--print-config", action="store_true", help="print the resolved configuration, and exit")
     looks.add_argument(
         "--dry-run",
         action="store_true",

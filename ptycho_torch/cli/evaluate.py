@@ -8,22 +8,13 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two objects, where to write, and how to print."""
     parser.add_argument(
-        "reconstruction",
-        type=Path,
-        metavar="A",
-        help="what is judged: product.h5, reconstruction.npz or .npy",
+        "reconstruction", type=Path, metavar="A", help="what is judged: product.h5, reconstruction.npz or .npy"
     )
     parser.add_argument(
-        "reference",
-        type=Path,
-        metavar="B",
-        help="what it should be: one of these, or a scan with objectGuess",
+        "reference", type=Path, metavar="B", help="what it should be: one of these, or a scan with objectGuess"
     )
     parser.add_argument(
-        "--output_dir",
-        type=Path,
-        metavar="DIR",
-        help="write comparison.png and evaluation.json into this folder",
+        "--output_dir", type=Path, metavar="DIR", help="write comparison.png and evaluation.json into this folder"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(work=work)

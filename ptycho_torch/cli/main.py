@@ -9,15 +9,7 @@ from pathlib import Path
 
 import shtab
 
-from ptycho_config import (
-    TrainingSetup,
-    config_file,
-    create_training_payload,
-    diff,
-    json_schema,
-    load,
-    migrate,
-)
+from ptycho_config import TrainingSetup, config_file, create_training_payload, diff, json_schema, load, migrate
 from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
 from ptycho_config.policy import refuse_unread

@@ -24,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "reconstruction.npz or product.h5 [default: %(default)s]",
     )
     parser.add_argument("--output_dir", type=Path, default=Path("refined"), help="folder for results")
-    parser.add_argument(
-        "--passes", type=int, default=PASSES, help="passes over the patterns [default: %(default)s]"
-    )
+    parser.add_argument("--passes", type=int, default=PASSES, help="passes over the patterns [default: %(default)s]")
     parser.add_argument("--probe", action="store_true", help="refine the probe too")
     parser.add_argument("--positions", action="store_true", help="correct the positions of the scan too")
     parser.add_argument(

@@ -17,14 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH=V1,V2",
         help="an option and its values; several axes are combined in every way",
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="PATH=VALUE", help="set an option of all trials"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="set an option of all trials")
     parser.add_argument("--output_dir", type=Path, default=Path("sweep"), help="folder of the sweep")
     parser.add_argument("--test_data", type=Path, help="scan that every trial reconstructs")
-    parser.add_argument(
-        "--engine", choices=("local", "ray"), default="local", help="processes here, or Ray Tune"
-    )
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or Ray Tune")
     parser.add_argument("--jobs", type=_positive, default=1, help="trials at a time [default: %(default)s]")
     add_profile_flag(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")

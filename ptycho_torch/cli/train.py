@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "scan", nargs="?", metavar="SCAN", help="scan to train on, or a folder of scans: --train_data_file"
     )
     add_flags(parser, TrainingSetup, TRAINING)
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in the output folder"
-    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
     add_profile_flag(parser)
     add_shared_flags(parser)
     parser.set_defaults(work=work)

@@ -74,9 +74,7 @@ def cluster_dataset(scan: Scan, groups: Groups, rows: Tensor, partners: int) -> 
     ValueError where there are too few."""
     available = groups.neighbours.shape[1]
     if partners > available:
-        raise ValueError(
-            f"{partners} partners per group, but only {available} neighbours are left besides the members"
-        )
+        raise ValueError(f"{partners} partners per group, but only {available} neighbours are left besides the members")
     members = torch.from_numpy(groups.members)[rows]
     return ClusterDataset(scan, members, torch.from_numpy(groups.neighbours)[rows], partners)
 

@@ -22,9 +22,7 @@ Domain = Literal["count_intensity", "normalized_amplitude"]
 Origin = Literal["corner", "centre"]
 
 
-def read_dataset(
-    scan: RawScan, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES
-) -> Dataset:
+def read_dataset(scan: RawScan, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
     """Read the patterns of an opened scan and check all its values.
 
     domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first
@@ -103,9 +101,7 @@ def _check_values(path: Path, key: str, patterns: Patterns) -> None:
         negative += int((part < 0).any(axis=(1, 2)).sum())
         dark = dark and not part.any()
     if infinite:
-        raise DataError(
-            str(path), f"{key} holds NaN or infinite values in {infinite} patterns", "mask or remove them"
-        )
+        raise DataError(str(path), f"{key} holds NaN or infinite values in {infinite} patterns", "mask or remove them")
     if negative:
         raise DataError(
             str(path), f"{key} holds negative values in {negative} patterns", "subtract no more than the dark"

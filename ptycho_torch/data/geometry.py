@@ -53,8 +53,7 @@ def far_field(
     px, as (y, x). `(r - min r) / dx + N // 2`: the first patch starts at pixel 0.
     """
     pixel = [
-        object_pixel_m(energy_j, distance_m, size, side)
-        for size, side in zip(detector_pixel_m, frame, strict=True)
+        object_pixel_m(energy_j, distance_m, size, side) for size, side in zip(detector_pixel_m, frame, strict=True)
     ]
     origin = position_m.min(axis=0) - np.array(frame) // 2 * pixel
     geometry = Geometry(
@@ -81,9 +80,7 @@ def effective_diameter(intensity: NDArray[np.floating]) -> float:
     return 2 * float(np.sqrt(total**2 / squares / np.pi)) if squares > 0 else 0.0
 
 
-def near_field_reason(
-    geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]
-) -> str | None:
+def near_field_reason(geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]) -> str | None:
     """The reason why patterns of this geometry are not of the far field, or None.
 
     position_yx `(n, 2)` and frame `(H, W)` in px. A single Fourier transform samples the field behind the

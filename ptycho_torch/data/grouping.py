@@ -58,13 +58,10 @@ def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator
     position = position_yx[kept]
     others = plan.gridsize**2 - 1
     if others >= len(kept):
-        raise ValueError(
-            f"a group of gridsize {plan.gridsize} needs {others + 1} patterns, the scan has {len(kept)}"
-        )
+        raise ValueError(f"a group of gridsize {plan.gridsize} needs {others + 1} patterns, the scan has {len(kept)}")
     if plan.neighbor_count < others:
         raise ValueError(
-            f"neighbor_count {plan.neighbor_count} cannot fill groups of {others + 1} "
-            f"(gridsize {plan.gridsize})"
+            f"neighbor_count {plan.neighbor_count} cannot fill groups of {others + 1} (gridsize {plan.gridsize})"
         )
     centres = inside_bounds(position, plan.options)
     reach = max(plan.neighbor_count, plan.pool or 0)
@@ -129,9 +126,7 @@ def _draw_groups(
     return members, partners
 
 
-def _draw_members(
-    centres: Index, chosen: Table, others: int, rng: np.random.Generator
-) -> tuple[Index, Table]:
+def _draw_members(centres: Index, chosen: Table, others: int, rng: np.random.Generator) -> tuple[Index, Table]:
     """Each centre with `others` of its chosen neighbours, drawn, and those that are left, nearest first."""
     missing = chosen == MISSING
     order = np.argsort(np.where(missing, np.inf, rng.random(chosen.shape)), axis=1)
@@ -155,9 +150,7 @@ def _quadrant_members(centres: Index, neighbours: Table) -> tuple[Index, Index]:
     return members, partners
 
 
-def _combine(
-    centres: Index, pool: Table, others: int, wanted: int, rng: np.random.Generator
-) -> tuple[Index, Table]:
+def _combine(centres: Index, pool: Table, others: int, wanted: int, rng: np.random.Generator) -> tuple[Index, Table]:
     """`wanted` different groups: a centre with any `others` of its pool."""
     subsets = np.array(list(combinations(range(pool.shape[1]), others)), np.int64)
     total = len(centres) * len(subsets)

@@ -45,12 +45,9 @@ def with_share(dataset: Clusters, share: Share) -> Clusters:
 class JointSampler(Sampler[Key]):
     """Yields the keys of a JointDataset; the order of an epoch is a function of seed and epoch alone."""
 
-    def __init__(
-        self, parts: tuple[ClusterDataset, ...], batch_size: int, seed: int, *, shuffle: bool
-    ) -> None:
+    def __init__(self, parts: tuple[ClusterDataset, ...], batch_size: int, seed: int, *, shuffle: bool) -> None:
         self.samplers = [
-            BatchSampler(len(part), batch_size, seed + number, shuffle=shuffle)
-            for number, part in enumerate(parts)
+            BatchSampler(len(part), batch_size, seed + number, shuffle=shuffle) for number, part in enumerate(parts)
         ]
         self.seed, self.shuffle, self.epoch = seed, shuffle, 0
 
@@ -64,9 +61,7 @@ class JointSampler(Sampler[Key]):
         return sum(map(len, self.samplers))
 
     def __iter__(self) -> Iterator[Key]:
-        keys = [
-            (number, rows, draw) for number, sampler in enumerate(self.samplers) for rows, draw in sampler
-        ]
+        keys = [(number, rows, draw) for number, sampler in enumerate(self.samplers) for rows, draw in sampler]
         order = np.arange(len(keys))
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch, len(self.samplers))).permutation(len(keys))

@@ -92,16 +92,12 @@ def check_scan(scan: RawScan) -> RawScan:
     if height != width:
         raise DataError(name, f"patterns must be square, {scan.key} has {height} x {width} pixels")
     if len(scan.position_yx) != scan.count:
-        raise DataError(
-            name, f"{len(scan.position_yx)} positions for {scan.count} patterns", "each pattern needs one"
-        )
+        raise DataError(name, f"{len(scan.position_yx)} positions for {scan.count} patterns", "each pattern needs one")
     if scan.probe is None:
         raise DataError(name, f"has no {scan.probe_key}", NO_PROBE)
     if scan.probe.shape[-2:] != (height, width):
         rows, columns = scan.probe.shape[-2:]
-        raise DataError(
-            name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}"
-        )
+        raise DataError(name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}")
     _check_valid_pixels(name, scan)
     return scan
 
@@ -113,9 +109,7 @@ def _check_valid_pixels(name: str, scan: RawScan) -> None:
     if mask.shape != scan.frame:
         height, width = scan.frame
         raise DataError(
-            name,
-            f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}",
-            "one mask a scan",
+            name, f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}", "one mask a scan"
         )
     if not mask.any():
         raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
@@ -140,9 +134,7 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
     if stored.ndim == 3 and stored.shape[2] == 1:
         stored = stored[..., 0]
     if stored.ndim not in (2, 3) or stored.size == 0:
-        raise DataError(
-            str(path), f"{key} must be (N, N) or (modes, N, N) or (OPR, modes, N, N), not {stored.shape}"
-        )
+        raise DataError(str(path), f"{key} must be (N, N) or (modes, N, N) or (OPR, modes, N, N), not {stored.shape}")
     return (stored if stored.ndim == 3 else stored[None]), remarks
 
 
@@ -157,7 +149,5 @@ def boolean_mask(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.bool_
     """A stored mask of bool, or of 0 and 1, as bool. Raises DataError for other values, which names the path
     and the key."""
     if stored.dtype.kind not in "biu" or not np.isin(stored, (0, 1)).all():
-        raise DataError(
-            str(path), f"{key} must be bool, True where a pixel was not measured; it is {stored.dtype}"
-        )
+        raise DataError(str(path), f"{key} must be bool, True where a pixel was not measured; it is {stored.dtype}")
     return stored.astype(np.bool_)

@@ -72,9 +72,7 @@ def inspect_dataset(path: Path) -> DatasetFacts:
     return facts_of(path, open_scans(path))
 
 
-def read_scan(
-    path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES
-) -> Dataset:
+def read_scan(path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
     """Open the scan file at path and read it; domain, origin and in_memory as in `read_dataset`. Raises
     DataError."""
     return read_dataset(open_scan(path), domain, origin, in_memory)

@@ -43,9 +43,7 @@ def statistics_of(
     largest = None
     if scale.data_scaling == "Max":
         largest = max(float(np.sqrt(part).sum(axis=(1, 2)).max()) for part in chunks(patterns))
-    return Statistics(
-        mean_intensity(patterns), _norm(prepare_probe(dataset.probe, model)), largest, len(patterns)
-    )
+    return Statistics(mean_intensity(patterns), _norm(prepare_probe(dataset.probe, model)), largest, len(patterns))
 
 
 def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
@@ -174,9 +172,7 @@ def prepare_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:
     return probe
 
 
-def split_positions(
-    position_yx: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def split_positions(position_yx: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Nearest integer pixel and the rest, `position = centre + fraction`."""
     nearest = np.round(position_yx)
     return nearest.astype(np.int64), (position_yx - nearest).astype(np.float32)

@@ -85,9 +85,7 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
 
 
-def _show(
-    axes: Any, image: NDArray[Any], title: str, label: str, limits: tuple[float, float], colours: str
-) -> None:
+def _show(axes: Any, image: NDArray[Any], title: str, label: str, limits: tuple[float, float], colours: str) -> None:
     drawn = axes.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
     axes.set(title=title, xlabel="x (px)", ylabel="y (px)")
     axes.figure.colorbar(drawn, ax=axes, label=label, shrink=0.8)
@@ -101,9 +99,7 @@ def _draw_rings(axes: Any, comparison: Comparison) -> None:
     axes.axhline(ONE_SEVENTH, color="C0", linestyle=":", label="1/7")
     found = comparison.resolution["half_bit"]
     if found.half_period_px is not None and found.frequency < NYQUIST:
-        axes.axvline(
-            found.frequency, color="C1", linewidth=0.8, label=f"half period {found.half_period_px:.2f} px"
-        )
+        axes.axvline(found.frequency, color="C1", linewidth=0.8, label=f"half period {found.half_period_px:.2f} px")
     axes.set(
         title="Fourier ring correlation",
         xlabel="spatial frequency (cycles/px)",

@@ -52,9 +52,7 @@ def _check(path: Path, found: PlacedObject) -> PlacedObject:
     if values.ndim == 3 and len(values) == 1:
         values = values[0]
     if values.ndim != 2 or values.dtype.kind != "c":
-        raise DataError(
-            str(path), f"its object is {values.dtype} of shape {values.shape}, not complex (H, W)", _WANTED
-        )
+        raise DataError(str(path), f"its object is {values.dtype} of shape {values.shape}, not complex (H, W)", _WANTED)
     if not np.isfinite(values).all():
         raise DataError(str(path), "its object holds NaN or infinite values", "reconstruct it again")
     if found.illumination is not None and found.illumination.shape != values.shape:

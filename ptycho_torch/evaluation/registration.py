@@ -33,9 +33,7 @@ class Aligned:
 def taper(image: NDArray[np.inexact], taper_px: tuple[float, float]) -> NDArray[np.inexact]:
     """`(I - mean I) w(y) w(x)` of an image I `(H, W)`, w a Tukey window that falls over `taper_px` (rows,
     columns) at each side: without it the jump at the border, alike in all images, would correlate."""
-    rows, columns = (
-        tukey(size, min(1.0, 2 * px / size)) for size, px in zip(image.shape, taper_px, strict=True)
-    )
+    rows, columns = (tukey(size, min(1.0, 2 * px / size)) for size, px in zip(image.shape, taper_px, strict=True))
     faded: NDArray[np.inexact] = (image - image.mean()) * rows[:, None] * columns
     return faded
 
@@ -94,9 +92,7 @@ def _offsets(image: Complex, reference: Complex) -> list[tuple[int, int]]:
     pairs = [(np.abs(image), np.abs(reference))]
     pairs += [(_neighbours(image, axis), _neighbours(reference, axis)) for axis in (0, 1)]
     found = [find_shift(one, other) for one, other in pairs] + [np.zeros(2)]
-    return sorted(
-        {(round(y), round(x)) for y, x in found}, key=lambda offset: abs(offset[0]) + abs(offset[1])
-    )
+    return sorted({(round(y), round(x)) for y, x in found}, key=lambda offset: abs(offset[0]) + abs(offset[1]))
 
 
 def _neighbours(image: Complex, axis: int) -> Complex:

@@ -41,9 +41,7 @@ def ssim(image: Real, truth: Real, data_range: float) -> float:
     real `(H, W)`, at least 11 px a side; L is `data_range`, in their unit.
     """
     return float(
-        structural_similarity(
-            truth, image, data_range=data_range, gaussian_weights=True, use_sample_covariance=False
-        )
+        structural_similarity(truth, image, data_range=data_range, gaussian_weights=True, use_sample_covariance=False)
     )
 
 

@@ -6,14 +6,7 @@ from ptycho_config import Cnn, ModelConfig
 from ptycho_torch.nets.cnn_decoder import Decoders, SharedDecoder
 from ptycho_torch.nets.cnn_parts import ConvBlock
 from ptycho_torch.nets.gates import Cbam, Eca
-from ptycho_torch.nets.heads import (
-    AMPLITUDE,
-    bounded_imaginary,
-    bounded_phase,
-    bounded_real,
-    polar,
-    rectangular,
-)
+from ptycho_torch.nets.heads import AMPLITUDE, bounded_imaginary, bounded_phase, bounded_real, polar, rectangular
 
 # Channels over `n_filters_scale`, by the side of a pattern; every encoder ends at 8 x 8 pixels.
 ENCODER = {64: (32, 64, 128), 128: (16, 32, 64, 128), 256: (8, 16, 32, 64, 128)}
@@ -51,11 +44,7 @@ class CnnNet(nn.Module):
         widest = ENCODER[model.N][-1] * model.n_filters_scale
         self.bottleneck = Cbam(widest) if options.cbam_bottleneck else nn.Identity()
         real_imag = options.cnn_output_mode == "real_imag"
-        heads = (
-            (bounded_real, bounded_imaginary)
-            if real_imag
-            else (AMPLITUDE[model.amp_activation], bounded_phase)
-        )
+        heads = (bounded_real, bounded_imaginary) if real_imag else (AMPLITUDE[model.amp_activation], bounded_phase)
         self.combine = rectangular if real_imag else polar
         if options.use_shared_decoder:
             self.decoder: nn.Module = SharedDecoder(channels, model, options, heads)

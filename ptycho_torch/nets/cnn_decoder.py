@@ -20,9 +20,7 @@ def outer_channels(model: ModelConfig, options: Cnn, out: int) -> int:
     channels of the centre.
     """
     if options.use_legacy_decoder_channel_override:
-        return max(
-            1, int(DECODER[model.N][-1] * model.n_filters_scale * options.decoder_last_c_outer_fraction)
-        )
+        return max(1, int(DECODER[model.N][-1] * model.n_filters_scale * options.decoder_last_c_outer_fraction))
     return out
 
 
@@ -55,9 +53,7 @@ class Decoder(nn.Module):
     """One part of the object, amplitude or phase (real or imaginary): `(G, 128 s, 8, 8)` to
     `(G, C, N, N)`."""
 
-    def __init__(
-        self, channels: int, model: ModelConfig, options: Cnn, head: Activation, *, batch_norm: bool
-    ) -> None:
+    def __init__(self, channels: int, model: ModelConfig, options: Cnn, head: Activation, *, batch_norm: bool) -> None:
         super().__init__()
         self.activation = head
         self.body = body(model, options, batch_norm=batch_norm)
@@ -73,9 +69,7 @@ class Decoder(nn.Module):
 class Decoders(nn.Module):
     """A decoder for each part; only the second one has batch normalisation."""
 
-    def __init__(
-        self, channels: int, model: ModelConfig, options: Cnn, heads: tuple[Activation, Activation]
-    ) -> None:
+    def __init__(self, channels: int, model: ModelConfig, options: Cnn, heads: tuple[Activation, Activation]) -> None:
         super().__init__()
         self.first = Decoder(channels, model, options, heads[0], batch_norm=False)
         self.second = Decoder(channels, model, options, heads[1], batch_norm=options.batch_norm)
@@ -88,18 +82,14 @@ class Decoders(nn.Module):
 class SharedDecoder(nn.Module):
     """One body with refinements for both parts, split at the end."""
 
-    def __init__(
-        self, channels: int, model: ModelConfig, options: Cnn, heads: tuple[Activation, Activation]
-    ) -> None:
+    def __init__(self, channels: int, model: ModelConfig, options: Cnn, heads: tuple[Activation, Activation]) -> None:
         super().__init__()
         self.channels, self.heads = channels, heads
         self.body = body(model, options, batch_norm=options.batch_norm, refined=True)
         self.gate = Eca()
         last = DECODER[model.N][-1] * model.n_filters_scale
         outer = outer_channels(model, options, 2 * channels)
-        self.head = PatchHead(
-            last, outer, 2 * channels, border=model.probe_big, batch_norm=options.batch_norm
-        )
+        self.head = PatchHead(last, outer, 2 * channels, border=model.probe_big, batch_norm=options.batch_norm)
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Both activated parts."""

@@ -132,11 +132,7 @@ def fno(model: ModelConfig, *, negative_rows: bool = True) -> OperatorNet:
     model: sizes. negative_rows: keep rows of negative frequency, as everywhere but in published sizes.
     """
     width = model.fno_width
-    convs = [
-        layer
-        for _ in range(model.fno_cnn_blocks)
-        for layer in (nn.Conv2d(width, width, 3, padding=1), nn.GELU())
-    ]
+    convs = [layer for _ in range(model.fno_cnn_blocks) for layer in (nn.Conv2d(width, width, 3, padding=1), nn.GELU())]
     after = nn.Sequential(nn.Conv2d(width, width, 1), *convs)
     return OperatorNet(model, _blocks(model, negative_rows=negative_rows), after)
 
@@ -156,6 +152,4 @@ def ffno(model: ModelConfig) -> OperatorNet:
 
 def _blocks(model: ModelConfig, *, negative_rows: bool) -> nn.Sequential:
     width, modes = model.fno_width, model.fno_modes
-    return nn.Sequential(
-        *(FourierBlock(width, modes, negative_rows=negative_rows) for _ in range(model.fno_blocks))
-    )
+    return nn.Sequential(*(FourierBlock(width, modes, negative_rows=negative_rows) for _ in range(model.fno_blocks)))

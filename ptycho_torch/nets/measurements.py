@@ -31,9 +31,7 @@ class Measurements(Protocol):
         overwrite the first.
         """
 
-    def map_canvases(
-        self, function: CanvasMap, canvases: Sequence[Tensor], reach: int, multiple: int
-    ) -> Tensor:
+    def map_canvases(self, function: CanvasMap, canvases: Sequence[Tensor], reach: int, multiple: int) -> Tensor:
         """`function(*canvases)`, in tiles where the canvases are large.
 
         canvases: each `(B, H, W)`, as the result. reach: the largest distance in px over which a pixel of
@@ -49,12 +47,7 @@ class ClusterMeasurements:
     """
 
     def __init__(
-        self,
-        amplitude: Tensor,
-        probe: Tensor,
-        initial: Tensor,
-        centre_yx: Tensor,
-        valid_pixels: Tensor | None,
+        self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor, valid_pixels: Tensor | None
     ) -> None:
         self.amplitude, self.probe, self.valid_pixels = amplitude, probe, valid_pixels
         side = amplitude.shape[-1]
@@ -93,12 +86,7 @@ class ObjectNet(nn.Module):
         raise NotImplementedError
 
     def forward(
-        self,
-        amplitude: Tensor,
-        probe: Tensor,
-        initial: Tensor,
-        centre_yx: Tensor,
-        valid_pixels: Tensor | None = None,
+        self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor, valid_pixels: Tensor | None = None
     ) -> Tensor:
         """Clusters of patterns to patches of their objects, as `nets.network.Network`."""
         measured = ClusterMeasurements(amplitude, probe, initial, centre_yx, valid_pixels)

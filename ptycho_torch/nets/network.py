@@ -38,12 +38,7 @@ class Network(Protocol):
         """Whether it compares amplitude with the probe, so that `torch.scale` must keep their units."""
 
     def __call__(
-        self,
-        amplitude: Tensor,
-        probe: Tensor,
-        initial: Tensor,
-        centre_yx: Tensor,
-        valid_pixels: Tensor | None = None,
+        self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor, valid_pixels: Tensor | None = None
     ) -> Tensor:
         """Patches `(B, S, N, N)` complex64."""
 

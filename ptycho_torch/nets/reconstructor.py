@@ -27,12 +27,7 @@ class Reconstructor(nn.Module):
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        scale: nn.Module,
-        probe: nn.Module,
-        units: ScaleOptions,
-        group_size: int,
+        self, network: nn.Module, scale: nn.Module, probe: nn.Module, units: ScaleOptions, group_size: int
     ) -> None:
         super().__init__()
         self.network = network

@@ -61,13 +61,7 @@ class UnrolledNet(ObjectNet):
         return 6 * self.multiple
 
     def movement(
-        self,
-        stage: int,
-        peak: Tensor,
-        object_: Tensor,
-        velocity: Tensor,
-        proposed: Tensor,
-        illumination: Tensor,
+        self, stage: int, peak: Tensor, object_: Tensor, velocity: Tensor, proposed: Tensor, illumination: Tensor
     ) -> Tensor:
         """`v_{k+1}` of objects or, but for `reach` px at its borders, of a part that starts at a multiple of
         `multiple` px.
@@ -85,9 +79,7 @@ class UnrolledNet(ObjectNet):
         moved: Tensor = kept + self.step[stage] * gradient + change * phase
         return moved
 
-    def _change(
-        self, stage: int, gradient: Tensor, velocity: Tensor, phase: Tensor, scalars: list[Tensor]
-    ) -> Tensor:
+    def _change(self, stage: int, gradient: Tensor, velocity: Tensor, phase: Tensor, scalars: list[Tensor]) -> Tensor:
         turn = phase.conj().resolve_conj()
         fields = [torch.view_as_real(field * turn) for field in (gradient, velocity)]
         # Built with the features last, as the convolutions want them in memory.

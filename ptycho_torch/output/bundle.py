@@ -22,12 +22,7 @@ from ptycho_torch.output.run_records import TrainingRecord, from_json, library_v
 
 BUNDLE_NAME = "wts.h5.zip"
 SCHEMA, VERSION = "ptycho.bundle", 2
-_MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = (
-    "manifest.json",
-    "config.json",
-    "training.json",
-    "weights.safetensors",
-)
+_MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = ("manifest.json", "config.json", "training.json", "weights.safetensors")
 
 
 @attrs.frozen(eq=False)
@@ -59,8 +54,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
         archive.writestr(_CONFIG, config)
         archive.writestr(
-            _TRAINING,
-            json.dumps({"derivation": bundle.derivation, "record": to_json(bundle.record)}, indent=2),
+            _TRAINING, json.dumps({"derivation": bundle.derivation, "record": to_json(bundle.record)}, indent=2)
         )
         archive.writestr(_WEIGHTS, save_tensors(weights))
     return path
@@ -102,18 +96,14 @@ def load_bundle(path: Path) -> Bundle:
     # The text is compared, not the meaning: an older config is migrated when it is read.
     if manifest["config_sha256"] != _digest(config):
         raise DataError(str(source), "its configuration was changed after training")
-    return Bundle(
-        setup, weights, training["derivation"], from_json(TrainingRecord, training["record"], source)
-    )
+    return Bundle(setup, weights, training["derivation"], from_json(TrainingRecord, training["record"], source))
 
 
 def _version_of(source: Path, manifest: dict[str, Any]) -> int:
     """The version of a bundle. Raises DataError for one that this package cannot read."""
     name, _, version = str(manifest.get("schema")).rpartition("/")
     if name != SCHEMA or not version.isdecimal() or not 1 <= int(version) <= VERSION:
-        raise DataError(
-            str(source), f"has schema {manifest.get('schema')!r}, this version reads '{SCHEMA}/{VERSION}'"
-        )
+        raise DataError(str(source), f"has schema {manifest.get('schema')!r}, this version reads '{SCHEMA}/{VERSION}'")
     return int(version)
 
 
@@ -135,7 +125,5 @@ def _digest(text: str) -> str:
 
 def _foreign(names: set[str]) -> str:
     if any(name.endswith(".dill") for name in names):
-        return (
-            "is a PtychoPINN bundle of pickled objects, which would run code when opened; train again instead"
-        )
+        return "is a PtychoPINN bundle of pickled objects, which would run code when opened; train again instead"
     return f"is not a bundle of this project; it holds {', '.join(sorted(names)[:5]) or 'nothing'}"

@@ -66,9 +66,7 @@ def save_figure(path: Path, figure: Figure) -> None:
         figure.savefig(temporary, dpi=110, format="png")
 
 
-def _image_figure(
-    image: NDArray[np.float32], box: Box, origin_yx: tuple[int, int], title: str, label: str
-) -> Figure:
+def _image_figure(image: NDArray[np.float32], box: Box, origin_yx: tuple[int, int], title: str, label: str) -> Figure:
     (rows, columns), (origin_y, origin_x) = box, origin_yx
     extent = (
         columns.start + origin_x - 0.5,
@@ -94,9 +92,7 @@ def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
     amplitude, phase = amplitude_and_phase(canvas, box)
     origin = canvas.origin_yx
     save_figure(folder / "amplitude.png", _image_figure(amplitude, box, origin, "Amplitude", "|O|"))
-    save_figure(
-        folder / "phase.png", _image_figure(phase, box, origin, "Phase, mean slope removed", "arg O (rad)")
-    )
+    save_figure(folder / "phase.png", _image_figure(phase, box, origin, "Phase, mean slope removed", "arg O (rad)"))
 
 
 def draw_losses(folder: Path, history: Losses) -> None:

@@ -57,11 +57,7 @@ def _leaves(node: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
 
 
 def write_report(
-    path: Path,
-    title: str,
-    pictures: list[Path],
-    tables: dict[str, dict[str, Any]],
-    derivations: dict[str, Any],
+    path: Path, title: str, pictures: list[Path], tables: dict[str, dict[str, Any]], derivations: dict[str, Any]
 ) -> None:
     """Write one HTML file to path that needs no other: pictures embedded, everything escaped.
 
@@ -74,12 +70,6 @@ def write_report(
     page = Environment(autoescape=True).from_string(_TEMPLATE)
     with atomic_write(path) as temporary:
         temporary.write_text(
-            page.render(
-                title=title,
-                pictures=encoded,
-                tables=flat,
-                configurations=configurations,
-                base=BASE,
-            ),
+            page.render(title=title, pictures=encoded, tables=flat, configurations=configurations, base=BASE),
             encoding="utf-8",
         )

@@ -33,9 +33,7 @@ def pattern_moments(amplitude: Tensor) -> Tensor:
     float64; q in radians per pixel of the object."""
     # A centre of mass is a small difference of large sums.
     intensity = amplitude.double().square()
-    frequency = (
-        2 * torch.pi * torch.fft.fftfreq(amplitude.shape[-1], dtype=intensity.dtype, device=amplitude.device)
-    )
+    frequency = 2 * torch.pi * torch.fft.fftfreq(amplitude.shape[-1], dtype=intensity.dtype, device=amplitude.device)
     rows, columns = intensity.sum(dim=-1), intensity.sum(dim=-2)
     return torch.stack([rows.sum(dim=-1), rows @ frequency, columns @ frequency], dim=-1)
 
@@ -51,9 +49,7 @@ def flux_kernels(probe: Complex) -> Real:
     return np.stack([product.sum(axis=0) for product in products]).astype(np.float64)
 
 
-def coarse_object(
-    moments: Real, probe: Complex, corner_yx: Real, height: int, width: int
-) -> NDArray[np.complex64]:
+def coarse_object(moments: Real, probe: Complex, corner_yx: Real, height: int, width: int) -> NDArray[np.complex64]:
     """`sqrt(a) exp(i phi)` that explains the moments best, `(H, W)`.
 
     The least squares of `T = |P|^2 * a` and `M = J * a + |P|^2 * grad phi`, J = `Im(P* grad P)` and

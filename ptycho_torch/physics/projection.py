@@ -23,14 +23,10 @@ def object_gradient(
     Source: rPIE regularisation, Maiden, Johnson & Li, Optica 4, 736 (2017), eq. 6, with the
     multi-mode projection of Thibault & Menzel, Nature 494, 68 (2013).
     """
-    return back_project(patch, probe, amplitude, valid_pixels) / regularised_power(
-        mode_sum_intensity(probe), alpha
-    )
+    return back_project(patch, probe, amplitude, valid_pixels) / regularised_power(mode_sum_intensity(probe), alpha)
 
 
-def back_project(
-    patch: Tensor, probe: Tensor, amplitude: Tensor, valid_pixels: Tensor | None = None
-) -> Tensor:
+def back_project(patch: Tensor, probe: Tensor, amplitude: Tensor, valid_pixels: Tensor | None = None) -> Tensor:
     """`sum_p P_p^* (psi'_p - psi_p)`, the numerator of `object_gradient`, which overlapping patches sum
     before the division by their summed illumination; patch, probe, amplitude, valid_pixels as there."""
     change: Tensor = _ModulusChange.apply(exit_waves(patch, probe), amplitude, valid_pixels)  # type: ignore[no-untyped-call] # torch's

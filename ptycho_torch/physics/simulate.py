@@ -86,9 +86,7 @@ def expected_counts(
     nearest = np.round(position_yx)
     corner = nearest.astype(np.int64) - side // 2 - np.asarray(origin_yx)
     if (corner < 0).any() or (corner + side > object_.shape).any():
-        raise ValueError(
-            f"a patch of {side} px leaves the object of shape {object_.shape}: move the positions"
-        )
+        raise ValueError(f"a patch of {side} px leaves the object of shape {object_.shape}: move the positions")
     windows = np.lib.stride_tricks.sliding_window_view(object_, (side, side))
     patches = windows[corner[:, 0], corner[:, 1]]
     counts = np.empty((len(corner), side, side), np.float32)
@@ -105,9 +103,7 @@ def natural_image(name: str, side: int) -> Real:
     image = getattr(data, name)()
     grey = color.rgb2gray(image[..., :3]) if image.ndim == 3 else image / 255.0
     shortest = min(grey.shape)
-    return np.asarray(
-        transform.resize(grey[:shortest, :shortest], (side, side), anti_aliasing=True), np.float64
-    )
+    return np.asarray(transform.resize(grey[:shortest, :shortest], (side, side), anti_aliasing=True), np.float64)
 
 
 def natural_object(amplitude: str, phase: str, side: int) -> Complex:

@@ -106,9 +106,7 @@ def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str])
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Make the network; argv: the arguments of the command, those of the process by default."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output_dir", type=Path)
     parser.add_argument("--scans", type=int, default=224)
     parser.add_argument("--large", type=int, default=24, help="how many of them have patterns of 128 px")
@@ -119,10 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.scans < 2 or not 0 <= arguments.large <= arguments.scans:
         parser.error("give at least two scans, of which --large are not more than all")
     configs = resolve_recipe(arguments.output_dir, arguments.epochs, arguments.seed, arguments.set)
-    if configs.config.training.train_data_file is not None or configs.config.execution.devices not in (
-        1,
-        "auto",
-    ):
+    if configs.config.training.train_data_file is not None or configs.config.execution.devices not in (1, "auto"):
         parser.error("the scans are simulated, and trained on by one process")
     print(f"wrote {train_network(configs, arguments.scans, arguments.large, arguments.seed)}")
 

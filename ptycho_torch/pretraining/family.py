@@ -9,14 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ptycho_torch.physics.simulate import (
-    Complex,
-    Real,
-    SimulatedScan,
-    complex_object,
-    expected_counts,
-    jittered_raster,
-)
+from ptycho_torch.physics.simulate import Complex, Real, SimulatedScan, complex_object, expected_counts, jittered_raster
 
 PUPIL = (0.11, 0.37)  # of N, the radius of the aperture in frequency pixels
 STOP = (0.0, 0.5)  # of the aperture, a central stop where there is one
@@ -64,9 +57,7 @@ def random_probe(rng: np.random.Generator, pixels: int) -> Complex:
 
     def wave(defocus: float) -> Complex:
         spectrum = pupil * np.exp(1j * (phase + sign * defocus * radius**2))
-        return np.asarray(
-            np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(spectrum), norm="ortho")), np.complex64
-        )
+        return np.asarray(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(spectrum), norm="ortho")), np.complex64)
 
     # The spot grows with the defocus, once that outweighs the aberrations.
     low, high = 0.0, 4.0 * np.pi * edge * wanted / pixels
@@ -135,9 +126,7 @@ def dead_leaves(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
         down, right = y - centre_y, x - centre_x
         along = np.abs(np.cos(turn) * down + np.sin(turn) * right)
         across = np.abs(np.cos(turn) * right - np.sin(turn) * down) * rng.uniform(1.0, 3.0)
-        inside = (
-            np.maximum(along, across) < radius if rng.random() < 0.5 else along**2 + across**2 < radius**2
-        )
+        inside = np.maximum(along, across) < radius if rng.random() < 0.5 else along**2 + across**2 < radius**2
         image[inside] = rng.random()
     texture = ndimage.gaussian_filter(rng.standard_normal((side, side)), rng.uniform(0.7, 6.0))
     image += rng.uniform(0.0, 0.3) * texture / texture.std() * 0.3

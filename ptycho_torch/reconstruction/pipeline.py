@@ -46,9 +46,7 @@ class ReconstructionResult:
     seconds: InferenceSeconds
 
 
-def prepare_reconstruction(
-    trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int
-) -> ReconstructionTask:
+def prepare_reconstruction(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> ReconstructionTask:
     """The scan in the units of the network, with the probe that it learned.
 
     trained: a model of `api.load`. dataset: the patterns of a file. setup: the options. seed: of the groups.
@@ -56,9 +54,7 @@ def prepare_reconstruction(
     """
     find_stitch_weights(setup.torch.stitch)
     _refuse_unlearned_modes(trained.model, dataset)
-    scan = normalise(
-        dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup)
-    )
+    scan = normalise(dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
     return ReconstructionTask(
         model, dataset, with_initial_object(scan, setup.torch), _groups(model, dataset, setup, seed)

@@ -188,9 +188,7 @@ class _RefinementState:
     def _update_positions(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
         """Move the patterns of the given rows to where their equations ask for."""
         rows = torch.cat([batch for batch, _ in places])
-        curvature, pull = (
-            torch.cat(parts).cpu() for parts in zip(*(asked for _, asked in places), strict=True)
-        )
+        curvature, pull = (torch.cat(parts).cpu() for parts in zip(*(asked for _, asked in places), strict=True))
         scan = self.batches.scan
         position = scan.position_yx
         position[rows] += position_steps(PositionEquations(curvature, pull))

@@ -47,13 +47,7 @@ def refine_dataset(
     total = options.passes * len(scan.centre_yx)
     with tqdm(total=total, unit="pattern", desc="refinement", disable=None if visible else True) as bar:
         found = refine(
-            scan,
-            object_,
-            origin_yx,
-            options,
-            rng=np.random.default_rng(seed),
-            device=device,
-            progress=bar.update,
+            scan, object_, origin_yx, options, rng=np.random.default_rng(seed), device=device, progress=bar.update
         )
     summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
     canvas = Canvas((found.object * scan.object_scale).numpy(), summed, found.origin_yx)

@@ -35,13 +35,7 @@ class ScanMeasurements:
     """
 
     def __init__(
-        self,
-        scan: Scan,
-        rows: Tensor,
-        probe: Tensor,
-        batch_size: int,
-        device: torch.device,
-        room: int = KEPT_BYTES,
+        self, scan: Scan, rows: Tensor, probe: Tensor, batch_size: int, device: torch.device, room: int = KEPT_BYTES
     ) -> None:
         self.scan, self.probe, self.device = scan, probe, device
         self.chunks = rows.split(batch_size)
@@ -86,8 +80,6 @@ class ScanMeasurements:
         self.total, self.illumination = total, illumination
         return total, illumination
 
-    def map_canvases(
-        self, function: CanvasMap, canvases: Sequence[Tensor], reach: int, multiple: int
-    ) -> Tensor:
+    def map_canvases(self, function: CanvasMap, canvases: Sequence[Tensor], reach: int, multiple: int) -> Tensor:
         """As `Measurements.map_canvases`, in tiles of `TILE` px."""
         return map_in_tiles(function, canvases, reach, multiple, TILE)

@@ -70,9 +70,7 @@ def axis(text: str) -> tuple[str, ...]:
     """
     path, equals, values = text.partition("=")
     if not equals or not path or not values:
-        raise ConfigError(
-            [Problem(text, "must read PATH=VALUE,VALUE,...", hint="for instance N=64,128")], SWEEP
-        )
+        raise ConfigError([Problem(text, "must read PATH=VALUE,VALUE,...", hint="for instance N=64,128")], SWEEP)
     parts, depth, quoted = [""], 0, False
     for character in values:
         quoted ^= character == '"'

@@ -24,13 +24,7 @@ class Row:
 
 def read_rows(trials: Sequence[Trial]) -> list[Row]:
     """The trials in their order, with the results that they wrote."""
-    return [
-        Row(
-            trial,
-            _read_result(trial.folder / RESULT) if is_finished(trial) else None,
-        )
-        for trial in trials
-    ]
+    return [Row(trial, _read_result(trial.folder / RESULT) if is_finished(trial) else None) for trial in trials]
 
 
 def _read_result(path: Path) -> TrialRecord:

@@ -19,9 +19,7 @@ def main(order_file: str) -> int:
     """Train as `order_file`, a path, says; `trial.json` in its folder marks the end. Returns 0."""
     order = json.loads(Path(order_file).read_text(encoding="utf-8"))
     folder = Path(order["folder"])
-    config, test_data = (
-        None if order[name] is None else Path(order[name]) for name in ("config", "test_data")
-    )
+    config, test_data = (None if order[name] is None else Path(order[name]) for name in ("config", "test_data"))
     base = Base(config, order["profile"], tuple(order["assignments"]), test_data)
     sources = base.sources(parse(TrainingSetup, order["point"], SWEEP))
     profile = named_profile(base.profile)

@@ -55,9 +55,7 @@ class EpochRecord(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Record the losses; validation has run before this hook."""
         values = {
-            name: float(trainer.callback_metrics[name])
-            for name in self.history
-            if name in trainer.callback_metrics
+            name: float(trainer.callback_metrics[name]) for name in self.history if name in trainer.callback_metrics
         }
         for name, value in values.items():
             self.history[name].append(value)
@@ -65,9 +63,7 @@ class EpochRecord(Callback):
         if self.bar is not None:
             self.bar.set_postfix_str(text)
         elif self.visible and trainer.is_global_zero:
-            print(
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True
-            )
+            print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True)
 
     def on_train_end(self, *_: Any) -> None:
         """Close the bar."""

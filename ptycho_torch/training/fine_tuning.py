@@ -41,10 +41,7 @@ def fine_tuning_plan(options: TorchOptions) -> tuple[FineTuneStage, ...]:
     stages.append(FineTuneStage("stage 2", tune.stage2_epochs, second, tune.early_stop_patience))
     if not tune.skip_stage3:
         third = _factors(
-            tune.stage3_lr_encoder_bottom,
-            tune.stage3_lr_encoder_top,
-            tune.stage3_lr_decoder,
-            tune.stage3_lr_phase_head,
+            tune.stage3_lr_encoder_bottom, tune.stage3_lr_encoder_top, tune.stage3_lr_decoder, tune.stage3_lr_phase_head
         )
         stages.append(FineTuneStage("stage 3", tune.stage3_epochs, third, tune.early_stop_patience))
     return tuple(stages)

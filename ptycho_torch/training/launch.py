@@ -27,9 +27,7 @@ _LAST_LINES = 10
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
-def fit_in_processes(
-    setup: TrainingSetup, seed: int, world: int, *, opened: TrainingScans, resume: bool
-) -> Fitted:
+def fit_in_processes(setup: TrainingSetup, seed: int, world: int, *, opened: TrainingScans, resume: bool) -> Fitted:
     """`fit_setup` in `world` processes, each with its share of the threads; they write no bundle.
 
     Raises DataError or DivergedError of a process, and RuntimeError with rank, exit code and last words of
@@ -41,9 +39,7 @@ def fit_in_processes(
         stopped = _launch(folder, world)
         if stopped is None:
             fitted = load_bundle(folder)
-            return Fitted(
-                restore_model(fitted, name), fitted.record, partial(training_data, setup, seed, opened)
-            )
+            return Fitted(restore_model(fitted, name), fitted.record, partial(training_data, setup, seed, opened))
     signal.raise_signal(stopped)
     raise RuntimeError(f"the processes were ended by {stopped.name}")
 
@@ -91,9 +87,7 @@ def _launch(folder: Path, world: int) -> signal.Signals | None:
     return None
 
 
-def failure_of(
-    failures: Mapping[int, ProcessFailure], logs: Mapping[int, Path | None], world: int
-) -> Exception:
+def failure_of(failures: Mapping[int, ProcessFailure], logs: Mapping[int, Path | None], world: int) -> Exception:
     """The error of those of `world` processes that failed, by rank.
 
     DataError or DivergedError where one has raised that, otherwise RuntimeError with exit code and last

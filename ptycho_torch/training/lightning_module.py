@@ -31,11 +31,7 @@ class TrainingModule(pl.LightningModule):
     """Adapts a Reconstructor and its loss to `lightning.pytorch.Trainer`."""
 
     def __init__(
-        self,
-        model: Reconstructor,
-        setup: TrainingSetup,
-        steps_per_epoch: int,
-        stage: FineTuneStage | None = None,
+        self, model: Reconstructor, setup: TrainingSetup, steps_per_epoch: int, stage: FineTuneStage | None = None
     ) -> None:
         super().__init__()
         self.model = model
@@ -60,9 +56,7 @@ class TrainingModule(pl.LightningModule):
         if training.model.model_type == "supervised":
             assert batch.label is not None
             waves = options.labels.loss == "exit_waves"
-            data = (
-                exit_wave_error(patches, probes, batch.label) if waves else label_loss(patches, batch.label)
-            )
+            data = exit_wave_error(patches, probes, batch.label) if waves else label_loss(patches, batch.label)
             nothing = patches.real.new_zeros(())
             terms = LossTerms(data, nothing, nothing, data)
         else:
@@ -101,10 +95,7 @@ class TrainingModule(pl.LightningModule):
             self.log("grad_norm", torch.nn.utils.get_total_norm(gradients), on_step=True)
 
     def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """By norm or value as Lightning does it, or adaptively."""
         training = self.configuration.training
@@ -131,7 +122,5 @@ class TrainingModule(pl.LightningModule):
             )
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
         stages = self.configuration.torch.stages
-        schedule = LambdaLR(
-            optimizer, lambda step: learning_rate_factor(training, stages, step, self.steps_per_epoch)
-        )
+        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(training, stages, step, self.steps_per_epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -42,11 +42,7 @@ def preserve_process_state() -> Iterator[None]:
     # In deterministic mode a pass over every result, although nothing here is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     grouped = torch.distributed.is_available() and torch.distributed.is_initialized()
-    with (
-        warnings.catch_warnings(),
-        torch.random.fork_rng(devices=[]),
-        preserve_environment(*_SET_BY_LIGHTNING),
-    ):
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), preserve_environment(*_SET_BY_LIGHTNING):
         # Batches are one gather from memory: loader processes would only add copies.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
@@ -107,9 +103,7 @@ def early_stopping(setup: TrainingSetup, patience: int, *, monitored: bool) -> l
     if not monitored:
         return []
     execution = setup.execution
-    return [
-        EarlyStopping(execution.checkpoint_monitor_metric, patience=patience, mode=execution.checkpoint_mode)
-    ]
+    return [EarlyStopping(execution.checkpoint_monitor_metric, patience=patience, mode=execution.checkpoint_mode)]
 
 
 def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
@@ -122,9 +116,7 @@ def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
         case "mlflow":
             store = folder.absolute()
             return MLFlowLogger(
-                name,
-                tracking_uri=f"sqlite:///{store / 'mlflow.db'}",
-                artifact_location=(store / "mlruns").as_uri(),
+                name, tracking_uri=f"sqlite:///{store / 'mlflow.db'}", artifact_location=(store / "mlruns").as_uri()
             )
         case None:
             return False

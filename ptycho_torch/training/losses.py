@@ -112,9 +112,7 @@ def exit_wave_error(patches: Tensor, probes: Tensor, label: Tensor) -> Tensor:
     floor = LABEL_FLOOR * _over_cluster(illumination * power(label))
     error = _over_cluster(illumination * power(turned - label))
     whole = error / _over_cluster(illumination * power(label - mean)).clamp_min(floor)
-    slopes = _slopes(turned - label, illumination) / _slopes(label, illumination).clamp_min(
-        LABEL_FLOOR * floor
-    )
+    slopes = _slopes(turned - label, illumination) / _slopes(label, illumination).clamp_min(LABEL_FLOOR * floor)
     return ((whole + RATE_FLOOR**2).sqrt() + (slopes + RATE_FLOOR**2).sqrt()).mean()
 
 
@@ -164,8 +162,7 @@ def cluster_loss(
     else:
         members = patches
     data = loss(
-        _mask_prediction(diffraction_intensity(members, probes), batch.amplitude, batch.valid_pixels),
-        batch.amplitude,
+        _mask_prediction(diffraction_intensity(members, probes), batch.amplitude, batch.valid_pixels), batch.amplitude
     )
     if overlap.weight == 0:
         return LossTerms(data, nothing, nothing, data)

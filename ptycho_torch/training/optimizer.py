@@ -42,9 +42,7 @@ def build_optimizer(
             return SGD(parameters, learning_rate, momentum, weight_decay=decay, nesterov=momentum > 0)
 
 
-def _groups(
-    model: torch.nn.Module, learning_rate: float, factors: Mapping[str, float]
-) -> list[dict[str, Any]]:
+def _groups(model: torch.nn.Module, learning_rate: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:
     return [
         {"params": parameters, "lr": learning_rate * factors[part]}
         for part, parameters in parameters_by_part(model).items()
@@ -63,9 +61,7 @@ def clip_adaptively(parameters: Iterable[torch.nn.Parameter], limit: float) -> N
             parameter.grad.mul_((bound / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp_max(1.0))
 
 
-def learning_rate_factor(
-    training: TrainingConfig, stages: StageOptions, step: int, steps_per_epoch: int
-) -> float:
+def learning_rate_factor(training: TrainingConfig, stages: StageOptions, step: int, steps_per_epoch: int) -> float:
     """Learning rate over its first value after `step` optimiser steps.
 
     Exponential: `0.95^epoch`. WarmupCosine: linear over `lr_warmup_epochs`, then

@@ -34,9 +34,7 @@ def launched_outside() -> Launched | None:
         return None
     local = os.environ.get("SLURM_NTASKS_PER_NODE")
     if local is None:
-        message = (
-            f"SLURM started {os.environ['SLURM_NTASKS']} processes without saying how many on each machine"
-        )
+        message = f"SLURM started {os.environ['SLURM_NTASKS']} processes without saying how many on each machine"
         hint = "submit with --ntasks-per-node, which --ntasks alone does not set"
         raise ConfigError([Problem("execution.devices", message, hint=hint)], "the environment")
     # Only the former is what Lightning compares with; older versions of SLURM set the latter alone.
@@ -66,8 +64,7 @@ def world_size(execution: PyTorchExecutionConfig, device: torch.device) -> int:
     if execution.precision == "16-mixed" and device.type == "cpu":
         message = "'16-mixed' needs a GPU, this run is on a CPU"
         raise ConfigError(
-            [Problem("execution.precision", message, hint="use bf16-mixed or 32-true")],
-            "the execution options",
+            [Problem("execution.precision", message, hint="use bf16-mixed or 32-true")], "the execution options"
         )
     if launched_outside() is not None:
         return 1

@@ -77,16 +77,12 @@ def prepare(
     """
     outside = launched_outside()
     share = Share() if outside is None else Share(outside.rank, outside.world)
-    batches = batch_loader(
-        with_share(training, share), setup, seed, shuffle=not setup.training.sequential_sampling
-    )
+    batches = batch_loader(with_share(training, share), setup, seed, shuffle=not setup.training.sequential_sampling)
     validation_batches = None
     if validation is not None:
         validation_batches = batch_loader(with_share(validation, share), setup, seed, shuffle=False)
     record = EpochRecord(visible=setup.execution.enable_progress_bar)
-    best = checkpoint_callback(
-        setup.execution, folder / "checkpoints", monitored=_monitored(setup, validation)
-    )
+    best = checkpoint_callback(setup.execution, folder / "checkpoints", monitored=_monitored(setup, validation))
     logs = (
         []
         if setup.execution.recon_log_every_n_epochs is None
@@ -101,9 +97,7 @@ def prepare(
     ]
     if isinstance(model.scale, RectangularScale) and model.scale.from_data:
         # Of the whole first batch, so that the scales do not depend on the number of processes.
-        whole = batch_loader(
-            with_share(training, Share()), setup, seed, shuffle=not setup.training.sequential_sampling
-        )
+        whole = batch_loader(with_share(training, Share()), setup, seed, shuffle=not setup.training.sequential_sampling)
         _calibrate(model, model.scale, next(iter(whole)))
     module = TrainingModule(model, setup, -(-len(batches) // setup.execution.accum_steps))
     with preserve_process_state():

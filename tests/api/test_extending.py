@@ -59,9 +59,7 @@ def _train(scan_file: Path, tmp_path: Path, **more: Any) -> TrainingRun:
     return train(scan_file, tmp_path / "model", sources=_sources(tmp_path, **more), legacy={})
 
 
-def test_the_example_trains_and_its_bundle_reconstructs(
-    install: Install, scan_file: Path, tmp_path: Path
-) -> None:
+def test_the_example_trains_and_its_bundle_reconstructs(install: Install, scan_file: Path, tmp_path: Path) -> None:
     """Its network learns three step lengths, with its loss; its weights stitch; the bundle has the names."""
     install()
     run = _train(scan_file, tmp_path)
@@ -99,9 +97,7 @@ def test_a_bundle_without_its_package_says_what_is_missing(
     assert "install the package 'mypkg'" in text
 
 
-def test_a_training_without_the_package_names_every_part_and_writes_nothing(
-    scan_file: Path, tmp_path: Path
-) -> None:
+def test_a_training_without_the_package_names_every_part_and_writes_nothing(scan_file: Path, tmp_path: Path) -> None:
     """Network, loss and weights in one error."""
     with pytest.raises(ConfigError) as caught:
         _train(scan_file, tmp_path)
@@ -182,14 +178,8 @@ def test_values_of_options_are_json_or_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        (
-            {"torch_loss_mode": "poison"},
-            r"must be 'poisson', 'mae', or 'package:name' .*did you mean 'poisson'",
-        ),
-        (
-            {"patch_weighting": "prob"},
-            r"must be 'probe', 'uniform', or 'package:name' .*did you mean 'probe'",
-        ),
+        ({"torch_loss_mode": "poison"}, r"must be 'poisson', 'mae', or 'package:name' .*did you mean 'poisson'"),
+        ({"patch_weighting": "prob"}, r"must be 'probe', 'uniform', or 'package:name' .*did you mean 'probe'"),
         ({"torch.net.name": "descent"}, "must be 'package:name' of an installed package, got 'descent'"),
         ({"torch.net.name": None}, "torch.net.name: is required"),
         ({"torch.net.options": ["stages"]}, "must be a list of 'name=value'"),

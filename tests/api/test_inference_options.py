@@ -10,14 +10,7 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from ptycho_config import InferenceConfig, Sources, TorchOptions, TrainingConfig
-from ptycho_torch.api import (
-    Reconstruction,
-    TrainingRun,
-    reconstruct,
-    resolve_inference,
-    resolve_training,
-    train,
-)
+from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, resolve_inference, resolve_training, train
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.reconstruction.padding import place_on_array
@@ -52,9 +45,7 @@ def test_a_stitching_option_changes_the_object(
     assert not np.array_equal(changed.canvas.object, plain.canvas.object)
 
 
-def test_fitted_scales_improve_the_fit_and_are_recorded(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path
-) -> None:
+def test_fitted_scales_improve_the_fit_and_are_recorded(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """The sum of squares of intensities is what they minimise; R falls with it here."""
     plain = _reconstruct(trained, scan_file, tmp_path / "plain")
     fitted = _reconstruct(trained, scan_file, tmp_path / "fitted", torch__stitch__varpro_scaling=True)
@@ -73,9 +64,7 @@ def test_the_window_leaves_out_the_border_of_the_pictures_only(
     assert pictures[0].shape != pictures[1].shape or not np.array_equal(*pictures)
 
 
-def test_refinement_improves_the_fit_pass_by_pass(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path
-) -> None:
+def test_refinement_improves_the_fit_pass_by_pass(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """Its history is in the metrics, the last pass is better than the first and than none; the passes
     of the training setup are what an inference does unless it is told otherwise."""
     plain = _reconstruct(trained, scan_file, tmp_path / "plain")
@@ -92,10 +81,7 @@ def test_refinement_improves_the_fit_pass_by_pass(
 
 @pytest.mark.parametrize(
     ("option", "stored", "limit"),
-    [
-        ("refine_probe", ("probe",), 2.0),
-        ("refine_positions", ("probe_position_y_m", "probe_position_x_m"), 1.02),
-    ],
+    [("refine_probe", ("probe",), 2.0), ("refine_positions", ("probe_position_y_m", "probe_position_x_m"), 1.02)],
 )
 def test_what_was_refined_beside_the_object_is_in_the_product(
     option: str, stored: tuple[str, ...], limit: float, trained: TrainingRun, scan_file: Path, tmp_path: Path
@@ -146,9 +132,7 @@ def _member_distances(run: TrainingConfig | InferenceConfig, options: TorchOptio
     return np.asarray(distance)
 
 
-def test_a_scan_is_placed_on_an_array_of_any_size(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path
-) -> None:
+def test_a_scan_is_placed_on_an_array_of_any_size(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """Cut where it is smaller than the canvas, vacuum where no light fell."""
     canvas = _reconstruct(trained, scan_file, tmp_path / "plain").canvas
     y, x = canvas.origin_yx

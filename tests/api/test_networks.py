@@ -69,8 +69,6 @@ def test_the_uno_trains_where_its_package_is_installed(tmp_path: Path) -> None:
     scan = simulate_scan(natural_object("camera", "coins", 190), seed=0, probe=probe, step_px=12.0)
     write_scan(tmp_path / "scan.npz", scan)
     overrides = {**SHORT, "architecture": "neuralop_uno", "N": 128, "nepochs": 10}
-    run = train(
-        tmp_path / "scan.npz", tmp_path, profile=None, sources=Sources(overrides=overrides), legacy={}
-    )
+    run = train(tmp_path / "scan.npz", tmp_path, profile=None, sources=Sources(overrides=overrides), legacy={})
     losses = run.record.history.train_loss
     assert losses[-1] < losses[0]

@@ -16,10 +16,7 @@ pytestmark = pytest.mark.slow
 def test_a_network_trained_on_one_object_reconstructs_another() -> None:
     """Contrast and detail of the unseen object are at least 0.70, without any shift."""
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "simulated_pair.py"],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, ROOT / "benchmarks" / "simulated_pair.py"], capture_output=True, text=True, check=True
     )
     unseen = json.loads(done.stdout.splitlines()[-1])["unseen"]
     assert unseen["contrast"] >= 0.70

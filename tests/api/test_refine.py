@@ -25,9 +25,7 @@ STAR = Path(__file__).parents[1] / "data" / "siemens_star_64.npz"
 Output = pytest.CaptureFixture[str]
 
 
-def test_the_command_refines_from_nothing_but_the_scan(
-    scan_file: Path, tmp_path: Path, capsys: Output
-) -> None:
+def test_the_command_refines_from_nothing_but_the_scan(scan_file: Path, tmp_path: Path, capsys: Output) -> None:
     """From the coarse object that the patterns give to one that is like the truth; every file is there."""
     assert main(["refine", str(scan_file), "--output_dir", str(tmp_path), "--quiet"]) == 0
     assert "refined 36 patterns" in capsys.readouterr().out
@@ -43,9 +41,7 @@ def test_the_command_refines_from_nothing_but_the_scan(
     assert contrast > 0.9
 
 
-def test_refining_a_reconstruction_goes_on_from_it(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path
-) -> None:
+def test_refining_a_reconstruction_goes_on_from_it(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """R falls from that of the network; as NPZ or as product it is the same start, and in its place."""
     made = reconstruct(trained.bundle, scan_file, tmp_path / "network", legacy={})
     options = RefineOptions(passes=2)
@@ -130,9 +126,7 @@ def test_positions_that_count_from_the_centre_of_a_pixel(scan_file: Path, tmp_pa
 
 def test_patterns_of_an_odd_number_of_pixels(tmp_path: Path) -> None:
     """Nothing but speed asks for an even one."""
-    made = simulate_scan(
-        natural_object("camera", "coins", 100), seed=0, probe=defocused_probe(65, 10.0, 6.0)[None]
-    )
+    made = simulate_scan(natural_object("camera", "coins", 100), seed=0, probe=defocused_probe(65, 10.0, 6.0)[None])
     write_scan(tmp_path / "odd.npz", made)
     result = refine_scan(tmp_path / "odd.npz", tmp_path / "out", RefineOptions(passes=3), start="coarse")
     assert 0.3 * result.metrics.R_by_pass[0] > result.metrics.R
@@ -146,9 +140,7 @@ def test_a_seed_is_not_negative(scan_file: Path, tmp_path: Path, capsys: Output)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_starts_from_a_flat_object_where_that_is_asked_for(
-    scan_file: Path, tmp_path: Path
-) -> None:
+def test_the_command_starts_from_a_flat_object_where_that_is_asked_for(scan_file: Path, tmp_path: Path) -> None:
     """Then the first R is that of a flat object; the coarse one is nearer."""
     first = []
     for start in ("flat", "coarse"):

@@ -101,6 +101,4 @@ def test_an_epoch_is_a_function_of_its_number() -> None:
     assert _keys(3) == _keys(3)
     assert _keys(3) != _keys(4)
     assert _keys(3) != _keys(3, seed=5)
-    assert [number for number, _, _ in _keys(0, shuffle=False)] == sorted(
-        n for n, _, _ in _keys(0, shuffle=False)
-    )
+    assert [number for number, _, _ in _keys(0, shuffle=False)] == sorted(n for n, _, _ in _keys(0, shuffle=False))

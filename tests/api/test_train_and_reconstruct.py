@@ -44,9 +44,7 @@ def test_the_saved_derivation_holds_the_config(trained: TrainingRun) -> None:
     ]
 
 
-def test_a_new_process_reconstructs_from_the_files_alone(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path
-) -> None:
+def test_a_new_process_reconstructs_from_the_files_alone(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """The command writes product, pictures, metrics and report; the numbers agree with each other."""
     command = [sys.executable, "-m", "ptycho_torch.cli.infer", "--model_path", str(trained.bundle.parent)]
     command += ["--test_data", str(scan_file), "--output_dir", str(tmp_path / "out"), "--quiet"]
@@ -54,13 +52,7 @@ def test_a_new_process_reconstructs_from_the_files_alone(
     assert done.stdout.splitlines()[-1] == f"open {tmp_path / 'out' / 'report.html'}"
     names = {path.name for path in (tmp_path / "out").iterdir()}
     pictures = {"amplitude.png", "phase.png", "loss.png"}
-    assert names == pictures | {
-        "product.h5",
-        "reconstruction.npz",
-        "metrics.json",
-        "config.json",
-        "report.html",
-    }
+    assert names == pictures | {"product.h5", "reconstruction.npz", "metrics.json", "config.json", "report.html"}
     arrays = np.load(tmp_path / "out" / "reconstruction.npz", allow_pickle=False)
     assert arrays["object"].dtype == np.complex64
     with h5py.File(tmp_path / "out" / "product.h5") as product:
@@ -71,9 +63,7 @@ def test_a_new_process_reconstructs_from_the_files_alone(
             arrays["object"].shape[1] - 1
         ) / 2
         first = np.round(column - (64 - 1) / 2).astype(int)
-        np.testing.assert_array_equal(
-            first, np.round(positions["xcoords"]).astype(int) - 32 - arrays["origin_px"][1]
-        )
+        np.testing.assert_array_equal(first, np.round(positions["xcoords"]).astype(int) - 32 - arrays["origin_px"][1])
     report = (tmp_path / "out" / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 3
     assert "torch.net.width" in report
@@ -158,11 +148,7 @@ def test_inference_writes_the_legacy_dict_once_and_before_data(
         {"training.optimizer": "adam", "training.scheduler": "ReduceLROnPlateau"},
         {"training.scheduler": "Exponential", "execution.accum_steps": 2},
         {"training.gradient_clip_algorithm": "value", "execution.logger_backend": None},
-        {
-            "execution.enable_checkpointing": False,
-            "training.n_groups": 12,
-            "training.sequential_sampling": True,
-        },
+        {"execution.enable_checkpointing": False, "training.n_groups": 12, "training.sequential_sampling": True},
         {"torch.data.validation_fraction": 0.0, "training.n_subsample": 20, "torch.overlap.partners": 9},
         {"execution.checkpoint_save_top_k": 0, "execution.deterministic": "warn"},
         {"execution.checkpoint_monitor_metric": "train_loss", "execution.early_stop_patience": 2},
@@ -172,9 +158,7 @@ def test_inference_writes_the_legacy_dict_once_and_before_data(
 )
 def test_every_option_trains(scan_file: Path, tmp_path: Path, options: dict[str, object]) -> None:
     """Each consumed option runs and lowers the training loss."""
-    run = train(
-        scan_file, tmp_path, sources=Sources(overrides={**SMALL, "training.nepochs": 3, **options}), legacy={}
-    )
+    run = train(scan_file, tmp_path, sources=Sources(overrides={**SMALL, "training.nepochs": 3, **options}), legacy={})
     losses = run.record.history.train_loss
     assert losses[-1] < losses[0]
     assert reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={}).metrics.R > 0
@@ -200,9 +184,7 @@ def test_several_probe_modes_train(scan_file: Path, tmp_path: Path) -> None:
         assert product["probe"].shape == (1, 2, 64, 64)
 
 
-def test_amplitudes_and_counts_train_to_the_same_network(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path
-) -> None:
+def test_amplitudes_and_counts_train_to_the_same_network(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """Normalised square roots of the same scan, declared as such, give the same losses."""
     arrays = dict(np.load(scan_file))
     arrays["diffraction"] = (np.sqrt(arrays.pop("diff3d")) / 1000).astype(np.float32)

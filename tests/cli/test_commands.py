@@ -42,9 +42,7 @@ def test_help_imports_no_torch() -> None:
 
 def test_a_training_command_runs_from_a_config_file(arguments: list[str], tmp_path: Path) -> None:
     """File and flags together, as a process; progress is lines on standard error."""
-    (tmp_path / "run.yaml").write_text(
-        "training: {nepochs: 9, batch_size: 8}\ntorch: {net: {width: 4, stages: 1}}\n"
-    )
+    (tmp_path / "run.yaml").write_text("training: {nepochs: 9, batch_size: 8}\ntorch: {net: {width: 4, stages: 1}}\n")
     command = [sys.executable, "-m", "ptycho_torch.cli.train", *arguments[:-1], "--max_epochs", "1"]
     command += ["--config", str(tmp_path / "run.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -101,20 +99,13 @@ def _damaged(path: Path, **changes: Any) -> Path:
     [
         ({"probeGuess": None}, "has no probeGuess"),
         ({"probeGuess": np.ones((32, 32), np.complex64)}, "32 x 32 pixels"),
-        (
-            {"diff3d": np.ones((36, 12, 12)), "probeGuess": np.ones((12, 12), complex)},
-            "must be 16 or greater, got 12",
-        ),
+        ({"diff3d": np.ones((36, 12, 12)), "probeGuess": np.ones((12, 12), complex)}, "must be 16 or greater, got 12"),
         ({"xcoords": np.ones(3), "ycoords": np.ones(3)}, "3 positions for"),
         ({"ycoords": np.full(36, np.nan), "xcoords": np.ones(36)}, "hold NaN"),
     ],
 )
 def test_bad_data_leaves_nothing_behind(
-    scan_file: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    changes: dict[str, Any],
-    sentence: str,
+    scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], sentence: str
 ) -> None:
     """The output folder does not exist after a refused scan."""
     wrong = _damaged(scan_file, **changes)
@@ -174,9 +165,7 @@ def test_a_folder_is_not_one_scan(
     """It is said what is needed, though the folder holds a scan; nothing is written."""
     out = tmp_path / "out"
     assert umbrella.main([command, str(scan_file.parent), "--output_dir", str(out), "--quiet"]) == 2
-    expected = (
-        f"error: {scan_file.parent}: is a folder, one scan file is needed (give one of the files in it)\n"
-    )
+    expected = f"error: {scan_file.parent}: is a folder, one scan file is needed (give one of the files in it)\n"
     assert capsys.readouterr().err.endswith(expected)
     assert not out.exists()
 
@@ -193,9 +182,7 @@ def test_without_torch_the_package_says_how_to_get_it() -> None:
         "import ptycho_torch"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=root, check=False
-    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 1
     assert "RuntimeError: ptycho_torch needs PyTorch" in done.stderr
     assert "pip install torch" in done.stderr

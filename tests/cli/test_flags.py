@@ -18,9 +18,7 @@ from ptycho_torch.cli.flags import INFERENCE, TRAINING
 FACTS = json.loads((Path(__file__).parent / "upstream_flags.json").read_text())
 
 
-@pytest.mark.parametrize(
-    ("command", "name"), [(command, flag) for command, flags in FACTS.items() for flag in flags]
-)
+@pytest.mark.parametrize(("command", "name"), [(command, flag) for command, flags in FACTS.items() for flag in flags])
 def test_every_flag_of_the_replaced_system_exists(command: str, name: str) -> None:
     """Under the same name."""
     parser = {"train": train.parser, "inference": inference.parser}[command]()
@@ -38,21 +36,12 @@ TOGETHER = {
     "its opposite": (["--no-deterministic"], {"execution.deterministic": False}),
     "the last switch counts": (["--probe-mask", "--no-probe-mask"], {"training.model.probe_mask": False}),
     "a word": (["--logger", "none"], {"execution.logger_backend": None}),
-    "two paths": (
-        ["--architecture", "fno"],
-        {"torch.net": "fno", "training.model.architecture": "fno"},
-    ),
+    "two paths": (["--architecture", "fno"], {"torch.net": "fno", "training.model.architecture": "fno"}),
     "an older flag": (["--device", "cuda"], {"execution.accelerator": "gpu"}),
-    "the newer flag counts": (
-        ["--device", "cpu", "--accelerator", "mps"],
-        {"execution.accelerator": "mps"},
-    ),
+    "the newer flag counts": (["--device", "cpu", "--accelerator", "mps"], {"execution.accelerator": "mps"}),
     "mlflow is off": (["--disable_mlflow", "--logger", "csv"], {"execution.logger_backend": None}),
     "a number": (["--learning-rate", "2e-3"], {"execution.learning_rate": 2e-3}),
-    "the contract": (
-        ["--scale-contract-version", "legacy_v1"],
-        {"torch.scale.domain": "normalized_amplitude"},
-    ),
+    "the contract": (["--scale-contract-version", "legacy_v1"], {"torch.scale.domain": "normalized_amplitude"}),
 }
 
 
@@ -91,9 +80,7 @@ def test_a_scan_needs_no_flag(scan_file: Path, capsys: pytest.CaptureFixture[str
     assert "[command line] --train_data_file" in error
 
 
-def test_a_file_can_be_the_profile(
-    scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_can_be_the_profile(scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It stands below every other layer."""
     (tmp_path / "ours.yaml").write_text("nepochs: 11\nbatch_size: 8\n")
     argv = ["--train_data_file", str(scan_file), "--profile", str(tmp_path / "ours.yaml")]
@@ -115,10 +102,7 @@ def test_shells_can_complete(shell: str, capsys: pytest.CaptureFixture[str]) -> 
 
 NO_EFFECT = {
     "--num-workers": (["2"], r"execution\.num_workers: 2 would have no effect: it belongs to training"),
-    "--probe-mask": (
-        [],
-        r"probe_mask: 'bundle' \(wts\.h5\.zip\) fixes it to False, 'command line' asks for True",
-    ),
+    "--probe-mask": ([], r"probe_mask: 'bundle' \(wts\.h5\.zip\) fixes it to False, 'command line' asks for True"),
     "--probe-mask-sigma": (["2"], r"probe_mask_sigma: 'bundle' \(wts\.h5\.zip\) fixes it to 1\.0"),
     "--probe-mask-diameter": (["9"], r"probe_mask_diameter: 'bundle' \(wts\.h5\.zip\) fixes it to None"),
 }

@@ -79,9 +79,7 @@ def test_a_dry_run_finds_a_file_in_the_place_of_the_folder(
     assert taken.read_text() == "kept"
 
 
-def test_inference_can_be_looked_at_too(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path, capsys: Output
-) -> None:
+def test_inference_can_be_looked_at_too(trained: TrainingRun, scan_file: Path, tmp_path: Path, capsys: Output) -> None:
     """What the bundle decides is explained; nothing is written."""
     command = ["--model_path", str(trained.bundle), "--test_data", str(scan_file)]
     command += ["--output_dir", str(tmp_path / "out")]
@@ -92,9 +90,7 @@ def test_inference_can_be_looked_at_too(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_umbrella_command_inspects_files_and_configs(
-    scan_file: Path, tmp_path: Path, capsys: Output
-) -> None:
+def test_the_umbrella_command_inspects_files_and_configs(scan_file: Path, tmp_path: Path, capsys: Output) -> None:
     """`ptycho inspect` and every `ptycho config` command."""
     (tmp_path / "a.yaml").write_text("training: {nepochs: 3}\n")
     assert umbrella.main(["inspect", "--json", str(scan_file)]) == 0

@@ -60,9 +60,7 @@ class Net:
 
 
 C = fields(Net)
-bodies = st.builds(Cnn, width=st.integers(1, 99)) | st.builds(
-    Fno, width=st.integers(1, 99), modes=st.integers(1, 99)
-)
+bodies = st.builds(Cnn, width=st.integers(1, 99)) | st.builds(Fno, width=st.integers(1, 99), modes=st.integers(1, 99))
 nets = st.builds(Net, size=st.sampled_from([64, 128]), body=bodies)
 
 

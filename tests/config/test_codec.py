@@ -79,13 +79,7 @@ def test_a_wrong_document_lists_everything_that_is_wrong() -> None:
     with pytest.raises(ConfigError) as caught:
         load(TrainingSetup, document)
     problems = {problem.path: problem for problem in caught.value.problems}
-    assert set(problems) == {
-        "training.nepochs",
-        "training.model.N",
-        "training.model.gridsze",
-        "torc",
-        "execution",
-    }
+    assert set(problems) == {"training.nepochs", "training.model.N", "training.model.gridsze", "torc", "execution"}
     assert problems["training.model.gridsze"].hint == "did you mean 'gridsize'?"
 
 
@@ -154,9 +148,7 @@ def test_a_derivation_can_be_saved_and_replayed() -> None:
     saved = json.loads(json.dumps(dump_derivation(_derived())))
     config = load(TrainingSetup, saved["base"])
     for one in saved["layers"]:
-        config = from_mapping(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(
-            config
-        )
+        config = from_mapping(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(config)
     assert config == load(TrainingSetup, saved["config"]) == _derived().config
 
 
@@ -176,10 +168,7 @@ def test_what_is_left_out_has_its_default() -> None:
         wrong = {**table, "execution": {**table["execution"], "num_workers": -1, "accum_steps": True}}
         with pytest.raises(ConfigError) as caught:
             load(TrainingSetup, wrong)
-        assert [problem.path for problem in caught.value.problems] == [
-            "execution.accum_steps",
-            "execution.num_workers",
-        ]
+        assert [problem.path for problem in caught.value.problems] == ["execution.accum_steps", "execution.num_workers"]
 
 
 class Colour(Enum):

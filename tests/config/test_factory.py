@@ -71,9 +71,7 @@ def test_a_file_opened_in_between_would_be_seen() -> None:
 
 def test_the_config_package_needs_no_torch_and_no_numpy() -> None:
     """Importing the algebra is cheap."""
-    code = (
-        "import sys, ptycho_config; print([m for m in ('torch', 'numpy', 'lightning') if m in sys.modules])"
-    )
+    code = "import sys, ptycho_config; print([m for m in ('torch', 'numpy', 'lightning') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
@@ -100,18 +98,14 @@ def test_what_the_file_says_is_explained_and_cannot_be_contradicted() -> None:
     assert resolved.explain("training.model.N") == (
         "training.model.N: 64 -> 128 [dataset facts] probeGuess of scan.npz"
     )
-    with pytest.raises(
-        ConfigError, match=r"'dataset facts' .*fixes it to 128, 'explicit overrides' asks for 64"
-    ):
+    with pytest.raises(ConfigError, match=r"'dataset facts' .*fixes it to 128, 'explicit overrides' asks for 64"):
         _training(sources=Sources(overrides={"training.model.N": 64}))
 
 
 def test_inference_takes_the_network_from_the_bundle() -> None:
     """What was trained is fixed; a contradiction names the bundle."""
     trained = _training()[0].config
-    resolved, delta = create_inference_payload(
-        Path("m"), Path("t.npz"), Path("o"), trained=trained, facts=FACTS
-    )
+    resolved, delta = create_inference_payload(Path("m"), Path("t.npz"), Path("o"), trained=trained, facts=FACTS)
     assert resolved.config.inference.model == trained.training.model
     assert resolved.config.torch.net == trained.torch.net
     assert delta.set["model_path"] == "m"
@@ -156,12 +150,7 @@ def test_the_legacy_view_of_a_training(snapshot: SnapshotAssertion) -> None:
 
 def test_error_texts(snapshot: SnapshotAssertion) -> None:
     """What people read when several things are wrong."""
-    wrong = [
-        "training.nepochs=0",
-        "training.model.N=64",
-        "torch.net.alpha=2",
-        "training.probe_trainable=true",
-    ]
+    wrong = ["training.nepochs=0", "training.model.N=64", "torch.net.alpha=2", "training.probe_trainable=true"]
     with pytest.raises(ConfigError) as caught:
         _training(sources=Sources(command_line=parse(TrainingSetup, wrong)))
     assert str(caught.value) == snapshot

@@ -39,12 +39,7 @@ from tests.strategies.configs import BASE, VALUES, puts
 EPOCHS = at(fields(TrainingSetup).training.nepochs)
 IN_MODEL = tuple(path for path in VALUES if ".model." in path)
 ELSEWHERE = tuple(path for path in VALUES if ".model." not in path)
-WRONG = {
-    "training.nepochs": -1,
-    "training.batch_size": 12,
-    "torch.net.alpha": 2.0,
-    "training.model.N": 15,
-}
+WRONG = {"training.nepochs": -1, "training.batch_size": 12, "torch.net.alpha": 2.0, "training.model.N": 15}
 
 
 def _undo(cfg: dict[str, Any], delta: LegacyDelta) -> LegacyDelta:
@@ -316,12 +311,7 @@ def test_the_law_kills_its_mutant(law: Law) -> None:
         return False
 
     assert (
-        find(
-            strategy,
-            breaks,
-            settings=settings(database=None, phases=[Phase.generate], max_examples=500),
-        )
-        is not None
+        find(strategy, breaks, settings=settings(database=None, phases=[Phase.generate], max_examples=500)) is not None
     )
 
 
@@ -335,9 +325,7 @@ def test_a_group_can_be_changed_before_and_after_its_leaves() -> None:
     """Group and leaf changes mix in any order."""
     c = fields(TrainingSetup)
     other = attrs.evolve(BASE.training.model, gridsize=2)
-    change = at(c.training.model.N).put(128) >> at(c.training.model).over(
-        lambda m: attrs.evolve(m, gridsize=2)
-    )
+    change = at(c.training.model.N).put(128) >> at(c.training.model).over(lambda m: attrs.evolve(m, gridsize=2))
     assert change(BASE).training.model == attrs.evolve(other, N=128)
     again = change >> at(c.training.model.N).put(256)
     assert again(BASE).training.model == attrs.evolve(other, N=256)

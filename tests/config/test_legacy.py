@@ -49,9 +49,7 @@ def test_deltas_are_a_monoid_that_acts_in_order(
 
 def test_fields_appear_under_their_legacy_names() -> None:
     """Renamed keys are renamed, paths are text, the model is flat."""
-    delta = legacy_delta(
-        TrainingConfig(train_data_file=Path("a.npz"), model=ModelConfig(N=128, object_big=False))
-    )
+    delta = legacy_delta(TrainingConfig(train_data_file=Path("a.npz"), model=ModelConfig(N=128, object_big=False)))
     assert delta.set["N"] == 128
     assert delta.set["object.big"] is False
     assert delta.set["train_data_file_path"] == "a.npz"

@@ -125,9 +125,7 @@ def test_what_an_inference_makes_of_a_trained_value(path: str) -> None:
     if spec.unread or spec.inference == "ignored":
         with pytest.raises(ConfigError, match="would have no effect") as caught:
             refuse_unread(asked)
-        assert [(problem.path, problem.layer) for problem in caught.value.problems] == [
-            (path, "explicit overrides")
-        ]
+        assert [(problem.path, problem.layer) for problem in caught.value.problems] == [(path, "explicit overrides")]
         assert not is_settable(InferenceSetup, path)
     else:
         refuse_unread(asked)

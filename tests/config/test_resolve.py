@@ -10,9 +10,7 @@ EPOCHS = at(C.training.nepochs)
 
 def _resolved() -> Resolved[TrainingSetup]:
     return resolve(
-        TrainingSetup(),
-        layer("profile", EPOCHS.put(20)),
-        parse(TrainingSetup, ["training.nepochs=7"], "command line"),
+        TrainingSetup(), layer("profile", EPOCHS.put(20)), parse(TrainingSetup, ["training.nepochs=7"], "command line")
     )
 
 
@@ -52,9 +50,7 @@ def test_a_fixed_value_names_both_sides_when_it_is_contradicted() -> None:
 
 def test_all_problems_come_at_once_with_their_layers() -> None:
     """One run shows everything that is wrong."""
-    wrong = parse(
-        TrainingSetup, ["training.nepochs=-1", "training.batch_size=12", "execution.prefetch_factor=2"]
-    )
+    wrong = parse(TrainingSetup, ["training.nepochs=-1", "training.batch_size=12", "execution.prefetch_factor=2"])
     with pytest.raises(ConfigError) as caught:
         resolve(TrainingSetup(), wrong)
     assert [problem.path for problem in caught.value.problems] == [

@@ -97,9 +97,7 @@ PUBLISHED = json.loads((Path(__file__).parent / "published_fields.json").read_te
 
 
 @pytest.mark.parametrize(
-    "cls",
-    [ModelConfig, TrainingConfig, InferenceConfig, PyTorchExecutionConfig],
-    ids=lambda cls: cls.__name__,
+    "cls", [ModelConfig, TrainingConfig, InferenceConfig, PyTorchExecutionConfig], ids=lambda cls: cls.__name__
 )
 def test_every_published_field_exists_with_its_default(cls: type) -> None:
     """Names, order and defaults are those of the system this one replaces."""

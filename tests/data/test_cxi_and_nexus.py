@@ -116,11 +116,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no distance": ("ptyd", {"meta/distance": None}, "has no meta/distance"),
     "three pixels": ("ptyd", {"meta/psize": np.ones(3)}, "psize must be one or two lengths"),
     "declared": ("ptyd", {"meta/propagation": "nearfield"}, "its propagation is 'nearfield'"),
-    "no positions": (
-        "ptyd",
-        {f"{CHUNK}/positions": np.ones((20, 3))},
-        r"chunks/9/positions must be \(n, 2\)",
-    ),
+    "no positions": ("ptyd", {f"{CHUNK}/positions": np.ones((20, 3))}, r"chunks/9/positions must be \(n, 2\)"),
     "short chunk": ("ptyd", {f"{CHUNK}/data": np.ones((19, 64, 64))}, "36 positions for 35 patterns"),
     "mixed frames": ("ptyd", {f"{CHUNK}/data": np.ones((20, 32, 32))}, "frames of different size"),
     "a named chunk": ("ptyd", {"chunks/last/data": np.ones(3)}, "chunks must have numbers as names"),

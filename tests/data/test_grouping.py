@@ -83,9 +83,7 @@ def test_what_the_scan_cannot_give_is_refused(changes: dict[str, int], reason: s
 def test_what_is_advised_for_more_groups_helps(pool: int | None) -> None:
     """Groups of one pattern cannot be combined from neighbours, only repeated; larger ones can."""
     position = _scatter(40)
-    with pytest.raises(
-        ValueError, match="a group is one pattern: at most as many groups as patterns"
-    ) as told:
+    with pytest.raises(ValueError, match="a group is one pattern: at most as many groups as patterns") as told:
         _plan(position, gridsize=1, n_groups=80, pool=pool)
     assert "enable_oversampling" not in str(told.value)
     twice = GroupingOptions(groups_per_centre=2)

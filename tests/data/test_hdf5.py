@@ -60,9 +60,7 @@ def test_the_pair_of_pty_chi(layouts: Any, tmp_path: Path) -> None:
         offset = layouts.scan.position_yx[:, column] - size / 2
         entries[f"probe_position_{axis}_m"] = offset * layouts.pixel
     sizes = {"pixel_height_m": layouts.pixel, "pixel_width_m": layouts.pixel}
-    parameters = layouts.write(
-        tmp_path / "a_para.hdf5", entries | {"object": (layouts.scan.truth[None], sizes)}
-    )
+    parameters = layouts.write(tmp_path / "a_para.hdf5", entries | {"object": (layouts.scan.truth[None], sizes)})
     patterns = layouts.write(tmp_path / "a_dp.hdf5", {"dp": layouts.scan.counts})
     for path in (parameters, patterns):
         read = readers.read_scan(path, "count_intensity")
@@ -107,11 +105,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "few positions": ("training", SHORT, "3 positions for 36 patterns"),
     "not square": ("training", {"patterns": np.ones((36, 64, 32))}, "patterns must be square"),
     "flat": ("training", {"patterns": np.ones((36, 64))}, r"must be an array \(n, N, N\)"),
-    "another probe": (
-        "training",
-        {"probe": np.ones((1, 32, 32), complex)},
-        "32 x 32 pixels, the patterns 64",
-    ),
+    "another probe": ("training", {"probe": np.ones((1, 32, 32), complex)}, "32 x 32 pixels, the patterns 64"),
     "no probe": ("training", {"probe": None}, "has no probe .* or save the scan as NPZ with probeGuess"),
     "not a number": ("training", {"patterns": np.full((36, 64, 64), np.nan)}, "NaN or infinite"),
     "odd energy": (

@@ -56,9 +56,7 @@ class Lines:
 
 @pytest.mark.parametrize("view", ["one", "joined", "raster"])
 @given(rows=st.sets(st.integers(0, 29)), first=st.integers(0, 30), length=st.integers(0, 30))
-def test_any_rows_are_those_of_the_array(
-    view: str, stored: Hdf5Rows, rows: set[int], first: int, length: int
-) -> None:
+def test_any_rows_are_those_of_the_array(view: str, stored: Hdf5Rows, rows: set[int], first: int, length: int) -> None:
     """Sorted rows, slices, and nothing at all."""
     seen = _views(stored)[view]
     chosen = np.array(sorted(rows), np.int64)
@@ -104,9 +102,7 @@ def test_a_part_of_a_virtual_dataset_that_is_missing_is_not_zeros(layouts: Any, 
     path = layouts.write(tmp_path / "scan.h5", layouts.training_data(patterns=None))
     with h5py.File(path, "a") as file:
         file.create_virtual_dataset("patterns", virtual)
-    np.testing.assert_array_equal(
-        readers.read_scan(path, "count_intensity").intensity[:], layouts.scan.counts
-    )
+    np.testing.assert_array_equal(readers.read_scan(path, "count_intensity").intensity[:], layouts.scan.counts)
     (tmp_path / "part.h5").unlink()
     with h5py.File(path) as file:
         assert not file["patterns"][()].any()

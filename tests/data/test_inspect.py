@@ -75,23 +75,15 @@ def test_bad_scans_of_a_folder_hide_no_other(layouts: Any, tmp_path: Path, capsy
     by_name = dict.fromkeys(name for name in told.out.splitlines() if not name.startswith(" "))
     assert list(by_name) == ["a.ptyd", "b.npz", "c.npz", "d.cxi"]
     reasons = [line for line in told.out.splitlines() if line.startswith("  unusable   ")]
-    assert [reason.split()[1:3] for reason in reasons] == [
-        ["has", "no"],
-        ["is", "not"],
-        ["'diff3d.npy'", "is"],
-    ]
+    assert [reason.split()[1:3] for reason in reasons] == [["has", "no"], ["is", "not"], ["'diff3d.npy'", "is"]]
     assert told.err == f"error: {tmp_path}: 3 of 4 scans cannot be used: a.ptyd, b.npz, c.npz\n"
 
 
-def test_usable_scans_of_different_size_are_still_refused(
-    layouts: Any, tmp_path: Path, capsys: Output
-) -> None:
+def test_usable_scans_of_different_size_are_still_refused(layouts: Any, tmp_path: Path, capsys: Output) -> None:
     """Each can be used by itself, but not all together."""
     layouts.write(tmp_path / "a.cxi", layouts.cxi())
     probe, places = np.ones((32, 32), np.complex64), np.arange(5.0)
-    np.savez(
-        tmp_path / "b.npz", diff3d=np.ones((5, 32, 32)), xcoords=places, ycoords=places, probeGuess=probe
-    )
+    np.savez(tmp_path / "b.npz", diff3d=np.ones((5, 32, 32)), xcoords=places, ycoords=places, probeGuess=probe)
     assert umbrella.main(["inspect", str(tmp_path)]) == 2
     told = capsys.readouterr()
     assert "unusable" not in told.out
@@ -127,8 +119,6 @@ def test_the_diameter_of_a_disc_and_of_a_gaussian(radius: float) -> None:
 
 def test_help_starts_without_torch() -> None:
     """Torch is imported when a file is read and not before."""
-    code = (
-        "import sys; from ptycho_torch.cli import inspect, main; main.parser(); print('torch' in sys.modules)"
-    )
+    code = "import sys; from ptycho_torch.cli import inspect, main; main.parser(); print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

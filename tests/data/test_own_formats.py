@@ -20,9 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "data.md"
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The reader that the documentation shows, as an installed package `rawscan`."""
     section = DOCS.read_text(encoding="utf-8").partition("## A format of your own")[2]
-    module, declared = (
-        re.search(rf"```{language}\n(.*?)```", section, re.DOTALL) for language in ("python", "toml")
-    )
+    module, declared = (re.search(rf"```{language}\n(.*?)```", section, re.DOTALL) for language in ("python", "toml"))
     assert module is not None
     assert declared is not None
     site = tmp_path / "site"

@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data import readers
 from ptycho_torch.data.dataset import Domain
 from ptycho_torch.data.formats.npz_archive import open_archive
-from ptycho_torch.data.patterns import (
-    CHUNK,
-    FileRows,
-    StoredPatterns,
-    StreamedAmplitude,
-    mean_intensity,
-)
+from ptycho_torch.data.patterns import CHUNK, FileRows, StoredPatterns, StreamedAmplitude, mean_intensity
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.errors import DataError
 

@@ -37,9 +37,7 @@ def test_the_experimental_scan_reads() -> None:
     dataset = read_scan(REAL, "count_intensity")
     assert dataset.intensity.shape == (516, 64, 64)
     assert dataset.probe.shape == (1, 64, 64)
-    np.testing.assert_allclose(
-        np.square(np.abs(dataset.probe)).sum(), dataset.intensity.sum() / 516, rtol=1e-4
-    )
+    np.testing.assert_allclose(np.square(np.abs(dataset.probe)).sum(), dataset.intensity.sum() / 516, rtol=1e-4)
     facts = inspect_dataset(REAL)
     assert (facts.n_patterns, facts.n_pixels, facts.probe_modes, facts.nphotons) == (516, 64, 1, None)
 
@@ -53,9 +51,7 @@ def test_positions_are_rows_and_columns(tmp_path: Path) -> None:
 def test_both_axis_orders_read_alike(tmp_path: Path) -> None:
     """(H, W, n) files are turned into (n, H, W)."""
     canonical = read_scan(_write(tmp_path), "count_intensity").intensity
-    legacy = read_scan(
-        _write(tmp_path, diff3d=np.moveaxis(_arrays()["diff3d"], 0, 2)), "count_intensity"
-    ).intensity
+    legacy = read_scan(_write(tmp_path, diff3d=np.moveaxis(_arrays()["diff3d"], 0, 2)), "count_intensity").intensity
     assert np.array_equal(canonical, legacy)
 
 
@@ -81,15 +77,11 @@ def test_amplitudes_are_squared_only_when_they_are_declared(tmp_path: Path) -> N
     """The domain is never guessed from the values."""
     amplitude = np.sqrt(_arrays()["diff3d"].astype(np.float32))
     path = _write(tmp_path, diff3d=None, diffraction=amplitude)
-    np.testing.assert_allclose(
-        read_scan(path, "normalized_amplitude").intensity, _arrays()["diff3d"], rtol=1e-6
-    )
+    np.testing.assert_allclose(read_scan(path, "normalized_amplitude").intensity, _arrays()["diff3d"], rtol=1e-6)
     np.testing.assert_array_equal(read_scan(path, "count_intensity").intensity, amplitude)
 
 
-@pytest.mark.parametrize(
-    ("probe", "modes"), [(np.ones((8, 8)), 1), (np.ones((8, 8, 1)), 1), (np.ones((3, 8, 8)), 3)]
-)
+@pytest.mark.parametrize(("probe", "modes"), [(np.ones((8, 8)), 1), (np.ones((8, 8, 1)), 1), (np.ones((3, 8, 8)), 3)])
 def test_probes_of_every_layout_get_a_mode_axis(tmp_path: Path, probe: Any, modes: int) -> None:
     """(N, N), (N, N, 1) and (P, N, N)."""
     path = _write(tmp_path, probeGuess=probe.astype(np.complex64))
@@ -131,10 +123,7 @@ BAD = {
     "no diffraction": ({"diff3d": None}, "has no diffraction"),
     "no probe": ({"probeGuess": None}, "has no probeGuess"),
     "flat patterns": ({"diff3d": np.ones((8, 8))}, "must be three-dimensional"),
-    "empty": (
-        {"diff3d": np.ones((0, 8, 8)), "xcoords": np.ones(0), "ycoords": np.ones(0)},
-        "holds no patterns",
-    ),
+    "empty": ({"diff3d": np.ones((0, 8, 8)), "xcoords": np.ones(0), "ycoords": np.ones(0)}, "holds no patterns"),
     "oblong": ({"diff3d": np.ones((7, 8, 6))}, "must be square"),
     "few positions": ({"xcoords": np.ones(5), "ycoords": np.ones(5)}, "5 positions for 7 patterns"),
     "unequal positions": ({"ycoords": np.ones(5)}, "7 xcoords but 5 ycoords"),
@@ -147,9 +136,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("changes", "reason"), BAD.values(), ids=BAD.keys())
-def test_a_wrong_layout_is_refused_from_the_headers(
-    tmp_path: Path, changes: dict[str, Any], reason: str
-) -> None:
+def test_a_wrong_layout_is_refused_from_the_headers(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     """The sentence names the array and what is wrong with it."""
     with pytest.raises(DataError, match=reason):
         inspect_dataset(_write(tmp_path, **changes))

@@ -32,12 +32,8 @@ def _blurred(width: float) -> NDArray[np.complex128]:
 
 
 @settings(max_examples=8, deadline=None)
-@given(
-    st.floats(0.1, 10), st.floats(-np.pi, np.pi), st.floats(-0.2, 0.2), st.integers(-9, 9), st.integers(-9, 9)
-)
-def test_what_ptychography_cannot_know_costs_nothing(
-    factor: float, phase: float, slope: float, y: int, x: int
-) -> None:
+@given(st.floats(0.1, 10), st.floats(-np.pi, np.pi), st.floats(-0.2, 0.2), st.integers(-9, 9), st.integers(-9, 9))
+def test_what_ptychography_cannot_know_costs_nothing(factor: float, phase: float, slope: float, y: int, x: int) -> None:
     """Factor, phase, ramp and place are undone; the object is the same object."""
     image = factor * np.exp(1j * (phase + slope * (Y - X))) * TRUTH
     made = compare(_placed(image[20 - y : 120 - y, 20 - x : 120 - x]), _placed(TRUTH[20:120, 20:120]))
@@ -65,9 +61,7 @@ def test_worse_objects_score_lower() -> None:
 def test_phases_across_the_cut_are_neighbours() -> None:
     """An object around pi is as good as around 0, whichever side of the cut its pixels fall."""
     noise = 0.01 * np.random.default_rng(0).normal(size=TRUTH.shape)
-    near, far = (
-        compare(_placed(turn * np.exp(1j * noise) * TRUTH), _placed(turn * TRUTH)) for turn in (1, -1)
-    )
+    near, far = (compare(_placed(turn * np.exp(1j * noise) * TRUTH), _placed(turn * TRUTH)) for turn in (1, -1))
     assert far.phase.mae == pytest.approx(near.phase.mae, rel=1e-6)
     assert far.phase.mae < 0.02
 
@@ -118,9 +112,7 @@ def test_where_no_light_fell_nothing_is_compared() -> None:
         (_placed(TRUTH), _placed(np.ones_like(TRUTH)), "is constant"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
-    image: PlacedObject, reference: PlacedObject, reason: str
-) -> None:
+def test_what_cannot_be_compared_is_refused(image: PlacedObject, reference: PlacedObject, reason: str) -> None:
     """Too small, too far apart, or nothing to compare with."""
     with pytest.raises(DataError, match=reason):
         compare(image, reference)

@@ -91,8 +91,7 @@ def test_rings_of_a_rectangle_have_the_frequencies_of_a_square() -> None:
 
 
 @pytest.mark.parametrize(
-    ("curve", "where"),
-    [([1.0, 0.8, 0.4, 0.9], 1.75), ([0.4, 0.9], 0.0), ([0.9, 0.9], 2.0), ([0.9, 0.5, 0.1], 1.0)],
+    ("curve", "where"), [([1.0, 0.8, 0.4, 0.9], 1.75), ([0.4, 0.9], 0.0), ([0.9, 0.9], 2.0), ([0.9, 0.5, 0.1], 1.0)]
 )
 def test_a_curve_is_cut_where_it_first_falls_below(curve: list[float], where: float) -> None:
     """By linear interpolation; at once; never; and where it touches the threshold before it falls."""

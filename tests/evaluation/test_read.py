@@ -37,9 +37,7 @@ def test_a_product_and_a_reconstruction_tell_the_same(tmp_path: Path) -> None:
     assert product.pixel_m is None
     np.testing.assert_array_equal(product.values, reconstruction.values)
     assert product.illumination is not None
-    np.testing.assert_allclose(
-        product.illumination, canvas.illumination, atol=1e-3 * canvas.illumination.max()
-    )
+    np.testing.assert_allclose(product.illumination, canvas.illumination, atol=1e-3 * canvas.illumination.max())
 
 
 def test_a_product_in_metres_is_placed_in_pixels(tmp_path: Path) -> None:

@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import fourier_shift, gaussian_filter
 
-from ptycho_torch.evaluation.registration import (
-    Complex,
-    align,
-    central_area,
-    find_shift,
-    shared_area,
-    shift_image,
-)
+from ptycho_torch.evaluation.registration import Complex, align, central_area, find_shift, shared_area, shift_image
 from ptycho_torch.physics.simulate import natural_object
 
 Y, X = np.indices((96, 110))
@@ -63,9 +56,7 @@ def test_noise_costs_little_accuracy(kind: str) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.complex_numbers(min_magnitude=0.1, max_magnitude=10))
-def test_factor_phase_and_ramp_do_not_change_what_is_compared(
-    slope_y: float, slope_x: float, factor: complex
-) -> None:
+def test_factor_phase_and_ramp_do_not_change_what_is_compared(slope_y: float, slope_x: float, factor: complex) -> None:
     """Aligned images of one object are that object."""
     truth = _seen(WORLD["amplitude and phase"], (0, 0))
     aligned = align(factor * np.exp(1j * (slope_y * Y + slope_x * X)) * truth, truth)

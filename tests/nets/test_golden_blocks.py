@@ -60,9 +60,7 @@ def _head(*, border: bool) -> nn.Module:
     head = PatchHead(8, 2, 2, border=border, batch_norm=False)
     if border:
         head.border = nn.Sequential(
-            nn.Sequential(
-                nn.Conv2d(2, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()
-            ),
+            nn.Sequential(nn.Conv2d(2, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()),
             nn.Upsample(scale_factor=2.0),
             nn.Conv2d(32, 2, 3, padding=1),
         )

@@ -32,12 +32,7 @@ STEPS = 20
 
 
 def _setup(network: str, side: int, gridsize: int) -> TrainingSetup:
-    overrides = {
-        **NETWORKS[network],
-        "N": side,
-        "gridsize": gridsize,
-        "neighbor_count": max(4, gridsize**2 - 1),
-    }
+    overrides = {**NETWORKS[network], "N": side, "gridsize": gridsize, "neighbor_count": max(4, gridsize**2 - 1)}
     return create_training_payload(sources=Sources(overrides=overrides))[0].config
 
 
@@ -51,9 +46,7 @@ def _clusters(setup: TrainingSetup) -> ClusterDataset:
         step_px=step,
         jitter_px=1.0,
     )
-    scan = with_initial_object(
-        normalise(Dataset("simulated", made.counts, made.position_yx, made.probe)), setup.torch
-    )
+    scan = with_initial_object(normalise(Dataset("simulated", made.counts, made.position_yx, made.probe)), setup.torch)
     side_of_group = setup.training.model.gridsize
     plan = GroupPlan(gridsize=side_of_group, neighbor_count=setup.training.neighbor_count)
     groups = plan_groups(made.position_yx, plan, np.random.default_rng(0))

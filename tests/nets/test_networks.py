@@ -123,9 +123,7 @@ def test_variants_of_the_cnn_have_the_published_size(options: Cnn, size: int) ->
     assert _size(CnnNet(ModelConfig(), options)) + 4 == size
 
 
-@pytest.mark.parametrize(
-    ("gridsize", "sizes"), [(1, (656_002, 636_450, 88_227)), (2, (657_064, 637_512, 89_289))]
-)
+@pytest.mark.parametrize(("gridsize", "sizes"), [(1, (656_002, 636_450, 88_227)), (2, (657_064, 637_512, 89_289))])
 def test_the_operators_have_the_published_size(gridsize: int, sizes: tuple[int, int, int]) -> None:
     """Fourier blocks with the half plane that they have there."""
     model = ModelConfig(gridsize=gridsize)

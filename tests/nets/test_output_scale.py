@@ -10,9 +10,7 @@ from ptycho_config import Amplitude, RectangularScaled, TorchOptions
 from ptycho_config.schema import Unrolled
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale, rectangular
 from ptycho_torch.nets.reconstructor import build_scale
-from ptycho_torch.physics.diffraction import (
-    diffraction_intensity,
-)
+from ptycho_torch.physics.diffraction import diffraction_intensity
 from tests.strategies.fields import complex_field
 
 FOLDER = Path(__file__).parents[1] / "parity" / "physics" / "vectors"

@@ -107,9 +107,7 @@ def test_what_is_kept_from_stage_to_stage_changes_nothing() -> None:
     model, scan = _model(2, learned=True), _scan("flat")
     objects, kept = [], []
     for room in (0, 10**6, 10**9):
-        measured = ScanMeasurements(
-            scan, torch.arange(len(scan.centre_yx)), scan.probe, 7, torch.device("cpu"), room
-        )
+        measured = ScanMeasurements(scan, torch.arange(len(scan.centre_yx)), scan.probe, 7, torch.device("cpu"), room)
         with torch.inference_mode():
             objects.append(model.reconstruct(measured))
         kept.append(len(measured.kept))

@@ -56,9 +56,7 @@ def test_what_is_saved_loads_back(tmp_path: Path) -> None:
         ({"manifest.json": None, "manifest.dill": b""}, "pickled objects"),
     ],
 )
-def test_a_damaged_or_foreign_archive_is_named(
-    tmp_path: Path, changes: dict[str, bytes | None], reason: str
-) -> None:
+def test_a_damaged_or_foreign_archive_is_named(tmp_path: Path, changes: dict[str, bytes | None], reason: str) -> None:
     """Each kind of wrong archive has its own sentence."""
     path = _rewritten(save_bundle(tmp_path, _bundle()), changes)
     with pytest.raises(DataError, match=reason):

@@ -93,9 +93,7 @@ def test_a_scan_of_cxi_becomes_a_product_in_metres(layouts: Any, tmp_path: Path)
 
 @pytest.mark.parametrize("side", [64, 51])
 @pytest.mark.parametrize("shape", [(100, 97), (101, 96)])
-def test_patches_lie_where_ptychodus_puts_them(
-    side: int, shape: tuple[int, int], layouts: Any, tmp_path: Path
-) -> None:
+def test_patches_lie_where_ptychodus_puts_them(side: int, shape: tuple[int, int], layouts: Any, tmp_path: Path) -> None:
     """To the pixel for even and odd N: there position x is column `(x - center_x) / dx + (W - 1) / 2`,
     and its patch lies symmetrically around it; what is written is read again as it was."""
     origin, position = np.array([3, -2]), np.array([[40.0, 50.0], [46.0, 51.0], [41.0, 57.0]])

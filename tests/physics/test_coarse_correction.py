@@ -97,10 +97,7 @@ def test_batches_add_up() -> None:
     waves = exit_waves(cut(plain, corner, SIDE), probe)
     missing = torch.from_numpy(np.random.default_rng(0).normal(size=(len(corner), 3)))
     whole = equations(waves, missing, corner, basis)
-    parts = [
-        equations(waves[rows], missing[rows], corner[rows], basis)
-        for rows in torch.arange(len(corner)).split(50)
-    ]
+    parts = [equations(waves[rows], missing[rows], corner[rows], basis) for rows in torch.arange(len(corner)).split(50)]
     joined = Equations.joined(parts)
     assert torch.allclose(joined.response, whole.response)
     assert torch.equal(joined.node_yx, whole.node_yx)

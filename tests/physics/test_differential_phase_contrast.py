@@ -86,9 +86,7 @@ def test_strips_of_an_object_are_the_object(extent: tuple[int, int]) -> None:
     """Rows enlarged from bins in strips are those of the whole, periodic field, bit for bit."""
     field = np.random.default_rng(0).normal(size=extent)
     whole = ndimage.zoom(field, 2, order=1, mode="grid-wrap", grid_mode=True)
-    strips = [
-        phase_contrast._enlarge(field, slice(s, min(s + 16, len(whole)))) for s in range(0, len(whole), 16)
-    ]
+    strips = [phase_contrast._enlarge(field, slice(s, min(s + 16, len(whole)))) for s in range(0, len(whole), 16)]
     assert np.array_equal(np.concatenate(strips), whole)
 
 

@@ -47,9 +47,7 @@ def test_a_group_of_agreeing_patches_is_unchanged(seed: int) -> None:
 def test_a_group_that_disagrees_is_averaged_by_illumination() -> None:
     """With equal light, overlapping pixels become the mean."""
     patches = torch.stack([torch.full((4, 4), 1.0 + 0j), torch.full((4, 4), 3.0 + 0j)])[None]
-    merged = merge_group(
-        patches, torch.ones(1, 2, 1, 4, 4, dtype=torch.complex64), torch.tensor([[[2, 2], [2, 4]]])
-    )
+    merged = merge_group(patches, torch.ones(1, 2, 1, 4, 4, dtype=torch.complex64), torch.tensor([[[2, 2], [2, 4]]]))
     assert merged[0, 0, :, :2].real.unique().tolist() == [1.0]
     assert merged[0, 0, :, 2:].real.unique().tolist() == [2.0]
     assert merged[0, 1, :, 2:].real.unique().tolist() == [3.0]

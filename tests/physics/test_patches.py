@@ -41,9 +41,7 @@ def test_each_is_the_derivative_of_the_other(seed: int, values: list[tuple[float
 
 
 @given(st.integers(0, 2**31), corners, corners)
-def test_regions_do_not_mix(
-    seed: int, first: list[tuple[float, float]], second: list[tuple[float, float]]
-) -> None:
+def test_regions_do_not_mix(seed: int, first: list[tuple[float, float]], second: list[tuple[float, float]]) -> None:
     """Each region of a batch gets its own patches and gives its own, in place or not."""
     patches, regions = complex_field(2, 3, 6, 6, seed=seed), complex_field(2, 15, 14, seed=seed + 1)
     corner = torch.cat([_corners(first), _corners(second)])
@@ -131,9 +129,7 @@ def test_cutting_is_the_golden_extraction() -> None:
     side = golden["extracted"].shape[-1]
     corner = (region.shape[-1] - side) // 2 - offset_yx
     patches = cut(region.to(torch.complex128), corner, side)
-    torch.testing.assert_close(
-        patches, torch.from_numpy(golden["extracted"]).to(patches), rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(patches, torch.from_numpy(golden["extracted"]).to(patches), rtol=1e-4, atol=1e-5)
 
 
 def test_placing_is_the_golden_barycentric_accumulation() -> None:

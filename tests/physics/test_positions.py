@@ -41,9 +41,7 @@ def _scene(modes: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _shifted(probes: Tensor, shift_yx: Tensor) -> Tensor:
-    moved = [
-        shift_probe(probe, shift[None])[0] for probe, shift in zip(probes, shift_yx.float(), strict=True)
-    ]
+    moved = [shift_probe(probe, shift[None])[0] for probe, shift in zip(probes, shift_yx.float(), strict=True)]
     return torch.stack(moved)
 
 

@@ -24,9 +24,7 @@ def test_the_soft_disk_is_the_golden_one(name: str) -> None:
 
 
 @given(st.sampled_from([16, 64]), st.none() | st.floats(2.0, 40.0), st.floats(0.0, 4.0))
-def test_a_mask_lies_between_zero_and_one_and_is_symmetric(
-    side: int, diameter: float | None, sigma: float
-) -> None:
+def test_a_mask_lies_between_zero_and_one_and_is_symmetric(side: int, diameter: float | None, sigma: float) -> None:
     """Its peak is 1, and it is the same seen from all four sides."""
     mask = soft_disk(side, diameter, sigma)
     assert float(mask.max()) == 1.0

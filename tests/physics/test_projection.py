@@ -68,9 +68,7 @@ def test_its_derivative_is_that_of_the_formula(*, modes: int, masked: bool) -> N
     patch = complex_field(2, 4, 4, seed=2).requires_grad_()
     amplitude = (0.1 + complex_field(2, 4, 4, seed=3).abs()).requires_grad_()
     valid_pixels = torch.arange(16).view(4, 4) % 5 > 0 if masked else None
-    assert torch.autograd.gradcheck(
-        lambda *inputs: back_project(*inputs, valid_pixels), (patch, probe, amplitude)
-    )
+    assert torch.autograd.gradcheck(lambda *inputs: back_project(*inputs, valid_pixels), (patch, probe, amplitude))
 
 
 def test_what_a_bad_pixel_says_is_not_looked_at() -> None:

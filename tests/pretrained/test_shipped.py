@@ -63,9 +63,7 @@ def test_it_says_how_it_was_made() -> None:
     assert bundle.record.statistics is None
 
 
-def test_it_reconstructs_what_it_has_never_seen(
-    unseen: SimulatedScan, scan_file: Path, tmp_path: Path
-) -> None:
+def test_it_reconstructs_what_it_has_never_seen(unseen: SimulatedScan, scan_file: Path, tmp_path: Path) -> None:
     """Contrast and detail without any training; the physics alone, without its weights, does worse."""
     shipped = reconstruct(PRETRAINED, scan_file, tmp_path / "shipped", legacy={})
     contrast, detail = _quality(shipped, scan_file, unseen)

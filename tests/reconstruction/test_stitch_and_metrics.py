@@ -41,9 +41,7 @@ def test_true_patches_stitch_to_the_object_at_its_place() -> None:
     box = scanned_region(dataset, canvas)
     rows, columns = (slice(s.start + o, s.stop + o) for s, o in zip(box, canvas.origin_yx, strict=True))
     np.testing.assert_allclose(canvas.object[box], made.truth[rows, columns], atol=1e-5)
-    assert contrast_and_detail(canvas.object[box], made.truth[rows, columns]) == pytest.approx(
-        (1, 1), abs=1e-4
-    )
+    assert contrast_and_detail(canvas.object[box], made.truth[rows, columns]) == pytest.approx((1, 1), abs=1e-4)
 
 
 def test_fractional_centres_are_placed_between_pixels() -> None:

@@ -13,13 +13,7 @@ from ptycho_config import OverlapOptions
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.records import Batch, Prediction
-from ptycho_torch.training.losses import (
-    PatternLoss,
-    amplitude_mae,
-    cluster_loss,
-    exit_wave_error,
-    poisson_deviance,
-)
+from ptycho_torch.training.losses import PatternLoss, amplitude_mae, cluster_loss, exit_wave_error, poisson_deviance
 from tests.strategies.fields import complex_field
 
 GOLDEN = Path(__file__).parents[1] / "parity" / "physics" / "vectors" / "model_losses.npz"
@@ -86,11 +80,7 @@ def test_patches_that_only_fit_themselves_are_told_by_the_overlap_term() -> None
     twisted = prediction.patches.clone()
     twisted[:, 1] *= torch.tensor(1j)
     terms = cluster_loss(
-        Prediction(twisted, prediction.probes),
-        batch,
-        poisson_deviance,
-        OverlapOptions(weight=2.0),
-        merge=True,
+        Prediction(twisted, prediction.probes), batch, poisson_deviance, OverlapOptions(weight=2.0), merge=True
     )
     assert float(terms.data) < 1e-4
     assert float(terms.overlap) > 0.1
@@ -107,9 +97,7 @@ def test_the_error_of_exit_waves_knows_no_phase_but_a_modulus(seed: int, angle: 
     assert float(exit_wave_error(label * others, probes, label)) > 0.1
     flat = torch.ones_like(label)
     nothing = float(exit_wave_error(flat * 0, probes, label))
-    assert float(exit_wave_error(label * scale, probes, label)) == pytest.approx(
-        abs(scale - 1) * nothing, abs=1e-3
-    )
+    assert float(exit_wave_error(label * scale, probes, label)) == pytest.approx(abs(scale - 1) * nothing, abs=1e-3)
 
 
 def test_what_no_light_reaches_does_not_count() -> None:

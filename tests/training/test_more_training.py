@@ -54,9 +54,7 @@ def test_fine_tuning_moves_the_decoder_only(scan_file: Path, tmp_path: Path, tra
 def test_stages_follow_each_other(scan_file: Path, tmp_path: Path) -> None:
     """Three stages of one epoch after two epochs of training."""
     lengths = {f"torch__fine_tune__stage{n}_epochs": 1 for n in (1, 2, 3)}
-    run = _train(
-        scan_file, tmp_path, torch__fine_tune__staged=True, torch__fine_tune__skip_stage3=False, **lengths
-    )
+    run = _train(scan_file, tmp_path, torch__fine_tune__staged=True, torch__fine_tune__skip_stage3=False, **lengths)
     assert len(run.record.history.train_loss) == 5
     assert {path.stem for path in (tmp_path / "finetune_checkpoints").iterdir()} >= {
         "best-stage-1",
@@ -79,12 +77,7 @@ def test_a_later_stage_does_not_undo_an_earlier_one(scan_file: Path, tmp_path: P
     lengths = {f"torch__fine_tune__stage{n}_epochs": 2 for n in (1, 2, 3)}
     steps = {"torch__fine_tune__stage2_lr_decoder": 1.0, "torch__fine_tune__stage3_lr_decoder": 1.0}
     run = _train(
-        scan_file,
-        tmp_path,
-        torch__fine_tune__staged=True,
-        torch__fine_tune__skip_stage3=False,
-        **lengths,
-        **steps,
+        scan_file, tmp_path, torch__fine_tune__staged=True, torch__fine_tune__skip_stage3=False, **lengths, **steps
     )
     losses = run.record.history.val_loss
     assert run.record.kept_epoch == int(np.argmin(losses))
@@ -112,11 +105,7 @@ def test_an_option_that_would_do_nothing_is_refused(
     options: dict[str, Any], sentence: str, scan_file: Path, tmp_path: Path
 ) -> None:
     """With what to do instead."""
-    changed = {
-        **SMALL,
-        "execution.accelerator": "cpu",
-        **{k.replace("__", "."): v for k, v in options.items()},
-    }
+    changed = {**SMALL, "execution.accelerator": "cpu", **{k.replace("__", "."): v for k, v in options.items()}}
     with pytest.raises(ConfigError, match=sentence):
         train(scan_file, tmp_path, sources=Sources(overrides=changed), legacy={})
 
@@ -184,27 +173,17 @@ def test_two_processes_learn_what_one_does(scan_file: Path, tmp_path: Path) -> N
     """The same global batches, shared by two processes over gloo: the same losses to rounding, also
     where the last batch is odd; the process group does not outlive the training."""
     alone = _train(scan_file, tmp_path / "one", training__n_groups=31)
-    both = _train(
-        scan_file, tmp_path / "two", training__n_groups=31, execution__devices=2, strategy="ddp_spawn"
-    )
+    both = _train(scan_file, tmp_path / "two", training__n_groups=31, execution__devices=2, strategy="ddp_spawn")
     for name, values in attrs.asdict(alone.record.history).items():
         np.testing.assert_allclose(getattr(both.record.history, name), values, rtol=2e-4)
     assert not torch.distributed.is_initialized()
-    assert {path.name for path in (tmp_path / "two").iterdir()} == {
-        path.name for path in (tmp_path / "one").iterdir()
-    }
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
 
 
 def test_a_failing_process_ends_the_others(scan_file: Path, tmp_path: Path) -> None:
     """An error in the first process comes out as it is, and nobody waits for ever."""
     with pytest.raises(DataError, match="centres of no training group"):
-        _train(
-            scan_file,
-            tmp_path,
-            execution__devices=2,
-            recon_log_every_n_epochs=1,
-            recon_log_fixed_indices=(5000,),
-        )
+        _train(scan_file, tmp_path, execution__devices=2, recon_log_every_n_epochs=1, recon_log_fixed_indices=(5000,))
 
 
 def test_an_unknown_strategy_is_refused(scan_file: Path, tmp_path: Path) -> None:
@@ -225,9 +204,7 @@ def test_reconstructions_are_drawn_while_training(scan_file: Path, tmp_path: Pat
         recon_log_max_stitch_samples=20,
         **whole,
     )
-    found = {
-        str(p.relative_to(tmp_path / "drawn" / "reconstructions")) for p in tmp_path.rglob("*epoch=*.png")
-    }
+    found = {str(p.relative_to(tmp_path / "drawn" / "reconstructions")) for p in tmp_path.rglob("*epoch=*.png")}
     found |= {f"{p.parent.name}/{p.name}" for p in tmp_path.rglob("amplitude.png")}
     assert found >= {"patches_epoch=002.png", "object_epoch=002/amplitude.png"}
     assert "patches_epoch=001.png" not in found
@@ -280,9 +257,7 @@ GROUPS = {**FNO, "training__model__gridsize": 2}
         {**FNO, "torch__scale__normalize": "None"},
     ],
 )
-def test_every_scale_leads_to_the_same_kind_of_object(
-    options: dict[str, Any], scan_file: Path, tmp_path: Path
-) -> None:
+def test_every_scale_leads_to_the_same_kind_of_object(options: dict[str, Any], scan_file: Path, tmp_path: Path) -> None:
     """The network sees other numbers and learns otherwise; the object is in the units of the file."""
     scale = {name: value for name, value in options.items() if "scale" in name}
     rest = {name: value for name, value in options.items() if "scale" not in name}
@@ -295,30 +270,19 @@ def test_every_scale_leads_to_the_same_kind_of_object(
     assert np.abs(made.canvas.object[inner]).mean() < 2
 
 
-@pytest.mark.parametrize(
-    "option", [{"torch__scale__normalize": "Group"}, {"torch__scale__data_scaling": "Max"}]
-)
-def test_the_recommended_network_has_one_input_scale(
-    option: dict[str, Any], scan_file: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("option", [{"torch__scale__normalize": "Group"}, {"torch__scale__data_scaling": "Max"}])
+def test_the_recommended_network_has_one_input_scale(option: dict[str, Any], scan_file: Path, tmp_path: Path) -> None:
     """Its input is compared with the probe."""
     with pytest.raises(ConfigError, match="compares its input with the probe"):
         _train(scan_file, tmp_path, **option)
 
 
-def test_patches_are_described_and_the_canvas_padded(
-    trained: TrainingRun, scan_file: Path, tmp_path: Path
-) -> None:
+def test_patches_are_described_and_the_canvas_padded(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """A row for each of the first batches; N/2 px of vacuum, with the origin moved."""
     plain = _reconstruct(trained, scan_file, tmp_path / "plain")
     options = ("torch.record.log_patch_stats=true", "torch.record.patch_stats_limit=2")
     made = _reconstruct(
-        trained,
-        scan_file,
-        tmp_path / "out",
-        *options,
-        "execution.pad_eval=true",
-        "execution.inference_batch_size=16",
+        trained, scan_file, tmp_path / "out", *options, "execution.pad_eval=true", "execution.inference_batch_size=16"
     )
     with (tmp_path / "out" / "patch_statistics.csv").open() as stream:
         rows = list(csv.DictReader(stream))

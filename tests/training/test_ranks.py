@@ -92,9 +92,7 @@ train(sys.argv[1], sys.argv[2], sources=Sources(overrides=options), legacy={})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_one_that_started_it(
-    number: signal.Signals, scan_file: Path, tmp_path: Path
-) -> None:
+def test_no_process_outlives_the_one_that_started_it(number: signal.Signals, scan_file: Path, tmp_path: Path) -> None:
     """However it ends; a signal that can be heeded has its usual effect."""
     last = tmp_path / "out" / "checkpoints" / "last.ckpt"
     command = [sys.executable, "-c", ENDLESS, str(scan_file), str(tmp_path / "out")]
@@ -171,20 +169,13 @@ def test_machines_of_slurm_are_counted_as_lightning_counts_them(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        (
-            {"SLURM_NTASKS_PER_NODE": None},
-            "SLURM started 8 processes without saying how many on each machine",
-        ),
+        ({"SLURM_NTASKS_PER_NODE": None}, "SLURM started 8 processes without saying how many on each machine"),
         ({"SLURM_NTASKS": "6"}, "6 processes are not 4 on each of 2 machines"),
         ({"SLURM_NTASKS": "6", "SLURM_NNODES": None}, "6 processes are not 4 on each of 1 machines"),
     ],
 )
 def test_what_slurm_does_not_say_is_refused(
-    changes: dict[str, str | None],
-    sentence: str,
-    scan_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, str | None], sentence: str, scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is read or written, with what to submit instead."""
     _environment(monkeypatch, **changes)
@@ -204,12 +195,7 @@ def test_one_task_of_slurm_is_one_process(monkeypatch: pytest.MonkeyPatch) -> No
 def test_machines_of_torchrun_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six processes, two on each machine; unequal machines are refused."""
     _environment(monkeypatch, SLURM_NTASKS=None)
-    for name, value in {
-        "TORCHELASTIC_RUN_ID": "x",
-        "RANK": "3",
-        "WORLD_SIZE": "6",
-        "LOCAL_WORLD_SIZE": "2",
-    }.items():
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     _assert_distributed(2, 3)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")

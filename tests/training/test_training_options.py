@@ -65,10 +65,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "smoothed probe": {"training__model__gaussian_smoothing_sigma": 1.0},
     "total variation": {"torch__regularisation__amp_loss": "Total_Variation"},
     "mean deviation": {"torch__regularisation__phase_loss": "Mean_Deviation"},
-    "adaptive clipping": {
-        "training__gradient_clip_algorithm": "agc",
-        "training__gradient_clip_val": 1e-3,
-    },
+    "adaptive clipping": {"training__gradient_clip_algorithm": "agc", "training__gradient_clip_val": 1e-3},
     "bfloat16": {"execution__precision": "bf16-mixed"},
     "intensity scale": {"training__intensity_scale_trainable": True},
     "rectangular": {"torch__forward": "rectangular_scaled", "rect_s1s2_init": "data"},
@@ -78,10 +75,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "torch__grouping__neighbors__max_neighbor_distance": 40.0,
     },
     "part of the scan": {"torch__grouping__x_bounds": (0.0, 0.6)},
-    "merged uniformly": {
-        **PATCHWISE,
-        "torch__overlap__merge_weighting": "uniform",
-    },
+    "merged uniformly": {**PATCHWISE, "torch__overlap__merge_weighting": "uniform"},
 }
 
 
@@ -97,9 +91,7 @@ def plain(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_option_changes_what_is_learned(
-    name: str, plain: dict[int, float], scan_file: Path, tmp_path: Path
-) -> None:
+def test_an_option_changes_what_is_learned(name: str, plain: dict[int, float], scan_file: Path, tmp_path: Path) -> None:
     """Another first loss, a finite one; the bundle loads and reconstructs."""
     run = _train(scan_file, tmp_path, training__nepochs=1, **CHANGES[name])
     (loss,) = run.record.history.train_loss

@@ -15,9 +15,7 @@ PROMISES = Path(__file__).parent / "promises.py"
 
 def _marked(mark: str) -> set[int]:
     return {
-        n
-        for n, line in enumerate(PROMISES.read_text().splitlines(), 1)
-        if line.strip() and mark in line.split("`")[0]
+        n for n, line in enumerate(PROMISES.read_text().splitlines(), 1) if line.strip() and mark in line.split("`")[0]
     }
 
 
@@ -35,13 +33,9 @@ def _pyright() -> set[int]:
 
 
 @pytest.mark.parametrize(
-    ("check", "marks"),
-    [(_mypy, ("# wrong:", "# wrong for mypy:")), (_pyright, ("# wrong:",))],
-    ids=["mypy", "pyright"],
+    ("check", "marks"), [(_mypy, ("# wrong:", "# wrong for mypy:")), (_pyright, ("# wrong:",))], ids=["mypy", "pyright"]
 )
-def test_every_mistake_is_reported_and_nothing_else(
-    check: Callable[[], set[int]], marks: tuple[str, ...]
-) -> None:
+def test_every_mistake_is_reported_and_nothing_else(check: Callable[[], set[int]], marks: tuple[str, ...]) -> None:
     """The reported lines are the marked lines."""
     expected = set().union(*map(_marked, marks))
     assert len(expected) >= 9

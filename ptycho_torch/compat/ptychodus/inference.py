@@ -89,9 +89,7 @@ def _found(arrays: Arrays) -> RawScan:
     )
 
 
-def object_shape(
-    position_yx: NDArray[np.float64], trained: Sequence[Sequence[int]], side: int
-) -> tuple[int, int]:
+def object_shape(position_yx: NDArray[np.float64], trained: Sequence[Sequence[int]], side: int) -> tuple[int, int]:
     """`2 m + 1` with m the middle of the scan in pixels, counted from the centre of the first: the
     client does not say how large its array is, and makes it with its centre there.
 

@@ -24,9 +24,7 @@ class DataConfig(_DataConfig):
 class ModelConfig(FlatModelConfig):
     """Network, forward model and loss."""
 
-    probe_reference_coeff: float = removed(
-        0.0, "the probe is taken as it is, nothing holds it to a reference"
-    )
+    probe_reference_coeff: float = removed(0.0, "the probe is taken as it is, nothing holds it to a reference")
     amplitude_variance_loss: bool = removed(default=False, reason=_VARIANCE)
     amplitude_variance_coeff: float = removed(0.01, _VARIANCE)
 

@@ -47,9 +47,7 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 CHANNELS = ("C", "C_model", "C_forward", "decoder_last_amp_channels", "grid_size")
 
-_ONE_NETWORK = (
-    "is an option of the network 'cnn'; this client trains the network 'unrolled', which has no such part"
-)
+_ONE_NETWORK = "is an option of the network 'cnn'; this client trains the network 'unrolled', which has no such part"
 _WHOLE = "the client places the result on its own object array, so all of it is returned"
 # Fields of which some values change nothing, and why the others cannot be.
 REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = MappingProxyType(

@@ -133,9 +133,7 @@ class PtychoDataLoader:
         self.data_format = data_format
         stamp = f"run_{time.strftime('%Y%m%d_%H%M%S')}_{secrets.token_hex(4)}"
         self.output_dir = Path(output_dir).absolute() / stamp
-        self.configs, self.delta, self.opened = resolve_client(
-            Path(data_dir), self.output_dir, config_manager
-        )
+        self.configs, self.delta, self.opened = resolve_client(Path(data_dir), self.output_dir, config_manager)
 
     @classmethod
     def from_np(

@@ -10,13 +10,7 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import (
-    InferenceConfig,
-    PyTorchExecutionConfig,
-    TrainingConfig,
-    legacy_delta,
-    update_legacy_dict,
-)
+from ptycho_config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig, legacy_delta, update_legacy_dict
 from ptycho_config.legacy import legacy_params
 
 __all__ = [
@@ -29,9 +23,7 @@ __all__ = [
 ]
 
 _ADVICE = {
-    "pytorch": (
-        "PyTorch backend selected, but it is unavailable: {error}. Install it with `pip install torch`"
-    ),
+    "pytorch": ("PyTorch backend selected, but it is unavailable: {error}. Install it with `pip install torch`"),
     "tensorflow": (
         "TensorFlow backend selected, but it is unavailable: {error}. It is part of PtychoPINN, whose "
         "package ptycho_torch has the same import name as this one: run it in an environment of its own, "

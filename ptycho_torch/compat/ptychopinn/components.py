@@ -35,22 +35,14 @@ from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 from ptycho_torch.reconstruction.trained_model import restore_model
 
-__all__ = [
-    "load_inference_bundle_torch",
-    "run_cdi_example_torch",
-    "save_torch_bundle",
-    "train_cdi_model_torch",
-]
+__all__ = ["load_inference_bundle_torch", "run_cdi_example_torch", "save_torch_bundle", "train_cdi_model_torch"]
 
 MODEL = "diffraction_to_obj"
 Scan = Path | str | None
 
 
 def train_cdi_model_torch(
-    train_data: Scan,
-    test_data: Scan,
-    config: TrainingConfig,
-    execution_config: PyTorchExecutionConfig | None = None,
+    train_data: Scan, test_data: Scan, config: TrainingConfig, execution_config: PyTorchExecutionConfig | None = None
 ) -> dict[str, Any]:
     """Train on a scan file (`train_data`, or that of the config).
 
@@ -60,9 +52,7 @@ def train_cdi_model_torch(
     path of the `bundle` and the `record` of the run.
     """
     made = train(
-        train_data,
-        profile=None,
-        sources=Sources(execution=execution_config, overrides=_overrides(config, test_data)),
+        train_data, profile=None, sources=Sources(execution=execution_config, overrides=_overrides(config, test_data))
     )
     model, data = made.fitted.model, made.fitted.data
     scale = model.scale

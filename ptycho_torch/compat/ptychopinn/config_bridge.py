@@ -22,13 +22,7 @@ from ptycho_config import (
 )
 from ptycho_config.layers import OVERRIDES
 from ptycho_config.transform import Step
-from ptycho_config.vocabulary import (
-    DataConfig,
-    FlatInferenceConfig,
-    FlatModelConfig,
-    FlatTrainingConfig,
-    from_flat,
-)
+from ptycho_config.vocabulary import DataConfig, FlatInferenceConfig, FlatModelConfig, FlatTrainingConfig, from_flat
 
 __all__ = ["to_inference_config", "to_model_config", "to_training_config"]
 

@@ -13,11 +13,7 @@ from ptycho_torch.errors import DataError
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1", "entry_1/instrument_1/source_1"
 BEAM = "entry_1/instrument_1/beam_1"  # the file follows the NeXus definition where it is there
 PATTERNS = ("entry_1/data_1/data", f"{DETECTOR}/data")
-TRANSLATIONS = (
-    "entry_1/sample_1/geometry_1/translation",
-    "entry_1/data_1/translation",
-    f"{DETECTOR}/translation",
-)
+TRANSLATIONS = ("entry_1/sample_1/geometry_1/translation", "entry_1/data_1/translation", f"{DETECTOR}/translation")
 SIGNAL = 0x1000  # the one bit of a mask that does not make a pixel bad
 # Rows of an image go down and its columns to the right as the source sees it; y is up, z the beam.
 _ROW_AND_COLUMN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
@@ -34,10 +30,7 @@ def read_cxi(source: Source) -> RawScan:
         position,
         energy_j=_energy(source),
         distance_m=source.number(f"{DETECTOR}/distance"),
-        detector_pixel_m=(
-            source.number(f"{DETECTOR}/y_pixel_size"),
-            source.number(f"{DETECTOR}/x_pixel_size"),
-        ),
+        detector_pixel_m=(source.number(f"{DETECTOR}/y_pixel_size"), source.number(f"{DETECTOR}/x_pixel_size")),
         frame=frame,
     )
     keys = [f"{SOURCE}/illumination"]
@@ -117,9 +110,7 @@ def refuse_near_field(scan: RawScan) -> RawScan:
     reason = near_field_reason(scan.geometry, scan.position_yx, scan.frame)
     if reason is None:
         return scan
-    return attrs.evolve(
-        scan, refusal=DataError(str(scan.path), reason, "only far-field scans can be reconstructed")
-    )
+    return attrs.evolve(scan, refusal=DataError(str(scan.path), reason, "only far-field scans can be reconstructed"))
 
 
 def _energy(source: Source) -> float:

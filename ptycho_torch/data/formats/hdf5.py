@@ -22,9 +22,7 @@ class Hdf5Reader:
     def recognise(self, file: ScanFile) -> bool:
         """Whether the keys of the file are those of this layout."""
         return (
-            file.hdf5 is not None
-            and self.key in file.hdf5
-            and (self.without is None or self.without not in file.hdf5)
+            file.hdf5 is not None and self.key in file.hdf5 and (self.without is None or self.without not in file.hdf5)
         )
 
     def read(self, file: ScanFile) -> RawScan:

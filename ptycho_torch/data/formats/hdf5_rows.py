@@ -85,9 +85,7 @@ class Hdf5Rows:
                         first, last = chosen[run[0]], chosen[run[-1]]
                         found[run[0] : run[-1] + 1] = dataset[first : last + 1]
             except (OSError, KeyError) as error:
-                raise DataError(
-                    str(self.path), f"{self.key} cannot be read: {error}", "copy it again"
-                ) from None
+                raise DataError(str(self.path), f"{self.key} cannot be read: {error}", "copy it again") from None
         return found
 
 

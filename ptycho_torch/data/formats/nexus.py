@@ -35,10 +35,7 @@ def read_nexus(source: Source) -> RawScan:
         position,
         energy_j=source.energy(first_of(source, _ENERGIES)),
         distance_m=source.length(f"{DETECTOR}/distance"),
-        detector_pixel_m=(
-            source.length(f"{DETECTOR}/y_pixel_size"),
-            source.length(f"{DETECTOR}/x_pixel_size"),
-        ),
+        detector_pixel_m=(source.length(f"{DETECTOR}/y_pixel_size"), source.length(f"{DETECTOR}/x_pixel_size")),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
     probe, probe_key, remarks = source.probe(f"{SOURCE}/illumination")

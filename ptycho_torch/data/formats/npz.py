@@ -61,9 +61,7 @@ def _read(archive: Archive) -> RawScan:
     if key is None or names is None:
         missing = [name for name in ("xcoords", "ycoords") if name not in found]
         wanted = [*missing, *(["diffraction (or diff3d)"] if key is None else [])]
-        raise DataError(
-            str(path), f"has no {', '.join(wanted)}", f"it holds {', '.join(sorted(found)) or 'nothing'}"
-        )
+        raise DataError(str(path), f"has no {', '.join(wanted)}", f"it holds {', '.join(sorted(found)) or 'nothing'}")
     shape, n_positions = found[key].shape, found[names[0]].shape[0]
     if len(shape) != 3:
         raise DataError(str(path), f"{key} must be three-dimensional (n, N, N), its shape is {shape}")
@@ -71,9 +69,7 @@ def _read(archive: Archive) -> RawScan:
     count = shape[2] if last else shape[0]
     remarks: tuple[str, ...] = ()
     if n_positions > count:
-        remarks = (
-            f"{n_positions} positions for {count} patterns, the trailing {n_positions - count} not used",
-        )
+        remarks = (f"{n_positions} positions for {count} patterns, the trailing {n_positions - count} not used",)
     probe = None
     if "probeGuess" in found:
         probe, more = mode_stack(path, "probeGuess", archive.array("probeGuess"))
@@ -120,9 +116,7 @@ def _coordinates(path: Path, found: dict[str, NpzArray]) -> tuple[str, str] | No
 def _positions(archive: Archive, names: tuple[str, str]) -> NDArray[np.float64]:
     rows, columns = (archive.array(name) for name in names)
     if rows.dtype.kind not in "uif" or columns.dtype.kind not in "uif":
-        raise DataError(
-            str(archive.path), f"xcoords or ycoords must be real, not {columns.dtype}, {rows.dtype}"
-        )
+        raise DataError(str(archive.path), f"xcoords or ycoords must be real, not {columns.dtype}, {rows.dtype}")
     return np.stack([rows, columns], axis=1).astype(np.float64)
 
 
@@ -144,7 +138,6 @@ def _photons(archive: Archive) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise DataError(
-            str(archive.path),
-            f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}",
+            str(archive.path), f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}"
         )
     return float(value)

@@ -70,9 +70,7 @@ def read_product(source: Source) -> RawScan:
         stored = source.find("object")
         if stored is not None and _OUR_MARK in stored.attrs:
             raise own_output_error(source.path, f", or put its patterns, {other.name}, next to it")
-        raise MissingFileError(
-            str(other), f"the patterns of {source.path.name} are not there", "put it next to it"
-        )
+        raise MissingFileError(str(other), f"the patterns of {source.path.name} are not there", "put it next to it")
     with open_for_reading(other) as patterns:
         return _pair(source, Source(other, patterns))
 
@@ -193,9 +191,7 @@ def _with_detector(geometry: Geometry | None, other: Source, patterns: Hdf5Rows)
 def _near_field(found: Source) -> DataError | None:
     if bool(found.file.attrs.get("far_field", True)):
         return None
-    return found.error(
-        "says that it is of the near field (far_field is false)", "only the far field is modelled"
-    )
+    return found.error("says that it is of the near field (far_field is false)", "only the far field is modelled")
 
 
 def _pairs(source: Source, y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.float64]:

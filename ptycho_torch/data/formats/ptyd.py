@@ -86,9 +86,7 @@ def _refuse_near_field(source: Source) -> None:
     stored = source.array("meta/propagation").item()
     text = stored.decode(errors="replace") if isinstance(stored, bytes) else str(stored)
     if "near" in text.lower():
-        raise source.error(
-            f"says that its propagation is {text!r}", "only far-field scans can be reconstructed"
-        )
+        raise source.error(f"says that its propagation is {text!r}", "only far-field scans can be reconstructed")
 
 
 def _valid_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] | None, bool]:

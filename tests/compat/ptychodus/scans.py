@@ -59,9 +59,7 @@ def known_scan(
     rng = np.random.default_rng(seed)
     raster = jittered_raster(rows, columns, step_px, 1.5, 0.0, rng)
     extent = np.ptp(raster, axis=0)
-    height, width = (
-        int(np.ceil(length)) + side + 3 + odd for length, odd in zip(extent, (0, 1), strict=True)
-    )
+    height, width = (int(np.ceil(length)) + side + 3 + odd for length, odd in zip(extent, (0, 1), strict=True))
     middle = (raster.min(axis=0) + raster.max(axis=0)) / 2
     position = raster - middle + (np.array([height, width]) - 1) / 2
     truth = natural_object("camera", "coins", max(height, width))[:height, :width]

@@ -51,9 +51,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "light
 
 def test_the_window_process_imports_neither_torch_nor_lightning() -> None:
     """It finds the backend, makes the payload of a training, and holds no GPU."""
-    made = subprocess.run(
-        [sys.executable, "-c", PAYLOAD], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    made = subprocess.run([sys.executable, "-c", PAYLOAD], cwd=ROOT, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     assert made.stdout.strip() == "[]"
 
@@ -112,9 +110,7 @@ threading.Thread(target=end, daemon=True).start()
 
 
 @pytest.mark.parametrize("death", DEATHS)
-def test_a_process_that_dies_is_named(
-    death: str, scan: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_dies_is_named(death: str, scan: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what it wrote, within seconds; no model is written, and the caller's process is as it was."""
     code, end = DEATHS[death]
     start_rank_1_with(code, tmp_path, monkeypatch)
@@ -130,9 +126,7 @@ def test_a_process_that_dies_is_named(
     assert not torch.distributed.is_initialized()
 
 
-def _trained_as_the_client_does(
-    scan: Known, folder: Path, *, epochs: int, devices: int
-) -> list[tuple[float, float]]:
+def _trained_as_the_client_does(scan: Known, folder: Path, *, epochs: int, devices: int) -> list[tuple[float, float]]:
     """The calls of the client, without its limit of devices to GPUs."""
     from lightning.pytorch.callbacks import Callback  # noqa: PLC0415 - as the client does
 
@@ -155,9 +149,7 @@ def _trained_as_the_client_does(
         output_dir=folder,
     )
     m = PtychoModel._new_model(model=PtychoPINN_Lightning, config_manager=manager)
-    trainer = Trainer._from_lightning(
-        model=m, dataloader=loader, orchestration="lightning", config_manager=manager
-    )
+    trainer = Trainer._from_lightning(model=m, dataloader=loader, orchestration="lightning", config_manager=manager)
     trainer._trainer.callbacks.append(Losses())
     trainer.train(orchestration="lightning", experiment_name="")
     return found
@@ -169,9 +161,7 @@ def test_a_config_can_switch_the_refinement_off(run: Run, scan: Known) -> None:
     made = []
     for passes in (0, inference.refine_passes):
         inference.refine_passes = passes
-        loaded = PtychoModel(
-            model_config=model, data_config=data, training_config=training, inference_config=inference
-        )
+        loaded = PtychoModel(model_config=model, data_config=data, training_config=training, inference_config=inference)
         loaded.model = PtychoPINN_Lightning.load_from_checkpoint(run.model, model_config=model)
         manager = ConfigManager.from_loaded_model(loaded)
         manager.validate_arch_compatibility(loaded)
@@ -196,9 +186,7 @@ def _loader(scan: Known, manager: ConfigManager) -> PtychoDataLoader:
 def test_another_network_than_the_trained_one_is_refused(run: Run) -> None:
     """ValueError with both values."""
     data, model, training, inference = PtychoModel._extract_configs_from_checkpoint(str(run.model))
-    loaded = PtychoModel(
-        model_config=model, data_config=data, training_config=training, inference_config=inference
-    )
+    loaded = PtychoModel(model_config=model, data_config=data, training_config=training, inference_config=inference)
     loaded.model = PtychoPINN_Lightning.load_from_checkpoint(run.model)
     manager = ConfigManager.from_loaded_model(loaded)
     manager.model_config = attrs.evolve(model, n_filters_scale=3)

@@ -16,13 +16,7 @@ import pytest
 import torch
 from ptychodus.api.reconstruct import TrainOutput
 
-from tests.compat.ptychodus.client import (
-    judged,
-    object_of,
-    reconstruct_here,
-    reconstructor,
-    train_here,
-)
+from tests.compat.ptychodus.client import judged, object_of, reconstruct_here, reconstructor, train_here
 from tests.compat.ptychodus.scans import Known, known_scan
 
 ROOT = Path(__file__).parents[3]
@@ -67,9 +61,7 @@ def test_untouched_settings_train_and_report_every_epoch(trained: tuple[TrainOut
     assert output.training_loss[-1].value < output.training_loss[0].value
 
 
-def test_nothing_is_written_outside_the_output(
-    trained: tuple[TrainOutput, Any, Path], workplace: Path
-) -> None:
+def test_nothing_is_written_outside_the_output(trained: tuple[TrainOutput, Any, Path], workplace: Path) -> None:
     """The current folder stays empty, and the scan lies alone beside the folder of the run."""
     _, _, folder = trained
     assert list(workplace.iterdir()) == []
@@ -103,10 +95,7 @@ SORTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "float64, labels": ({"dtype": np.float64, "with_object": True}, {"mode": "Supervised"}),
     "labels, one channel": ({"with_object": True}, {"mode": "Supervised", "num_channels": 1}),
     "amplitude loss, a worker": ({}, {"loss_function": "MAE", "num_dataloader_workers": 1}),
-    "fine-tuning": (
-        {},
-        {"enable_staged_finetuning": True, "finetune_stage1_epochs": 1, "finetune_stage2_epochs": 1},
-    ),
+    "fine-tuning": ({}, {"enable_staged_finetuning": True, "finetune_stage1_epochs": 1, "finetune_stage2_epochs": 1}),
 }
 
 
@@ -139,8 +128,7 @@ def test_two_trainings_in_one_folder_do_not_meet(scan: Known, tmp_path: Path) ->
     clients[0].export_training_data(tmp_path / "training.npz", scan.given)
     outputs: list[TrainOutput] = []
     threads = [
-        threading.Thread(target=lambda one=one: outputs.extend(one.train(tmp_path, tmp_path)))
-        for one in clients
+        threading.Thread(target=lambda one=one: outputs.extend(one.train(tmp_path, tmp_path))) for one in clients
     ]
     for thread in threads:
         thread.start()
@@ -204,9 +192,7 @@ def test_a_small_scan_comes_out_right(tmp_path: Path) -> None:
     contrast, ratio = judged(made, scan, margin=32)
     assert contrast >= 0.9
     assert ratio == pytest.approx(1, abs=0.1)
-    shifted = [
-        judged(np.roll(made, shift, (0, 1)), scan, margin=32)[0] for shift in ((1, 0), (0, 1), (-1, -1))
-    ]
+    shifted = [judged(np.roll(made, shift, (0, 1)), scan, margin=32)[0] for shift in ((1, 0), (0, 1), (-1, -1))]
     assert max(shifted) < contrast
     assert seconds < 290 / 3
     shutil.rmtree(tmp_path)

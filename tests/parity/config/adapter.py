@@ -273,10 +273,7 @@ class _Spies:
         results: dict[str, dict[str, Any]] = {
             "run": {"tensorflow": ("A", "P", {"history": 1}), "pytorch": ("A", "P", {"history": 1})},
             "train": {"tensorflow": {"history": 1}, "pytorch": {"history": 1}},
-            "load": {
-                "tensorflow": ("TFMODEL", {"N": 1}),
-                "pytorch": ({"diffraction_to_obj": "PTMODEL"}, {"N": 2}),
-            },
+            "load": {"tensorflow": ("TFMODEL", {"N": 1}), "pytorch": ({"diffraction_to_obj": "PTMODEL"}, {"N": 2})},
         }
         return {
             name: backend_selector.Backend(

@@ -14,10 +14,7 @@ from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli import train
 from tests.parity.config.values import decode
 
-ROOTS: dict[str, tuple[Any, Any]] = {
-    "cli_train": (train, TrainingSetup),
-    "cli_inference": (inference, InferenceSetup),
-}
+ROOTS: dict[str, tuple[Any, Any]] = {"cli_train": (train, TrainingSetup), "cli_inference": (inference, InferenceSetup)}
 ARGUMENTS = {
     "cli_train": {"train_data_file": "training.train_data_file", "output_dir": "training.output_dir"},
     "cli_inference": {

@@ -13,7 +13,5 @@ RULES: dict[str, Rule] = {
     rule.__name__: rule
     for module in (rules_values, rules_runs, rules_legacy)
     for rule in vars(module).values()
-    if callable(rule)
-    and getattr(rule, "__module__", "") == module.__name__
-    and not rule.__name__.startswith("_")
+    if callable(rule) and getattr(rule, "__module__", "") == module.__name__ and not rule.__name__.startswith("_")
 }

@@ -33,9 +33,7 @@ def seal_holds(case: dict[str, Any], outcome: Outcome, found: Difference) -> boo
     """A write under the seal is an error instead of a log line, and changes nothing."""
     operations = case["input"].get("ops", [])
     steps = outcome.result or []
-    refused = [
-        op for op, step in zip(operations, steps, strict=False) if step == {"exception": "SealedError"}
-    ]
+    refused = [op for op, step in zip(operations, steps, strict=False) if step == {"exception": "SealedError"}]
     keys = {op[1] for op in refused if len(op) > 1}
     later = {f"step {n}.result" for n, op in enumerate(operations) if op[1:2] and op[1] in keys}
     own = {f"step {n}" for n, op in enumerate(operations) if op in refused}
@@ -74,9 +72,4 @@ def yaml_is_1_2(case: dict[str, Any], outcome: Outcome, found: Difference) -> bo
     exponent = isinstance(text, str) and isinstance(number, float) and float(text) == number
     word = isinstance(found.theirs, bool) and str(found.ours).lower() in ("yes", "no", "on", "off")
     no_table = found.place == "exception" and not isinstance(case["output"].get("result"), dict)
-    return (
-        exponent
-        or word
-        or (found.theirs is None and found.ours == {})
-        or (no_table and outcome.error is not None)
-    )
+    return exponent or word or (found.theirs is None and found.ours == {}) or (no_table and outcome.error is not None)

@@ -81,9 +81,7 @@ def the_trace_is_the_audit(case: dict[str, Any], _: Outcome, found: Difference) 
 def recommended_profile(case: dict[str, Any], _: Outcome, found: Difference) -> bool:
     """Commands use what is recommended for the network unless told otherwise; `none` switches it off."""
     return (
-        found.place == "factory_kwargs.profile"
-        and "--profile" not in argv_flags(case)
-        and found.ours == "recommended"
+        found.place == "factory_kwargs.profile" and "--profile" not in argv_flags(case) and found.ours == "recommended"
     )
 
 
@@ -153,8 +151,4 @@ def folders_are_made_last(case: dict[str, Any], _: Outcome, found: Difference) -
 
 def one_route_stitches(case: dict[str, Any], outcome: Outcome, found: Difference) -> bool:
     """The number of groups and the weighting of patches do not depend on each other."""
-    return (
-        found.place == "exception"
-        and outcome.error is None
-        and "cannot be honored together" in their_message(case)
-    )
+    return found.place == "exception" and outcome.error is None and "cannot be honored together" in their_message(case)

@@ -29,9 +29,7 @@ def problems_as_values(case: dict[str, Any], outcome: Outcome, found: Difference
     if found.place != "exception" or outcome.error is None or found.theirs == "no error":
         return False
     bases = [base.__name__ for base in type(outcome.error).__mro__]
-    instead = isinstance(outcome.error, ConfigError) and (
-        found.theirs == "TypeError" or case["kind"] == "yaml"
-    )
+    instead = isinstance(outcome.error, ConfigError) and (found.theirs == "TypeError" or case["kind"] == "yaml")
     return found.theirs in bases or instead
 
 
@@ -121,11 +119,7 @@ def accelerator_stays_auto(case: dict[str, Any], _: Outcome, found: Difference) 
 def none_is_no_path(_: dict[str, Any], __: Outcome, found: Difference) -> bool:
     """A file that is null stays null; theirs becomes a file named 'None'."""
     theirs = _plain(found.theirs)
-    return (
-        found.name.endswith(("_data_file", "_data_file_path"))
-        and theirs == "None"
-        and found.ours in (None, ABSENT)
-    )
+    return found.name.endswith(("_data_file", "_data_file_path")) and theirs == "None" and found.ours in (None, ABSENT)
 
 
 LOSSLESS = {

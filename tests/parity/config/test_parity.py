@@ -89,12 +89,7 @@ def _command(argv: list[str], output: dict[str, Any]) -> dict[str, Any]:
     files = {"files": {"tr.npz": {"npz": SCAN}}}
     given = ["--train_data_file", "${TMP}/tr.npz", "--output_dir", "${TMP}/out", *argv]
     base = {"warnings": [], "output_dir_created": False}
-    return {
-        "id": "made",
-        "kind": "cli_train",
-        "input": {"fs": files, "argv": given},
-        "output": {**base, **output},
-    }
+    return {"id": "made", "kind": "cli_train", "input": {"fs": files, "argv": given}, "output": {**base, **output}}
 
 
 def _refusal(code: int) -> dict[str, Any]:
@@ -118,19 +113,14 @@ MADE: dict[str, tuple[str, dict[str, Any]]] = {
             "output": {
                 "result": {
                     "$class": "canonical.ModelConfig",
-                    "fields": {
-                        **_case("canon_model_defaults")["output"]["result"]["fields"],
-                        "probe_scale": 2,
-                    },
+                    "fields": {**_case("canon_model_defaults")["output"]["result"]["fields"], "probe_scale": 2},
                 }
             },
         },
     ),
     "a scheduler that their flag does not list": (
         "every_value_has_a_flag",
-        _command(
-            ["--scheduler", "WarmupCosine"], {"exception": _refusal(2), "argparse_error_on_stderr": True}
-        ),
+        _command(["--scheduler", "WarmupCosine"], {"exception": _refusal(2), "argparse_error_on_stderr": True}),
     ),
     "an impossible pair of flags": (
         "commands_check_what_they_are_given",
@@ -193,9 +183,7 @@ def test_an_override_that_theirs_gives_two_meanings() -> None:
 def test_the_command_reports_and_exits(tmp_path: Path) -> None:
     """0 where all is equal or declared; 1 with a line for what is not, kinds without adapter included."""
     command = [sys.executable, "-m", "tests.parity.config"]
-    done = subprocess.run(
-        [*command, str(CASES[0].parent)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    done = subprocess.run([*command, str(CASES[0].parent)], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1].endswith(" 0 failed")
     (tmp_path / "x.json").write_text(json.dumps({"id": "x", "kind": "telepathy", "input": {}, "output": {}}))

@@ -97,8 +97,7 @@ def write_files(given: dict[str, Any], folder: Path) -> None:
 
 def _write_scan(path: Path, content: dict[str, Any]) -> None:
     arrays = {
-        name: np.full(array["shape"], array.get("fill", 1), array["dtype"])
-        for name, array in content["npz"].items()
+        name: np.full(array["shape"], array.get("fill", 1), array["dtype"]) for name, array in content["npz"].items()
     }
     metadata = content.get("metadata")
     if metadata is not None:

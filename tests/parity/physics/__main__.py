@@ -35,13 +35,9 @@ def _one(case: str, vectors: Vectors, name: str, check: Check) -> Judged:
         verdict, detail = check(vectors, name).verdict()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this case's failure
         return Judged(case, "failed", f"could not be run: {type(error).__name__}: {error}")
-    undeclared = (
-        [rule for rule in detail.split(", ") if not allowed(rule, case)] if verdict == "by rule" else []
-    )
+    undeclared = [rule for rule in detail.split(", ") if not allowed(rule, case)] if verdict == "by rule" else []
     if undeclared:
-        return Judged(
-            case, "failed", f"docs/physics_parity.md does not declare {', '.join(undeclared)} for it"
-        )
+        return Judged(case, "failed", f"docs/physics_parity.md does not declare {', '.join(undeclared)} for it")
     return Judged(case, verdict, detail)
 
 
@@ -68,9 +64,7 @@ def judge_file(path: Path, only: str | None = None) -> list[Judged]:
     """Every case of a file, or that of one array, or one failure where the file itself is no good."""
     family = FAMILIES.get(path.stem)
     if family is None:
-        hint = (
-            f"no checks for files of this name; known are {', '.join(FAMILIES)}; add a family to registry.py"
-        )
+        hint = f"no checks for files of this name; known are {', '.join(FAMILIES)}; add a family to registry.py"
         return [Judged(path.name, "failed", hint)]
     try:
         vectors = Vectors(path)

@@ -16,12 +16,7 @@ from ptycho_torch.records import Groups
 from tests.parity.physics.arrays import Vectors, tensor
 from tests.parity.physics.formulas.probes import normalise_probe
 from tests.parity.physics.formulas.reassembly import group_offsets
-from tests.parity.physics.formulas.scaling import (
-    count_statistics,
-    energy_scale,
-    intensity_scale,
-    physics_scale,
-)
+from tests.parity.physics.formulas.scaling import count_statistics, energy_scale, intensity_scale, physics_scale
 from tests.parity.physics.verdict import Array, Finding, Holds, Part, Same, equal
 
 K_SINGLE = 4
@@ -161,9 +156,7 @@ def valid_indices(z: Vectors, key: str) -> Finding:
 
 
 def _around_each(z: Vectors) -> Groups:
-    options = GroupingOptions(
-        x_bounds=_bounds(z), y_bounds=_bounds(z), groups_per_centre=int(z["n_subsample"])
-    )
+    options = GroupingOptions(x_bounds=_bounds(z), y_bounds=_bounds(z), groups_per_centre=int(z["n_subsample"]))
     gridsize = isqrt(z["nearest_nn_indices"].shape[1])
     plan = GroupPlan(gridsize=gridsize, neighbor_count=int(z["K"]), options=options)
     return plan_groups(_position_yx(z), plan, np.random.default_rng(int(z["seed"])))
@@ -183,8 +176,7 @@ def nearest_indices(z: Vectors, key: str) -> Finding:
     parts = [
         *_common(z, "nearest"),
         Holds(
-            "members are the centre or among its K nearest within the bounds",
-            within[centre[:, None], members].all(),
+            "members are the centre or among its K nearest within the bounds", within[centre[:, None], members].all()
         ),
         *_ours(_around_each(z), _allowed(position, int(z["K"])), members.shape),
     ]

@@ -6,12 +6,7 @@ from skimage.filters import gaussian
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from ptycho_torch.evaluation.fourier_ring import (
-    ONE_SEVENTH,
-    crossing,
-    fourier_ring_correlation,
-    information_threshold,
-)
+from ptycho_torch.evaluation.fourier_ring import ONE_SEVENTH, crossing, fourier_ring_correlation, information_threshold
 from ptycho_torch.evaluation.metrics import remove_ramp
 from ptycho_torch.evaluation.similarity import SCALE_WEIGHTS, multi_scale_ssim, psnr_db, similarity
 from ptycho_torch.nets.output_scale import rectangular

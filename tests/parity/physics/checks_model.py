@@ -10,13 +10,7 @@ from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_int
 from ptycho_torch.physics.overlap import Weighting
 from ptycho_torch.physics.probe import soft_disk
 from tests.parity.physics.arrays import Vectors, centred, tensor, yx
-from tests.parity.physics.checks_stitching import (
-    DIVISOR,
-    extracted_of,
-    region_of,
-    weights_of,
-    without_division_bias,
-)
+from tests.parity.physics.checks_stitching import DIVISOR, extracted_of, region_of, weights_of, without_division_bias
 from tests.parity.physics.formulas.intensities import coherent_sum_intensity
 from tests.parity.physics.formulas.probes import field_scale
 from tests.parity.physics.formulas.reassembly import region_side
@@ -122,9 +116,7 @@ def rectangular_intensity(z: Vectors, key: str) -> Finding:
     if key != "I_big":
         return equal(intensity(patches), z[key])
     found = [intensity(together(z, patches, "central_mask", divisor)) for divisor in (0.0, DIVISOR)]
-    return Finding(
-        [Same(found[0], z[key], INTERPOLATED)], (UNBIASED,), [Same(found[1], z[key], INTERPOLATED)]
-    )
+    return Finding([Same(found[0], z[key], INTERPOLATED)], (UNBIASED,), [Same(found[1], z[key], INTERPOLATED)])
 
 
 def rectangular_waves(z: Vectors, key: str) -> Finding:

@@ -185,11 +185,7 @@ def canvases(z: Vectors, key: str) -> Finding:
     """Sums of patches `[x w]` and of weights; nothing is dropped, or ours refuses the whole."""
     outside = key.endswith("_oob") or key.startswith("weighted")
     corner = _corners(z, "positions_oob_xy" if outside else "positions_xy")
-    weight = (
-        tensor(z["probe_weight"])
-        if key.startswith("weighted")
-        else torch.ones_like(tensor(z["probe_weight"]))
-    )
+    weight = tensor(z["probe_weight"]) if key.startswith("weighted") else torch.ones_like(tensor(z["probe_weight"]))
     values = tensor(z["patches"]) * weight if "canvas" in key else weight.expand(*z["patches"].shape)
     ours, kept = _fits(z, corner)
     height, width = (int(extent) for extent in z["canvas_shape"])

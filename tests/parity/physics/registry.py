@@ -25,9 +25,7 @@ class Family:
 
 def _family(inputs: str, checks: Mapping[str, Check]) -> Family:
     """Both with several names in one string."""
-    return Family(
-        tuple(inputs.split()), {name: check for names, check in checks.items() for name in names.split()}
-    )
+    return Family(tuple(inputs.split()), {name: check for names, check in checks.items() for name in names.split()})
 
 
 FAMILIES: dict[str, Family] = {
@@ -149,10 +147,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "model_blocks": _family(
         "x dec_x cbam.* eca.* dec.*",
-        {
-            "cbam eca": checks_networks.attention,
-            "dec_out dec_out_probe_small": checks_networks.last_layer,
-        },
+        {"cbam eca": checks_networks.attention, "dec_out dec_out_probe_small": checks_networks.last_layer},
     ),
     "model_spectral": _family(
         "x pb.* ffno.*",

@@ -21,10 +21,7 @@ class Rule(NamedTuple):
 def declared() -> dict[str, Rule]:
     """Name to rule."""
     rows = _ROW.finditer(PAGE.read_text(encoding="utf-8"))
-    return {
-        row["name"]: Rule(tuple(re.findall(r"`([^`]+)`", row["cases"])), row["reason"].strip())
-        for row in rows
-    }
+    return {row["name"]: Rule(tuple(re.findall(r"`([^`]+)`", row["cases"])), row["reason"].strip()) for row in rows}
 
 
 def allowed(name: str, case: str) -> bool:

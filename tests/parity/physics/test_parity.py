@@ -97,9 +97,7 @@ def test_missing_and_unknown_arrays_fail(tmp_path: Path) -> None:
     with np.load(VECTORS / "model_losses.npz") as stored:
         arrays = {name: stored[name] for name in stored.files if name != "tv"}
     np.savez(tmp_path / "model_losses.npz", **arrays, entropy=np.ones(3))  # type: ignore[arg-type]
-    failed = {
-        one.case: one.detail for one in judge_file(tmp_path / "model_losses.npz") if one.verdict == "failed"
-    }
+    failed = {one.case: one.detail for one in judge_file(tmp_path / "model_losses.npz") if one.verdict == "failed"}
     assert failed == {
         "model_losses/tv": "the file has no such array",
         "model_losses/entropy": "nothing compares it; add a check, or name it as an input, in registry.py",

@@ -18,9 +18,7 @@ def given_mask(mask: Tensor, side: int) -> Tensor:
     if tuple(mask.shape) not in {(side, side), (side, side, 1), (1, 1, side, side)}:
         raise ValueError(f"a probe mask must be ({side}, {side}), got {tuple(mask.shape)}")
     if not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
-        raise ValueError(
-            f"a probe mask must be finite and not negative, its minimum is {float(mask.min()):g}"
-        )
+        raise ValueError(f"a probe mask must be finite and not negative, its minimum is {float(mask.min()):g}")
     return mask.reshape(side, side).float()
 
 

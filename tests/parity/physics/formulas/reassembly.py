@@ -57,9 +57,7 @@ class Region(NamedTuple):
     weight: Tensor
 
 
-def reassemble_group(
-    patches: Tensor, weights: Tensor, offset_yx: Tensor, side: int, fill: float = 1.0
-) -> Region:
+def reassemble_group(patches: Tensor, weights: Tensor, offset_yx: Tensor, side: int, fill: float = 1.0) -> Region:
     """`R(r) = sum_c w_c(r + d_c) O_c(r + d_c) / sum_c w_c(r + d_c)`, `fill` where no weight falls.
 
     Patches and weights are interpolated first and multiplied then: a patch weighs what its weight

@@ -69,9 +69,7 @@ def count_statistics(parts: Iterable[Tensor]) -> CountStatistics:
     for part in parts:
         counts = part.double()
         if not bool(torch.isfinite(counts).all()) or bool((counts < 0).any()):
-            raise ValueError(
-                "counts must be finite and not negative; leave out or mask the pixels that are not"
-            )
+            raise ValueError("counts must be finite and not negative; leave out or mask the pixels that are not")
         squared, total = squared + float(counts.square().sum()), total + float(counts.sum())
         side = part.shape[-1]
         patterns += part.numel() // side**2
@@ -91,9 +89,7 @@ def _inverse_sum(amplitude: Tensor, over: Over, across: Reduction) -> Tensor:
 def _reduced(values: Tensor, over: Over, across: Reduction) -> Tensor:
     """Sums over the pixels of each pattern, then across patterns."""
     if values.ndim not in (3, 4) or values.numel() == 0:
-        raise ValueError(
-            f"patterns must be (n, N, N) or (B, C, N, N) and not empty, got {tuple(values.shape)}"
-        )
+        raise ValueError(f"patterns must be (n, N, N) or (B, C, N, N) and not empty, got {tuple(values.shape)}")
     sums = values.sum(dim=(-2, -1))
     # A group of one pattern has nobody to share a scale with: on its own it would lose its brightness.
     alone = sums.ndim == 1 or sums.shape[1] == 1

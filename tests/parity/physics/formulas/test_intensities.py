@@ -9,12 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptycho_torch.nets.output_scale import rectangular
-from ptycho_torch.physics.diffraction import (
-    diffraction_intensity,
-    exit_waves,
-    far_field,
-    mode_sum_intensity,
-)
+from ptycho_torch.physics.diffraction import diffraction_intensity, exit_waves, far_field, mode_sum_intensity
 from ptycho_torch.physics.varpro import moments
 from tests.parity.physics.formulas.intensities import coherent_sum_intensity, squared_residual
 from tests.strategies.fields import complex_field

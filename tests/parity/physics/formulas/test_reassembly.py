@@ -53,9 +53,7 @@ def test_patches_of_a_flat_object_make_a_flat_region(seed: int, values: list[tup
 
 
 @given(seeds, st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=4, max_size=4))
-def test_whole_pixels_give_the_object_back_and_agree_with_merging(
-    seed: int, values: list[tuple[int, int]]
-) -> None:
+def test_whole_pixels_give_the_object_back_and_agree_with_merging(seed: int, values: list[tuple[int, int]]) -> None:
     """Cut at `+d`, put together at `-d`."""
     truth, weights = complex_field(1, M, M, seed=seed), _weights(seed)
     offset = torch.tensor([values], dtype=torch.float64)

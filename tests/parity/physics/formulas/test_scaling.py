@@ -54,17 +54,11 @@ def test_statistics_of_parts_are_those_of_the_whole() -> None:
 
 @pytest.mark.parametrize(
     ("amplitude", "found"),
-    [
-        (torch.zeros(2, 4, 4), "0"),
-        (torch.full((2, 4, 4), torch.nan), "nan"),
-        (torch.full((2, 4, 4), torch.inf), "inf"),
-    ],
+    [(torch.zeros(2, 4, 4), "0"), (torch.full((2, 4, 4), torch.nan), "nan"), (torch.full((2, 4, 4), torch.inf), "inf")],
 )
 def test_patterns_without_energy_are_refused(amplitude: torch.Tensor, found: str) -> None:
     """By every scale, with the quantity and what it is."""
-    with pytest.raises(
-        ValueError, match=rf"mean energy sum X\^2 of the patterns must be positive.*got {found}"
-    ):
+    with pytest.raises(ValueError, match=rf"mean energy sum X\^2 of the patterns must be positive.*got {found}"):
         energy_scale(amplitude, 1.0, "Batch")
     with pytest.raises(ValueError, match=f"sum of amplitudes of a pattern must be positive.*got {found}"):
         physics_scale(amplitude)
