@@ -26,10 +26,9 @@ class Share(NamedTuple):
 class ClusterDataset(TorchDataset[Batch]):
     """Maps a list of `(group, draw)` to a Batch: the groups with `partners` neighbours each.
 
-    `draw` seeds the choice of partners, so a batch depends on its index alone and is the same
-    in whichever process it is made. Of a batch only `share` is read; its weight is such that
-    the mean over all processes is the mean over the batch. A process without a row computes the
-    first one with weight 0, since all must take part.
+    `draw` seeds the choice of partners, so a batch depends on its index alone and is the same in whichever process it
+    is made. Of a batch only `share` is read; its weight is such that the mean over all processes is the mean over the
+    batch. A process without a row computes the first one with weight 0, since all must take part.
     """
 
     scan: Scan

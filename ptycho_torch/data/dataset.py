@@ -25,11 +25,10 @@ Origin = Literal["corner", "centre"]
 def read_dataset(scan: RawScan, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
     """Read the patterns of an opened scan and check all its values.
 
-    domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first
-    pixel position 0 lies, for files that do not say it themselves (NPZ); in_memory: a scan of more bytes
-    than this, as float32, stays in its file and is read as it is needed, unless it is a compressed NPZ.
-    A RuntimeWarning names what is not used of the file. Raises DataError with the file, the array and the
-    reason.
+    domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first pixel position
+    0 lies, for files that do not say it themselves (NPZ); in_memory: a scan of more bytes than this, as float32, stays
+    in its file and is read as it is needed, unless it is a compressed NPZ. A RuntimeWarning names what is not used of
+    the file. Raises DataError with the file, the array and the reason.
     """
     path = check_scan(scan).path
     _check_type(path, scan.key, scan.patterns.dtype)

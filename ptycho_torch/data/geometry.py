@@ -83,10 +83,9 @@ def effective_diameter(intensity: NDArray[np.floating]) -> float:
 def near_field_reason(geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]) -> str | None:
     """The reason why patterns of this geometry are not of the far field, or None.
 
-    position_yx `(n, 2)` and frame `(H, W)` in px. A single Fourier transform samples the field behind the
-    sample with `dx = lambda z / (N p)`, which its quadratic phase allows up to `dx = p` (Voelz and
-    Roggemann 2009), and holds `N dx` of it: a beam in there overlaps with its neighbour only if the steps
-    are smaller than that.
+    position_yx `(n, 2)` and frame `(H, W)` in px. A single Fourier transform samples the field behind the sample with
+    `dx = lambda z / (N p)`, which its quadratic phase allows up to `dx = p` (Voelz and Roggemann 2009), and holds
+    `N dx` of it: a beam in there overlaps with its neighbour only if the steps are smaller than that.
     """
     detector = geometry.detector_pixel_m
     if detector is not None and any(dx > p for dx, p in zip(geometry.pixel_m, detector, strict=True)):

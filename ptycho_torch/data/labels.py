@@ -19,10 +19,9 @@ def read_labels(
 ) -> NDArray[np.complex64]:
     """The object patch of every pattern of an opened scan, `(n, N, N)` complex64.
 
-    From `label` (or `Y`), otherwise cut around `centre_yx` `(n, 2)`, in object pixels, from `objectGuess`,
-    or from the object of ptychodus HDF5; an object of ones is no object. side: N in px. `subtract_phase`
-    turns all labels by one angle, so that their mean is real: the phase of an object is known only up to a
-    constant. Raises DataError.
+    From `label` (or `Y`), otherwise cut around `centre_yx` `(n, 2)`, in object pixels, from `objectGuess`, or from the
+    object of ptychodus HDF5; an object of ones is no object. side: N in px. `subtract_phase` turns all labels by one
+    angle, so that their mean is real: the phase of an object is known only up to a constant. Raises DataError.
     """
     path, cut = scan.path, scan.label is None
     handle, key = (scan.object, scan.object_key) if cut else (scan.label, scan.label_key)
@@ -51,8 +50,7 @@ def cut_labels(
 ) -> NDArray[np.complex64]:
     """`L_j(r) = O(r + c_j - N//2)`, 1 outside the object, which must hold every centre.
 
-    path: of the scan, for errors; object_: O, `(H, W)`; centre_yx: c, `(n, 2)` px; side: N px. Raises
-    DataError.
+    path: of the scan, for errors; object_: O, `(H, W)`; centre_yx: c, `(n, 2)` px; side: N px. Raises DataError.
     """
     if object_.ndim != 2 or (object_ == 1).all():
         raise DataError(str(path), f"its object of shape {object_.shape} is no object", _HINT)

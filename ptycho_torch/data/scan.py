@@ -67,11 +67,10 @@ def normalise(
 ) -> Scan:
     """`A = sqrt(I / <I>)` and `P -> f P`, so that objects of different scans are alike.
 
-    With `probe_normalize`, `f = (4 / probe_scale) N / |P|`: an object of modulus `probe_scale / 4`
-    fits on average; without, `f = 1 / sqrt(<I>)` and the network draws the object of the file.
-    The object of the dataset is the network's object times `object_scale = f sqrt(<I>)`. The model
-    decides whether the probe is smoothed or masked before; the scale options decide the rest. Without
-    statistics, the dataset's own.
+    With `probe_normalize`, `f = (4 / probe_scale) N / |P|`: an object of modulus `probe_scale / 4` fits on average;
+    without, `f = 1 / sqrt(<I>)` and the network draws the object of the file. The object of the dataset is the
+    network's object times `object_scale = f sqrt(<I>)`. The model decides whether the probe is smoothed or masked
+    before; the scale options decide the rest. Without statistics, the dataset's own.
     """
     if statistics is None:
         statistics = statistics_of(dataset, model, scale)

@@ -64,8 +64,7 @@ class PatchHead(nn.Module):
     def forward(self, x: Tensor, head: Activation, border_head: Activation | None = None) -> Tensor:
         """`(B, C, N/2, N/2)` to `(B, out, N, N)`; zero in the border where nothing draws it.
 
-        border_head: the activation of the border, that of the centre if not given, so that both
-        have the same range.
+        border_head: the activation of the border, that of the centre if not given, so that both have the same range.
         """
         half = x.shape[-1]
         centre = head(self.norms[0](self.centre(x[:, : x.shape[1] - self.outer])))

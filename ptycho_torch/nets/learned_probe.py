@@ -9,8 +9,7 @@ from ptycho_torch.physics.diffraction import power
 class LearnedProbe(nn.Module):
     """`P -> (P + D) |P| / |P + D|`: a learned change D of every mode, at the power of the file's probe.
 
-    The power is kept because a brighter probe and a darker object give the same patterns. Starts at
-    `D = 0`.
+    The power is kept because a brighter probe and a darker object give the same patterns. Starts at `D = 0`.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:

@@ -34,9 +34,8 @@ class Measurements(Protocol):
     def map_canvases(self, function: CanvasMap, canvases: Sequence[Tensor], reach: int, multiple: int) -> Tensor:
         """`function(*canvases)`, in tiles where the canvases are large.
 
-        canvases: each `(B, H, W)`, as the result. reach: the largest distance in px over which a pixel of
-        the result depends on the canvases. multiple: the function is translation invariant by this
-        number of px.
+        canvases: each `(B, H, W)`, as the result. reach: the largest distance in px over which a pixel of the result
+        depends on the canvases. multiple: the function is translation invariant by this number of px.
         """
 
 

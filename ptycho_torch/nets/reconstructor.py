@@ -60,8 +60,7 @@ class Reconstructor(nn.Module):
         return Prediction(patches, probes)
 
     def brightness(self, batch: Batch) -> Tensor | float:
-        """The amplitude of each group over that of its scan, `(B, S, 1, 1)`; 1 where the scan is scaled as
-        a whole."""
+        """The amplitude of each group over that of its scan, `(B, S, 1, 1)`; 1 where the scan is scaled as a whole."""
         if self.units.normalize != "Group" or self.group_size == 1:
             return 1.0
         groups = batch.amplitude.unflatten(1, (-1, self.group_size)).flatten(0, 1)

@@ -20,11 +20,10 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence
     """Write the ptychodus product to path: positions and probe `(1, P, N, N)` of the dataset, the object
     `(1, H, W)` of the canvas, losses by epoch.
 
-    Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts
-    position x at array column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically;
-    here the patch of x starts at column `x - N//2 - origin`. Both agree for an object whose centre is
-    the position `origin + array_centre(W, N)`. `origin_px` (y, x) of the object is that origin, in pixels
-    of the scan. Unknown numbers are 0.
+    Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts position x at array
+    column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically; here the patch of x starts at
+    column `x - N//2 - origin`. Both agree for an object whose centre is the position `origin + array_centre(W, N)`.
+    `origin_px` (y, x) of the object is that origin, in pixels of the scan. Unknown numbers are 0.
     """
     geometry = dataset.geometry or _PIXELS
     pixel, start = np.array(geometry.pixel_m), np.array(geometry.origin_m)

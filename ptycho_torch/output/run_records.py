@@ -181,8 +181,7 @@ def to_json(record: Any) -> dict[str, Any]:
 def from_json(cls: type[R], data: Any, source: Path | str) -> R:
     """The record of class `cls` that `to_json` wrote as data.
 
-    source: the file, for the error. Raises DataError with every entry that is missing, unknown or of
-    another type.
+    source: the file, for the error. Raises DataError with every entry that is missing, unknown or of another type.
     """
     try:
         return _converter().structure(data, cls)

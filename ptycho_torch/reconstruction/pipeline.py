@@ -129,8 +129,7 @@ def _apply_probe(
 
 
 def _groups(model: Reconstructor, dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
-    """The groups `(M, C)` that the network sees; of one pattern each, all different, where it does not see
-    groups."""
+    """The groups `(M, C)` that the network sees; of one pattern each, all different, where it does not see groups."""
     inference = setup.inference
     try:
         plan = group_plan(inference, setup.torch)
@@ -172,8 +171,7 @@ def _stitch(
 def _refine(
     canvas: Canvas, task: ReconstructionTask, setup: InferenceSetup, seed: int, device: torch.device
 ) -> RefinedDataset:
-    """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there
-    are none."""
+    """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there are none."""
     options, scan = setup.torch.refine, task.scan
     if options.passes == 0:
         return RefinedDataset(canvas, task.dataset, scan, ())

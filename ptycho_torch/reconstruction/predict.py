@@ -22,8 +22,7 @@ def predict(
     """`(groups, Prediction)` of one batch after another, on `device`, without gradients.
 
     model: moved to the device. scan: in the units of the network. groups: indices `(M, C)` of patterns.
-    batch_size: groups at once. A network that sees one object sees
-    that of all chosen patterns.
+    batch_size: groups at once. A network that sees one object sees that of all chosen patterns.
     """
     model = model.to(device).eval()
     if model.sees == "object":
@@ -75,8 +74,7 @@ def reconstruct_scan(
     model, scan, device: as for `predict`. groups: indices `(M, C)` of patterns. batch_size: groups at once.
     stitch: weights and the least illumination. trim: px of the central square of a
     patch that counts, 0 for all. progress: called with the number of groups of each finished batch.
-    seen: called with its patches `(B, C, N, N)`. Raises ConfigError where the package of the stitch weights
-    is missing.
+    seen: called with its patches `(B, C, N, N)`. Raises ConfigError where the package of the stitch weights is missing.
     """
     weigh = find_stitch_weights(stitch)
     stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], device)

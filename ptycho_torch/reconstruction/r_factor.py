@@ -23,22 +23,22 @@ def r_factor(scan: Scan, canvas: Canvas, device: torch.device = CPU) -> float:
     """`R = sum (sqrt(I) - sqrt(M))^2 / sum I` over all patterns and valid pixels; 0 is a perfect fit.
 
     M are the patterns that the object and the probe of the scan predict. canvas: an object in the units
-    of the dataset that the scan was made of, which must hold every patch. R has no unit, so that of the
-    dataset and that of the scan are the same.
+    of the dataset that the scan was made of, which must hold every patch; device: computes. R has no unit,
+    so that of the dataset and that of the scan are the same.
     """
     return _r_factors(scan, [_canvas_model(scan, canvas, device)], device)[0]
 
 
 def r_factor_and_flat(scan: Scan, canvas: Canvas, device: torch.device = CPU) -> tuple[float, float]:
-    """`r_factor` and, from the same reading of the patterns, that of an object of modulus 1 in the units
-    of the scan: the one to beat."""
+    """The `r_factor` of scan and canvas, computed on the device, and, from the same reading of the patterns,
+    that of an object of modulus 1 in the units of the scan: the one to beat."""
     models = [_canvas_model(scan, canvas, device), _flat_model(scan, device)]
     fitted, flat = _r_factors(scan, models, device)
     return fitted, flat
 
 
 def poor_fit_warning(fitted: float, flat: float) -> str | None:
-    """The usual reasons for an R that is hardly better than that of a flat object; None for a good one."""
+    """The usual reasons for a fitted R that is hardly better than the one of a flat object; None for a lower R."""
     if fitted < HARDLY_BETTER * flat:
         return None
     return (
@@ -49,7 +49,7 @@ def poor_fit_warning(fitted: float, flat: float) -> str | None:
 
 
 def require_finite(r_factor: float, scan: str) -> float:
-    """The R factor, or DivergedError where the object that it judges holds what is no number."""
+    """The r_factor of the scan of that name, or DivergedError where it is not finite."""
     if not math.isfinite(r_factor):
         raise DivergedError(
             f"the object of {scan} has values that are no numbers; nothing was written. "

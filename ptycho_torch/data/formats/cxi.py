@@ -69,8 +69,7 @@ def probe_position(
     """`-t . e`: the place of the probe on the sample `(n, 2)`, with t the translation of the sample
     `(n, 3)` and e the unit vectors row_and_column `(2, 3)` of a pattern; errors name the source.
 
-    The object is sampled along the directions of the detector, so a sample that moves up shows the probe
-    further down.
+    The object is sampled along the directions of the detector, so a sample that moves up shows the probe further down.
     """
     kind = translation.dtype.kind
     if translation.ndim != 2 or translation.shape[1] != 3 or kind not in "uif" or not len(translation):

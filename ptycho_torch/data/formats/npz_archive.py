@@ -102,8 +102,7 @@ class Archive:
     def metadata(self) -> dict[str, Any]:
         """The JSON table under `_metadata`, or an empty one where the archive has none.
 
-        Files in the field store it as a pickled string. The pickle is scanned for its one text
-        and never executed.
+        Files in the field store it as a pickled string. The pickle is scanned for its one text and never executed.
         """
         if "_metadata.npy" not in self.archive.namelist():
             return {}

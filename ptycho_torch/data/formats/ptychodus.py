@@ -122,8 +122,7 @@ def _middle(shape: tuple[int, ...], patterns: Hdf5Rows) -> list[float]:
 def _place_positions(
     found: Source, patterns: Hdf5Rows, *, centred: bool
 ) -> tuple[NDArray[np.float64], Geometry | None]:
-    """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if
-    `centred`."""
+    """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if `centred`."""
     stored = found.find("object")
     if stored is None:
         raise found.error("has no object, whose pixel size and centre place the positions")
