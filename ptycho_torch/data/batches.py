@@ -51,21 +51,23 @@ class ClusterDataset(TorchDataset[Batch]):
         whole, (rank, world) = len(members), self.share
         mine = members[rank::world]
         weight = len(mine) * world / whole
-        members = mine if len(mine) else members[:1]
-        scan = self.scan
-        return Batch(
-            amplitude=scan.amplitude[members],
-            probe=scan.probe,
-            centre_yx=scan.centre_yx[members],
-            fraction_yx=scan.fraction_yx[members],
-            merged=self.members.shape[1],
-            label=None if scan.label is None else scan.label[members],
-            valid_pixels=scan.valid_pixels,
-            gain=scan.input_gain,
-            weight=weight,
-            whole=whole,
-            initial=initial_patches(scan, members),
-        )
+        batch = gather(self.scan, mine if len(mine) else members[:1], self.members.shape[1])
+        return batch._replace(weight=weight, whole=whole)
+
+
+def gather(scan: Scan, members: Tensor, merged: int) -> Batch:
+    """The clusters `(B, S)` of patterns of a scan, by index; the first `merged` members of each are a group."""
+    return Batch(
+        amplitude=scan.amplitude[members],
+        probe=scan.probe,
+        centre_yx=scan.centre_yx[members],
+        fraction_yx=scan.fraction_yx[members],
+        merged=merged,
+        label=None if scan.label is None else scan.label[members],
+        valid_pixels=scan.valid_pixels,
+        gain=scan.input_gain,
+        initial=initial_patches(scan, members),
+    )
 
 
 def cluster_dataset(scan: Scan, groups: Groups, rows: Tensor, partners: int) -> ClusterDataset:

@@ -31,7 +31,8 @@ def read_dataset(scan: RawScan, domain: Domain, origin: Origin = "corner", in_me
     the file. Raises DataError with the file, the array and the reason.
     """
     path = check_scan(scan).path
-    _check_type(path, scan.key, scan.patterns.dtype)
+    if scan.patterns.dtype.kind not in "uif":
+        raise DataError(str(path), f"{scan.key} must hold real numbers, its type is {scan.patterns.dtype}")
     probe, position = _probe(scan), _positions(scan)
     if origin == "centre" and not scan.origin_known:
         # The middle of an array of one pixel is the centre of pixel 0.
@@ -84,11 +85,6 @@ def _overlap_remarks(probe: NDArray[np.complex64], position_yx: NDArray[np.float
             f"neighbouring patterns do not overlap: their positions are {step:.3g} px apart and the probe is "
             f"about {width:.3g} px wide. Are positions in object pixels?"
         )
-
-
-def _check_type(path: Path, key: str, dtype: np.dtype[Any]) -> None:
-    if dtype.kind not in "uif":
-        raise DataError(str(path), f"{key} must hold real numbers, its type is {dtype}")
 
 
 def _check_values(path: Path, key: str, patterns: Patterns) -> None:

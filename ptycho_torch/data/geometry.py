@@ -30,15 +30,6 @@ def array_centre(length_px: int, side: int) -> float:
     return (length_px - side % 2) / 2
 
 
-def on_object_grid(
-    position_m: NDArray[np.float64], centre_m: float, pixel_m: float, middle_px: float
-) -> NDArray[np.float64]:
-    """`(x - c) / dx + m`: patch centres in px, with x position_m, c centre_m, dx pixel_m and m middle_px,
-    for an object whose middle, position m, lies at c."""
-    found: NDArray[np.float64] = (position_m - centre_m) / pixel_m + middle_px
-    return found
-
-
 def far_field(
     position_m: NDArray[np.float64],
     *,

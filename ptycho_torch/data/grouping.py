@@ -111,7 +111,8 @@ def _draw_groups(
             f"n_groups is {wanted}, but there are {total} groups ({len(centres)} centres, {repeats} each); "
             f"null takes them all, {more}"
         )
-    rows = _choose_rows(total, wanted, None if plan.sequential else rng) // repeats
+    every = plan.sequential or wanted == total
+    rows = (np.arange(wanted) if every else np.sort(rng.choice(total, wanted, replace=False))) // repeats
     if isinstance(plan.options.neighbors, FourQuadrant):
         return _quadrant_members(centres[rows], neighbours[rows])
     neighbours = neighbours[:, : plan.neighbor_count]
@@ -133,12 +134,6 @@ def _draw_members(centres: Index, chosen: Table, others: int, rng: np.random.Gen
     # Where there is no further partner, the nearest neighbour stands in.
     filled = np.where(missing, chosen[:, :1], chosen)
     return members, np.take_along_axis(filled, left, axis=1)
-
-
-def _choose_rows(total: int, wanted: int, rng: np.random.Generator | None) -> Index:
-    if rng is None or wanted == total:
-        return np.arange(wanted)
-    return np.sort(rng.choice(total, wanted, replace=False))
 
 
 def _quadrant_members(centres: Index, neighbours: Table) -> tuple[Index, Index]:

@@ -32,17 +32,14 @@ def read_labels(
         raise DataError(str(path), f"{key} must hold finite complex numbers", _HINT)
     labels = stored.astype(np.complex64)
     if cut:
-        labels = cut_labels(path, _one_layer(labels), centre_yx, side)
+        layer = labels[0] if labels.ndim == 3 and len(labels) == 1 else labels
+        labels = cut_labels(path, layer, centre_yx, side)
     wanted = (len(centre_yx), side, side)
     if labels.shape != wanted:
         raise DataError(str(path), f"{key} must have the shape {wanted} of the patterns, not {labels.shape}")
     if subtract_phase:
         labels = labels * np.complex64(np.exp(-1j * np.angle(labels.mean(dtype=np.complex128))))
     return labels
-
-
-def _one_layer(stored: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    return stored[0] if stored.ndim == 3 and len(stored) == 1 else stored
 
 
 def cut_labels(

@@ -40,10 +40,9 @@ class RawScan:
     valid_pixels: bool `(N, N)`, True where the detector measured; None for all. The values of the others
     are read as 0 with zero_invalid, otherwise kept as whoever wrote the file filled them in.
     geometry, nphotons: as far as the file states them.
-    object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or
-    `(1, H, W)`; label, label_key: of the object patch of each pattern, complex `(n, N, N)`.
-    remarks: a sentence for everything in the file that is not used; refusal: why the scan cannot be
-    reconstructed at all.
+    object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or `(1, H, W)`;
+    label, label_key: of the object patch of each pattern, complex `(n, N, N)`. remarks: a sentence for everything in
+    the file that is not used; refusal: why the scan cannot be reconstructed at all.
     """
 
     path: Path

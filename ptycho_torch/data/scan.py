@@ -15,7 +15,7 @@ from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
 from ptycho_torch.physics.probe import smooth_probe, soft_disk
-from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
+from ptycho_torch.records import Dataset, Scan
 
 _CHUNK = 512
 
@@ -43,7 +43,8 @@ def statistics_of(
     largest = None
     if scale.data_scaling == "Max":
         largest = max(float(np.sqrt(part).sum(axis=(1, 2)).max()) for part in chunks(patterns))
-    return Statistics(mean_intensity(patterns), _norm(prepare_probe(dataset.probe, model)), largest, len(patterns))
+    norm = float(power(prepare_probe(dataset.probe, model).to(torch.complex128)).sum().sqrt())
+    return Statistics(mean_intensity(patterns), norm, largest, len(patterns))
 
 
 def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
@@ -80,8 +81,10 @@ def normalise(
     if scale.probe_normalize:
         factor = UNIT_PROBE_SCALE / model.probe_scale * dataset.probe.shape[-1] / statistics.probe_norm
     centre, fraction = split_positions(dataset.position_yx)
+    stored, mean = dataset.intensity, statistics.mean_intensity
+    amplitude = amplitude_of(stored, mean) if isinstance(stored, np.ndarray) else StreamedAmplitude(stored, mean)
     return Scan(
-        amplitude=_amplitudes(dataset.intensity, statistics.mean_intensity),
+        amplitude=amplitude,
         probe=probe * factor,
         centre_yx=torch.from_numpy(centre),
         fraction_yx=torch.from_numpy(fraction),
@@ -144,21 +147,11 @@ def _fill_invalid(scan: Scan) -> Callable[[Tensor], Tensor]:
     return fill
 
 
-def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
-    if isinstance(intensity, np.ndarray):
-        return amplitude_of(intensity, mean)
-    return StreamedAmplitude(intensity, mean)
-
-
 def _in_fft_order(valid_pixels: NDArray[np.bool_] | None) -> Tensor | None:
     """The mask with zero frequency at `[0, 0]`; None where every pixel is valid."""
     if valid_pixels is None or valid_pixels.all():
         return None
     return torch.from_numpy(np.fft.ifftshift(valid_pixels))
-
-
-def _norm(probe: Tensor) -> float:
-    return float(power(probe.to(torch.complex128)).sum().sqrt())
 
 
 def prepare_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:

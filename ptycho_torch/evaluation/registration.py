@@ -95,8 +95,7 @@ def _offsets(image: Complex, reference: Complex) -> list[tuple[int, int]]:
 
 def _neighbours(image: Complex, axis: int) -> Complex:
     """`I(r + e) I(r)*`, e one px down (axis 0) or right (axis 1)."""
-    product: Complex = np.roll(image, -1, axis) * np.conj(image)
-    return product
+    return np.roll(image, -1, axis) * np.conj(image)
 
 
 def _distance(image: Complex, reference: Complex, offset_yx: tuple[int, int]) -> float:

@@ -144,5 +144,4 @@ def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None
 
 def picture(path: Path) -> NDArray[np.float32]:
     """The PNG at path as `(height, width, 3)` float32 in [0, 1]."""
-    found: NDArray[np.float32] = imread(path)[..., :3]
-    return found
+    return imread(path)[..., :3]

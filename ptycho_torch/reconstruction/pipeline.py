@@ -12,8 +12,7 @@ from ptycho_config import InferenceSetup, ModelConfig
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError
-from ptycho_torch.nets.learned_probe import LearnedProbe
-from ptycho_torch.nets.reconstructor import Reconstructor
+from ptycho_torch.nets.reconstructor import LearnedProbe, Reconstructor
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.run_records import InferenceSeconds
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ptycho_config import StitchOptions
+from ptycho_torch.data.batches import gather
 from ptycho_torch.nets.reconstructor import Reconstructor
-from ptycho_torch.physics.canvas import initial_patches
 from ptycho_torch.reconstruction.scan_measurements import ScanMeasurements
 from ptycho_torch.reconstruction.stitch import Stitcher, find_stitch_weights, trim_weights
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
@@ -29,17 +29,8 @@ def predict(
         yield from _predict_object(model, scan, groups, batch_size, device)
         return
     for chunk in groups.split(batch_size):
-        initial = initial_patches(scan, chunk)
-        batch = Batch(
-            amplitude=scan.amplitude[chunk].to(device),
-            probe=scan.probe.to(device),
-            centre_yx=scan.centre_yx[chunk].to(device),
-            fraction_yx=scan.fraction_yx[chunk].to(device),
-            merged=chunk.shape[1],
-            valid_pixels=None if scan.valid_pixels is None else scan.valid_pixels.to(device),
-            gain=scan.input_gain,
-            initial=None if initial is None else initial.to(device),
-        )
+        batch = gather(scan, chunk, merged=chunk.shape[1])
+        batch = Batch._make(part.to(device) if isinstance(part, Tensor) else part for part in batch)
         with torch.inference_mode():
             yield chunk, model(batch)
 

@@ -30,8 +30,7 @@ class NpzArray:
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
         """Some of it, or all with `...`; reads all of an archive that is compressed."""
-        found: NDArray[Any] = self.load(in_file=rows is not ...)[rows]
-        return found
+        return self.load(in_file=rows is not ...)[rows]
 
     def load(self, *, in_file: bool) -> FileRows | NDArray[Any]:
         """The array: left in the file if that is wanted and it is not compressed, or read. Raises DataError
