@@ -81,7 +81,7 @@ def normalise(
     if scale.probe_normalize:
         factor = UNIT_PROBE_SCALE / model.probe_scale * dataset.probe.shape[-1] / statistics.probe_norm
     centre, fraction = split_positions(dataset.position_yx)
-    stored, mean = dataset.intensity, statistics.mean_intensity
+    stored, mean, valid = dataset.intensity, statistics.mean_intensity, dataset.valid_pixels
     amplitude = amplitude_of(stored, mean) if isinstance(stored, np.ndarray) else StreamedAmplitude(stored, mean)
     return Scan(
         amplitude=amplitude,
@@ -91,7 +91,7 @@ def normalise(
         object_scale=factor * root,
         probe_factor=factor,
         input_gain=_input_gain(scale, statistics),
-        valid_pixels=_in_fft_order(dataset.valid_pixels),
+        valid_pixels=None if valid is None or valid.all() else torch.from_numpy(np.fft.ifftshift(valid)),
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
     )
 
@@ -145,13 +145,6 @@ def _fill_invalid(scan: Scan) -> Callable[[Tensor], Tensor]:
         return torch.where(valid_pixels, amplitude, flat * level)
 
     return fill
-
-
-def _in_fft_order(valid_pixels: NDArray[np.bool_] | None) -> Tensor | None:
-    """The mask with zero frequency at `[0, 0]`; None where every pixel is valid."""
-    if valid_pixels is None or valid_pixels.all():
-        return None
-    return torch.from_numpy(np.fft.ifftshift(valid_pixels))
 
 
 def prepare_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:
