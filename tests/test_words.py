@@ -17,12 +17,7 @@ TO_CLEAN = {
     "ptycho_torch/cli",
     "ptycho_torch/compat",
     "ptycho_torch/files.py",
-    "ptycho_torch/output/bundle.py",
     "ptycho_torch/pretraining",
-    "ptycho_torch/reconstruction/r_factor.py",
-    "ptycho_torch/reconstruction/refine.py",
-    "ptycho_torch/reconstruction/refine_batches.py",
-    "ptycho_torch/reconstruction/refine_dataset.py",
     "ptycho_torch/sweep",
     "ptycho_torch/training",
 }
