@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem
+from ptycho_config.schema.checks import Check
 from ptycho_config.schema.scalars import Coerce, coercer, type_name
 from ptycho_config.schema.table import Row, table_html
 
 C = TypeVar("C")
-Check = Callable[[Any], str | None]
 Constraint = Callable[[Any], Iterable[Problem]]
 Inference = Literal["fixed", "suggested", "ignored", "own"]
 
@@ -82,7 +82,12 @@ def field(
     return attrs.field(default=default, metadata={_META: {**meta, **policy}})
 
 
-suggested = partial(field, inference="suggested")
+def option(default: Any, doc: str, **more: Any) -> Any:
+    """A field with `default` and meaning `doc`, and `more` as in `field`: most of the schema."""
+    return field(default=default, doc=doc, **more)
+
+
+suggested = partial(option, inference="suggested")
 
 
 def is_config(cls: object) -> bool:
