@@ -12,7 +12,6 @@ ROOT = Path(__file__).parent.parent
 TO_CLEAN = {
     "README.md",
     "docs",
-    "ptycho_config",
     "ptycho_torch/api",
     "ptycho_torch/cli",
     "ptycho_torch/compat",
