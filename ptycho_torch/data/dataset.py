@@ -98,9 +98,8 @@ def _check_values(path: Path, key: str, patterns: Patterns) -> None:
     if infinite:
         raise DataError(str(path), f"{key} holds NaN or infinite values in {infinite} patterns", "mask or remove them")
     if negative:
-        raise DataError(
-            str(path), f"{key} holds negative values in {negative} patterns", "subtract no more than the dark"
-        )
+        message = f"{key} holds negative values in {negative} patterns"
+        raise DataError(str(path), message, "subtract no more than the dark")
     if dark:
         raise DataError(str(path), f"{key} is zero everywhere")
 

@@ -43,9 +43,8 @@ def far_field(
     position_m `(n, 2)`; energy_j of a photon; distance_m to the detector; detector_pixel_m and frame, in
     px, as (y, x). `(r - min r) / dx + N // 2`: the first patch starts at pixel 0.
     """
-    pixel = [
-        object_pixel_m(energy_j, distance_m, size, side) for size, side in zip(detector_pixel_m, frame, strict=True)
-    ]
+    sides = zip(detector_pixel_m, frame, strict=True)
+    pixel = [object_pixel_m(energy_j, distance_m, size, side) for size, side in sides]
     origin = position_m.min(axis=0) - np.array(frame) // 2 * pixel
     geometry = Geometry(
         pixel_m=(pixel[0], pixel[1]),
@@ -66,7 +65,7 @@ def nearest_step(position: NDArray[np.float64]) -> float:
 
 def effective_diameter(intensity: NDArray[np.floating]) -> float:
     """`2 sqrt(A / pi)` with the area `A = (sum I)^2 / sum I^2`: for a disc its diameter, for a Gaussian
-    beam 4 sigma. I `(H, W)`, result in pixels, 0 without light."""
+    beam 4 sigma. I `(H, W)`, result in pixels, 0 where I is 0."""
     total, squares = float(intensity.sum()), float(np.square(intensity).sum())
     return 2 * float(np.sqrt(total**2 / squares / np.pi)) if squares > 0 else 0.0
 

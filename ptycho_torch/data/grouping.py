@@ -17,7 +17,7 @@ _ALONE = (
 
 @attrs.frozen(kw_only=True)
 class GroupPlan:
-    """The wishes for a plan; see the options of the same names.
+    """The options that decide how patterns are grouped; see those of the same names.
 
     pool: neighbours that oversampling combines, None where patterns are used as often as `groups_per_centre` says.
     """
@@ -48,7 +48,7 @@ def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> 
 def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator) -> Groups:
     """Groups of `gridsize^2` distinct patterns around centres, the centre first.
 
-    position_yx: `(n, 2)` in pixels; plan: the wishes; rng: of every draw. The other members are drawn from the
+    position_yx: `(n, 2)` in pixels; plan: sizes and rules; rng: of every draw. The other members are drawn from the
     neighbours that the rule allows; the rest remain as candidate partners, nearest first. A centre with too few
     neighbours has no group and is counted in `left_out`. Raises ValueError where the scan cannot fill the plan.
     """

@@ -26,7 +26,7 @@ UNIT_PROBE_SCALE = 4.0
 @attrs.frozen
 class Statistics:
     """The quantities that scale a scan: mean intensity `<I>` per pixel, `|P| = sqrt(sum|P|^2)`, the largest
-    `sum A` of a pattern (None where nothing asks for it), and the patterns they were taken over."""
+    `sum A` of a pattern (None where no option needs it), and the patterns they were taken over."""
 
     mean_intensity: float
     probe_norm: float
@@ -133,7 +133,7 @@ def with_coarse_object(scan: Scan) -> Scan:
 
 
 def _fill_invalid(scan: Scan) -> Callable[[Tensor], Tensor]:
-    """Puts what a flat object would show where nothing was measured, so that it says nothing."""
+    """Puts what a flat object would show where nothing was measured, so that it adds no structure."""
     valid_pixels = scan.valid_pixels
     if valid_pixels is None:
         return lambda amplitude: amplitude

@@ -46,10 +46,8 @@ class CnnNet(nn.Module):
         real_imag = options.cnn_output_mode == "real_imag"
         heads = (bounded_real, bounded_imaginary) if real_imag else (AMPLITUDE[model.amp_activation], bounded_phase)
         self.combine = rectangular if real_imag else polar
-        if options.use_shared_decoder:
-            self.decoder: nn.Module = SharedDecoder(channels, model, options, heads)
-        else:
-            self.decoder = Decoders(channels, model, options, heads)
+        kind = SharedDecoder if options.use_shared_decoder else Decoders
+        self.decoder: nn.Module = kind(channels, model, options, heads)
 
     def forward(self, amplitude: Tensor) -> Tensor:
         """Amplitude `(G, C, N, N)` to complex patches `(G, C, N, N)`."""

@@ -57,9 +57,8 @@ class PatchHead(nn.Module):
             if border
             else None
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(out) for _ in range(2 if border else 1))
-        if not batch_norm:
-            self.norms = nn.ModuleList(nn.Identity() for _ in self.norms)
+        norms = [nn.BatchNorm2d(out) if batch_norm else nn.Identity() for _ in range(2 if border else 1)]
+        self.norms = nn.ModuleList(norms)
 
     def forward(self, x: Tensor, head: Activation, border_head: Activation | None = None) -> Tensor:
         """`(B, C, N/2, N/2)` to `(B, out, N, N)`, activated by head, the border by border_head if that is given.

@@ -50,13 +50,12 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
         "versions": library_versions(),
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
+    training = {"derivation": bundle.derivation, "record": to_json(bundle.record)}
     path = folder / BUNDLE_NAME
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
         archive.writestr(_CONFIG, config)
-        archive.writestr(
-            _TRAINING, json.dumps({"derivation": bundle.derivation, "record": to_json(bundle.record)}, indent=2)
-        )
+        archive.writestr(_TRAINING, json.dumps(training, indent=2))
         archive.writestr(_WEIGHTS, save_tensors(weights))
     return path
 

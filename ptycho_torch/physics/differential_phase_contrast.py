@@ -62,21 +62,10 @@ def coarse_object(moments: Real, probe: Complex, corner_yx: Real, height: int, w
     kernels = flux_kernels(probe)
     flat = kernels.sum(axis=(1, 2))
     target = np.ascontiguousarray(((moments - flat) / flat[0]).T)
-    solution = sparse.linalg.lsmr(
-        sparse.linalg.LinearOperator(
-            (target.size, 2 * system.height * system.width),
-            matvec=system.forward,
-            rmatvec=system.adjoint,
-            dtype=np.float64,
-        ),
-        target.ravel(),
-        damp=_DAMPING,
-        atol=0.0,
-        btol=0.0,
-        conlim=0.0,
-        maxiter=_ITERATIONS,
-    )[0]
-    fields = system.fields(solution)
+    shape = (target.size, 2 * system.height * system.width)
+    operator = sparse.linalg.LinearOperator(shape, matvec=system.forward, rmatvec=system.adjoint, dtype=np.float64)
+    limits = {"atol": 0.0, "btol": 0.0, "conlim": 0.0, "maxiter": _ITERATIONS}
+    fields = system.fields(sparse.linalg.lsmr(operator, target.ravel(), damp=_DAMPING, **limits)[0])
     object_ = np.empty((height, width), np.complex64)
     for start in range(0, height, _STRIP):
         rows = slice(start, min(start + _STRIP, height))

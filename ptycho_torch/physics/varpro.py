@@ -68,9 +68,8 @@ def solve(sums: Moments) -> tuple[float, float]:
     grid = np.linspace(-np.pi / 2, np.pi / 2, _ANGLES, endpoint=False)
     best = grid[int(np.argmin([gain(angle) for angle in grid]))]
     step = np.pi / _ANGLES
-    angle = float(
-        minimize_scalar(gain, bounds=(best - step, best + step), method="bounded", options={"xatol": 1e-12}).x
-    )
+    bounds = (best - step, best + step)
+    angle = float(minimize_scalar(gain, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x)
     direction = _direction(angle)
     energy = float(sums.target @ direction) / float(direction @ sums.gram @ direction)
     if not energy > 0:

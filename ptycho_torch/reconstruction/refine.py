@@ -86,11 +86,8 @@ def position_corrections(scan: Scan, found: Refined) -> PositionCorrections:
     moved = found.scan.position_yx - scan.position_yx
     distance = moved.norm(dim=1)
     held = (moved.abs() > reach_px(scan.probe.shape[-1]) - HELD_PX).any(1)
-    return PositionCorrections(
-        rms_px=round(float(distance.square().mean().sqrt()), 4),
-        max_px=round(float(distance.max()), 4),
-        held=int(held.sum()),
-    )
+    rms, largest = (round(float(value), 4) for value in (distance.square().mean().sqrt(), distance.max()))
+    return PositionCorrections(rms_px=rms, max_px=largest, held=int(held.sum()))
 
 
 class _RefinementState:
@@ -120,14 +117,9 @@ class _RefinementState:
         order = torch.from_numpy(rng.permutation(count))
         number = -(-count // options.batch)
         height, width = self.object.shape
-        self.batches = Batches(
-            scan,
-            scan.probe.to(device, copy=True),
-            torch.tensor(origin_yx) - self.margin,
-            (height, width),
-            tuple(order[first::number] for first in range(number)),
-            options.alpha,
-        )
+        rows = tuple(order[first::number] for first in range(number))
+        probe, origin = scan.probe.to(device, copy=True), torch.tensor(origin_yx) - self.margin
+        self.batches = Batches(scan, probe, origin, (height, width), rows, options.alpha)
         sample = scan.amplitude[order[:PHOTON_SAMPLE].sort().values]
         self.photon = photon_intensity(sample if scan.valid_pixels is None else sample * scan.valid_pixels)
         self.norm = float(power(self.batches.probe).sum().sqrt())
@@ -143,9 +135,8 @@ class _RefinementState:
         places: list[tuple[Tensor, PositionEquations]] = []
         for batch in self.batches.read(self.rng.permutation(len(self.batches.rows)).tolist()):
             patches = read(self.object, batch.corners, self.side)
-            change, lost = exit_wave_change(
-                exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.valid_pixels
-            )
+            waves = exit_waves(patches, batch.probes)
+            change, lost = exit_wave_change(waves, batch.amplitude, self.photon, self.valid_pixels)
             if probe_too:
                 fraction = self.batches.scan.fraction_yx[batch.rows].to(self.device)
                 back, seen = probe_change(change, patches, fraction)
@@ -200,12 +191,8 @@ class _RefinementState:
         high = torch.maximum(margin + torch.tensor(self.given), batches.corner_yx.amax(0) + self.side)
         (top, left), (bottom, right) = low.tolist(), high.tolist()
         y, x = (batches.origin_yx + low).tolist()
-        return Refined(
-            self.object[top:bottom, left:right].cpu().clone(),
-            (y, x),
-            attrs.evolve(batches.scan, probe=batches.probe.cpu().clone()),
-            tuple(self.history),
-        )
+        scan = attrs.evolve(batches.scan, probe=batches.probe.cpu().clone())
+        return Refined(self.object[top:bottom, left:right].cpu().clone(), (y, x), scan, tuple(self.history))
 
     def correct_coarse(self) -> bool:
         """Multiply the illuminated object by the smooth factor that explains the moments of all patterns.

@@ -137,7 +137,6 @@ def _photons(archive: Archive) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise DataError(
-            str(archive.path), f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}"
-        )
+        message = f"_metadata physics_parameters.nphotons must be a number above 0, got {value!r}"
+        raise DataError(str(archive.path), message)
     return float(value)
