@@ -13,18 +13,11 @@ TO_CLEAN = {
     "README.md",
     "docs",
     "ptycho_config",
-    "ptycho_torch/api",
-    "ptycho_torch/cli",
-    "ptycho_torch/compat",
-    "ptycho_torch/files.py",
     "ptycho_torch/output/bundle.py",
-    "ptycho_torch/pretraining",
     "ptycho_torch/reconstruction/r_factor.py",
     "ptycho_torch/reconstruction/refine.py",
     "ptycho_torch/reconstruction/refine_batches.py",
     "ptycho_torch/reconstruction/refine_dataset.py",
-    "ptycho_torch/sweep",
-    "ptycho_torch/training",
 }
 FIRST = re.compile(r"(What|Of|How|Where)\b")
 # Private words for illumination and intensity, valid pixels, neighbours, and what was given or reported.
