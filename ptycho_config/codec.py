@@ -75,11 +75,11 @@ def _field_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
 
 def _unstructure_hook(cls: type) -> Callable[[Any], Any]:
     choices = [spec for spec in specs(cls).values() if spec.variants]
-    hooks: Any = {spec.name: override(unstruct_hook=_tagged(spec)) for spec in choices}
+    hooks: Any = {spec.name: override(unstruct_hook=_write_choice(spec)) for spec in choices}
     return make_dict_unstructure_fn(cls, converter(), **hooks)
 
 
-def _tagged(spec: FieldSpec) -> Callable[[Any], dict[str, Any]]:
+def _write_choice(spec: FieldSpec) -> Callable[[Any], dict[str, Any]]:
     _tag(spec.annotation)
     write = converter().get_unstructure_hook(spec.annotation)
     # The kind first, for people.
@@ -87,7 +87,7 @@ def _tagged(spec: FieldSpec) -> Callable[[Any], dict[str, Any]]:
 
 
 def _problems(error: BaseException) -> Iterator[Problem]:
-    """What cattrs found wrong, with the path of each problem."""
+    """The problems that cattrs found, each with its path."""
     match error:
         case ConfigError():
             yield from error.problems
@@ -128,7 +128,7 @@ def migration(name: str, version: int) -> Callable[[Migration], Migration]:
 
 
 def migrate(data: Mapping[str, Any], schema: str) -> dict[str, Any]:
-    """A document brought to the version of `schema` (`name/version`), step by step; without
+    """The document `data` in the version of `schema` (`name/version`), step by step; without
     `$schema` it counts as current. Raises ConfigError for a newer or a foreign document."""
     name, _, current = schema.rpartition("/")
     found = str(data.get(SCHEMA_KEY, schema))
@@ -148,7 +148,7 @@ def migrate(data: Mapping[str, Any], schema: str) -> dict[str, Any]:
 
 
 def load(cls: type[C], data: Mapping[str, Any]) -> C:
-    """The config that `dump` wrote, migrated, or one ConfigError with all problems of the document."""
+    """The `cls` that `dump` wrote as `data`, migrated, or one ConfigError with all problems of the document."""
     schema = getattr(cls, "SCHEMA", None)
     current = migrate(data, schema) if schema else data
     body = {key: value for key, value in current.items() if key != SCHEMA_KEY}
@@ -174,31 +174,21 @@ def fingerprint(config: Any, without: Collection[str] = ()) -> str:
 
 
 def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
-    """Where a config came from, as plain data: base, named layers with their steps, result."""
-    layers = [
-        {"layer": one.name, "steps": [_dump_step(step) for step in one.transform.steps]} for one in resolved.layers
-    ]
-    return {
-        "base": dump(resolved.base),
-        "layers": layers,
-        "config": dump(resolved.config),
-        "fingerprint": fingerprint(resolved.config),
-    }
+    """The origin of a config as plain data: base, named layers with their steps, result."""
+    layers = [{"layer": one.name, "steps": list(map(_dump_step, one.transform.steps))} for one in resolved.layers]
+    config = resolved.config
+    return {"base": dump(resolved.base), "layers": layers, "config": dump(config), "fingerprint": fingerprint(config)}
 
 
 def _dump_step(step: Step) -> dict[str, Any]:
-    value = _plain(_argument(step))
+    value = _argument(step)
     return {"path": step.path, "op": step.op, "value": value, "fixed": step.fixed, "where": step.where}
-
-
-def _plain(value: Any) -> Any:
-    made = converter().unstructure(value)
-    return {KIND_KEY: kind_of(type(value)), **made} if is_config(type(value)) else made
 
 
 def _argument(step: Step) -> Any:
     if step.op == "put":
-        return step.arg
+        plain = converter().unstructure(step.arg)
+        return {KIND_KEY: kind_of(type(step.arg)), **plain} if is_config(type(step.arg)) else plain
     name = f"{step.arg.__module__}:{step.arg.__qualname__}"
     if "<" in name:
         raise ConfigError([step.problem("a lambda or local function cannot be saved", "use a module-level function")])

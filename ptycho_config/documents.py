@@ -19,7 +19,8 @@ from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
 
 def parse(cls: type, assignments: list[str], name: str = COMMAND_LINE) -> Transform:
-    """`["training.model.N=128"]` to a layer; values are JSON, or bare text for strings."""
+    """The `assignments`, as `training.model.N=128`, to options of `cls` as a layer `name`; values are JSON, or
+    bare text for strings."""
     texts = []
     for position, assignment in enumerate(assignments, 1):
         path, equals, text = assignment.partition("=")
@@ -31,45 +32,39 @@ def parse(cls: type, assignments: list[str], name: str = COMMAND_LINE) -> Transf
 
 
 def parse_texts(cls: type, texts: Iterable[tuple[str, str, str]], name: str) -> Transform:
-    """`(path, value text, where)` triples to a layer, with the rules of `parse`."""
+    """The `texts`, `(path, value text, where)`, as a layer `name` for `cls`, with the rules of `parse`."""
     known = dict(leaves(cls))
     given = []
     for path, text, where in texts:
         alias = aliases(cls).get(path, Alias((path,)))
         spec = known.get(alias.paths[0]) if alias.paths else None
-        value = text if spec is None else _value_of(text, _reader(alias.translation.read, spec.accept))
+        value = text if spec is None else _value_of(text, alias, spec)
         given.append(Step(path, "put", value, name, where=where))
     return Transform(_canonical_steps(cls, given, name))
 
 
-def _reader(read: Callable[[Any], Any], accept: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: accept(read(value))
-
-
-def _value_of(text: str, accept: Callable[[Any], Any]) -> Any:
+def _value_of(text: str, alias: Alias, spec: FieldSpec) -> Any:
     """The JSON reading of `text`, or the text itself where only that is accepted."""
+
+    def accepts(value: object) -> bool:
+        try:
+            spec.accept(alias.translation.read(value))
+        except ValueError:
+            return False
+        return True
+
     try:
         value = json.loads(text)
     except ValueError:
         return text
-    return text if not _accepts(accept, value) and _accepts(accept, text) else value
-
-
-def _accepts(accept: Callable[[Any], Any], value: object) -> bool:
-    try:
-        accept(value)
-    except ValueError:
-        return False
-    return True
+    return text if not accepts(value) and accepts(text) else value
 
 
 def from_mapping(
     cls: type, data: Mapping[str, Any], name: str, where: str = "", lines: Mapping[str, int] | None = None
 ) -> Transform:
-    """A layer from nested or dotted keys: `{"training": {"nepochs": 5}}`, `{"training.nepochs": 5}`.
-
-    `lines` are the lines of the options in the file `where`, for the parsers that know them.
-    """
+    """A layer `name` for `cls` from `data` with nested or dotted keys: `{"training": {"nepochs": 5}}`,
+    `{"training.nepochs": 5}`; `lines` are the lines of the options in the file `where`, where known."""
     known = dict(leaves(cls))
     choices = {path for path, spec in known.items() if spec.variants}
     schema = getattr(cls, "SCHEMA", None)
@@ -90,7 +85,7 @@ def _canonical_steps(cls: type, steps: Iterable[Step], name: str) -> tuple[Step,
         if step.path in known:
             spelled.append(_current_value(step, known[step.path]))
         elif alias is None or alias.gone:
-            problems.append(step.problem(alias.gone) if alias else _misplaced(cls, step, known))
+            problems.append(step.problem(alias.gone) if alias else _unknown_option(cls, step, known))
         else:
             where = f"{step.where} as {step.path!r}".strip()
             try:
@@ -113,7 +108,7 @@ def _current_value(step: Step, spec: FieldSpec) -> Step:
     return attrs.evolve(step, arg=spec.renamed[step.arg], where=where)
 
 
-def _misplaced(cls: type, step: Step, known: Iterable[str]) -> Problem:
+def _unknown_option(cls: type, step: Step, known: Iterable[str]) -> Problem:
     if any(path.startswith(f"{step.path}.") for path in known):
         return step.problem(f"is a group of options, got {step.arg!r}", "give a table, or the path of one option")
     parents = {path.rpartition(".")[0] for path in known}
@@ -148,9 +143,8 @@ _Yaml12.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in rules if not tag.endswith((":bool", ":float", ":timestamp"))]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Yaml12.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+_BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+_Yaml12.add_implicit_resolver("tag:yaml.org,2002:bool", _BOOL, list("tTfF"))
 _Yaml12.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)$|^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)$"),
@@ -172,9 +166,8 @@ def read_table(path: Path) -> dict[str, Any]:
     subject = f"config file {path}"
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise ConfigError(
-            [Problem("", f"cannot read '{path.suffix}' files", hint="use .json, .toml or .yaml")], subject
-        )
+        problem = Problem("", f"cannot read '{path.suffix}' files", hint="use .json, .toml or .yaml")
+        raise ConfigError([problem], subject)
     try:
         data = reader(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -189,7 +182,8 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def config_file(cls: type, path: Path) -> Transform:
-    """A config file, complete or partial, as a layer; YAML and JSON files know the line of each option."""
+    """The config file `path`, complete or partial, as a layer for `cls`; a YAML or JSON file gives the line of
+    each option."""
     table = read_table(path)
     lines = _lines(path) if path.suffix.lower() in (*_YAML_SUFFIXES, ".json") else None
     return from_mapping(cls, table, CONFIG_FILE, path.name, lines)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, as a value: every problem, with its place and its fix."""
+"""The problems of a configuration as values, each with its place and its fix."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ import attrs
 
 @attrs.frozen
 class Problem:
-    """One thing wrong: the field's path, what is wrong with it, and who asked for it."""
+    """One thing wrong: the field's path, what is wrong with it, and the layer that set it."""
 
     path: str
     message: str

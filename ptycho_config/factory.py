@@ -1,6 +1,6 @@
 """From named sources to a resolved configuration and its legacy view.
 
-Pure: no file is read, no global is touched, no device is asked. What a data file says comes
+Pure: no file is read, no global is touched, no device is used. What a data file says comes
 in as `DatasetFacts`, read before by the caller.
 """
 
@@ -58,12 +58,13 @@ def training_layers(
     facts: DatasetFacts | None = None,
     arguments: Transform = Transform(),
 ) -> tuple[Layer, ...]:
-    """All layers of a training, each by its name. The profile `recommended` depends on the network that
-    the layers above it ask for. Raises ConfigError for an unknown profile or option."""
-    asked = sources.layers(TrainingSetup, arguments)
-    chosen = recommended_profile(asked) if profile == RECOMMENDED else named_profile(profile)
+    """All layers of a training: `profile`, `facts` of the scan, `sources`, and above all `arguments`. The
+    profile `recommended` depends on the network that the layers above it name. Raises ConfigError for an
+    unknown profile or option."""
+    given = sources.layers(TrainingSetup, arguments)
+    chosen = recommended_profile(given) if profile == RECOMMENDED else named_profile(profile)
     read = () if facts is None else (facts.training_layer(),)
-    return Layer(names.BACKEND, _training_backend()), Layer(names.PROFILE, chosen), *read, *asked
+    return Layer(names.BACKEND, _training_backend()), Layer(names.PROFILE, chosen), *read, *given
 
 
 def create_training_payload(
@@ -76,8 +77,8 @@ def create_training_payload(
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
     """Resolve a training run: `(configs, legacy_dict_delta)`. Pure.
 
-    The order of the layers is `layers.TRAINING`; `train_data_file` and `output_dir` given here are
-    explicit overrides. Raises ConfigError with every problem and its layer.
+    `profile`, `facts` of the scan and `sources` are layers in the order `layers.TRAINING`; `train_data_file`
+    and `output_dir` given here are explicit overrides. Raises ConfigError with every problem and its layer.
     """
     c = fields(TrainingSetup)
     arguments = Transform()
@@ -101,9 +102,9 @@ def create_inference_payload(
 ) -> tuple[Resolved[InferenceSetup], LegacyDelta]:
     """Resolve an inference run: `(configs, legacy_dict_delta)`. Pure.
 
-    The order of the layers is `layers.INFERENCE`. `trained` is the setup stored in the bundle. What
-    decides the shape of the network is fixed to it: a data file or an override that asks for
-    something else is a conflict.
+    `trained` is the setup stored in the bundle `model_path`, `facts` describe `test_data_file`; they and
+    `sources` are layers in the order `layers.INFERENCE`, and `output_dir` is an explicit override. The
+    shape of the network is fixed by `trained`: a data file or an override that differs is a conflict.
     """
     c = fields(InferenceSetup)
     base = InferenceSetup(inference=InferenceConfig(model_path=model_path, test_data_file=test_data_file))
@@ -120,7 +121,7 @@ def create_inference_payload(
 
 
 def _training_backend() -> Transform:
-    """What this backend is, and its defaults where they differ from the canonical ones."""
+    """The name of this backend, and its defaults where they differ from the canonical ones."""
     c = fields(TrainingSetup)
     defaults = (
         layer("", at(c.training.backend).put("pytorch"), fixed=True)

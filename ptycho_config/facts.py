@@ -1,4 +1,4 @@
-"""What a scan file says about itself, as a value that enters the derivation as a layer."""
+"""Facts about a scan file, as a value that enters the derivation as a layer."""
 
 import attrs
 

@@ -24,7 +24,7 @@ OVERRIDES = "explicit overrides"
 _OF_THE_RUN = (FACTS, CLIENT, CONFIG_FILE, EXECUTION, COMMAND_LINE, OVERRIDES)
 TRAINING = (BASE, BACKEND, PROFILE, *_OF_THE_RUN)
 INFERENCE = (BASE, BACKEND, BUNDLE, *_OF_THE_RUN)
-# They follow from the run itself, so nobody asked for what they set.
+# They follow from the run itself, so no user has chosen what they set.
 IMPLIED = frozenset({BASE, BACKEND, BUNDLE, FACTS})
 
 
@@ -37,11 +37,11 @@ class Layer:
     transform: Transform
 
     def __attrs_post_init__(self) -> None:
-        steps = tuple(_renamed(step, self.name) for step in self.transform.steps)
+        steps = tuple(_take_name(step, self.name) for step in self.transform.steps)
         object.__setattr__(self, "transform", Transform(steps))
 
 
-def _renamed(step: Step, name: str) -> Step:
+def _take_name(step: Step, name: str) -> Step:
     if step.layer == name:
         return step
     return attrs.evolve(step, layer=name, where=f"{step.layer} {step.where}".strip())
@@ -57,8 +57,8 @@ def split_layers(parts: Iterable[Transform | Layer]) -> tuple[Layer, ...]:
 
 
 def sort_layers(parts: Iterable[Transform | Layer], order: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers of some transforms, lowest first, each name once. Raises ConfigError for a name that
-    is not in the order."""
+    """The layers of `parts`, lowest first, each name once. Raises ConfigError for a name that
+    is not in `order`."""
     found = split_layers(parts)
     strange = dict.fromkeys(one.name for one in found if one.name not in order)
     if strange:
@@ -69,7 +69,7 @@ def sort_layers(parts: Iterable[Transform | Layer], order: Sequence[str]) -> tup
 
 
 def last_put(parts: Iterable[Transform | Layer], path: str, order: Sequence[str]) -> Any:
-    """The value that the highest layer puts at `path`; None where none does."""
+    """The value that the highest layer of `parts` in `order` puts at `path`; None where none does."""
     steps = (step for one in sort_layers(parts, order) for step in one.transform.steps)
     puts = [step.arg for step in steps if step.path == path and step.op == "put"]
     return puts[-1] if puts else None

@@ -55,7 +55,7 @@ def fields(cls: type[C]) -> C:
 
 
 def narrow(place: object, member: type[C]) -> C:
-    """One member of a choice, to name its fields: `at(narrow(c.torch.net, Fno).modes)`.
+    """The `member` of the choice at `place`, to name its fields: `at(narrow(c.torch.net, Fno).modes)`.
 
     Applied to a config whose choice has another member, the change is a ConfigError.
     """

@@ -15,7 +15,7 @@ _BATCH = at(fields(TrainingSetup).execution.inference_batch_size)
 
 
 def inference_policy(path: str) -> str:
-    """What an inference makes of the option of a training at `path`: as stated by the option of the same
+    """The use that an inference makes of the training option at `path`: as stated by the option of the same
     name that an inference has; one that it does not have is ignored."""
     spec = _options(InferenceSetup).get(_at_inference(path))
     return str(spec.inference) if spec else "ignored"
@@ -26,7 +26,7 @@ def _at_inference(path: str) -> str:
 
 
 def bundle_layer(trained: TrainingSetup, where: str) -> Layer:
-    """The options of a training that count for an inference, fixed or suggested as their fields state;
+    """The options of the training `trained` that count for an inference, fixed or suggested as their fields state;
     a choice is carried as a whole. `where` names the bundle."""
     batch = trained.execution.inference_batch_size or trained.training.batch_size
     # Weights may serve every side; a learned probe has one.
@@ -63,7 +63,7 @@ def _no_effect(root: type, path: str) -> str:
 
 
 def is_settable(root: type, path: str) -> bool:
-    """Whether a run of this kind can give the option another value than the one that it has anyway."""
+    """Whether a run with the setup class `root` can give the option at `path` another value than it has anyway."""
     decided = root is InferenceSetup and _options(root)[path].inference == "fixed"
     return not decided and not _no_effect(root, path)
 

@@ -53,10 +53,10 @@ PROFILES: dict[str, Transform] = {
 RENAMED = {"primed": "unrolled"}
 
 
-def recommended_profile(asked: Iterable[Layer]) -> Transform:
+def recommended_profile(above: Iterable[Layer]) -> Transform:
     """The profile for the network that the layers above ask for: `unrolled` for the one that we
     recommend, and also where none is named; nothing for another, whose defaults then count."""
-    named = last_put(asked, at(_c.training.model.architecture).path, TRAINING)
+    named = last_put(above, at(_c.training.model.architecture).path, TRAINING)
     return profile("unrolled" if named in (None, "unrolled") else None)
 
 

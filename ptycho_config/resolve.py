@@ -65,7 +65,7 @@ def _line(change: Change) -> str:
 
 
 def resolve(base: C, *layers: Transform | Layer, order: Sequence[str] = ()) -> Resolved[C]:
-    """Apply the layers, later over earlier: in the order given, or in a declared `order` of names.
+    """Apply the layers to `base`, later over earlier: in the order given, or in a declared `order` of names.
 
     A layer is what carries one name, however it is divided over the arguments. Raises ConfigError when
     one layer sets a path to two values, a later layer changes a fixed one (the error names both
@@ -75,7 +75,7 @@ def resolve(base: C, *layers: Transform | Layer, order: Sequence[str] = ()) -> R
     config, trace, problems = try_apply(base, [step for one in found for step in one.transform.steps])
     pins = _broken_pins(trace)
     broken = {pin.path for pin in pins}
-    # What follows from a broken pin is not said twice.
+    # What follows from a broken pin is not reported twice.
     rest = [problem for problem in problems if problem.path not in broken]
     wrong = [*_conflicts(found), *pins, *rest]
     if wrong:

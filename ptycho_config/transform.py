@@ -1,7 +1,7 @@
 """A change to a config as a value: a sequence of steps that composes, compares and prints.
 
 `t(config)` applies all steps or none; each node of the tree is rebuilt once, at the end, so
-constraints between fields see only the final values. `a >> b` is first a, then b; the empty
+constraints between fields see only the final values. `a >> b` is a, then b; the empty
 Transform is the identity.
 """
 
@@ -35,7 +35,7 @@ class Step:
 
 
 class Change(NamedTuple):
-    """What one step did to one leaf: an entry of the trace. Cheap: there are many."""
+    """The effect of one step on one leaf: an entry of the trace. Cheap: there are many."""
 
     path: str
     old: Any
@@ -54,7 +54,7 @@ class Transform:
     def __rshift__(self, other: "Transform") -> "Transform":
         return Transform(self.steps + other.steps)
 
-    def __call__(self, config: C) -> C:  # noqa: D102 - the class says what it does
+    def __call__(self, config: C) -> C:  # noqa: D102 - the class describes it
         return apply(config, self.steps)[0]
 
     def __bool__(self) -> bool:
@@ -62,17 +62,17 @@ class Transform:
 
 
 def layer(name: str, transform: Transform, *, fixed: bool = False) -> Transform:
-    """Name every step of a transform; a fixed step refuses a later different value."""
+    """Give every step of `transform` the layer `name`; a fixed step refuses a later different value."""
     return Transform(tuple(attrs.evolve(step, layer=name, fixed=fixed or step.fixed) for step in transform.steps))
 
 
 def with_where(transform: Transform, where: str) -> Transform:
-    """The same steps from another place: what a person shall read as their origin."""
+    """The steps of `transform` with another origin `where`, as people read it."""
     return Transform(tuple(attrs.evolve(step, where=where) for step in transform.steps))
 
 
 def put_all(config: Any, prefix: str = "", where: str = "") -> Transform:
-    """A put for every leaf of `config`, as seen below `prefix`; a choice is put as a whole."""
+    """A put, from `where`, for every leaf of `config`, as seen below `prefix`; a choice is put as a whole."""
     return Transform(tuple(_puts(None, config, prefix, where)))
 
 
@@ -189,7 +189,7 @@ def apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...]]:
 
 
 def try_apply(config: C, steps: Iterable[Step]) -> tuple[C, tuple[Change, ...], list[Problem]]:
-    """As `apply`, with the problems as a value: where there are any, the config is not to be used."""
+    """As `apply`: `config` after `steps`, and the problems; where there are any, the config is not to be used."""
     root = _Draft(config)
     problems: list[Problem] = []
     trace: list[Change] = []
@@ -239,7 +239,7 @@ def _leaf_changes(path: str, spec: FieldSpec, old: Any, new: Any) -> Iterator[tu
 
 
 def name_layers(problems: Iterable[Problem], trace: Iterable[Change]) -> list[Problem]:
-    """Constraint problems know a path but no layer: name the last layer that set that path."""
+    """Constraint problems know a path but no layer: name the last layer in `trace` that set it."""
     last = {change.path: change for change in trace}
     return [
         attrs.evolve(p, layer=last[p.path].layer, where=last[p.path].where) if not p.layer and p.path in last else p

@@ -48,12 +48,11 @@ class Geometry:
 class Dataset:
     """A scan as read from a file.
 
-    intensity `(n, N, N)` float32, zero frequency at `[N/2, N/2]`, in counts or in the square
-    of the file's amplitude unit; position_yx `(n, 2)` float64, patch centres; probe
-    `(P, N, N)` complex64 in the square root of the unit of intensity; label `(n, N, N)` complex64,
-    the object patch of each pattern, where the file has them; valid_pixels `(N, N)` bool, True where the
-    detector measured (elsewhere intensity is 0 or filled in), None for all; geometry where the file knows
-    metres.
+    intensity `(n, N, N)` float32, zero frequency at `[N/2, N/2]`, in counts or in the square of the file's amplitude
+    unit; position_yx `(n, 2)` float64, patch centres; probe `(P, N, N)` complex64 in the square root of the unit of
+    intensity; label `(n, N, N)` complex64, the object patch of each pattern, where the file has them; valid_pixels
+    `(N, N)` bool, True where the detector measured (elsewhere intensity is 0 or filled in), None for all; geometry
+    where the file knows metres.
     """
 
     name: str
@@ -74,14 +73,12 @@ class Dataset:
 class Scan:
     """A dataset in the units of the network: unit mean intensity per pixel, `sum|P|^2 = N^2`.
 
-    amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is
-    an integer pixel `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of
-    this scan times `object_scale` is the object of the dataset, whose probe times `probe_factor`
-    is the probe of this scan; valid_pixels `(N, N)` bool in FFT order, True where the detector measured,
-    None for all.
-    A network is shown `input_gain` times the amplitude; label `(n, N, N)` complex64 is in the units
-    of this scan; initial `(H, W)` complex64 is a first guess of the object on the canvas of the scan,
-    or None.
+    amplitude `(n, N, N)` float32 in FFT order; probe `(P, N, N)` complex64; each position is an integer pixel
+    `centre_yx` `(n, 2)` int64 plus `fraction_yx` in [-0.5, 0.5]. An object of this scan times `object_scale` is the
+    object of the dataset, whose probe times `probe_factor` is the probe of this scan; valid_pixels `(N, N)` bool in FFT
+    order, True where the detector measured, None for all. A network is shown `input_gain` times the amplitude; label
+    `(n, N, N)` complex64 is in the units of this scan; initial `(H, W)` complex64 is a first guess of the object on the
+    canvas of the scan, or None.
     """
 
     amplitude: Amplitudes
@@ -116,11 +113,9 @@ class Groups:
 class Batch(NamedTuple):
     """Clusters of neighbouring patterns of one scan; the first `merged` of each are a group.
 
-    amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64,
-    fraction_yx `(B, S, 2)` float32, label and initial `(B, S, N, N)` complex64 or None;
-    valid_pixels as in Scan. gain: the scan's `input_gain`; weight: of this
-    share of a batch in the mean over all shares; whole: the clusters of the batch in all shares
-    together.
+    amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64, fraction_yx `(B, S, 2)` float32, label and
+    initial `(B, S, N, N)` complex64 or None; valid_pixels as in Scan. gain: the scan's `input_gain`; weight: of this
+    share of a batch in the mean over all shares; whole: the clusters of the batch in all shares together.
     """
 
     amplitude: Tensor

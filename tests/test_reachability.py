@@ -163,8 +163,6 @@ def unreached(product: dict[str, str], users: dict[str, str]) -> list[str]:
 
 # Still to be moved to the tests, deleted, or used; shrink it to nothing.
 LEFT = {
-    "ptycho_config.legacy.delta.skipping_none",
-    "ptycho_config.legacy.params.LegacyParams.check",
     "ptycho_config.legacy.params.LegacyParams.clear",
     "ptycho_config.legacy.params.LegacyParams.padded_size",
     "ptycho_config.legacy.params.LegacyParams.padding_size",

@@ -79,12 +79,6 @@ def legacy_delta(config: TrainingConfig | InferenceConfig | ModelConfig) -> Lega
     )
 
 
-def skipping_none(delta: LegacyDelta) -> LegacyDelta:
-    """The delta without its removals: how the replaced system wrote, where an older value survived
-    a later None."""
-    return LegacyDelta(delta.set)
-
-
 def update_legacy_dict(cfg: MutableMapping[str, Any], delta: LegacyDelta) -> LegacyDelta:
     """Write the delta into `cfg` in place and return the delta that restores it.
 

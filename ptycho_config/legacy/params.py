@@ -119,14 +119,11 @@ class LegacyParams(UserDict[str, Any]):
 
     def write(self, key: str, value: Any) -> None:
         """Set a key if the store stays valid; otherwise ValueError, and nothing has changed."""
-        self._check({key: value})
+        self.check({key: value})
         self[key] = value
 
-    def check(self) -> None:
-        """ValueError if the values contradict each other."""
-        self._check({})
-
-    def _check(self, changes: Mapping[str, Any]) -> None:
+    def check(self, changes: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """ValueError if the values, with the `changes`, contradict each other."""
         problem = _invalid({**DEFAULTS, **self, **changes})
         if problem:
             raise ValueError(problem)
@@ -162,7 +159,7 @@ class LegacyParams(UserDict[str, Any]):
 
 
 def _invalid(values: Mapping[str, Any]) -> str:
-    """What is wrong with a set of legacy values, or nothing."""
+    """The reason why a set of legacy values is invalid, or nothing."""
     if values["data_source"] not in DATA_SOURCES:
         return f"data_source must be one of {', '.join(DATA_SOURCES)}, got {values['data_source']!r}"
     if values["realspace_mae_weight"] > 0 and not values["realspace_weight"] > 0:

@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem
+from ptycho_config.schema.checks import Check
 from ptycho_config.schema.scalars import Coerce, coercer, type_name
 from ptycho_config.schema.table import Row, table_html
 
 C = TypeVar("C")
-Check = Callable[[Any], str | None]
 Constraint = Callable[[Any], Iterable[Problem]]
 Inference = Literal["fixed", "suggested", "ignored", "own"]
 
@@ -22,7 +22,7 @@ _SPECS = "__config_specs__"
 
 @attrs.frozen
 class FieldSpec:
-    """What is known of one field: the one source for checks, help, reference and reports.
+    """The properties of one field: the one source for checks, help, reference and reports.
 
     is_group: the field holds another config. variants: for a choice between configs, its
     members by kind; empty for every other field. The rest as in `field`.
@@ -66,7 +66,7 @@ def field(
     resumable: bool | None = None,
     unread: str = "",
 ) -> Any:
-    """Declare a field: its meaning, unit, default and check.
+    """Declare a field: its meaning `doc`, unit, default and check.
 
     check returns the reason a value is refused, or None. identity=False keeps the field out
     of the fingerprint: it says where results go, not what they are. renamed: former values and what
@@ -78,11 +78,16 @@ def field(
     nothing reads the option, so that setting it is refused.
     """
     meta = {"doc": doc, "unit": unit, "check": check, "identity": identity, "renamed": renamed}
-    policy = {"inference": inference, "resumable": resumable, "unread": unread}
-    return attrs.field(default=default, metadata={_META: {**meta, **policy}})
+    meta |= {"inference": inference, "resumable": resumable, "unread": unread}
+    return attrs.field(default=default, metadata={_META: meta})
 
 
-suggested = partial(field, inference="suggested")
+def option(default: Any, doc: str, **more: Any) -> Any:
+    """A field with `default` and meaning `doc`, and `more` as in `field`: most of the schema."""
+    return field(default=default, doc=doc, **more)
+
+
+suggested = partial(option, inference="suggested")
 
 
 def is_config(cls: object) -> bool:
@@ -101,8 +106,8 @@ def variants(annotation: Any) -> dict[str, type]:
     return {kind_of(member): member for member in members} if all(map(is_config, members)) else {}
 
 
-def _acceptor(annotation: Any, check: Check | None) -> Coerce:
-    coerce = _coercer(annotation)
+def _acceptor(attribute: "attrs.Attribute[Any]") -> Coerce:
+    coerce, check = _coercer(attribute.type), attribute.metadata[_META]["check"]
     if check is None:
         return coerce
 
@@ -117,28 +122,18 @@ def _acceptor(annotation: Any, check: Check | None) -> Coerce:
 
 
 def _coercer(annotation: Any) -> Coerce:
-    if is_config(annotation):
-        return _group_coercer(annotation)
     members = variants(annotation)
-    return _choice_coercer(members) if members else coercer(annotation)
+    if not (members or is_config(annotation)):
+        return coercer(annotation)
+    classes = tuple(members.values()) or annotation
+    expected = f"one of {', '.join(map(repr, members))}" if members else f"a {annotation.__name__}"
 
-
-def _choice_coercer(members: dict[str, type]) -> Coerce:
     def coerce(value: object) -> Any:
-        if isinstance(value, tuple(members.values())):
+        if isinstance(value, classes):
             return value
         if isinstance(value, str) and value in members:
             return members[value]()
-        raise ValueError(f"must be one of {', '.join(map(repr, members))}, got {value!r}")
-
-    return coerce
-
-
-def _group_coercer(cls: type) -> Coerce:
-    def coerce(value: object) -> Any:
-        if not isinstance(value, cls):
-            raise ValueError(f"must be a {cls.__name__}, got {value!r}")  # noqa: TRY004 - reported as a Problem
-        return value
+        raise ValueError(f"must be {expected}, got {value!r}")
 
     return coerce
 
@@ -153,16 +148,13 @@ def _converter(name: str, accept: Coerce) -> Coerce:
     return convert
 
 
-def _checked(_: type, attributes: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
+def _convert_fields(_: type, attributes: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
     built = []
     for attribute in attributes:
         if _META not in attribute.metadata:
             raise TypeError(f"declare '{attribute.name}' with field(doc=...)")
-        accept = _acceptor(attribute.type, attribute.metadata[_META]["check"])
-        converter = _converter(attribute.name, accept)
-        default = attribute.default
-        if default is not attrs.NOTHING:
-            default = converter(default)
+        converter = _converter(attribute.name, _acceptor(attribute))
+        default = attribute.default if attribute.default is attrs.NOTHING else converter(attribute.default)
         built.append(attribute.evolve(converter=converter, default=default))
     return built
 
@@ -173,9 +165,9 @@ def config(cls: type[C], /) -> type[C]: ...
 def config(*, constraints: tuple[Constraint, ...] = ()) -> Callable[[type[C]], type[C]]: ...
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> Any:
-    """Make a frozen, keyword-only config class of scalars, paths, tuples and other configs.
+    """Make `cls` a frozen, keyword-only config class of scalars, paths, tuples and other configs.
 
-    Constraints relate several fields: each is a function from the config to its problems.
+    constraints relate several fields: each is a function from the config to its problems.
     They run once the whole node is built, so the order of changes never makes a false error.
     """
 
@@ -188,7 +180,7 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
         if constraints:
             cls.__attrs_post_init__ = check_together
         cls._repr_html_ = _config_html
-        built = attrs.frozen(kw_only=True, field_transformer=_checked)(cls)
+        built = attrs.frozen(kw_only=True, field_transformer=_convert_fields)(cls)
         setattr(built, _SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))}))
         return built
 
@@ -200,7 +192,7 @@ def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
         name=attribute.name,
         annotation=attribute.type,
         default=attribute.default,
-        accept=_acceptor(attribute.type, attribute.metadata[_META]["check"]),
+        accept=_acceptor(attribute),
         is_group=is_config(attribute.type),
         variants=MappingProxyType(variants(attribute.type)),
         **attribute.metadata[_META],
@@ -209,10 +201,9 @@ def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
 
 def specs(cls: type) -> Mapping[str, FieldSpec]:
     """The fields of a config class by name, in the order of declaration."""
-    try:
-        found: Mapping[str, FieldSpec] = cls.__config_specs__  # type: ignore[attr-defined]
-    except AttributeError:
-        raise TypeError(f"{cls!r} is not a config class; make it one with @config") from None
+    found: Mapping[str, FieldSpec] | None = getattr(cls, _SPECS, None)
+    if found is None:
+        raise TypeError(f"{cls!r} is not a config class; make it one with @config")
     return found
 
 
@@ -244,7 +235,7 @@ def _inherit(spec: FieldSpec, above: FieldSpec | None) -> FieldSpec:
 
 
 def leaves_of(config: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldSpec, Any]]:
-    """Every leaf that this config has, `(dotted path, spec, value)`; the value of a choice is
+    """Every leaf of `config` below `prefix` as `(dotted path, spec, value)`; the value of a choice is
     its kind, followed by the leaves of its member."""
     for name, spec in specs(type(config)).items():
         here, value = (*prefix, name), getattr(config, name)
@@ -260,7 +251,7 @@ def _config_html(config: Any) -> str:
 
 
 def get_path(config: Any, path: str) -> Any:
-    """The value at a dotted path; `name:kind` demands that a choice has this member."""
+    """The value of `config` at a dotted `path`; `name:kind` demands that a choice has this member."""
     for token in path.split("."):
         name, _, kind = token.partition(":")
         config = getattr(config, name)

@@ -6,64 +6,34 @@ from typing import Any
 
 from ptycho_config.errors import near_miss
 
+Check = Callable[[Any], str | None]
 _PART = re.compile(r"[A-Za-z_]\w*:[^\s:]+")
 
 
-def positive(value: float) -> str | None:
-    """Greater than zero."""
-    return None if value > 0 else "must be greater than 0"
+def _require(holds: Callable[[Any], bool], reason: str) -> Check:
+    return lambda value: None if holds(value) else reason
 
 
-def positive_or_auto(value: int | str) -> str | None:
-    """Greater than zero, or the word."""
-    return None if value == "auto" or (isinstance(value, int) and value > 0) else "must be 'auto' or above 0"
-
-
-def non_negative(value: float) -> str | None:
-    """Zero or greater."""
-    return None if value >= 0 else "must be 0 or greater"
-
-
-def power_of_two(value: int) -> str | None:
-    """1, 2, 4, 8, ..."""
-    return None if value > 0 and value & (value - 1) == 0 else "must be a power of two"
-
-
-def at_least(low: float) -> Callable[[Any], str | None]:
+def at_least(low: float) -> Check:
     """That number or a greater one."""
-
-    def check(value: float) -> str | None:
-        return None if value >= low else f"must be {low} or greater"
-
-    return check
+    return _require(lambda value: value >= low, f"must be {low} or greater")
 
 
-def between(low: float, high: float) -> Callable[[Any], str | None]:
+def between(low: float, high: float) -> Check:
     """In the closed interval from low to high."""
-
-    def check(value: float) -> str | None:
-        return None if low <= value <= high else f"must lie between {low} and {high}"
-
-    return check
+    return _require(lambda value: low <= value <= high, f"must lie between {low} and {high}")
 
 
-def share_below_one(value: float) -> str | None:
-    """`0 <= value < 1`."""
-    return None if 0 <= value < 1 else "must be 0 or greater and less than 1"
+positive = _require(lambda value: value > 0, "must be greater than 0")
+positive_or_auto = _require(lambda value: value == "auto" or value > 0, "must be 'auto' or above 0")
+non_negative = at_least(0)
+power_of_two = _require(lambda value: value > 0 and value & (value - 1) == 0, "must be a power of two")
+odd = _require(lambda value: value > 0 and value % 2 == 1, "must be odd and above 0")
+share_below_one = _require(lambda value: 0 <= value < 1, "must be 0 or greater and less than 1")
+fractions = _require(lambda value: 0 <= value[0] < value[1] <= 1, "must be (low, high) with 0 <= low < high <= 1")
 
 
-def odd(value: int) -> str | None:
-    """1, 3, 5, ..."""
-    return None if value > 0 and value % 2 else "must be odd and above 0"
-
-
-def fractions(value: tuple[float, float]) -> str | None:
-    """`0 <= low < high <= 1`."""
-    low, high = value
-    return None if 0 <= low < high <= 1 else "must be (low, high) with 0 <= low < high <= 1"
-
-
-def part_name(*built_in: str) -> Callable[[Any], str | None]:
+def part_name(*built_in: str) -> Check:
     """One of the built-in names, or `package:name`, the entry point of another package."""
     listed = "".join(f"{name!r}, " for name in built_in) + ("or " if built_in else "")
 

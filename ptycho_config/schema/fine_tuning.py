@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, option
 from ptycho_config.schema.checks import between, non_negative, positive
 
 _FACTOR = between(0.0, 1.0)
@@ -32,19 +32,17 @@ class FineTuneOptions:
     Stage 1 trains the decoder alone, stage 2 the upper encoder too, stage 3 everything.
     """
 
-    staged: bool = field(default=False, doc="fine-tune in stages after the training")
-    stage1_epochs: int = field(default=7, unit="epochs", check=positive, doc="epochs of stage 1")
-    stage2_epochs: int = field(default=7, unit="epochs", check=positive, doc="epochs of stage 2")
-    stage3_epochs: int = field(default=5, unit="epochs", check=positive, doc="epochs of stage 3")
-    skip_stage3: bool = field(default=True, doc="leave out stage 3, which moves the whole network")
-    stage1_lr_decoder: float = field(default=0.1, check=_FACTOR, doc="decoder in stage 1")
-    stage2_lr_encoder_top: float = field(default=0.01, check=_FACTOR, doc="upper encoder in stage 2")
-    stage2_lr_decoder: float = field(default=0.05, check=_FACTOR, doc="decoder in stage 2")
-    stage2_lr_phase_head: float = field(default=0.1, check=_FACTOR, doc="last layer of the phase in stage 2")
-    stage3_lr_encoder_bottom: float = field(default=0.005, check=_FACTOR, doc="lower encoder in stage 3")
-    stage3_lr_encoder_top: float = field(default=0.01, check=_FACTOR, doc="upper encoder in stage 3")
-    stage3_lr_decoder: float = field(default=0.02, check=_FACTOR, doc="decoder in stage 3")
-    stage3_lr_phase_head: float = field(default=0.05, check=_FACTOR, doc="last layer of the phase in stage 3")
-    early_stop_patience: int = field(
-        default=3, unit="epochs", check=non_negative, doc="epochs of a stage without a better metric"
-    )
+    staged: bool = option(False, "fine-tune in stages after the training")
+    stage1_epochs: int = option(7, "epochs of stage 1", unit="epochs", check=positive)
+    stage2_epochs: int = option(7, "epochs of stage 2", unit="epochs", check=positive)
+    stage3_epochs: int = option(5, "epochs of stage 3", unit="epochs", check=positive)
+    skip_stage3: bool = option(True, "leave out stage 3, which moves the whole network")
+    stage1_lr_decoder: float = option(0.1, "decoder in stage 1", check=_FACTOR)
+    stage2_lr_encoder_top: float = option(0.01, "upper encoder in stage 2", check=_FACTOR)
+    stage2_lr_decoder: float = option(0.05, "decoder in stage 2", check=_FACTOR)
+    stage2_lr_phase_head: float = option(0.1, "last layer of the phase in stage 2", check=_FACTOR)
+    stage3_lr_encoder_bottom: float = option(0.005, "lower encoder in stage 3", check=_FACTOR)
+    stage3_lr_encoder_top: float = option(0.01, "upper encoder in stage 3", check=_FACTOR)
+    stage3_lr_decoder: float = option(0.02, "decoder in stage 3", check=_FACTOR)
+    stage3_lr_phase_head: float = option(0.05, "last layer of the phase in stage 3", check=_FACTOR)
+    early_stop_patience: int = option(3, "epochs of a stage without a better metric", unit="epochs", check=non_negative)

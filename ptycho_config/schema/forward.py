@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from ptycho_config.schema.base import config, field, suggested
+from ptycho_config.schema.base import config, option, suggested
 from ptycho_config.schema.checks import positive
 
 
@@ -10,9 +10,7 @@ from ptycho_config.schema.checks import positive
 class Amplitude:
     """`A = |F[P O]|`, compared in units of the scan's mean."""
 
-    amplitude_physics_gain: float = field(
-        default=1.0, check=positive, doc="factor on the predicted amplitude while training"
-    )
+    amplitude_physics_gain: float = option(1.0, "factor on the predicted amplitude while training", check=positive)
 
 
 @config
@@ -21,9 +19,9 @@ class RectangularScaled:
 
     KIND: ClassVar[str] = "rectangular_scaled"
 
-    rect_s1s2_trainable: bool = field(default=True, doc="learn s1 and s2")
-    rect_s1s2_init: Literal["ones", "data"] = field(
-        default="ones", doc="first value of s1 and s2: one, or from the energy of the first batch"
+    rect_s1s2_trainable: bool = option(True, "learn s1 and s2")
+    rect_s1s2_init: Literal["ones", "data"] = option(
+        "ones", "first value of s1 and s2: one, or from the energy of the first batch"
     )
 
 
@@ -32,7 +30,7 @@ ForwardModel = Amplitude | RectangularScaled
 
 @config
 class ScaleOptions:
-    """What the numbers of a file mean, and how they are scaled before the network.
+    """The units of a file and the scaling of what the network reads.
 
     The scale contract follows from the domain: `count_intensity` is `ci_intensity_v2`,
     `normalized_amplitude` is `legacy_v1`; so the two cannot contradict each other.
@@ -41,22 +39,18 @@ class ScaleOptions:
     CONTRACTS: ClassVar[dict[str, str]] = {"count_intensity": "ci_intensity_v2", "normalized_amplitude": "legacy_v1"}
 
     domain: Literal["count_intensity", "normalized_amplitude"] = suggested(
-        default="count_intensity",
-        doc="what the patterns are: photon counts, or amplitudes (square roots) in any unit; never guessed",
+        "count_intensity",
+        "what the patterns are: photon counts, or amplitudes (square roots) in any unit; never guessed",
     )
-    normalize: Literal["Group", "Batch", "None"] = field(
-        default="Batch",
-        doc="what the input scale is taken over: each group (of one pattern: its scan), the whole scan, or nothing",
+    normalize: Literal["Group", "Batch", "None"] = option(
+        "Batch", "what the input scale is taken over: each group (of one pattern: its scan), the whole scan, or nothing"
     )
-    data_scaling: Literal["Parseval", "Max"] = field(
-        default="Parseval", doc="input scale by mean energy or by the brightest pattern"
-    )
-    probe_normalize: bool = field(
-        default=True,
-        doc="scale the probe so that an object of modulus probe_scale / 4 fits on average; false keeps the "
+    data_scaling: Literal["Parseval", "Max"] = option("Parseval", "input scale from mean energy or brightest pattern")
+    probe_normalize: bool = option(
+        True,
+        "scale the probe so that an object of modulus probe_scale / 4 fits on average; false keeps the "
         "file's probe, so that the network draws the object of the file",
     )
     statistics: Literal["scan", "training"] = suggested(
-        default="scan",
-        doc="whose mean intensity and probe power scale a scan: its own, or those of the training, frozen",
+        "scan", "whose mean intensity and probe power scale a scan: its own, or those of the training, frozen"
     )

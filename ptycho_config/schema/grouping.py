@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field, suggested
+from ptycho_config.schema.base import config, option, suggested
 from ptycho_config.schema.checks import fractions, non_negative, positive
 
 
@@ -27,10 +27,8 @@ class MinDistance:
 
     KIND: ClassVar[str] = "min_dist"
 
-    min_neighbor_distance: float = field(
-        default=0.0, unit="px", check=non_negative, doc="smallest distance of a neighbour"
-    )
-    max_neighbor_distance: float = field(default=3.0, unit="px", check=positive, doc="largest distance of a neighbour")
+    min_neighbor_distance: float = option(0.0, "smallest distance of a neighbour", unit="px", check=non_negative)
+    max_neighbor_distance: float = option(3.0, "largest distance of a neighbour", unit="px", check=positive)
 
 
 @config(constraints=(_interval,))
@@ -39,14 +37,10 @@ class FourQuadrant:
 
     KIND: ClassVar[str] = "4_quadrant"
 
-    K_quadrant: int = field(
-        default=30, unit="patterns", check=positive, doc="nearest patterns that are sorted into quadrants"
-    )
-    scan_pattern: Literal["Isotropic", "Rectangular"] = field(default="Isotropic", doc="how the quadrants are bounded")
-    min_neighbor_distance: float = field(
-        default=0.0, unit="px", check=non_negative, doc="smallest distance of a neighbour"
-    )
-    max_neighbor_distance: float = field(default=3.0, unit="px", check=positive, doc="largest distance of a neighbour")
+    K_quadrant: int = option(30, "nearest patterns that are sorted into quadrants", unit="patterns", check=positive)
+    scan_pattern: Literal["Isotropic", "Rectangular"] = option("Isotropic", "how the quadrants are bounded")
+    min_neighbor_distance: float = option(0.0, "smallest distance of a neighbour", unit="px", check=non_negative)
+    max_neighbor_distance: float = option(3.0, "largest distance of a neighbour", unit="px", check=positive)
 
 
 NeighbourRule = Nearest | MinDistance | FourQuadrant
@@ -54,13 +48,9 @@ NeighbourRule = Nearest | MinDistance | FourQuadrant
 
 @config
 class GroupingOptions:
-    """How neighbours are chosen, and from which part of the scan."""
+    """The choice of neighbours, and the part of the scan that is used."""
 
-    neighbors: NeighbourRule = suggested(default=Nearest(), doc="rule that chooses the neighbours")
-    groups_per_centre: int = field(default=1, unit="groups", check=positive, doc="random groups around each pattern")
-    x_bounds: tuple[float, float] = field(
-        default=(0.0, 1.0), check=fractions, doc="part of the scan's width that centres come from"
-    )
-    y_bounds: tuple[float, float] = field(
-        default=(0.0, 1.0), check=fractions, doc="part of the scan's height that centres come from"
-    )
+    neighbors: NeighbourRule = suggested(Nearest(), "rule that chooses the neighbours")
+    groups_per_centre: int = option(1, "random groups around each pattern", unit="groups", check=positive)
+    x_bounds: tuple[float, float] = option((0.0, 1.0), "part of the scan's width where centres lie", check=fractions)
+    y_bounds: tuple[float, float] = option((0.0, 1.0), "part of the scan's height where centres lie", check=fractions)

@@ -1,9 +1,9 @@
-"""What a trained network is applied to."""
+"""The scan that a trained network reconstructs, and the folder for results."""
 
 from pathlib import Path
 from typing import Literal
 
-from ptycho_config.schema.base import config, field, suggested
+from ptycho_config.schema.base import config, field, option, suggested
 from ptycho_config.schema.checks import non_negative, positive
 from ptycho_config.schema.model import ModelConfig
 
@@ -12,28 +12,18 @@ from ptycho_config.schema.model import ModelConfig
 class InferenceConfig:
     """An inference run: bundle, scan, how much of it, where results go."""
 
-    model: ModelConfig = field(default=ModelConfig(), inference="fixed", doc="network and physics, as trained")
+    model: ModelConfig = option(ModelConfig(), "network and physics, as trained", inference="fixed")
     model_path: Path = field(identity=False, doc="folder that holds wts.h5.zip, or the archive itself")
     test_data_file: Path = field(identity=False, doc="scan to reconstruct")
-    n_groups: int | None = field(
-        default=None, unit="groups", check=positive, doc="groups to reconstruct; null makes one per pattern"
-    )
-    n_images: int | None = field(
-        default=None, unit="groups", check=positive, unread="use n_groups", doc="older name of n_groups"
-    )
-    n_subsample: int | None = field(
-        default=None, unit="patterns", check=positive, doc="patterns kept before grouping; null keeps all"
-    )
+    n_groups: int | None = option(None, "groups to reconstruct; null: one per pattern", unit="groups", check=positive)
+    n_images: int | None = option(None, "older name of n_groups", unit="groups", check=positive, unread="use n_groups")
+    n_subsample: int | None = option(None, "patterns kept before grouping; null: all", unit="patterns", check=positive)
     subsample_seed: int | None = suggested(
-        default=None, check=non_negative, doc="seed of the choice of groups; null draws one and records it"
+        None, "seed of the choice of groups; null draws one and records it", check=non_negative
     )
-    neighbor_count: int = suggested(
-        default=4, unit="patterns", check=positive, doc="nearest neighbours a group draws its members from"
-    )
-    enable_oversampling: bool = field(default=False, doc="allow several groups per pattern")
-    neighbor_pool_size: int | None = suggested(
-        default=None, unit="patterns", check=positive, doc="neighbours that oversampling combines"
-    )
-    debug: bool = field(default=False, unread="is a flag of the commands: use --debug", doc="show tracebacks of errors")
-    output_dir: Path = field(default=Path("inference_outputs"), identity=False, doc="folder for results")
-    backend: Literal["tensorflow", "pytorch"] = field(default="tensorflow", doc="library that runs the job")
+    neighbor_count: int = suggested(4, "nearest neighbours that a group draws from", unit="patterns", check=positive)
+    enable_oversampling: bool = option(False, "allow several groups per pattern")
+    neighbor_pool_size: int | None = suggested(None, "neighbours to oversample from", unit="patterns", check=positive)
+    debug: bool = option(False, "show tracebacks of errors", unread="is a flag of the commands: use --debug")
+    output_dir: Path = option(Path("inference_outputs"), "folder for results", identity=False)
+    backend: Literal["tensorflow", "pytorch"] = option("tensorflow", "library that runs the job")

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field, kind_of
+from ptycho_config.schema.base import config, kind_of, option
 from ptycho_config.schema.checks import at_least, between, non_negative, positive
 from ptycho_config.schema.networks import Architecture, Network, NetworkFacts
 
-gone = functools.partial(field, unread="belongs to a network that the replaced system does not have any more")
+gone = functools.partial(option, unread="belongs to a network that the replaced system does not have any more")
 _SIDES = f"{', '.join(map(str, NetworkFacts.sides_px[:-1]))} or {NetworkFacts.sides_px[-1]}"
 _SIDES_PX = {kind_of(member): member.sides_px for member in get_args(Network)}
 
@@ -27,54 +27,44 @@ def _side_of_the_network(model: "ModelConfig") -> Iterator[Problem]:
 
 @config(constraints=(_side_of_the_network,))
 class ModelConfig:
-    """What is reconstructed by what: pattern size, grouping, network, forward model."""
+    """The object and its model: pattern size, grouping, network, forward model."""
 
-    N: int = field(
-        default=64,
+    N: int = option(
+        64,
+        f"side of a diffraction pattern: any with unrolled and external networks, {_SIDES} with others",
         unit="px",
         check=at_least(16),
-        doc=f"side of a diffraction pattern: any with unrolled and external networks, {_SIDES} with others",
     )
-    gridsize: int = field(
-        default=1, check=between(1, 3), doc="patches per side of a group; a group has gridsize^2 patterns"
+    gridsize: int = option(1, "patches per side of a group; a group has gridsize^2 patterns", check=between(1, 3))
+    n_filters_scale: int = option(2, "width factor of the cnn", check=positive)
+    model_type: Literal["pinn", "supervised"] = option(
+        "pinn", "pinn: learn from patterns alone; supervised: from labels"
     )
-    n_filters_scale: int = field(default=2, check=positive, doc="width factor of the cnn")
-    model_type: Literal["pinn", "supervised"] = field(
-        default="pinn", doc="pinn learns from the patterns alone, supervised from labels"
-    )
-    architecture: Architecture = field(
-        default="cnn",
-        renamed={"primed": "unrolled"},
-        doc="network; 'unrolled' puts known-probe projection steps before the convolutions, 'external' is "
+    architecture: Architecture = option(
+        "cnn",
+        "network; 'unrolled' puts known-probe projection steps before the convolutions, 'external' is "
         "one of another package that torch.net.name names",
+        renamed={"primed": "unrolled"},
     )
-    fno_modes: int = field(default=12, check=positive, doc="Fourier modes kept per axis")
-    fno_width: int = field(default=32, check=positive, doc="channels of the Fourier layers")
-    fno_blocks: int = field(default=4, check=positive, doc="number of Fourier blocks")
-    fno_cnn_blocks: int = field(default=2, check=non_negative, doc="convolutions after the Fourier blocks")
-    learned_input_channels: int = field(default=1, check=positive, doc="input channels per pattern")
-    max_hidden_channels: int | None = gone(default=None, check=positive, doc="upper limit of channel growth")
-    resnet_width: int | None = gone(default=None, check=positive, doc="channels of the residual bottleneck")
-    fno_input_transform: Literal["none", "sqrt", "log1p", "instancenorm"] = field(
-        default="none", doc="transform of the input before the Fourier layers"
+    fno_modes: int = option(12, "Fourier modes kept per axis", check=positive)
+    fno_width: int = option(32, "channels of the Fourier layers", check=positive)
+    fno_blocks: int = option(4, "number of Fourier blocks", check=positive)
+    fno_cnn_blocks: int = option(2, "convolutions after the Fourier blocks", check=non_negative)
+    learned_input_channels: int = option(1, "input channels per pattern", check=positive)
+    max_hidden_channels: int | None = gone(None, "upper limit of channel growth", check=positive)
+    resnet_width: int | None = gone(None, "channels of the residual bottleneck", check=positive)
+    fno_input_transform: Literal["none", "sqrt", "log1p", "instancenorm"] = option(
+        "none", "transform of the input before the Fourier layers"
     )
-    generator_output_mode: Literal["real_imag", "amp_phase_logits", "amp_phase"] = field(
-        default="real_imag", doc="how a network states a complex object"
+    generator_output_mode: Literal["real_imag", "amp_phase_logits", "amp_phase"] = option(
+        "real_imag", "representation in which a network gives the object"
     )
-    amp_activation: Literal["sigmoid", "swish", "softplus", "relu"] = field(
-        default="sigmoid", doc="activation of the amplitude head"
-    )
-    object_big: bool = field(default=True, doc="merge the patches of a group into one region before the forward model")
-    probe_big: bool = field(default=True, doc="reconstruct outside the central half of the patch too")
-    probe_mask: bool = field(default=False, doc="multiply the probe with a soft disk")
-    probe_mask_sigma: float = field(default=1.0, unit="px", check=non_negative, doc="edge width of the soft disk")
-    probe_mask_diameter: float | None = field(
-        default=None, unit="px", check=positive, doc="diameter of the soft disk; null means N/2"
-    )
-    pad_object: bool = gone(default=True, doc="zero-pad the object outside the centre")
-    probe_scale: float = field(
-        default=4.0, check=positive, doc="modulus of a typical object in the units of the network, times 4"
-    )
-    gaussian_smoothing_sigma: float = field(
-        default=0.0, unit="px", check=non_negative, doc="Gaussian smoothing of the probe"
-    )
+    amp_activation: Literal["sigmoid", "swish", "softplus", "relu"] = option("sigmoid", "activation of the amplitude")
+    object_big: bool = option(True, "merge the patches of a group into one region before the forward model")
+    probe_big: bool = option(True, "reconstruct outside the central half of the patch too")
+    probe_mask: bool = option(False, "multiply the probe with a soft disk")
+    probe_mask_sigma: float = option(1.0, "edge width of the soft disk", unit="px", check=non_negative)
+    probe_mask_diameter: float | None = option(None, "diameter of the soft disk; null: N/2", unit="px", check=positive)
+    pad_object: bool = gone(True, "zero-pad the object outside the centre")
+    probe_scale: float = option(4.0, "modulus of a typical object in the units of the network, times 4", check=positive)
+    gaussian_smoothing_sigma: float = option(0.0, "Gaussian smoothing of the probe", unit="px", check=non_negative)

@@ -7,7 +7,7 @@ What several networks share (`fno_modes`, `n_filters_scale`, ...) is part of the
 import json
 from typing import Any, ClassVar, Literal
 
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, option
 from ptycho_config.schema.checks import assignments, between, odd, part_name, positive, share_below_one
 
 # The patterns of a group together, as channels; each pattern alone; one object for all patterns.
@@ -56,25 +56,23 @@ class Cnn(NetworkFacts):
 
     output_mode: ClassVar[str] = "cnn_output_mode"
 
-    cnn_output_mode: Literal["amp_phase", "real_imag"] = field(
-        default="amp_phase", doc="heads: amplitude and phase, or real and imaginary part"
+    cnn_output_mode: Literal["amp_phase", "real_imag"] = option(
+        "amp_phase", "heads: amplitude and phase, or real and imaginary part"
     )
-    use_shared_decoder: bool = field(default=False, doc="one decoder with two heads instead of two decoders")
-    batch_norm: bool = field(default=False, doc="batch normalisation after the convolutions")
-    cbam_encoder: bool = field(default=True, doc="channel and spatial attention (CBAM) in the encoder")
-    eca_encoder: bool = field(default=False, doc="channel attention (ECA) in the encoder, where CBAM is off")
-    cbam_bottleneck: bool = field(default=False, doc="CBAM between encoder and decoders")
-    cbam_decoder: bool = field(default=False, doc="CBAM in the decoders, where ECA and spatial are off")
-    eca_decoder: bool = field(default=False, doc="ECA in the decoders")
-    spatial_decoder: bool = field(default=False, doc="spatial attention in the decoders, where ECA is off")
-    decoder_spatial_kernel: int = field(
-        default=7, unit="px", check=odd, doc="kernel of the spatial attention of the decoders"
+    use_shared_decoder: bool = option(False, "one decoder with two heads instead of two decoders")
+    batch_norm: bool = option(False, "batch normalisation after the convolutions")
+    cbam_encoder: bool = option(True, "channel and spatial attention (CBAM) in the encoder")
+    eca_encoder: bool = option(False, "channel attention (ECA) in the encoder, where CBAM is off")
+    cbam_bottleneck: bool = option(False, "CBAM between encoder and decoders")
+    cbam_decoder: bool = option(False, "CBAM in the decoders, where ECA and spatial are off")
+    eca_decoder: bool = option(False, "ECA in the decoders")
+    spatial_decoder: bool = option(False, "spatial attention in the decoders, where ECA is off")
+    decoder_spatial_kernel: int = option(7, "kernel of the spatial attention of the decoders", unit="px", check=odd)
+    use_legacy_decoder_channel_override: bool = option(
+        False, "take the channels of the outer border from the two options below"
     )
-    use_legacy_decoder_channel_override: bool = field(
-        default=False, doc="take the channels of the outer border from the two options below"
-    )
-    decoder_last_c_outer_fraction: float = field(
-        default=0.125, check=between(0.0, 0.5), doc="share of the last channels that draws the outer border"
+    decoder_last_c_outer_fraction: float = option(
+        0.125, "share of the last channels that draws the outer border", check=between(0.0, 0.5)
     )
 
 
@@ -110,18 +108,14 @@ class Unrolled(NetworkFacts):
     fixes_scale: ClassVar[bool] = True
     output_mode: ClassVar[str] = ""
 
-    stages: int = field(default=4, check=positive, doc="projection steps, each with its own correction")
-    width: int = field(default=16, unit="channels", check=positive, doc="channels at the finest level")
-    levels: int = field(default=2, check=between(1, 4), doc="halvings of the U-Net")
-    stitched: bool = field(
-        default=True, doc="steps and corrections on the one object of all patterns, instead of on each pattern's patch"
+    stages: int = option(4, "projection steps, each with its own correction", check=positive)
+    width: int = option(16, "channels at the finest level", unit="channels", check=positive)
+    levels: int = option(2, "halvings of the U-Net", check=between(1, 4))
+    stitched: bool = option(True, "work on the one object of all patterns instead of on each pattern's patch")
+    start: Literal["coarse", "flat"] = option(
+        "coarse", "first guess of the object: from totals and centres of mass of the patterns, or 1"
     )
-    start: Literal["coarse", "flat"] = field(
-        default="coarse", doc="first guess of the object: from totals and centres of mass of the patterns, or 1"
-    )
-    alpha: float = field(
-        default=0.1, check=share_below_one, doc="regularisation of the projection step: 0 ePIE-like, near 1 PIE-like"
-    )
+    alpha: float = option(0.1, "regularisation of the projection: 0 ePIE-like, near 1 PIE-like", check=share_below_one)
 
     @property
     def sees(self) -> Sees:
@@ -141,16 +135,12 @@ class External(NetworkFacts):
     sides_px: ClassVar[tuple[int, ...]] = ()
     output_mode: ClassVar[str] = ""
 
-    name: str | None = field(
-        default=None, check=part_name(), doc="the network as 'package:name'; required where it is chosen"
+    name: str | None = option(None, "the network as 'package:name'; required where it is chosen", check=part_name())
+    options: tuple[str, ...] = option(
+        (), "its own options, each as 'name=value' with a JSON value or bare text", check=assignments
     )
-    options: tuple[str, ...] = field(
-        default=(), check=assignments, doc="its own options, each as 'name=value' with a JSON value or bare text"
-    )
-    any_size: bool = field(default=False, doc="its trained weights serve patterns of every side")
-    start: Literal["coarse", "flat"] = field(
-        default="flat", doc="first guess of the object that it is given, as for the network unrolled"
-    )
+    any_size: bool = option(False, "its trained weights serve patterns of every side")
+    start: Literal["coarse", "flat"] = option("flat", "first guess of the object, as for the network unrolled")
 
     @property
     def sees(self) -> None:

@@ -1,4 +1,4 @@
-"""Strict values: what each annotation accepts, and nothing else.
+"""Strict values: each annotation accepts these and nothing else.
 
 An int refuses `True` and `2.0`; a float takes an int and stores a float; `-0.0` becomes
 `0.0`; NaN and infinities are refused. Otherwise `1 == 1.0 == True` would be equal
@@ -12,10 +12,9 @@ from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 Coerce = Callable[[object], Any]
-D = TypeVar("D", bound=date)
 
 
 def _bool(value: object) -> bool:
@@ -31,7 +30,7 @@ def _int(value: object) -> int:
 
 
 def _float(value: object) -> float:
-    # x - x is 0 for every number but NaN and the infinities, and cheaper than to ask.
+    # x - x is 0 for every number but NaN and the infinities, and cheaper than isfinite.
     if type(value) is float and value - value == 0.0:
         return value + 0.0
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
@@ -51,23 +50,17 @@ def _path(value: object) -> Path:
     raise ValueError(f"must be a path, got {value!r}")
 
 
-def _date(value: object) -> date:
-    if type(value) is date:
-        return value
-    return _from_iso(date, value, "a date, as 2024-12-31")
+def _iso(cls: type[date], expected: str) -> Coerce:
+    def coerce(value: object) -> date:
+        # A datetime is a date too, but not here.
+        if isinstance(value, cls) and isinstance(value, datetime) == (cls is datetime):
+            return value
+        try:
+            return cls.fromisoformat(value)  # type: ignore[arg-type] # TypeError where it is no text
+        except (TypeError, ValueError):
+            raise ValueError(f"must be {expected}, got {value!r}") from None
 
-
-def _datetime(value: object) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    return _from_iso(datetime, value, "a date and time, as 2024-12-31T23:59:59")
-
-
-def _from_iso(cls: type[D], value: object, kind: str) -> D:
-    try:
-        return cls.fromisoformat(value)  # type: ignore[arg-type] # TypeError where it is no text
-    except (TypeError, ValueError):
-        raise ValueError(f"must be {kind}, got {value!r}") from None
+    return coerce
 
 
 def _none(value: object) -> None:
@@ -76,7 +69,8 @@ def _none(value: object) -> None:
 
 
 _SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
-_SCALARS |= {date: _date, datetime: _datetime}
+_SCALARS[date] = _iso(date, "a date, as 2024-12-31")
+_SCALARS[datetime] = _iso(datetime, "a date and time, as 2024-12-31T23:59:59")
 
 
 def _literal(choices: tuple[Any, ...]) -> Coerce:

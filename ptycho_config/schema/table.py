@@ -27,7 +27,7 @@ _STYLE = (
 
 
 def table_html(rows: Sequence[Row], base: str) -> str:
-    """Rows that a layer has set are bold; the doc of each field is its tooltip."""
+    """The `rows` that a layer other than `base` has set are bold; the doc of each field is its tooltip."""
     head = "".join(f"<th>{name}</th>" for name in ("option", "value", "unit", "layer", "where"))
     lines = [_STYLE, f'<table class="ptycho-options"><tr>{head}</tr>']
     for row in rows:

@@ -1,4 +1,4 @@
-"""What is learned from, by which loss, for how long."""
+"""Options of a training: data, loss, optimiser and schedule."""
 
 import functools
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config, option
 from ptycho_config.schema.checks import between, non_negative, part_name, positive, power_of_two
 from ptycho_config.schema.model import ModelConfig
 
 _tensorflow = functools.partial(
-    field, unread="is read by the TensorFlow backend only; here torch_loss_mode names the one loss of the patterns"
+    option, unread="is read by the TensorFlow backend only; here torch_loss_mode names the one loss of the patterns"
 )
 
 
@@ -28,74 +28,59 @@ def _realspace_weights(training: "TrainingConfig") -> Iterator[Problem]:
 class TrainingConfig:
     """A training run: files, groups, loss, optimiser and schedule."""
 
-    model: ModelConfig = field(default=ModelConfig(), doc="network and physics")
-    train_data_file: Path | None = field(default=None, identity=False, doc="scan to train on, or a folder of scans")
-    test_data_file: Path | None = field(
-        default=None, identity=False, doc="scan to validate on; null holds back a part of the training scan"
+    model: ModelConfig = option(ModelConfig(), "network and physics")
+    train_data_file: Path | None = option(None, "scan to train on, or a folder of scans", identity=False)
+    test_data_file: Path | None = option(
+        None, "scan to validate on; null holds back a part of the training scan", identity=False
     )
-    batch_size: int = field(default=16, unit="groups", check=power_of_two, doc="groups per step")
-    nepochs: int = field(default=50, unit="epochs", check=positive, resumable=True, doc="passes over the groups")
-    mae_weight: float = _tensorflow(default=0.0, check=between(0, 1), doc="weight of the pattern MAE")
-    nll_weight: float = _tensorflow(default=1.0, check=between(0, 1), doc="weight of the Poisson likelihood")
-    realspace_mae_weight: float = _tensorflow(default=0.0, check=non_negative, doc="weight of the object MAE")
-    realspace_weight: float = _tensorflow(default=0.0, check=non_negative, doc="weight of the object terms")
-    nphotons: float = field(
-        default=1e9,
+    batch_size: int = option(16, "groups per step", unit="groups", check=power_of_two)
+    nepochs: int = option(50, "passes over the groups", unit="epochs", check=positive, resumable=True)
+    mae_weight: float = _tensorflow(0.0, "weight of the pattern MAE", check=between(0, 1))
+    nll_weight: float = _tensorflow(1.0, "weight of the Poisson likelihood", check=between(0, 1))
+    realspace_mae_weight: float = _tensorflow(0.0, "weight of the object MAE", check=non_negative)
+    realspace_weight: float = _tensorflow(0.0, "weight of the object terms", check=non_negative)
+    nphotons: float = option(
+        1e9,
+        "expected photons per pattern, for the legacy dict; the likelihood does not depend on it",
         unit="photons",
         check=positive,
-        doc="expected photons per pattern, for the legacy dict; the likelihood does not depend on it",
     )
-    n_groups: int | None = field(
-        default=None, unit="groups", check=positive, doc="groups per epoch; null makes one per pattern"
+    n_groups: int | None = option(None, "groups per epoch; null: one per pattern", unit="groups", check=positive)
+    n_images: int | None = option(None, "older name of n_groups", unit="groups", check=positive, unread="use n_groups")
+    n_subsample: int | None = option(None, "patterns kept before grouping; null: all", unit="patterns", check=positive)
+    subsample_seed: int | None = option(
+        None, "seed of weights, grouping and shuffling; null draws one and records it in the run", check=non_negative
     )
-    n_images: int | None = field(
-        default=None, unit="groups", check=positive, unread="use n_groups", doc="older name of n_groups"
+    neighbor_count: int = option(4, "nearest neighbours that a group draws from", unit="patterns", check=positive)
+    enable_oversampling: bool = option(False, "allow several groups per pattern")
+    neighbor_pool_size: int | None = option(None, "neighbours to oversample from", unit="patterns", check=positive)
+    positions_provided: bool = option(
+        True, "the file holds scan positions", unread="scans without positions cannot be reconstructed"
     )
-    n_subsample: int | None = field(
-        default=None, unit="patterns", check=positive, doc="patterns kept before grouping; null keeps all"
-    )
-    subsample_seed: int | None = field(
-        default=None,
-        check=non_negative,
-        doc="seed of weights, grouping and shuffling; null draws one and records it in the run",
-    )
-    neighbor_count: int = field(
-        default=4, unit="patterns", check=positive, doc="nearest neighbours a group draws its members from"
-    )
-    enable_oversampling: bool = field(default=False, doc="allow several groups per pattern")
-    neighbor_pool_size: int | None = field(
-        default=None, unit="patterns", check=positive, doc="neighbours that oversampling combines"
-    )
-    positions_provided: bool = field(
-        default=True, unread="scans without positions cannot be reconstructed", doc="the file holds scan positions"
-    )
-    probe_trainable: bool = field(default=False, doc="optimise the probe too")
-    intensity_scale_trainable: bool = field(default=True, doc="optimise the intensity scale too")
-    output_dir: Path = field(default=Path("training_outputs"), identity=False, doc="folder for results")
-    sequential_sampling: bool = field(default=False, doc="take groups in scan order instead of at random")
-    backend: Literal["tensorflow", "pytorch"] = field(default="tensorflow", doc="library that runs the job")
-    torch_loss_mode: Literal["poisson", "mae"] | str = field(  # noqa: PYI051 - the names are for editors
-        default="poisson",
+    probe_trainable: bool = option(False, "optimise the probe too")
+    intensity_scale_trainable: bool = option(True, "optimise the intensity scale too")
+    output_dir: Path = option(Path("training_outputs"), "folder for results", identity=False)
+    sequential_sampling: bool = option(False, "take groups in scan order instead of at random")
+    backend: Literal["tensorflow", "pytorch"] = option("tensorflow", "library that runs the job")
+    torch_loss_mode: Literal["poisson", "mae"] | str = option(  # noqa: PYI051 - the names are for editors
+        "poisson",
+        "poisson: likelihood of the counts; mae: mean absolute amplitude error; package:name: loss of another package",
         check=part_name("poisson", "mae"),
-        doc="poisson: likelihood of the counts; mae: mean absolute amplitude error; package:name: loss of "
-        "another package",
     )
-    torch_mae_pred_l2_match_target: bool = field(
-        default=False, doc="scale the prediction to the energy of the target before the MAE"
+    torch_mae_pred_l2_match_target: bool = option(False, "scale predictions to the energy of the target before the MAE")
+    gradient_clip_val: float | None = option(None, "gradient limit; null does not clip", check=positive)
+    gradient_clip_algorithm: Literal["norm", "value", "agc"] = option("norm", "what the limit applies to")
+    optimizer: Literal["adam", "adamw", "sgd"] = option("adam", "optimiser")
+    momentum: float = option(0.9, "momentum of sgd", check=between(0, 1))
+    weight_decay: float = option(0.0, "weight decay", check=non_negative)
+    adam_beta1: float = option(0.9, "first-moment decay of Adam", check=between(0, 1))
+    adam_beta2: float = option(0.999, "second-moment decay of Adam", check=between(0, 1))
+    scheduler: Literal["Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau", "MultiStage", "Adaptive"] = (
+        option("Default", "learning-rate schedule; Default is constant")
     )
-    gradient_clip_val: float | None = field(default=None, check=positive, doc="gradient limit; null does not clip")
-    gradient_clip_algorithm: Literal["norm", "value", "agc"] = field(default="norm", doc="what the limit applies to")
-    optimizer: Literal["adam", "adamw", "sgd"] = field(default="adam", doc="optimiser")
-    momentum: float = field(default=0.9, check=between(0, 1), doc="momentum of sgd")
-    weight_decay: float = field(default=0.0, check=non_negative, doc="weight decay")
-    adam_beta1: float = field(default=0.9, check=between(0, 1), doc="first-moment decay of Adam")
-    adam_beta2: float = field(default=0.999, check=between(0, 1), doc="second-moment decay of Adam")
-    scheduler: Literal["Default", "Exponential", "WarmupCosine", "ReduceLROnPlateau", "MultiStage", "Adaptive"] = field(
-        default="Default", doc="learning-rate schedule; Default is constant"
-    )
-    lr_warmup_epochs: int = field(default=0, unit="epochs", check=non_negative, doc="linear warm-up")
-    lr_min_ratio: float = field(default=0.1, check=between(0, 1), doc="last over first learning rate of the cosine")
-    plateau_factor: float = field(default=0.5, check=between(0, 1), doc="factor at a plateau")
-    plateau_patience: int = field(default=2, unit="epochs", check=non_negative, doc="epochs without progress")
-    plateau_min_lr: float = field(default=5e-5, check=non_negative, doc="lowest learning rate of the plateau")
-    plateau_threshold: float = field(default=0.0, check=non_negative, doc="progress that counts as progress")
+    lr_warmup_epochs: int = option(0, "linear warm-up", unit="epochs", check=non_negative)
+    lr_min_ratio: float = option(0.1, "last over first learning rate of the cosine", check=between(0, 1))
+    plateau_factor: float = option(0.5, "factor at a plateau", check=between(0, 1))
+    plateau_patience: int = option(2, "epochs without progress", unit="epochs", check=non_negative)
+    plateau_min_lr: float = option(5e-5, "lowest learning rate of the plateau", check=non_negative)
+    plateau_threshold: float = option(0.0, "smallest improvement that counts as progress", check=non_negative)

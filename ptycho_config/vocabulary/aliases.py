@@ -13,7 +13,7 @@ from ptycho_config.vocabulary.translation import SAME, Translation
 
 @attrs.frozen
 class Alias:
-    """What a name sets, how its value reads, or why there is no such option any more."""
+    """The paths that a name sets, the reading of its value, or why there is no such option any more."""
 
     paths: tuple[str, ...]
     translation: Translation = SAME
@@ -58,8 +58,8 @@ def aliases(root: type) -> Mapping[str, Alias]:
 
 
 def only_elsewhere(root: type, name: str) -> str:
-    """`it belongs to training (training.nepochs)` for a path or short name that only the other of the two
-    setups has; empty otherwise."""
+    """`it belongs to training (training.nepochs)` for a path or short name that the setup class
+    `root` lacks and the other one has; empty otherwise."""
     if root not in _OTHER or name.rpartition(".")[2] in aliases(root):
         return ""
     run, other = _OTHER[root]

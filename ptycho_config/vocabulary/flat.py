@@ -1,7 +1,7 @@
 """The flat torch-side classes of the replaced system, each field with its place in the schema.
 
 They are a foreign vocabulary: mutable, unchecked, and used by programs that know no other.
-`lift` turns them into changes of a setup, `flat_view` writes a setup in their terms; nothing
+`from_flat` turns them into changes of a setup, `to_flat` writes a setup in their terms; nothing
 else reads them. `run.` stands for `training.` or `inference.`.
 """
 
@@ -10,27 +10,16 @@ from typing import Any
 
 import attrs
 
+import ptycho_config.vocabulary.translation as to
 from ptycho_config.schema import specs
-from ptycho_config.vocabulary.translation import (
-    ACTIVATION,
-    CONTRACT,
-    DEVICE,
-    LOSS,
-    MODE,
-    NEIGHBORS,
-    SAME,
-    SQUARE,
-    SWITCH,
-    TEXT,
-    Translation,
-)
+from ptycho_config.vocabulary.translation import SAME, Translation
 
 _META = "ptycho_config.flat"
 
 
 @attrs.frozen
 class Flat:
-    """Where a flat field belongs: the paths that it sets, or the reason there is none.
+    """The place of a flat field: the paths that it sets, or the reason there is none.
 
     channels: the field repeats gridsize^2, and is shown so.
     """
@@ -43,24 +32,19 @@ class Flat:
 
 
 def flat(default: Any, paths: str, translation: Translation = SAME) -> Any:
-    """A field that sets the given paths (separated by spaces)."""
+    """A field with a `default` that sets `paths` (separated by spaces), read through `translation`."""
     return attrs.field(default=default, metadata={_META: Flat(tuple(paths.split()), translation)})
 
 
-def removed(default: Any, reason: str) -> Any:
-    """A field that has no place in the schema, and why: setting it is an error."""
+def no_option(default: Any, reason: str) -> Any:
+    """A field with a `default` and, for a `reason`, no place in the schema: setting it is an error."""
     return attrs.field(default=default, metadata={_META: Flat(gone=reason)})
-
-
-def removed_list(reason: str) -> Any:
-    """As `gone`, with an empty list as default."""
-    return attrs.field(factory=list, metadata={_META: Flat(gone=reason)})
 
 
 def channels(default: int, *, shown: bool = True) -> Any:
     """A field that repeats the number of patterns of a group; any other number is an error.
 
-    shown: `flat_view` writes that number, not the default.
+    shown: `to_flat` writes that number, not the default.
     """
     place = Flat(gone="follows from gridsize", channels=True, shown=shown)
     return attrs.field(default=default, metadata={_META: place})
@@ -71,7 +55,7 @@ class DataConfig:
     """Patterns and groups."""
 
     nphotons: float = flat(100000.0, "run.nphotons")
-    scale_contract_version: str = flat("ci_intensity_v2", "torch.scale.domain", CONTRACT)
+    scale_contract_version: str = flat("ci_intensity_v2", "torch.scale.domain", to.CONTRACT)
     measurement_domain: str = flat("count_intensity", "torch.scale.domain")
     N: int = flat(64, "run.model.N")
     C: int = channels(4)
@@ -79,8 +63,8 @@ class DataConfig:
     K_quadrant: int = flat(30, "torch.grouping.neighbors.K_quadrant")
     n_subsample: int = flat(7, "torch.grouping.groups_per_centre")
     subsample_seed: int | None = flat(None, "run.subsample_seed")
-    grid_size: tuple[int, int] = flat((2, 2), "run.model.gridsize", SQUARE)
-    neighbor_function: str = flat("Nearest", "torch.grouping.neighbors", NEIGHBORS)
+    grid_size: tuple[int, int] = flat((2, 2), "run.model.gridsize", to.SQUARE)
+    neighbor_function: str = flat("Nearest", "torch.grouping.neighbors", to.NEIGHBORS)
     min_neighbor_distance: float = flat(0.0, "torch.grouping.neighbors.min_neighbor_distance")
     max_neighbor_distance: float = flat(3.0, "torch.grouping.neighbors.max_neighbor_distance")
     scan_pattern: str = flat("Isotropic", "torch.grouping.neighbors.scan_pattern")
@@ -97,7 +81,7 @@ class DataConfig:
 class FlatModelConfig:
     """Network, forward model and loss."""
 
-    mode: str = flat("Unsupervised", "run.model.model_type", MODE)
+    mode: str = flat("Unsupervised", "run.model.model_type", to.MODE)
     architecture: str = flat("cnn", "run.model.architecture torch.net")
     fno_modes: int = flat(12, "run.model.fno_modes")
     fno_width: int = flat(32, "run.model.fno_width")
@@ -116,18 +100,18 @@ class FlatModelConfig:
     cnn_output_mode: str = flat("amp_phase", "torch.net.cnn_output_mode")
     use_shared_decoder: bool = flat(False, "torch.net.use_shared_decoder")
     intensity_scale_trainable: bool = flat(False, "run.intensity_scale_trainable")
-    intensity_scale: float = removed(10000.0, "scans are normalised, so a trainable intensity scale starts at 1")
-    max_position_jitter: int = removed(10, "had no effect: canvases follow from the positions")
-    num_datasets: int = removed(1, "follows from the scans that are given")
+    intensity_scale: float = no_option(10000.0, "scans are normalised, so a trainable intensity scale starts at 1")
+    max_position_jitter: int = no_option(10, "had no effect: canvases follow from the positions")
+    num_datasets: int = no_option(1, "follows from the scans that are given")
     C_model: int = channels(4)
     n_filters_scale: int = flat(2, "run.model.n_filters_scale")
-    amp_activation: str = flat("silu", "run.model.amp_activation", ACTIVATION)
+    amp_activation: str = flat("silu", "run.model.amp_activation", to.ACTIVATION)
     batch_norm: bool = flat(False, "torch.net.batch_norm")
     probe_mask: Any = flat(False, "run.model.probe_mask")
-    probe_mask_tensor: Any = removed(None, "an array is no option: use probe_mask with sigma and diameter")
+    probe_mask_tensor: Any = no_option(None, "an array is no option: use probe_mask with sigma and diameter")
     probe_mask_sigma: float = flat(1.0, "run.model.probe_mask_sigma")
     probe_mask_diameter: float | None = flat(None, "run.model.probe_mask_diameter")
-    edge_pad: int = removed(10, "had no effect: patches are as large as the patterns")
+    edge_pad: int = no_option(10, "had no effect: patches are as large as the patterns")
     decoder_last_c_outer_fraction: float = flat(0.125, "torch.net.decoder_last_c_outer_fraction")
     decoder_last_amp_channels: int = channels(1, shown=False)
     use_legacy_decoder_channel_override: bool = flat(False, "torch.net.use_legacy_decoder_channel_override")
@@ -140,7 +124,7 @@ class FlatModelConfig:
     decoder_spatial_kernel: int = flat(7, "torch.net.decoder_spatial_kernel")
     object_big: bool = flat(True, "run.model.object_big")
     probe_big: bool = flat(True, "run.model.probe_big")
-    offset: int = removed(6, "had no effect: canvases follow from the positions")
+    offset: int = no_option(6, "had no effect: canvases follow from the positions")
     C_forward: int = channels(4)
     training_patch_weighting: str = flat("central_mask", "torch.overlap.merge_weighting")
     physics_forward_mode: str = flat("amplitude", "torch.forward")
@@ -149,7 +133,7 @@ class FlatModelConfig:
     amplitude_physics_gain: float = flat(1.0, "torch.forward.amplitude_physics_gain")
     pad_object: bool = flat(True, "run.model.pad_object")
     gaussian_smoothing_sigma: float = flat(0.0, "run.model.gaussian_smoothing_sigma")
-    loss_function: str = flat("Poisson", "run.torch_loss_mode", LOSS)
+    loss_function: str = flat("Poisson", "run.torch_loss_mode", to.LOSS)
     amp_loss: str | None = flat(None, "torch.regularisation.amp_loss")
     phase_loss: str | None = flat(None, "torch.regularisation.phase_loss")
     amp_loss_coeff: float = flat(1.0, "torch.regularisation.amp_loss_coeff")
@@ -160,13 +144,13 @@ class FlatModelConfig:
 class FlatTrainingConfig:
     """Optimiser, schedule and files."""
 
-    training_directories: list[str] = removed_list("give a folder as train_data_file")
-    nll: bool = flat(True, "run.nll_weight", SWITCH)
-    device: str = flat("cuda", "execution.accelerator", DEVICE)
+    training_directories: list[str] = no_option(attrs.Factory(list), "give a folder as train_data_file")
+    nll: bool = flat(True, "run.nll_weight", to.SWITCH)
+    device: str = flat("cuda", "execution.accelerator", to.DEVICE)
     strategy: str | None = flat("ddp", "execution.strategy")
     n_devices: int | str = flat(1, "execution.devices")
-    framework: str = removed("Lightning", "training has one route")
-    orchestrator: str = removed("Mlflow", "choose a logger with logger_backend")
+    framework: str = no_option("Lightning", "training has one route")
+    orchestrator: str = no_option("Mlflow", "choose a logger with logger_backend")
     learning_rate: float = flat(0.001, "execution.learning_rate")
     epochs: int = flat(50, "run.nepochs")
     batch_size: int = flat(16, "run.batch_size")
@@ -199,10 +183,10 @@ class FlatTrainingConfig:
     torch_mae_pred_l2_match_target: bool = flat(False, "run.torch_mae_pred_l2_match_target")
     experiment_name: str = flat("Synthetic_Runs", "torch.record.experiment_name")
     notes: str = flat("", "torch.record.notes")
-    model_name: str = removed("PtychoPINNv2", "a bundle is named by its folder")
-    output_dir: str = flat("training_outputs", "run.output_dir", TEXT)
-    train_data_file: str | None = flat(None, "run.train_data_file", TEXT)
-    test_data_file: str | None = flat(None, "run.test_data_file", TEXT)
+    model_name: str = no_option("PtychoPINNv2", "a bundle is named by its folder")
+    output_dir: str = flat("training_outputs", "run.output_dir", to.TEXT)
+    train_data_file: str | None = flat(None, "run.train_data_file", to.TEXT)
+    test_data_file: str | None = flat(None, "run.test_data_file", to.TEXT)
     n_groups: int | None = flat(None, "run.n_groups")
 
 
@@ -212,7 +196,7 @@ class FlatInferenceConfig:
 
     middle_trim: int = flat(32, "execution.middle_trim")
     batch_size: int = flat(1000, "execution.inference_batch_size")
-    experiment_number: int = removed(0, "one scan is reconstructed at a time: name its file")
+    experiment_number: int = no_option(0, "one scan is reconstructed at a time: name its file")
     pad_eval: bool = flat(True, "execution.pad_eval")
     window: int = flat(20, "torch.stitch.window")
     patch_weighting: str = flat("probe", "torch.stitch.patch_weighting")
@@ -225,12 +209,12 @@ class FlatInferenceConfig:
 class DatagenConfig:
     """Simulation."""
 
-    objects_per_probe: int = removed(4, "simulation is not part of a run")
-    diff_per_object: int = removed(7000, "simulation is not part of a run")
-    object_class: str = removed("dead_leaves", "simulation is not part of a run")
-    image_size: tuple[int, int] = removed((250, 250), "simulation is not part of a run")
-    probe_paths: list[str] = removed_list("simulation is not part of a run")
-    beamstop_diameter: int = removed(4, "simulation is not part of a run")
+    objects_per_probe: int = no_option(4, "simulation is not part of a run")
+    diff_per_object: int = no_option(7000, "simulation is not part of a run")
+    object_class: str = no_option("dead_leaves", "simulation is not part of a run")
+    image_size: tuple[int, int] = no_option((250, 250), "simulation is not part of a run")
+    probe_paths: list[str] = no_option(attrs.Factory(list), "simulation is not part of a run")
+    beamstop_diameter: int = no_option(4, "simulation is not part of a run")
 
 
 FLAT_CLASSES = (DataConfig, FlatModelConfig, FlatTrainingConfig, FlatInferenceConfig)
@@ -242,6 +226,6 @@ def destinations(cls: type) -> Mapping[str, Flat]:
 
 
 def paths_of(place: Flat, root: type) -> tuple[str, ...]:
-    """The paths that a flat field sets below a setup class."""
+    """The paths that a flat field with this `place` sets below the setup class `root`."""
     run = next(iter(specs(root)))
     return tuple(f"{run}.{path[4:]}" if path.startswith("run.") else path for path in place.paths)

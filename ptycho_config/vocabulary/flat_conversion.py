@@ -3,27 +3,20 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import ptycho_config.vocabulary.flat as foreign
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.schema import leaves, leaves_of, specs
 from ptycho_config.transform import Step, Transform
-from ptycho_config.vocabulary.flat import (
-    FLAT_CLASSES,
-    DataConfig,
-    FlatInferenceConfig,
-    FlatModelConfig,
-    FlatTrainingConfig,
-    destinations,
-    paths_of,
-)
+from ptycho_config.vocabulary.flat import FLAT_CLASSES, destinations, paths_of
 
 
 class FlatConfigs(NamedTuple):
     """One setup in flat terms."""
 
-    data: DataConfig
-    model: FlatModelConfig
-    training: FlatTrainingConfig
-    inference: FlatInferenceConfig
+    data: foreign.DataConfig
+    model: foreign.FlatModelConfig
+    training: foreign.FlatTrainingConfig
+    inference: foreign.FlatInferenceConfig
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -32,13 +25,13 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _group_size(flats: tuple[Any, ...]) -> int | None:
-    sides = [one.grid_size for one in flats if isinstance(one, DataConfig)]
+    sides = [one.grid_size for one in flats if isinstance(one, foreign.DataConfig)]
     return sides[0][0] * sides[0][1] if sides else None
 
 
 def from_flat(root: type, *flats: Any, name: str = "flat configs") -> Transform:
-    """Every field of flat objects as a put, choices first; raises ConfigError with every field
-    that is set and has no place.
+    """Every field of flat objects as a put of the layer `name`, choices first; raises ConfigError with
+    every field that is set and has no place.
 
     root: the setup class. A field that holds its default gives way: to another field with the
     same path, and to a choice that has no such option.

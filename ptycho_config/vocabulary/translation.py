@@ -1,4 +1,4 @@
-"""How single values are spelled elsewhere: a reading and a writing for each kind."""
+"""Foreign spellings of single values: a reading and a writing for each kind."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -26,10 +26,9 @@ class Share(NamedTuple):
 class ClusterDataset(TorchDataset[Batch]):
     """Maps a list of `(group, draw)` to a Batch: the groups with `partners` neighbours each.
 
-    `draw` seeds the choice of partners, so a batch depends on its index alone and is the same
-    in whichever process it is made. Of a batch only `share` is read; its weight is such that
-    the mean over all processes is the mean over the batch. A process without a row computes the
-    first one with weight 0, since all must take part.
+    `draw` seeds the choice of partners, so a batch depends on its index alone and is the same in whichever process it
+    is made. Of a batch only `share` is read; its weight is such that the mean over all processes is the mean over the
+    batch. A process without a row computes the first one with weight 0, since all must take part.
     """
 
     scan: Scan
@@ -52,21 +51,23 @@ class ClusterDataset(TorchDataset[Batch]):
         whole, (rank, world) = len(members), self.share
         mine = members[rank::world]
         weight = len(mine) * world / whole
-        members = mine if len(mine) else members[:1]
-        scan = self.scan
-        return Batch(
-            amplitude=scan.amplitude[members],
-            probe=scan.probe,
-            centre_yx=scan.centre_yx[members],
-            fraction_yx=scan.fraction_yx[members],
-            merged=self.members.shape[1],
-            label=None if scan.label is None else scan.label[members],
-            valid_pixels=scan.valid_pixels,
-            gain=scan.input_gain,
-            weight=weight,
-            whole=whole,
-            initial=initial_patches(scan, members),
-        )
+        batch = gather(self.scan, mine if len(mine) else members[:1], self.members.shape[1])
+        return batch._replace(weight=weight, whole=whole)
+
+
+def gather(scan: Scan, members: Tensor, merged: int) -> Batch:
+    """The clusters `(B, S)` of patterns of a scan, by index; the first `merged` members of each are a group."""
+    return Batch(
+        amplitude=scan.amplitude[members],
+        probe=scan.probe,
+        centre_yx=scan.centre_yx[members],
+        fraction_yx=scan.fraction_yx[members],
+        merged=merged,
+        label=None if scan.label is None else scan.label[members],
+        valid_pixels=scan.valid_pixels,
+        gain=scan.input_gain,
+        initial=initial_patches(scan, members),
+    )
 
 
 def cluster_dataset(scan: Scan, groups: Groups, rows: Tensor, partners: int) -> ClusterDataset:

@@ -25,14 +25,14 @@ Origin = Literal["corner", "centre"]
 def read_dataset(scan: RawScan, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
     """Read the patterns of an opened scan and check all its values.
 
-    domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first
-    pixel position 0 lies, for files that do not say it themselves (NPZ); in_memory: a scan of more bytes
-    than this, as float32, stays in its file and is read as it is needed, unless it is a compressed NPZ.
-    A RuntimeWarning names what is not used of the file. Raises DataError with the file, the array and the
-    reason.
+    domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first pixel position
+    0 lies, for files that do not say it themselves (NPZ); in_memory: a scan of more bytes than this, as float32, stays
+    in its file and is read as it is needed, unless it is a compressed NPZ. A RuntimeWarning names what is not used of
+    the file. Raises DataError with the file, the array and the reason.
     """
     path = check_scan(scan).path
-    _check_type(path, scan.key, scan.patterns.dtype)
+    if scan.patterns.dtype.kind not in "uif":
+        raise DataError(str(path), f"{scan.key} must hold real numbers, its type is {scan.patterns.dtype}")
     probe, position = _probe(scan), _positions(scan)
     if origin == "centre" and not scan.origin_known:
         # The middle of an array of one pixel is the centre of pixel 0.
@@ -85,11 +85,6 @@ def _overlap_remarks(probe: NDArray[np.complex64], position_yx: NDArray[np.float
             f"neighbouring patterns do not overlap: their positions are {step:.3g} px apart and the probe is "
             f"about {width:.3g} px wide. Are positions in object pixels?"
         )
-
-
-def _check_type(path: Path, key: str, dtype: np.dtype[Any]) -> None:
-    if dtype.kind not in "uif":
-        raise DataError(str(path), f"{key} must hold real numbers, its type is {dtype}")
 
 
 def _check_values(path: Path, key: str, patterns: Patterns) -> None:

@@ -30,15 +30,6 @@ def array_centre(length_px: int, side: int) -> float:
     return (length_px - side % 2) / 2
 
 
-def on_object_grid(
-    position_m: NDArray[np.float64], centre_m: float, pixel_m: float, middle_px: float
-) -> NDArray[np.float64]:
-    """`(x - c) / dx + m`: patch centres in px, with x position_m, c centre_m, dx pixel_m and m middle_px,
-    for an object whose middle, position m, lies at c."""
-    found: NDArray[np.float64] = (position_m - centre_m) / pixel_m + middle_px
-    return found
-
-
 def far_field(
     position_m: NDArray[np.float64],
     *,
@@ -83,10 +74,9 @@ def effective_diameter(intensity: NDArray[np.floating]) -> float:
 def near_field_reason(geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]) -> str | None:
     """The reason why patterns of this geometry are not of the far field, or None.
 
-    position_yx `(n, 2)` and frame `(H, W)` in px. A single Fourier transform samples the field behind the
-    sample with `dx = lambda z / (N p)`, which its quadratic phase allows up to `dx = p` (Voelz and
-    Roggemann 2009), and holds `N dx` of it: a beam in there overlaps with its neighbour only if the steps
-    are smaller than that.
+    position_yx `(n, 2)` and frame `(H, W)` in px. A single Fourier transform samples the field behind the sample with
+    `dx = lambda z / (N p)`, which its quadratic phase allows up to `dx = p` (Voelz and Roggemann 2009), and holds
+    `N dx` of it: a beam in there overlaps with its neighbour only if the steps are smaller than that.
     """
     detector = geometry.detector_pixel_m
     if detector is not None and any(dx > p for dx, p in zip(geometry.pixel_m, detector, strict=True)):

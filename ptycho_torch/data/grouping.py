@@ -19,8 +19,7 @@ _ALONE = (
 class GroupPlan:
     """The wishes for a plan; see the options of the same names.
 
-    pool: neighbours that oversampling combines, None where patterns are used as often as
-    `groups_per_centre` says.
+    pool: neighbours that oversampling combines, None where patterns are used as often as `groups_per_centre` says.
     """
 
     gridsize: int
@@ -49,10 +48,9 @@ def group_plan(run: TrainingConfig | InferenceConfig, options: TorchOptions) -> 
 def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator) -> Groups:
     """Groups of `gridsize^2` distinct patterns around centres, the centre first.
 
-    position_yx: `(n, 2)` in pixels; plan: the wishes; rng: of every draw. The other members are drawn
-    from the neighbours that the rule allows; the rest remain as candidate partners, nearest first. A centre
-    with too few neighbours has no group and is counted in `left_out`. Raises ValueError where the scan
-    cannot fill the plan.
+    position_yx: `(n, 2)` in pixels; plan: the wishes; rng: of every draw. The other members are drawn from the
+    neighbours that the rule allows; the rest remain as candidate partners, nearest first. A centre with too few
+    neighbours has no group and is counted in `left_out`. Raises ValueError where the scan cannot fill the plan.
     """
     kept = _subsample(len(position_yx), plan.n_subsample, rng)
     position = position_yx[kept]
@@ -113,7 +111,8 @@ def _draw_groups(
             f"n_groups is {wanted}, but there are {total} groups ({len(centres)} centres, {repeats} each); "
             f"null takes them all, {more}"
         )
-    rows = _choose_rows(total, wanted, None if plan.sequential else rng) // repeats
+    every = plan.sequential or wanted == total
+    rows = (np.arange(wanted) if every else np.sort(rng.choice(total, wanted, replace=False))) // repeats
     if isinstance(plan.options.neighbors, FourQuadrant):
         return _quadrant_members(centres[rows], neighbours[rows])
     neighbours = neighbours[:, : plan.neighbor_count]
@@ -135,12 +134,6 @@ def _draw_members(centres: Index, chosen: Table, others: int, rng: np.random.Gen
     # Where there is no further partner, the nearest neighbour stands in.
     filled = np.where(missing, chosen[:, :1], chosen)
     return members, np.take_along_axis(filled, left, axis=1)
-
-
-def _choose_rows(total: int, wanted: int, rng: np.random.Generator | None) -> Index:
-    if rng is None or wanted == total:
-        return np.arange(wanted)
-    return np.sort(rng.choice(total, wanted, replace=False))
 
 
 def _quadrant_members(centres: Index, neighbours: Table) -> tuple[Index, Index]:

@@ -19,10 +19,9 @@ def read_labels(
 ) -> NDArray[np.complex64]:
     """The object patch of every pattern of an opened scan, `(n, N, N)` complex64.
 
-    From `label` (or `Y`), otherwise cut around `centre_yx` `(n, 2)`, in object pixels, from `objectGuess`,
-    or from the object of ptychodus HDF5; an object of ones is no object. side: N in px. `subtract_phase`
-    turns all labels by one angle, so that their mean is real: the phase of an object is known only up to a
-    constant. Raises DataError.
+    From `label` (or `Y`), otherwise cut around `centre_yx` `(n, 2)`, in object pixels, from `objectGuess`, or from the
+    object of ptychodus HDF5; an object of ones is no object. side: N in px. `subtract_phase` turns all labels by one
+    angle, so that their mean is real: the phase of an object is known only up to a constant. Raises DataError.
     """
     path, cut = scan.path, scan.label is None
     handle, key = (scan.object, scan.object_key) if cut else (scan.label, scan.label_key)
@@ -33,7 +32,8 @@ def read_labels(
         raise DataError(str(path), f"{key} must hold finite complex numbers", _HINT)
     labels = stored.astype(np.complex64)
     if cut:
-        labels = cut_labels(path, _one_layer(labels), centre_yx, side)
+        layer = labels[0] if labels.ndim == 3 and len(labels) == 1 else labels
+        labels = cut_labels(path, layer, centre_yx, side)
     wanted = (len(centre_yx), side, side)
     if labels.shape != wanted:
         raise DataError(str(path), f"{key} must have the shape {wanted} of the patterns, not {labels.shape}")
@@ -42,17 +42,12 @@ def read_labels(
     return labels
 
 
-def _one_layer(stored: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    return stored[0] if stored.ndim == 3 and len(stored) == 1 else stored
-
-
 def cut_labels(
     path: Path, object_: NDArray[np.complex64], centre_yx: NDArray[np.int64], side: int
 ) -> NDArray[np.complex64]:
     """`L_j(r) = O(r + c_j - N//2)`, 1 outside the object, which must hold every centre.
 
-    path: of the scan, for errors; object_: O, `(H, W)`; centre_yx: c, `(n, 2)` px; side: N px. Raises
-    DataError.
+    path: of the scan, for errors; object_: O, `(H, W)`; centre_yx: c, `(n, 2)` px; side: N px. Raises DataError.
     """
     if object_.ndim != 2 or (object_ == 1).all():
         raise DataError(str(path), f"its object of shape {object_.shape} is no object", _HINT)

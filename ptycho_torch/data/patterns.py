@@ -94,8 +94,7 @@ class StreamedAmplitude:
 def amplitude_of(intensity: NDArray[np.float32], mean: float) -> Tensor:
     """`sqrt(I / <I>)`, zero frequency moved from the centre to the corner.
 
-    intensity: I, float32 `(n, N, N)`; mean: `<I>` in the same unit. Needs little more memory than its
-    result.
+    intensity: I, float32 `(n, N, N)`; mean: `<I>` in the same unit. Needs little more memory than its result.
     """
     amplitude = np.empty_like(intensity)
     for start in range(0, len(intensity), CHUNK):

@@ -40,10 +40,9 @@ class RawScan:
     valid_pixels: bool `(N, N)`, True where the detector measured; None for all. The values of the others
     are read as 0 with zero_invalid, otherwise kept as whoever wrote the file filled them in.
     geometry, nphotons: as far as the file states them.
-    object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or
-    `(1, H, W)`; label, label_key: of the object patch of each pattern, complex `(n, N, N)`.
-    remarks: a sentence for everything in the file that is not used; refusal: why the scan cannot be
-    reconstructed at all.
+    object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or `(1, H, W)`;
+    label, label_key: of the object patch of each pattern, complex `(n, N, N)`. remarks: a sentence for everything in
+    the file that is not used; refusal: why the scan cannot be reconstructed at all.
     """
 
     path: Path
@@ -98,21 +97,13 @@ def check_scan(scan: RawScan) -> RawScan:
     if scan.probe.shape[-2:] != (height, width):
         rows, columns = scan.probe.shape[-2:]
         raise DataError(name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}")
-    _check_valid_pixels(name, scan)
-    return scan
-
-
-def _check_valid_pixels(name: str, scan: RawScan) -> None:
     mask = scan.valid_pixels
-    if mask is None:
-        return
-    if mask.shape != scan.frame:
-        height, width = scan.frame
-        raise DataError(
-            name, f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}", "one mask a scan"
-        )
-    if not mask.any():
+    if mask is not None and mask.shape != scan.frame:
+        message = f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}"
+        raise DataError(name, message, "one mask a scan")
+    if mask is not None and not mask.any():
         raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
+    return scan
 
 
 def own_output_error(path: Path, otherwise: str = "") -> DataError:

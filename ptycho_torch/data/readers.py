@@ -29,9 +29,8 @@ def open_scans(path: Path) -> tuple[RawScan, ...]:
 
 
 def scan_files(path: Path) -> list[Path]:
-    """The scan files that a path means: itself, in a folder all of them by name, or all that match a
-    name with `*`. A product and its patterns, in two files, are one scan. Raises DataError where there
-    is none."""
+    """The scan files that a path means: itself, in a folder all of them by name, or all that match a name with `*`. A
+    product and its patterns, in two files, are one scan. Raises DataError where there is none."""
     if "*" in path.name and not path.exists():
         matching = sorted(path.parent.glob(path.name))
         if not matching:
@@ -73,6 +72,5 @@ def inspect_dataset(path: Path) -> DatasetFacts:
 
 
 def read_scan(path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
-    """Open the scan file at path and read it; domain, origin and in_memory as in `read_dataset`. Raises
-    DataError."""
+    """Open the scan file at path and read it; domain, origin and in_memory as in `read_dataset`. Raises DataError."""
     return read_dataset(open_scan(path), domain, origin, in_memory)

@@ -15,7 +15,7 @@ from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
 from ptycho_torch.physics.probe import smooth_probe, soft_disk
-from ptycho_torch.records import Amplitudes, Dataset, Patterns, Scan
+from ptycho_torch.records import Dataset, Scan
 
 _CHUNK = 512
 
@@ -43,7 +43,8 @@ def statistics_of(
     largest = None
     if scale.data_scaling == "Max":
         largest = max(float(np.sqrt(part).sum(axis=(1, 2)).max()) for part in chunks(patterns))
-    return Statistics(mean_intensity(patterns), _norm(prepare_probe(dataset.probe, model)), largest, len(patterns))
+    norm = float(power(prepare_probe(dataset.probe, model).to(torch.complex128)).sum().sqrt())
+    return Statistics(mean_intensity(patterns), norm, largest, len(patterns))
 
 
 def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
@@ -67,11 +68,10 @@ def normalise(
 ) -> Scan:
     """`A = sqrt(I / <I>)` and `P -> f P`, so that objects of different scans are alike.
 
-    With `probe_normalize`, `f = (4 / probe_scale) N / |P|`: an object of modulus `probe_scale / 4`
-    fits on average; without, `f = 1 / sqrt(<I>)` and the network draws the object of the file.
-    The object of the dataset is the network's object times `object_scale = f sqrt(<I>)`. The model
-    decides whether the probe is smoothed or masked before; the scale options decide the rest. Without
-    statistics, the dataset's own.
+    With `probe_normalize`, `f = (4 / probe_scale) N / |P|`: an object of modulus `probe_scale / 4` fits on average;
+    without, `f = 1 / sqrt(<I>)` and the network draws the object of the file. The object of the dataset is the
+    network's object times `object_scale = f sqrt(<I>)`. The model decides whether the probe is smoothed or masked
+    before; the scale options decide the rest. Without statistics, the dataset's own.
     """
     if statistics is None:
         statistics = statistics_of(dataset, model, scale)
@@ -81,15 +81,17 @@ def normalise(
     if scale.probe_normalize:
         factor = UNIT_PROBE_SCALE / model.probe_scale * dataset.probe.shape[-1] / statistics.probe_norm
     centre, fraction = split_positions(dataset.position_yx)
+    stored, mean, valid = dataset.intensity, statistics.mean_intensity, dataset.valid_pixels
+    amplitude = amplitude_of(stored, mean) if isinstance(stored, np.ndarray) else StreamedAmplitude(stored, mean)
     return Scan(
-        amplitude=_amplitudes(dataset.intensity, statistics.mean_intensity),
+        amplitude=amplitude,
         probe=probe * factor,
         centre_yx=torch.from_numpy(centre),
         fraction_yx=torch.from_numpy(fraction),
         object_scale=factor * root,
         probe_factor=factor,
         input_gain=_input_gain(scale, statistics),
-        valid_pixels=_in_fft_order(dataset.valid_pixels),
+        valid_pixels=None if valid is None or valid.all() else torch.from_numpy(np.fft.ifftshift(valid)),
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
     )
 
@@ -143,23 +145,6 @@ def _fill_invalid(scan: Scan) -> Callable[[Tensor], Tensor]:
         return torch.where(valid_pixels, amplitude, flat * level)
 
     return fill
-
-
-def _amplitudes(intensity: Patterns, mean: float) -> Amplitudes:
-    if isinstance(intensity, np.ndarray):
-        return amplitude_of(intensity, mean)
-    return StreamedAmplitude(intensity, mean)
-
-
-def _in_fft_order(valid_pixels: NDArray[np.bool_] | None) -> Tensor | None:
-    """The mask with zero frequency at `[0, 0]`; None where every pixel is valid."""
-    if valid_pixels is None or valid_pixels.all():
-        return None
-    return torch.from_numpy(np.fft.ifftshift(valid_pixels))
-
-
-def _norm(probe: Tensor) -> float:
-    return float(power(probe.to(torch.complex128)).sum().sqrt())
 
 
 def prepare_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:

@@ -13,7 +13,8 @@ _LOOKED_AT = 16
 
 def describe(scan: RawScan) -> str:
     """One line for each fact. Reads a few of the patterns, as they are stored. Raises DataError."""
-    sample = _sample(scan)
+    stored = stored_patterns(scan, in_file=True)
+    sample = stored[np.unique(np.linspace(0, len(stored) - 1, min(_LOOKED_AT, len(stored))).astype(np.int64))]
     facts = {
         "format": scan.dialect,
         "patterns": _patterns(scan),
@@ -29,12 +30,6 @@ def describe(scan: RawScan) -> str:
     }
     lines = [f"  {name:<11}{text}" for name, text in facts.items()]
     return "\n".join([scan.path.name, *lines, *(f"  {'note':<11}{remark}" for remark in scan.remarks)])
-
-
-def _sample(scan: RawScan) -> NDArray[np.float32]:
-    patterns = stored_patterns(scan, in_file=True)
-    rows = np.unique(np.linspace(0, len(patterns) - 1, min(_LOOKED_AT, len(patterns))).astype(np.int64))
-    return patterns[rows]
 
 
 def _patterns(scan: RawScan) -> str:

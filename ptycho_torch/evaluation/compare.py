@@ -77,17 +77,13 @@ def compare(reconstruction: PlacedObject, reference: PlacedObject) -> Comparison
     names = (reconstruction.name, reference.name)
     image, truth = _common(_crop_to_illumination(reconstruction), _crop_to_illumination(reference))
     if np.abs(truth - truth.mean()).max() <= _ROUNDING * np.abs(truth).max():
-        raise DataError(
-            names[1],
-            "is constant where the two are compared",
-            "the objectGuess of a scan may be nothing but a starting value",
-        )
+        hint = "the objectGuess of a scan may be nothing but a starting value"
+        raise DataError(names[1], "is constant where the two are compared", hint)
     aligned = align(image, truth)
     _refuse_small(aligned.image.shape, names)
     amplitudes, phases = np.abs([aligned.image, aligned.reference]), _phases(aligned)
-    rings = fourier_ring_correlation(
-        *(taper(part, (TAPER_PX, TAPER_PX)) for part in (aligned.image, aligned.reference))
-    )
+    tapered = (taper(part, (TAPER_PX, TAPER_PX)) for part in (aligned.image, aligned.reference))
+    rings = fourier_ring_correlation(*tapered)
     half_bit = information_threshold(rings.count)
     thresholds: dict[str, float | Curve] = {"half_bit": half_bit, "one_seventh": ONE_SEVENTH, "one_half": 0.5}
     y, x = aligned.shift_yx.tolist()

@@ -5,13 +5,12 @@ from typing import Any
 
 import attrs
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ptycho_torch.evaluation.compare import Comparison
 from ptycho_torch.evaluation.fourier_ring import NYQUIST, ONE_SEVENTH, Resolution
-from ptycho_torch.files import atomic_write
+from ptycho_torch.output.figures import save_figure
 
 _ROWS = {"mae": "MAE", "mse": "MSE", "psnr_db": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
 _THRESHOLDS = {"half_bit": "half bit", "one_seventh": "1/7", "one_half": "1/2"}
@@ -62,7 +61,8 @@ def draw_comparison(folder: Path, comparison: Comparison) -> None:
     for row, (title, images, label) in zip(grid, parts, strict=True):
         low, high = np.percentile(images[1], (1, 99))
         for axes, image, name in zip(row[:2], images, comparison.names, strict=True):
-            _show(axes, image, f"{title}\n{_short(name)}", label, (low, high), "gray")
+            short = name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
+            _show(axes, image, f"{title}\n{short}", label, (low, high), "gray")
         difference = images[0] - images[1]
         reach = max(float(np.percentile(np.abs(difference), 99)), 1e-6)
         _show(
@@ -76,13 +76,7 @@ def draw_comparison(folder: Path, comparison: Comparison) -> None:
     _draw_rings(grid[0, 3], comparison)
     grid[1, 3].axis("off")
     grid[1, 3].text(0, 0.97, table(comparison), family="monospace", va="top", fontsize=9)
-    FigureCanvasAgg(figure)
-    with atomic_write(folder / "comparison.png") as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
+    save_figure(folder / "comparison.png", figure)
 
 
 def _show(axes: Any, image: NDArray[Any], title: str, label: str, limits: tuple[float, float], colours: str) -> None:

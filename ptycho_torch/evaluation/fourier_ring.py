@@ -34,9 +34,8 @@ class Resolution:
 def fourier_ring_correlation(one: Image, other: Image) -> RingCorrelation:
     """`FRC_k = |sum F1 F2*| / sqrt(sum |F1|^2 sum |F2|^2)`, sums over the ring `k = round(|q| N)`.
 
-    q in cycles/px, N the smaller side. one, other: images `(H, W)`, complex or real. 0 where one of them
-    has no power. Saxton & Baumeister, J. Microsc. 127, 127 (1982). Raises ValueError for images of
-    different shapes.
+    q in cycles/px, N the smaller side. one, other: images `(H, W)`, complex or real. 0 where one of them has no power.
+    Saxton & Baumeister, J. Microsc. 127, 127 (1982). Raises ValueError for images of different shapes.
     """
     if one.shape != other.shape or one.ndim != 2:
         raise ValueError(f"needs two images of one shape, got {one.shape} and {other.shape}")
@@ -55,10 +54,9 @@ def information_threshold(count: NDArray[np.int64], bits: float = 0.5) -> Curve:
     """`T = (S + 2 sqrt(S/n) + 1/sqrt(n)) / (S + 2 sqrt(S/n) + 1)`, `S = (2^bits - 1) / 2`: the
     correlation expected of rings of count = n Fourier pixels `(R,)` that carry `bits` of information each.
 
-    `bits = 1/2` is the half-bit curve `(0.2071 + 1.9102/sqrt(n)) / (1.2071 + 0.9102/sqrt(n))` of
-    van Heel & Schatz, J. Struct. Biol. 151, 250 (2005), eq. 17; S is the signal-to-noise ratio
-    of each image, half of that of their average. All pixels of a ring count: the spectrum of a
-    complex image has no symmetry.
+    `bits = 1/2` is the half-bit curve `(0.2071 + 1.9102/sqrt(n)) / (1.2071 + 0.9102/sqrt(n))` of van Heel & Schatz, J.
+    Struct. Biol. 151, 250 (2005), eq. 17; S is the signal-to-noise ratio of each image, half of that of their average.
+    All pixels of a ring count: the spectrum of a complex image has no symmetry.
     """
     signal, root = (2**bits - 1) / 2, np.sqrt(count)
     common = signal + 2 * np.sqrt(signal) / root

@@ -58,9 +58,8 @@ def contrast_and_detail(image: Complex, truth: Complex) -> tuple[float, float]:
     and phase ramp.
 
     contrast `|<r, t>| / (|r| |t|)` with both means subtracted, dominated by coarse structure.
-    detail: the same after subtracting each image's own Gaussian blur of 3 px: about 0.1 for a
-    blurred picture. Both are compared where the truth itself has no ramp, so that the ramp
-    fitted to a flat image earns it nothing: it scores 0.
+    detail: the same after subtracting each image's own Gaussian blur of 3 px: about 0.1 for a blurred picture. Both are
+    compared where the truth itself has no ramp, so that the ramp fitted to a flat image earns it nothing: it scores 0.
     """
     image, truth = image.astype(np.complex128), truth.astype(np.complex128)
     ramp = remove_ramp(np.ones_like(truth), truth)

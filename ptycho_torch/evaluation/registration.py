@@ -71,10 +71,9 @@ def find_shift(image: NDArray[np.inexact], reference: NDArray[np.inexact]) -> Re
     """`argmax_s |sum_r I(r - s)* T(r)|`: the shift `(y, x)` in px, to 1/100 px, that brings `image`
     onto `reference`, both `(H, W)` real or complex.
 
-    An upsampled Fourier transform around the peak of the cross correlation (Guizar-Sicairos,
-    Thurman & Fienup, Opt. Lett. 33, 156, 2008). A global phase has no influence, a phase ramp has.
-    The correlation is not whitened, so that noise at high frequencies has little weight. 0 where
-    one of them is constant.
+    An upsampled Fourier transform around the peak of the cross correlation (Guizar-Sicairos, Thurman & Fienup, Opt.
+    Lett. 33, 156, 2008). A global phase has no influence, a phase ramp has. The correlation is not whitened, so that
+    noise at high frequencies has little weight. 0 where one of them is constant.
     """
     fall = (_FADED * image.shape[0], _FADED * image.shape[1])
     pair = taper(reference, fall), taper(image, fall)
@@ -86,9 +85,8 @@ def find_shift(image: NDArray[np.inexact], reference: NDArray[np.inexact]) -> Re
 
 
 def _offsets(image: Complex, reference: Complex) -> list[tuple[int, int]]:
-    """Candidates for the whole-pixel shift that a phase ramp does not change: of the magnitudes; of the
-    products of neighbours down and right, where a ramp is a global phase and a phase object has
-    structure; and no shift."""
+    """Candidates for the whole-pixel shift that a phase ramp does not change: of the magnitudes; of the products of
+    neighbours down and right, where a ramp is a global phase and a phase object has structure; and no shift."""
     pairs = [(np.abs(image), np.abs(reference))]
     pairs += [(_neighbours(image, axis), _neighbours(reference, axis)) for axis in (0, 1)]
     found = [find_shift(one, other) for one, other in pairs] + [np.zeros(2)]
@@ -97,8 +95,7 @@ def _offsets(image: Complex, reference: Complex) -> list[tuple[int, int]]:
 
 def _neighbours(image: Complex, axis: int) -> Complex:
     """`I(r + e) I(r)*`, e one px down (axis 0) or right (axis 1)."""
-    product: Complex = np.roll(image, -1, axis) * np.conj(image)
-    return product
+    return np.roll(image, -1, axis) * np.conj(image)
 
 
 def _distance(image: Complex, reference: Complex, offset_yx: tuple[int, int]) -> float:

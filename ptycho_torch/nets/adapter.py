@@ -22,14 +22,7 @@ class PerGroup(nn.Module):
         super().__init__()
         self.network, self.channels = network, channels
 
-    def forward(
-        self,
-        amplitude: Tensor,
-        _probe: Tensor,
-        _initial: Tensor,
-        _centre_yx: Tensor,
-        _valid_pixels: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, amplitude: Tensor, *_: Tensor | None) -> Tensor:
         """Amplitude `(B, S, N, N)` in FFT order to patches of the same shape; S is a multiple of C."""
         channels = self.channels
         clusters, size = amplitude.shape[:2]

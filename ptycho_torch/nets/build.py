@@ -59,8 +59,7 @@ def _build_external(model: ModelConfig, options: TorchOptions, net: External) ->
     if not (isinstance(network, nn.Module) and isinstance(network, Network) and _says_what_it_sees(network)):
         message = (
             f"{net.name!r} gives a {type(network).__name__}, which is not a network: it must be an nn.Module "
-            f"with 'fixes_scale' and 'sees', one of {', '.join(map(repr, get_args(Sees)))} (with "
-            "'reconstruct' too)"
+            f"with 'fixes_scale' and 'sees', one of {', '.join(map(repr, get_args(Sees)))} (with 'reconstruct' too)"
         )
         raise ConfigError([Problem("torch.net.name", message, hint="see ptycho_torch.nets.network.Network")])
     problems = list(network_problems(options, model, network.sees, fixes_scale=network.fixes_scale))

@@ -50,8 +50,7 @@ def body(model: ModelConfig, options: Cnn, *, batch_norm: bool, refined: bool = 
 
 
 class Decoder(nn.Module):
-    """One part of the object, amplitude or phase (real or imaginary): `(G, 128 s, 8, 8)` to
-    `(G, C, N, N)`."""
+    """One part of the object, amplitude or phase (real or imaginary): `(G, 128 s, 8, 8)` to `(G, C, N, N)`."""
 
     def __init__(self, channels: int, model: ModelConfig, options: Cnn, head: Activation, *, batch_norm: bool) -> None:
         super().__init__()

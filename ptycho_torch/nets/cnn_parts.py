@@ -62,10 +62,9 @@ class PatchHead(nn.Module):
             self.norms = nn.ModuleList(nn.Identity() for _ in self.norms)
 
     def forward(self, x: Tensor, head: Activation, border_head: Activation | None = None) -> Tensor:
-        """`(B, C, N/2, N/2)` to `(B, out, N, N)`; zero in the border where nothing draws it.
+        """`(B, C, N/2, N/2)` to `(B, out, N, N)`, activated by head, the border by border_head if that is given.
 
-        border_head: the activation of the border, that of the centre if not given, so that both
-        have the same range.
+        The border is zero where nothing draws it.
         """
         half = x.shape[-1]
         centre = head(self.norms[0](self.centre(x[:, : x.shape[1] - self.outer])))

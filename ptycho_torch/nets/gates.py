@@ -19,8 +19,7 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to the same."""
         weight = self.mlp(x.mean(dim=(-2, -1))) + self.mlp(x.amax(dim=(-2, -1)))
-        gated: Tensor = x * torch.sigmoid(weight)[..., None, None]
-        return gated
+        return x * torch.sigmoid(weight)[..., None, None]
 
 
 class SpatialGate(nn.Module):
@@ -33,8 +32,7 @@ class SpatialGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to the same."""
         pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        gated: Tensor = x * torch.sigmoid(self.conv(pooled))
-        return gated
+        return x * torch.sigmoid(self.conv(pooled))
 
 
 class Cbam(nn.Sequential):
@@ -54,5 +52,4 @@ class Eca(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to the same."""
         weight = self.conv(x.mean(dim=(-2, -1))[:, None])[:, 0]
-        gated: Tensor = x * torch.sigmoid(weight)[..., None, None]
-        return gated
+        return x * torch.sigmoid(weight)[..., None, None]

@@ -34,9 +34,8 @@ class Measurements(Protocol):
     def map_canvases(self, function: CanvasMap, canvases: Sequence[Tensor], reach: int, multiple: int) -> Tensor:
         """`function(*canvases)`, in tiles where the canvases are large.
 
-        canvases: each `(B, H, W)`, as the result. reach: the largest distance in px over which a pixel of
-        the result depends on the canvases. multiple: the function is translation invariant by this
-        number of px.
+        canvases: each `(B, H, W)`, as the result. reach: the largest distance in px over which a pixel of the result
+        depends on the canvases. multiple: the function is translation invariant by this number of px.
         """
 
 
@@ -64,13 +63,7 @@ class ClusterMeasurements:
         steps = step(self.footprints.cut(object_), self.probe, self.amplitude, self.valid_pixels)
         return self.footprints.place(steps), self.illumination
 
-    def map_canvases(
-        self,
-        function: CanvasMap,
-        canvases: Sequence[Tensor],
-        reach: int,  # noqa: ARG002 - clusters are small
-        multiple: int,  # noqa: ARG002 - clusters are small
-    ) -> Tensor:
+    def map_canvases(self, function: CanvasMap, canvases: Sequence[Tensor], reach: int, multiple: int) -> Tensor:  # noqa: ARG002 - clusters are small
         """As `Measurements.map_canvases`, as a whole."""
         return function(*canvases)
 

@@ -23,8 +23,7 @@ class IntensityScale(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Patches of any shape, complex."""
-        scaled: Tensor = patches * torch.exp(self.log_scale)
-        return scaled
+        return patches * torch.exp(self.log_scale)
 
 
 class RectangularScale(nn.Module):

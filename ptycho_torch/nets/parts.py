@@ -54,5 +54,3 @@ def _parts(module: nn.Module) -> Iterator[Part]:
             yield ENCODER_BOTTOM, module.operator.get_submodule("lifting")
             yield ENCODER_TOP, module.operator.get_submodule("fno_blocks")
             yield PHASE_HEAD, module.operator.get_submodule("projection")
-        case _:
-            return

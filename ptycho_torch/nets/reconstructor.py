@@ -8,13 +8,30 @@ from torch import Tensor, nn
 from ptycho_config import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions
 from ptycho_config.schema.networks import Sees
 from ptycho_torch.nets.build import build_network
-from ptycho_torch.nets.learned_probe import LearnedProbe
 from ptycho_torch.nets.measurements import Measurements
 from ptycho_torch.nets.network import Network, ObjectNetwork
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale
-from ptycho_torch.physics.diffraction import shift_probe
+from ptycho_torch.physics.diffraction import power, shift_probe
 from ptycho_torch.physics.scaling import rms_input_scale
 from ptycho_torch.records import Batch, Prediction
+
+
+class LearnedProbe(nn.Module):
+    """`P -> (P + D) |P| / |P + D|`: a learned change D of every mode, at the power of the file's probe.
+
+    The power is kept because a brighter probe and a darker object give the same patterns. Starts at `D = 0`.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.real = nn.Parameter(torch.zeros(shape))
+        self.imaginary = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, probe: Tensor) -> Tensor:
+        """`(P, N, N)` to the same; scans may have fewer modes than were learned."""
+        modes = probe.shape[0]
+        changed = probe + torch.complex(self.real[:modes], self.imaginary[:modes])
+        return changed * (power(probe).sum() / power(changed).sum()).sqrt()
 
 
 class Reconstructor(nn.Module):
@@ -60,8 +77,7 @@ class Reconstructor(nn.Module):
         return Prediction(patches, probes)
 
     def brightness(self, batch: Batch) -> Tensor | float:
-        """The amplitude of each group over that of its scan, `(B, S, 1, 1)`; 1 where the scan is scaled as
-        a whole."""
+        """The amplitude of each group over that of its scan, `(B, S, 1, 1)`; 1 where the scan is scaled as a whole."""
         if self.units.normalize != "Group" or self.group_size == 1:
             return 1.0
         groups = batch.amplitude.unflatten(1, (-1, self.group_size)).flatten(0, 1)

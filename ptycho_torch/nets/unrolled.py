@@ -73,16 +73,11 @@ class UnrolledNet(ObjectNet):
         squared = power(object_)
         inverse = (squared + MODULUS_FLOOR**2).rsqrt()
         phase = object_ * inverse
-        scalars = [squared * inverse - 1.0, illumination / peak]
-        change = self._change(stage, gradient, velocity, phase, scalars)
-        kept = self.momentum[stage] * velocity
-        moved: Tensor = kept + self.step[stage] * gradient + change * phase
-        return moved
-
-    def _change(self, stage: int, gradient: Tensor, velocity: Tensor, phase: Tensor, scalars: list[Tensor]) -> Tensor:
         turn = phase.conj().resolve_conj()
         fields = [torch.view_as_real(field * turn) for field in (gradient, velocity)]
+        scalars = (squared * inverse - 1.0, illumination / peak)
         # Built with the features last, as the convolutions want them in memory.
         features = torch.cat([*fields, *(scalar.unsqueeze(-1) for scalar in scalars)], dim=-1)
-        change = self.corrections[stage](features.movedim(-1, 1))
-        return torch.view_as_complex(change.movedim(1, -1).float().contiguous())
+        change = self.corrections[stage](features.movedim(-1, 1)).movedim(1, -1).float().contiguous()
+        kept = self.momentum[stage] * velocity
+        return kept + self.step[stage] * gradient + torch.view_as_complex(change) * phase

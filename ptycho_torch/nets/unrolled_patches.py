@@ -35,17 +35,14 @@ class UnrolledPatchNet(nn.Module):
     ) -> Tensor:
         """Measured amplitude `(B, S, N, N)`, probe `(B, S, P, N, N)` and initial patches, `O_0`, to
         patches `(B, S, N, N)` complex; patterns do not see each other."""
-        patches = self._patches(amplitude.flatten(0, 1), probe.flatten(0, 1), initial.flatten(0, 1), valid_pixels)
-        grouped: Tensor = patches.unflatten(0, amplitude.shape[:2])
-        return grouped
-
-    def _patches(self, amplitude: Tensor, probe: Tensor, patch: Tensor, valid_pixels: Tensor | None) -> Tensor:
+        clusters = amplitude.shape[:2]
+        amplitude, probe, patch = (part.flatten(0, 1) for part in (amplitude, probe, initial))
         illumination = mode_sum_intensity(probe).sqrt()
         illumination = illumination / illumination.amax(dim=(-2, -1), keepdim=True)
         for step, correction in zip(self.step, self.corrections, strict=True):
             gradient = object_gradient(patch, probe, amplitude, self.alpha, valid_pixels)
             features = torch.stack([gradient.real, gradient.imag, patch.real - 1.0, patch.imag, illumination], dim=1)
-            change = correction(features.contiguous(memory_format=torch.channels_last))
-            change = change.float()
+            change = correction(features.contiguous(memory_format=torch.channels_last)).float()
             patch = patch + step * gradient + torch.complex(change[:, 0], change[:, 1])
-        return patch
+        grouped: Tensor = patch.unflatten(0, clusters)
+        return grouped

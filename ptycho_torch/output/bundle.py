@@ -22,15 +22,16 @@ from ptycho_torch.output.run_records import TrainingRecord, from_json, library_v
 
 BUNDLE_NAME = "wts.h5.zip"
 SCHEMA, VERSION = "ptycho.bundle", 2
+_DAMAGE = (zipfile.BadZipFile, KeyError, EOFError, OSError, safetensors.SafetensorError, json.JSONDecodeError)
 _MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = ("manifest.json", "config.json", "training.json", "weights.safetensors")
 
 
 @attrs.frozen(eq=False)
 class Bundle:
-    """A trained model as a value: what it was configured by, what it learned, how it went.
+    """A trained model as a value: its configuration, its weights and the record of its training.
 
     weights: by name; derivation: of the configuration, as `dump_derivation` writes it; record: losses, times
-    and versions of the training.
+    and versions.
     """
 
     setup: TrainingSetup
@@ -40,7 +41,7 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> Path:
-    """Write `folder/wts.h5.zip` and return its path; an older one stays until the new one is complete."""
+    """Write a bundle as `folder/wts.h5.zip` and return its path; an older one stays until it is complete."""
     config = json.dumps(dump(bundle.setup), indent=2)
     manifest = {
         "schema": f"{SCHEMA}/{VERSION}",
@@ -85,13 +86,11 @@ def load_bundle(path: Path) -> Bundle:
             version = _version_of(source, manifest)
             config = archive.read(_CONFIG).decode()
             setup = load(TrainingSetup, json.loads(config))
-            training = _migrated(json.loads(archive.read(_TRAINING)), version)
+            training = _migrate_training(json.loads(archive.read(_TRAINING)), version)
             weights = load_tensors(archive.read(_WEIGHTS))
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError, safetensors.SafetensorError) as error:
-        raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
     except ConfigError as error:
         raise DataError(str(source), f"its configuration cannot be read: {error}") from None
-    except json.JSONDecodeError as error:
+    except _DAMAGE as error:
         raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
     # The text is compared, not the meaning: an older config is migrated when it is read.
     if manifest["config_sha256"] != _digest(config):
@@ -107,7 +106,7 @@ def _version_of(source: Path, manifest: dict[str, Any]) -> int:
     return int(version)
 
 
-def _migrated(training: dict[str, Any], version: int) -> dict[str, Any]:
+def _migrate_training(training: dict[str, Any], version: int) -> dict[str, Any]:
     """`training.json` of an older version as one of the present version: the configs of a derivation had
     the schema of their time."""
     if version == VERSION:

@@ -19,8 +19,6 @@ _ILLUMINATED = 0.05
 # More than the pixels of a picture along an axis.
 _PICTURE_PX = 1024
 _DECADE = 10
-
-
 Box = tuple[slice, slice]
 
 
@@ -67,13 +65,8 @@ def save_figure(path: Path, figure: Figure) -> None:
 
 
 def _image_figure(image: NDArray[np.float32], box: Box, origin_yx: tuple[int, int], title: str, label: str) -> Figure:
-    (rows, columns), (origin_y, origin_x) = box, origin_yx
-    extent = (
-        columns.start + origin_x - 0.5,
-        columns.stop + origin_x - 0.5,
-        rows.stop + origin_y - 0.5,
-        rows.start + origin_y - 0.5,
-    )
+    (rows, columns), (y, x) = box, (origin - 0.5 for origin in origin_yx)
+    extent = (columns.start + x, columns.stop + x, rows.stop + y, rows.start + y)
     # What is finer than the picture is not drawn.
     every = -(-max(image.shape) // _PICTURE_PX)
     image = image[::every, ::every]
@@ -144,5 +137,4 @@ def draw_patches(path: Path, patches: NDArray[np.complex64], title: str) -> None
 
 def picture(path: Path) -> NDArray[np.float32]:
     """The PNG at path as `(height, width, 3)` float32 in [0, 1]."""
-    found: NDArray[np.float32] = imread(path)[..., :3]
-    return found
+    return imread(path)[..., :3]

@@ -20,11 +20,10 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence
     """Write the ptychodus product to path: positions and probe `(1, P, N, N)` of the dataset, the object
     `(1, H, W)` of the canvas, losses by epoch.
 
-    Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts
-    position x at array column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically;
-    here the patch of x starts at column `x - N//2 - origin`. Both agree for an object whose centre is
-    the position `origin + array_centre(W, N)`. `origin_px` (y, x) of the object is that origin, in pixels
-    of the scan. Unknown numbers are 0.
+    Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts position x at array
+    column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically; here the patch of x starts at
+    column `x - N//2 - origin`. Both agree for an object whose centre is the position `origin + array_centre(W, N)`.
+    `origin_px` (y, x) of the object is that origin, in pixels of the scan. Unknown numbers are 0.
     """
     geometry = dataset.geometry or _PIXELS
     pixel, start = np.array(geometry.pixel_m), np.array(geometry.origin_m)
@@ -32,7 +31,7 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence
     middle = [array_centre(length, dataset.probe.shape[-1]) for length in canvas.object.shape]
     centre = start + (np.array(canvas.origin_yx) + middle) * pixel
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as product:
-        product.attrs.update({"name": dataset.name, "comments": _comments(dataset), "far_field": True})
+        product.attrs.update({"name": dataset.name, "comments": "" if dataset.geometry else _UNITS, "far_field": True})
         product.attrs.update(dict.fromkeys(_UNKNOWN, 0.0))
         product.attrs["photon_energy_eV"] = geometry.photon_energy_ev or 0.0
         product.attrs["detector_object_distance_m"] = geometry.distance_m or 0.0
@@ -50,10 +49,6 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence
             product[name].attrs.update({"pixel_width_m": pixel[1], "pixel_height_m": pixel[0]})
         product["object"].attrs.update({"center_x_m": centre[1], "center_y_m": centre[0]})
         product["object"].attrs["origin_px"] = np.asarray(canvas.origin_yx, np.int64)
-
-
-def _comments(dataset: Dataset) -> str:
-    return _UNITS if dataset.geometry is None else ""
 
 
 def write_reconstruction(path: Path, canvas: Canvas) -> None:

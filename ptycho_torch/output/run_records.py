@@ -87,28 +87,37 @@ class InferenceSeconds:
 
 
 @attrs.frozen(kw_only=True)
-class InferenceRecord:
-    """The record of a reconstruction.
+class ObjectRecord:
+    """The entries that the records of reconstructions and refinements have in common.
 
-    R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or
-    None; patterns: shown to the network; s1, s2: scales fitted to real and imaginary part; refine: R before
-    each refinement pass; object_px: `(H, W)` of the canvas; origin_px: scan pixel (y, x) of its `[0, 0]`.
+    R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or None; patterns:
+    that were used.
     """
 
     R: float
     R_flat: float
     doubt: str | None
     patterns: int
+    position_corrections: PositionCorrections | None = None
+    seed: int
+    peak_memory_mib: int
+    versions: dict[str, str] = attrs.field(factory=library_versions)
+
+
+@attrs.frozen(kw_only=True)
+class InferenceRecord(ObjectRecord):
+    """The record of a reconstruction.
+
+    s1, s2: scales fitted to real and imaginary part; refine: R before each refinement pass; object_px: `(H, W)` of the
+    canvas; origin_px: scan pixel (y, x) of its `[0, 0]`.
+    """
+
     s1: float | None = None
     s2: float | None = None
     refine: tuple[float, ...] = ()
-    position_corrections: PositionCorrections | None = None
     object_px: tuple[int, int]
     origin_px: tuple[int, int]
-    seed: int
     seconds: InferenceSeconds
-    peak_memory_mib: int
-    versions: dict[str, str] = attrs.field(factory=library_versions)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,23 +128,12 @@ class RefinementSeconds:
 
 
 @attrs.frozen(kw_only=True)
-class RefinementRecord:
-    """The record of a refinement without a network; entries as in InferenceRecord.
+class RefinementRecord(ObjectRecord):
+    """The record of a refinement without a network; R_by_pass: R before each pass."""
 
-    R_by_pass: R before each pass.
-    """
-
-    R: float
-    R_flat: float
-    doubt: str | None
     R_by_pass: tuple[float, ...]
-    position_corrections: PositionCorrections | None = None
-    patterns: int
     options: RefineOptions
-    seed: int
     seconds: RefinementSeconds
-    peak_memory_mib: int
-    versions: dict[str, str] = attrs.field(factory=library_versions)
 
 
 @attrs.frozen(kw_only=True)
@@ -181,8 +179,7 @@ def to_json(record: Any) -> dict[str, Any]:
 def from_json(cls: type[R], data: Any, source: Path | str) -> R:
     """The record of class `cls` that `to_json` wrote as data.
 
-    source: the file, for the error. Raises DataError with every entry that is missing, unknown or of
-    another type.
+    source: the file, for the error. Raises DataError with every entry that is missing, unknown or of another type.
     """
     try:
         return _converter().structure(data, cls)

@@ -18,9 +18,8 @@ Places = TypeVar("Places", Tensor, NDArray[Any])
 def patch_corners(centre_yx: Places, side: int, origin_yx: Places | float = 0) -> Places:
     """`c - N // 2 - o`: the canvas pixel of element `[0, 0]` of patches of N px around object pixels c.
 
-    centre_yx: `(..., 2)` in px, (y, x), whole or fractional. side: N in px. origin_yx: the object pixel
-    `(..., 2)` of element `[0, 0]` of the canvas; 0 gives object pixels. The result has the shape of
-    centre_yx.
+    centre_yx: `(..., 2)` in px, (y, x), whole or fractional. side: N in px. origin_yx: the object pixel `(..., 2)` of
+    element `[0, 0]` of the canvas; 0 gives object pixels. The result has the shape of centre_yx.
     """
     return centre_yx - side // 2 - origin_yx
 

@@ -7,10 +7,9 @@ wave `psi` and its unitary DFT, with frequencies `q` in rad/px,
     sum_q |Psi|^2          = sum_r |psi(r)|^2
     sum_q sin(q_y) |Psi|^2 = Im sum_r psi*(r) psi(r + y)
 
-so the correction `O exp(a + i theta)` changes them by `2 sum |psi|^2 a` and, with
-`w(r) = Re psi*(r) psi(r + y)`, by `sum_r w(r) (theta(r + y) - theta(r))`: differential phase
-contrast of what is left. The sine makes the moment periodic as the DFT is, and trusts the dim
-rim of the detector less than the centre of mass would.
+so the correction `O exp(a + i theta)` changes them by `2 sum |psi|^2 a` and, with `w(r) = Re psi*(r) psi(r + y)`, by
+`sum_r w(r) (theta(r + y) - theta(r))`: differential phase contrast of what is left. The sine makes the moment periodic
+as the DFT is, and trusts the dim rim of the detector less than the centre of mass would.
 
 `a` and `theta` are bilinear on a coarse grid; all patterns together are a small linear
 least-squares problem. Source: for the centre of mass, Mueller et al., Nat. Commun. 5, 5653 (2014).

@@ -1,5 +1,4 @@
-"""Differential phase contrast: a coarse initial object from the total and the centre of mass of each
-pattern.
+"""Differential phase contrast: a coarse initial object from the total and the centre of mass of each pattern.
 
 For an exit wave `psi = P O`, sums over the detector are integrals over the object: the total is
 `T = sum_r |P|^2 |O|^2`, and the centre of mass times the total is
@@ -99,10 +98,9 @@ def _enlarge(field: Real, rows: slice) -> Real:
 class _System:
     """The linear map from whitened fields, bins of `SPACING_PX`, to totals and centres of mass.
 
-    The unknowns are `(intensity - 1, phase)` times `|k|`, so that coarse and fine structure
-    converge alike. kernels: the spectra of `|P|^2` and of its flow along y and x; wave_yx: the
-    frequencies `i k` of a gradient. Fields are transformed one at a time, since each is as large as
-    the object.
+    The unknowns are `(intensity - 1, phase)` times `|k|`, so that coarse and fine structure converge alike. kernels:
+    the spectra of `|P|^2` and of its flow along y and x; wave_yx: the frequencies `i k` of a gradient. Fields are
+    transformed one at a time, since each is as large as the object.
     """
 
     sampling: sparse.csr_array

@@ -1,8 +1,7 @@
 """Far-field diffraction of an illuminated object patch.
 
-Fields are `(..., N, N)`; probes carry a mode axis `(..., P, N, N)`. Detector arrays are in
-FFT order (zero frequency at `[0, 0]`): patterns are reordered once when they are read, so
-that no shift is paid per step.
+Fields are `(..., N, N)`; probes carry a mode axis `(..., P, N, N)`. Detector arrays are in FFT order (zero frequency at
+`[0, 0]`): patterns are reordered once when they are read, so that no shift is paid per step.
 """
 
 from typing import Any

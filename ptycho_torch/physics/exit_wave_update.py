@@ -13,12 +13,11 @@ def exit_wave_change(
 ) -> tuple[Tensor, float]:
     """`F^-1[(sqrt((A^2 + c) / (sum_p |F psi_p|^2 + c)) - 1) F psi_p]` and `sum (A - |F psi|)^2`.
 
-    The negative gradient of `sum (sqrt(M + c) - sqrt(A^2 + c))^2` with respect to the exit waves
-    `(B, P, N, N)` complex, M their intensity and A the measured amplitude `(B, N, N)`: with c = 0 the
-    modulus projection. The root of a Poisson count has a variance that does not depend on the
-    count, but below a few counts it is biased; c of a tenth of a photon takes most of that bias
-    away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948)) and keeps the gradient finite where the
-    model is dark.
+    The negative gradient of `sum (sqrt(M + c) - sqrt(A^2 + c))^2` with respect to the exit waves `(B, P, N, N)`
+    complex, M their intensity and A the measured amplitude `(B, N, N)`: with c = 0 the modulus projection. The root of
+    a Poisson count has a variance that does not depend on the count, but below a few counts it is biased; c of a tenth
+    of a photon takes most of that bias away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948)) and keeps the gradient
+    finite where the model is dark.
 
     photon: the intensity of one photon in the unit of A^2. valid_pixels: bool `(N, N)`, None for all;
     the other pixels change nothing. Returns the change, of the shape of waves, and the misfit.

@@ -56,9 +56,8 @@ def merge_weights(probes: Tensor, weighting: Weighting) -> Tensor:
 def merge_group(patches: Tensor, probes: Tensor, centre_yx: Tensor, weighting: Weighting = "probe") -> Tensor:
     """Patches `(B, C, N, N)` replaced by cuts of the one object that they form together.
 
-    The group's object is the weighted mean of its patches; cutting it again makes every pattern
-    of the group depend on all patches. probes `(B, C, P, N, N)`, centre_yx `(B, C, 2)` int64 in px;
-    weighting: as for `merge_weights`.
+    The group's object is the weighted mean of its patches; cutting it again makes every pattern of the group depend on
+    all patches. probes `(B, C, P, N, N)`, centre_yx `(B, C, 2)` int64 in px; weighting: as for `merge_weights`.
     """
     if patches.shape[1] == 1:
         return patches

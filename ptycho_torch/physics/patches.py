@@ -14,8 +14,7 @@ Tap = tuple[Tensor, Tensor | None]
 
 
 def _taps(corner_yx: Tensor) -> list[Tap]:
-    """The `(integer corner (..., 2), weight (..., 1, 1))` pairs whose weighted sum is `corner_yx`;
-    weight None is 1."""
+    """The `(integer corner (..., 2), weight (..., 1, 1))` pairs whose weighted sum is `corner_yx`; weight None is 1."""
     base = torch.floor(corner_yx)
     fraction = corner_yx - base
     base = base.to(torch.int64)
@@ -141,8 +140,7 @@ def _check_inside(corner_yx: Tensor, side: int, height: int, width: int) -> None
 
 
 def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
-    """`Footprints.cut` of patches `(..., C, side, side)` at `corner_yx` `(..., C, 2)` from a region
-    `(..., H, W)`.
+    """`Footprints.cut` of patches `(..., C, side, side)` at `corner_yx` `(..., C, 2)` from a region `(..., H, W)`.
 
     The adjoint of `Footprints.place`: `<place(a), b> = <a, cut(b)>` for the same corners.
     """
@@ -150,8 +148,7 @@ def cut(region: Tensor, corner_yx: Tensor, side: int) -> Tensor:
 
 
 def merge(patches: Tensor, weights: Tensor, corner_yx: Tensor, height: int, width: int) -> Tensor:
-    """`merge_footprints` on regions `(B, height, width)`: patches with their weights at corner_yx
-    `(B, C, 2)`."""
+    """`merge_footprints` on regions `(B, height, width)`: patches with their weights at corner_yx `(B, C, 2)`."""
     return merge_footprints(patches, weights, Footprints(corner_yx, patches.shape[-1], height, width))
 
 

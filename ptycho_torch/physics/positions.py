@@ -22,8 +22,7 @@ _DECIMALS = 6
 
 
 class PositionEquations(NamedTuple):
-    """Normal equations `H d = b` of the positions of B patterns: curvature `(B, 2, 2)` and pull
-    `(B, 2)`, (y, x)."""
+    """Normal equations `H d = b` of the positions of B patterns: curvature `(B, 2, 2)` and pull `(B, 2)`, (y, x)."""
 
     curvature: Tensor
     pull: Tensor

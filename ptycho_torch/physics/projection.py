@@ -14,11 +14,10 @@ def object_gradient(
 ) -> Tensor:
     """`g = sum_p P_p^* (psi'_p - psi_p) / ((1-alpha) max|P|^2 + alpha |P|^2)`.
 
-    `psi_p = P_p O` and `psi'_p = F^-1(A F psi_p / sqrt(sum_q |F psi_q|^2))`: the exit waves
-    with the measured amplitude A `(..., N, N)` imposed, phases kept. patch `(..., N, N)` and
-    probe `(..., P, N, N)` complex, `|P|^2` summed over modes; the result has the shape of `patch`.
-    alpha: regularisation in [0, 1]. Where `valid_pixels`, bool `(N, N)`, is False nothing was
-    measured, and the modelled amplitude stays; None: all pixels are valid.
+    `psi_p = P_p O` and `psi'_p = F^-1(A F psi_p / sqrt(sum_q |F psi_q|^2))`: the exit waves with the measured amplitude
+    A `(..., N, N)` imposed, phases kept. patch `(..., N, N)` and probe `(..., P, N, N)` complex, `|P|^2` summed over
+    modes; the result has the shape of `patch`. alpha: regularisation in [0, 1]. Where `valid_pixels`, bool `(N, N)`, is
+    False nothing was measured, and the modelled amplitude stays; None: all pixels are valid.
 
     Source: rPIE regularisation, Maiden, Johnson & Li, Optica 4, 736 (2017), eq. 6, with the
     multi-mode projection of Thibault & Menzel, Nature 494, 68 (2013).

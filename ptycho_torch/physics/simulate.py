@@ -62,8 +62,7 @@ def complex_object(
 
 
 def shift_field(field: Complex, shift_yx: Real) -> Complex:
-    """`P(r - s)` for a field `(P, N, N)` and every shift_yx `(n, 2)` in px, by Fourier phase ramps:
-    `(n, P, N, N)`."""
+    """`P(r - s)` for a field `(P, N, N)` and every shift_yx `(n, 2)` in px, by Fourier phase ramps: `(n, P, N, N)`."""
     frequency = np.fft.fftfreq(field.shape[-1])
     ramp_y = np.exp(-2j * np.pi * shift_yx[:, :1] * frequency)
     ramp_x = np.exp(-2j * np.pi * shift_yx[:, 1:] * frequency)

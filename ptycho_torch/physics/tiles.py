@@ -11,10 +11,9 @@ def map_in_tiles(
 ) -> Tensor:
     """`function(*canvases)`, computed in tiles, each with `reach` px around it.
 
-    canvases: `(B, H, W)` each; the first has the type of the result `(B, H, W)`. reach: the largest
-    distance in px over which a pixel of the result depends on the canvases, itself a multiple of
-    `multiple`, by which the function is translation invariant. tile: side of a tile in px, rounded down
-    to a multiple.
+    canvases: `(B, H, W)` each; the first has the type of the result `(B, H, W)`. reach: the largest distance in px over
+    which a pixel of the result depends on the canvases, itself a multiple of `multiple`, by which the function is
+    translation invariant. tile: side of a tile in px, rounded down to a multiple.
     """
     mapped = torch.empty_like(canvases[0])
     height, width = mapped.shape[-2:]

@@ -7,8 +7,7 @@ from ptycho_torch.records import Canvas
 
 
 def pad_canvas(canvas: Canvas, border: int) -> Canvas:
-    """The canvas with `border` px of vacuum around it, of the mean modulus where it was
-    illuminated."""
+    """The canvas with `border` px of vacuum around it, of the mean modulus where it was illuminated."""
     illuminated = canvas.illumination > 0
     level = np.abs(canvas.object[illuminated]).mean() if illuminated.any() else 1.0
     object_ = np.pad(canvas.object, border, constant_values=np.complex64(level))

@@ -12,8 +12,7 @@ from ptycho_config import InferenceSetup, ModelConfig
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError
-from ptycho_torch.nets.learned_probe import LearnedProbe
-from ptycho_torch.nets.reconstructor import Reconstructor
+from ptycho_torch.nets.reconstructor import LearnedProbe, Reconstructor
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.run_records import InferenceSeconds
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
@@ -56,9 +55,8 @@ def prepare_reconstruction(trained: Trained, dataset: Dataset, setup: InferenceS
     _refuse_unlearned_modes(trained.model, dataset)
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
-    return ReconstructionTask(
-        model, dataset, with_initial_object(scan, setup.torch), _groups(model, dataset, setup, seed)
-    )
+    scan = with_initial_object(scan, setup.torch)
+    return ReconstructionTask(model, dataset, scan, _groups(model, dataset, setup, seed))
 
 
 def solve(
@@ -85,11 +83,9 @@ def solve(
 def _refuse_unlearned_modes(model: Reconstructor, dataset: Dataset) -> None:
     learned = len(model.probe.real) if isinstance(model.probe, LearnedProbe) else None
     if learned is not None and len(dataset.probe) > learned:
-        raise DataError(
-            dataset.name,
-            f"its probe has {len(dataset.probe)} modes, that which the model learned has {learned}",
-            "train on a scan with as many modes, or without training.probe_trainable",
-        )
+        message = f"its probe has {len(dataset.probe)} modes, that which the model learned has {learned}"
+        hint = "train on a scan with as many modes, or without training.probe_trainable"
+        raise DataError(dataset.name, message, hint)
 
 
 def _training_statistics(bundle: Bundle, setup: InferenceSetup) -> Statistics | None:
@@ -97,18 +93,12 @@ def _training_statistics(bundle: Bundle, setup: InferenceSetup) -> Statistics | 
     if setup.torch.scale.statistics == "scan":
         return None
     here, there = setup.inference.model.N, bundle.setup.training.model.N
+    name, hint = str(setup.inference.model_path), "set torch.scale.statistics=scan"
     if here != there:
-        raise DataError(
-            str(setup.inference.model_path),
-            f"holds statistics of patterns of {there} px, which mean nothing for these of {here} px",
-            "set torch.scale.statistics=scan",
-        )
+        message = f"holds statistics of patterns of {there} px, which mean nothing for these of {here} px"
+        raise DataError(name, message, hint)
     if bundle.record.statistics is None:
-        raise DataError(
-            str(setup.inference.model_path),
-            "holds no training statistics",
-            "set torch.scale.statistics=scan, or train again",
-        )
+        raise DataError(name, "holds no training statistics", f"{hint}, or train again")
     return bundle.record.statistics
 
 
@@ -129,8 +119,7 @@ def _apply_probe(
 
 
 def _groups(model: Reconstructor, dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
-    """The groups `(M, C)` that the network sees; of one pattern each, all different, where it does not see
-    groups."""
+    """The groups `(M, C)` that the network sees; of one pattern each, all different, where it does not see groups."""
     inference = setup.inference
     try:
         plan = group_plan(inference, setup.torch)
@@ -172,8 +161,7 @@ def _stitch(
 def _refine(
     canvas: Canvas, task: ReconstructionTask, setup: InferenceSetup, seed: int, device: torch.device
 ) -> RefinedDataset:
-    """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there
-    are none."""
+    """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there are none."""
     options, scan = setup.torch.refine, task.scan
     if options.passes == 0:
         return RefinedDataset(canvas, task.dataset, scan, ())

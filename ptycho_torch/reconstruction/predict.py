@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ptycho_config import StitchOptions
+from ptycho_torch.data.batches import gather
 from ptycho_torch.nets.reconstructor import Reconstructor
-from ptycho_torch.physics.canvas import initial_patches
 from ptycho_torch.reconstruction.scan_measurements import ScanMeasurements
 from ptycho_torch.reconstruction.stitch import Stitcher, find_stitch_weights, trim_weights
 from ptycho_torch.records import Batch, Canvas, Prediction, Scan
@@ -22,25 +22,15 @@ def predict(
     """`(groups, Prediction)` of one batch after another, on `device`, without gradients.
 
     model: moved to the device. scan: in the units of the network. groups: indices `(M, C)` of patterns.
-    batch_size: groups at once. A network that sees one object sees
-    that of all chosen patterns.
+    batch_size: groups at once. A network that sees one object sees that of all chosen patterns.
     """
     model = model.to(device).eval()
     if model.sees == "object":
         yield from _predict_object(model, scan, groups, batch_size, device)
         return
     for chunk in groups.split(batch_size):
-        initial = initial_patches(scan, chunk)
-        batch = Batch(
-            amplitude=scan.amplitude[chunk].to(device),
-            probe=scan.probe.to(device),
-            centre_yx=scan.centre_yx[chunk].to(device),
-            fraction_yx=scan.fraction_yx[chunk].to(device),
-            merged=chunk.shape[1],
-            valid_pixels=None if scan.valid_pixels is None else scan.valid_pixels.to(device),
-            gain=scan.input_gain,
-            initial=None if initial is None else initial.to(device),
-        )
+        batch = gather(scan, chunk, merged=chunk.shape[1])
+        batch = Batch._make(part.to(device) if isinstance(part, Tensor) else part for part in batch)
         with torch.inference_mode():
             yield chunk, model(batch)
 
@@ -75,8 +65,7 @@ def reconstruct_scan(
     model, scan, device: as for `predict`. groups: indices `(M, C)` of patterns. batch_size: groups at once.
     stitch: weights and the least illumination. trim: px of the central square of a
     patch that counts, 0 for all. progress: called with the number of groups of each finished batch.
-    seen: called with its patches `(B, C, N, N)`. Raises ConfigError where the package of the stitch weights
-    is missing.
+    seen: called with its patches `(B, C, N, N)`. Raises ConfigError where the package of the stitch weights is missing.
     """
     weigh = find_stitch_weights(stitch)
     stitcher = Stitcher(scan.centre_yx, scan.probe.shape[-1], device)

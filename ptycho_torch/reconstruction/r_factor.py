@@ -1,12 +1,12 @@
 """The R factor: the fit of an object to the patterns of its scan, with no truth needed."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ptycho_torch.errors import DivergedError
+from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.records import Canvas, Scan
@@ -15,30 +15,40 @@ CPU = torch.device("cpu")
 # Detector pixels modelled at once.
 CHUNK_PIXELS = 2**18
 HARDLY_BETTER = 0.8
-# Modelled amplitudes `(n, N, N)`, or what is broadcast to them, of the patterns `(n,)`.
-Model = Callable[[Tensor], Tensor]
 
 
 def r_factor(scan: Scan, canvas: Canvas, device: torch.device = CPU) -> float:
     """`R = sum (sqrt(I) - sqrt(M))^2 / sum I` over all patterns and valid pixels; 0 is a perfect fit.
 
     M are the patterns that the object and the probe of the scan predict. canvas: an object in the units
-    of the dataset that the scan was made of, which must hold every patch. R has no unit, so that of the
-    dataset and that of the scan are the same.
+    of the dataset that the scan was made of, which must hold every patch; device: computes. R has no unit,
+    so that of the dataset and that of the scan are the same.
     """
-    return _r_factors(scan, [_canvas_model(scan, canvas, device)], device)[0]
+    return r_factor_and_flat(scan, canvas, device)[0]
 
 
 def r_factor_and_flat(scan: Scan, canvas: Canvas, device: torch.device = CPU) -> tuple[float, float]:
-    """`r_factor` and, from the same reading of the patterns, that of an object of modulus 1 in the units
-    of the scan: the one to beat."""
-    models = [_canvas_model(scan, canvas, device), _flat_model(scan, device)]
-    fitted, flat = _r_factors(scan, models, device)
-    return fitted, flat
+    """The `r_factor` of scan and canvas, computed on the device, and, from the same reading of the patterns,
+    that of an object of modulus 1 in the units of the scan: the one to beat."""
+    probe = scan.probe.to(device)
+    object_ = torch.from_numpy(canvas.object).to(device) / scan.object_scale
+    corner = patch_corners(scan.centre_yx, probe.shape[-1], torch.tensor(canvas.origin_yx)).float()
+    valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
+    # Moving a probe turns the phases of its spectrum only, so all patterns of a flat object are the same.
+    flat = mode_sum_intensity(far_field(probe)).sqrt_()
+    misfit = flat_misfit = total = 0.0
+    for rows in torch.arange(len(corner)).split(max(1, CHUNK_PIXELS // probe.shape[-1] ** 2)):
+        measured = scan.amplitude[rows].to(device)
+        patches = cut(object_, corner[rows].to(device), probe.shape[-1])
+        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device))).sqrt_()
+        misfit += _sum_squares(measured - modelled, valid_pixels)
+        flat_misfit += _sum_squares(measured - flat, valid_pixels)
+        total += _sum_squares(measured, valid_pixels)
+    return misfit / total, flat_misfit / total
 
 
 def poor_fit_warning(fitted: float, flat: float) -> str | None:
-    """The usual reasons for an R that is hardly better than that of a flat object; None for a good one."""
+    """The usual reasons for a fitted R that is hardly better than the one of a flat object; None for a lower R."""
     if fitted < HARDLY_BETTER * flat:
         return None
     return (
@@ -49,44 +59,13 @@ def poor_fit_warning(fitted: float, flat: float) -> str | None:
 
 
 def require_finite(r_factor: float, scan: str) -> float:
-    """The R factor, or DivergedError where the object that it judges holds what is no number."""
+    """The r_factor of the scan of that name, or DivergedError where it is not finite."""
     if not math.isfinite(r_factor):
         raise DivergedError(
             f"the object of {scan} has values that are no numbers; nothing was written. "
             "Look at the patterns and the probe with `ptycho inspect`"
         )
     return r_factor
-
-
-def _canvas_model(scan: Scan, canvas: Canvas, device: torch.device) -> Model:
-    probe = scan.probe.to(device)
-    object_ = torch.from_numpy(canvas.object).to(device) / scan.object_scale
-    side = probe.shape[-1]
-    corner = (scan.centre_yx - side // 2 - torch.tensor(canvas.origin_yx)).float()
-
-    def amplitude(rows: Tensor) -> Tensor:
-        patches = cut(object_, corner[rows].to(device), side)
-        return diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device))).sqrt_()
-
-    return amplitude
-
-
-def _flat_model(scan: Scan, device: torch.device) -> Model:
-    # Moving a probe turns the phases of its spectrum only, so all patterns are the same.
-    amplitude = mode_sum_intensity(far_field(scan.probe.to(device))).sqrt_()
-    return lambda _: amplitude
-
-
-def _r_factors(scan: Scan, models: list[Model], device: torch.device) -> list[float]:
-    valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
-    misfit, total = [0.0] * len(models), 0.0
-    at_once = max(1, CHUNK_PIXELS // scan.probe.shape[-1] ** 2)
-    for rows in torch.arange(len(scan.centre_yx)).split(at_once):
-        measured = scan.amplitude[rows].to(device)
-        total += _sum_squares(measured, valid_pixels)
-        for index, model in enumerate(models):
-            misfit[index] += _sum_squares(measured - model(rows), valid_pixels)
-    return [part / total for part in misfit]
 
 
 def _sum_squares(values: Tensor, valid_pixels: Tensor | None) -> float:

@@ -1,9 +1,8 @@
 """Refine a stitched object against the measured patterns of a scan.
 
-Passes of joint updates of random batches of patterns (ePIE-like: Maiden & Rodenburg,
-Ultramicroscopy 109, 1256 (2009), regularised as in Maiden, Johnson & Li, Optica 4, 736 (2017)), and
-between them corrections of the coarse structure, which such updates find last (`physics.coarse`),
-and of the positions (`physics.positions`).
+Passes of joint updates of random batches of patterns (ePIE-like: Maiden & Rodenburg, Ultramicroscopy 109, 1256 (2009),
+regularised as in Maiden, Johnson & Li, Optica 4, 736 (2017)), and between them corrections of the coarse structure,
+which such updates find last (`physics.coarse_correction`), and of the positions (`physics.positions`).
 """
 
 from collections.abc import Callable
@@ -40,7 +39,7 @@ Progress = Callable[[int], object]
 
 SMOOTHNESS = 0.1
 NODES_PER_PATCH = 4
-LIT = 1e-3
+ILLUMINATED = 1e-3
 SAMPLED_BATCHES = 4
 PHOTON_SAMPLE = 64
 MOMENTUM = 0.5
@@ -57,17 +56,15 @@ def refine(
     device: torch.device,
     progress: Progress = lambda _: None,
 ) -> Refined:
-    """The object `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
+    """An object_ `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
 
-    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. Only the valid pixels of the
-    scan count. Pixels without illumination keep their value; patterns without light change nothing.
-    A refined probe keeps its power and its mean phase slope; the object takes the inverse of what
-    is divided out, so that no pattern changes.
-    Refined positions move by at most N/8 px in y and in x from where the scan has them; one that
-    asks for more is held there (`corrections` counts them). Their mean stays, unless some are held. The
-    object grows by as much as patches leave it, from vacuum.
-    `progress` is told the number of patterns of each finished batch. Raises ValueError where a patch
-    leaves the object.
+    `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. rng draws the order of the patterns;
+    device computes; progress is called with the number of patterns of each finished batch. Only the valid pixels of the
+    scan count. Pixels without illumination keep their value; patterns of zeros change nothing. A refined probe keeps
+    its power and its mean phase slope; the object takes the inverse of what is divided out, so that no pattern changes.
+    Refined positions move by at most N/8 px in y and in x from where the scan has them and are held there
+    (`position_corrections` counts those). Their mean stays, unless some are held. The object grows by as much as
+    patches leave it, from vacuum. Raises ValueError where a patch leaves the object.
     """
     with torch.inference_mode():
         work = _RefinementState(scan, object_, origin_yx, options, rng, device)
@@ -141,10 +138,10 @@ class _RefinementState:
     def run_pass(self, *, together: bool, probe_too: bool, positions_too: bool, progress: Progress) -> None:
         """One pass over all patterns; their updates batch by batch, or all together at its end."""
         misfit = total = 0.0
-        summed, light = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
-        probe_sum, object_light = torch.zeros_like(self.velocity), torch.zeros_like(self.velocity[0].real)
+        summed, illumination = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
+        probe_sum, probe_weight = torch.zeros_like(self.velocity), torch.zeros_like(self.velocity[0].real)
         places: list[tuple[Tensor, PositionEquations]] = []
-        for batch in self.batches.lit(self.rng.permutation(len(self.batches.rows)).tolist()):
+        for batch in self.batches.read(self.rng.permutation(len(self.batches.rows)).tolist()):
             patches = read(self.object, batch.corners, self.side)
             change, lost = exit_wave_change(
                 exit_waves(patches, batch.probes), batch.amplitude, self.photon, self.valid_pixels
@@ -153,13 +150,13 @@ class _RefinementState:
                 fraction = self.batches.scan.fraction_yx[batch.rows].to(self.device)
                 back, seen = probe_change(change, patches, fraction)
                 probe_sum += back
-                object_light += seen
+                probe_weight += seen
             if positions_too:
-                asked = position_equations(change, patches, batch.probes, self.photon, self.valid_pixels)
-                places.append((batch.rows, asked))
+                system = position_equations(change, patches, batch.probes, self.photon, self.valid_pixels)
+                places.append((batch.rows, system))
             if together:
                 add(summed, over_modes(change * batch.probes.conj()), batch.corners)
-                add(light, mode_sum_intensity(batch.probes), batch.corners)
+                add(illumination, mode_sum_intensity(batch.probes), batch.corners)
             else:
                 add(self.object, over_modes(change.mul_(batch.steps)), batch.corners)
             misfit += lost
@@ -167,9 +164,9 @@ class _RefinementState:
             progress(len(batch.rows))
         if together:
             floor = float(mode_sum_intensity(self.batches.probe).max())
-            self.object += summed / light.clamp_min(floor)
+            self.object += summed / illumination.clamp_min(floor)
         if probe_too:
-            self._update_probe(probe_sum / object_light.clamp_min(float(object_light.max()) / 10))
+            self._update_probe(probe_sum / probe_weight.clamp_min(float(probe_weight.max()) / 10))
         if places:
             self._update_positions(places)
         self.history.append(misfit / total)
@@ -186,9 +183,9 @@ class _RefinementState:
         self.object = self.object / scale * phase_ramp(height, width, drift)
 
     def _update_positions(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
-        """Move the patterns of the given rows to where their equations ask for."""
+        """Move the patterns of the given rows by the solution of their equations."""
         rows = torch.cat([batch for batch, _ in places])
-        curvature, pull = (torch.cat(parts).cpu() for parts in zip(*(asked for _, asked in places), strict=True))
+        curvature, pull = (torch.cat(parts).cpu() for parts in zip(*(system for _, system in places), strict=True))
         scan = self.batches.scan
         position = scan.position_yx
         position[rows] += position_steps(PositionEquations(curvature, pull))
@@ -211,16 +208,16 @@ class _RefinementState:
         )
 
     def correct_coarse(self) -> bool:
-        """Multiply the lit object by the smooth factor that the moments of all patterns ask for.
+        """Multiply the illuminated object by the smooth factor that explains the moments of all patterns.
 
         Whether it was kept: it must lower the misfit of a sample of the patterns. A model that is
         wrong elsewhere (probe, positions, background) moves the moments too.
         """
         basis = bilinear_basis(self.side, max(1, self.side // NODES_PER_PATCH), self.device)
-        light = torch.zeros_like(self.object.real)
+        illumination = torch.zeros_like(self.object.real)
         parts: list[Equations] = []
-        for batch in self.batches.lit(range(len(self.batches.rows))):
-            add(light, mode_sum_intensity(batch.probes), batch.corners)
+        for batch in self.batches.read(range(len(self.batches.rows))):
+            add(illumination, mode_sum_intensity(batch.probes), batch.corners)
             waves = self._waves(batch)
             residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
             if self.valid_pixels is not None:
@@ -230,7 +227,7 @@ class _RefinementState:
         height, width = self.object.shape
         factor = correction(Equations.joined(parts), height, width, basis, SMOOTHNESS)
         before, misfit = self.object, self._sampled_misfit()
-        self.object = torch.where(light > LIT * light.max(), before * factor, before)
+        self.object = torch.where(illumination > ILLUMINATED * illumination.max(), before * factor, before)
         kept = self._sampled_misfit() < misfit
         if not kept:
             self.object = before
@@ -241,7 +238,7 @@ class _RefinementState:
 
     def _sampled_misfit(self) -> float:
         misfit = 0.0
-        for batch in self.batches.lit(range(0, len(self.batches.rows), SAMPLED_BATCHES)):
+        for batch in self.batches.read(range(0, len(self.batches.rows), SAMPLED_BATCHES)):
             lost = mode_sum_intensity(far_field(self._waves(batch))).sqrt_().sub_(batch.amplitude)
             if self.valid_pixels is not None:
                 lost *= self.valid_pixels

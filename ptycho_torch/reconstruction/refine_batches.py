@@ -46,19 +46,18 @@ class Batches:
 
     @property
     def side(self) -> int:
-        """Of a pattern, in px."""
+        """The side of a pattern in px."""
         return self.probe.shape[-1]
 
     @property
     def corner_yx(self) -> Tensor:
-        """Where each patch starts on the canvas, `(n, 2)` int64."""
+        """The first pixel of each patch on the canvas, `(n, 2)` int64."""
         return self.scan.centre_yx - self.side // 2 - self.origin_yx
 
-    def lit(self, numbers: Iterable[int]) -> Iterator[UpdateBatch]:
-        """The batches of these numbers without their dark patterns; those without any light are left
-        out."""
+    def read(self, numbers: Iterable[int]) -> Iterator[UpdateBatch]:
+        """The batches of these numbers without their patterns of zeros; empty ones are left out."""
         for number in numbers:
-            batch = self._made(self.rows[number]) if self._held is None else self._held[number]
+            batch = self._make(self.rows[number]) if self._held is None else self._held[number]
             if batch is not None:
                 yield batch
 
@@ -67,14 +66,14 @@ class Batches:
         per_pattern = self.side**2 * (16 * len(self.probe) + 4)
         if sum(map(len, self.rows)) * per_pattern > CACHE_BYTES:
             return None
-        return [self._made(rows) for rows in self.rows]
+        return [self._make(rows) for rows in self.rows]
 
     @cached_property
     def _window(self) -> Tensor:
         """A canvas of zeros to add illuminations up on."""
         return torch.zeros(self.shape, device=self.probe.device)
 
-    def _made(self, rows: Tensor) -> UpdateBatch | None:
+    def _make(self, rows: Tensor) -> UpdateBatch | None:
         device = self.probe.device
         amplitude = self.scan.amplitude[rows].to(device)
         if self.scan.valid_pixels is not None:
@@ -86,10 +85,10 @@ class Batches:
             return None
         probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(device))
         corners: Corners = self.corner_yx[rows].tolist()
-        light = mode_sum_intensity(probes)
-        add(self._window, light, corners)
+        illumination = mode_sum_intensity(probes)
+        add(self._window, illumination, corners)
         together = read(self._window, corners, self.side)
         clear(self._window, corners, self.side)
-        floor = (1 - self.alpha) * float(light.max()) + self.alpha * together
+        floor = (1 - self.alpha) * float(illumination.max()) + self.alpha * together
         steps = probes.conj() / torch.maximum(together, floor).unsqueeze(1)
         return UpdateBatch(rows, corners, amplitude, probes, steps, float(amplitude.square().sum()))

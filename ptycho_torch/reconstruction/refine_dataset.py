@@ -38,7 +38,7 @@ def refine_dataset(
     device: torch.device,
     visible: bool,
 ) -> RefinedDataset:
-    """Refine an object `(H, W)` in network units whose `[0, 0]` is scan pixel `origin_yx`.
+    """Refine an object_ `(H, W)` in network units whose `[0, 0]` is scan pixel `origin_yx`.
 
     dataset: of a file; scan: the same in network units; options: passes and what is refined; seed: of the
     order of the patterns; device: computes; visible: show progress. The canvas has the illumination of all

@@ -26,8 +26,7 @@ def uniform_weights(probes: Tensor) -> Tensor:
 
 
 def find_stitch_weights(stitch: StitchOptions) -> StitchWeights:
-    """The function that `torch.stitch.patch_weighting` names. Raises ConfigError where its package is
-    missing."""
+    """The function that `torch.stitch.patch_weighting` names. Raises ConfigError where its package is missing."""
     return STITCH_WEIGHTS.find(stitch.patch_weighting, "torch.stitch.patch_weighting")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ptycho_config import LegacyDelta, TrainingConfig, legacy_delta, update_legacy_dict
-from ptycho_config.legacy import DEFAULTS, LegacyParams, SealedError, skipping_none
+from ptycho_config.legacy import DEFAULTS, LegacyParams, SealedError
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_legacy.json").read_text())
 
@@ -130,8 +130,8 @@ def test_what_is_found_while_running_passes_the_seal() -> None:
 
 
 def test_the_compatible_view_keeps_older_values() -> None:
-    """`skipping_none` is how the replaced system wrote."""
+    """A change without its removals writes as the replaced system did."""
     delta = LegacyDelta({"a": 1}, frozenset("b"))
     cfg = {"b": 2}
-    update_legacy_dict(cfg, skipping_none(delta))
+    update_legacy_dict(cfg, LegacyDelta(delta.set))
     assert cfg == {"a": 1, "b": 2}

@@ -99,9 +99,7 @@ def _start(folder: Path, rank: int, variables: dict[str, str]) -> subprocess.Pop
         )
 
 
-def _check(
-    others: dict[int, subprocess.Popen[bytes]], folder: Path, seconds: float, cause: Exception | None = None
-) -> None:
+def _check(others: _Processes, folder: Path, seconds: float, cause: Exception | None = None) -> None:
     """Wait for as long as `seconds` until one fails or all end; raise the error of those that failed."""
     end = time.monotonic() + seconds
     while None in (codes := [other.poll() for other in others.values()]) and not any(codes):

@@ -4,7 +4,7 @@ import attrs
 
 from ptycho_config.vocabulary import DataConfig as _DataConfig
 from ptycho_config.vocabulary import FlatInferenceConfig, FlatModelConfig, FlatTrainingConfig
-from ptycho_config.vocabulary.flat import flat, removed
+from ptycho_config.vocabulary.flat import flat, no_option
 from ptycho_config.vocabulary.translation import words
 
 REFINE_PASSES = 20
@@ -17,16 +17,16 @@ _VARIANCE = "there is no such term: choose amp_loss Total_Variation or Mean_Devi
 class DataConfig(_DataConfig):
     """Patterns and groups."""
 
-    probe_ramp_removal: bool = removed(default=False, reason=_RAMP)
+    probe_ramp_removal: bool = no_option(default=False, reason=_RAMP)
 
 
 @attrs.define
 class ModelConfig(FlatModelConfig):
     """Network, forward model and loss."""
 
-    probe_reference_coeff: float = removed(0.0, "the probe is taken as it is, nothing holds it to a reference")
-    amplitude_variance_loss: bool = removed(default=False, reason=_VARIANCE)
-    amplitude_variance_coeff: float = removed(0.01, _VARIANCE)
+    probe_reference_coeff: float = no_option(0.0, "the probe is taken as it is, nothing holds it to a reference")
+    amplitude_variance_loss: bool = no_option(default=False, reason=_VARIANCE)
+    amplitude_variance_coeff: float = no_option(0.01, _VARIANCE)
 
 
 @attrs.define

@@ -155,8 +155,7 @@ def resolve_client(
     """The setup of a training, with the reason of every value, and its opened scans; writes nothing.
 
     folder: of the run; manager: the client's configs. A folder as `scans` means its NPZ files, which is what
-    ptychodus exports, and its other scans only where
-    there are none.
+    ptychodus exports, and its other scans only where there are none.
     """
     if scans.is_dir() and any(scans.glob("*.npz")):
         scans = scans / "*.npz"

@@ -1,5 +1,7 @@
 """CXI 1.6 (Maia 2012): SI units, motion of the sample, detector directions in the laboratory."""
 
+from collections.abc import Callable
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason
-from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.raw import RawScan, Stored
 from ptycho_torch.errors import DataError
 
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1", "entry_1/instrument_1/source_1"
@@ -23,31 +25,58 @@ _ROW_AND_COLUMN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 def read_cxi(source: Source) -> RawScan:
     """Patterns, translations, geometry and mask of `entry_1`."""
     key = first_of(source, PATTERNS)
-    patterns = source.rows(key)
-    position = probe_position(source.array(first_of(source, TRANSLATIONS)), directions(source), source)
-    frame = (patterns.shape[1], patterns.shape[2])
-    pixels, geometry = far_field(
-        position,
+    scan = scan_of_entry(
+        source,
+        "CXI",
+        key,
+        source.rows(key),
+        source.array(first_of(source, TRANSLATIONS)),
         energy_j=_energy(source),
-        distance_m=source.number(f"{DETECTOR}/distance"),
-        detector_pixel_m=(source.number(f"{DETECTOR}/y_pixel_size"), source.number(f"{DETECTOR}/x_pixel_size")),
-        frame=frame,
+        length=source.number,
+        # The key where ptychodus keeps the probe.
+        probes=("entry_1/image_1/data",) if "entry_1/ptychodus" in source.file else (),
     )
-    keys = [f"{SOURCE}/illumination"]
-    if "entry_1/ptychodus" in source.file:
-        keys.append("entry_1/image_1/data")  # where ptychodus keeps the probe
-    probe, probe_key, remarks = source.probe(*keys)
-    if source.find(f"{DETECTOR}/data_dark") is not None:
-        remarks += ("data_dark is not subtracted from the patterns",)
+    if source.find(f"{DETECTOR}/data_dark") is None:
+        return scan
+    return attrs.evolve(scan, remarks=(*scan.remarks, "data_dark is not subtracted from the patterns"))
+
+
+def scan_of_entry(
+    source: Source,
+    dialect: str,
+    key: str,
+    patterns: Stored,
+    translation: NDArray[np.generic],
+    *,
+    energy_j: float,
+    length: Callable[[str], float],
+    masks: tuple[str, ...] = (f"{DETECTOR}/mask",),
+    probes: tuple[str, ...] = (),
+) -> RawScan:
+    """The scan in `entry_1` of a source whose format is named dialect; refused if it is of the near field.
+
+    key, patterns: name and handle of the patterns `(n, H, W)`; translation: of the sample, `(n, 3)` in m; energy_j: of
+    a photon; length: reads the length at a key, in m; masks: where a bit mask may be; probes: where a probe may be
+    other than under `illumination`. Raises DataError.
+    """
+    position, geometry = far_field(
+        probe_position(translation, directions(source), source),
+        energy_j=energy_j,
+        distance_m=length(f"{DETECTOR}/distance"),
+        detector_pixel_m=(length(f"{DETECTOR}/y_pixel_size"), length(f"{DETECTOR}/x_pixel_size")),
+        frame=(patterns.shape[1], patterns.shape[2]),
+    )
+    probe, probe_key, remarks = source.probe(f"{SOURCE}/illumination", *probes)
+    mask = next((name for name in masks if source.find(name) is not None), None)
     scan = RawScan(
         path=source.path,
-        dialect="CXI",
+        dialect=dialect,
         key=key,
         patterns=patterns,
-        position_yx=pixels,
+        position_yx=position,
         probe=probe,
         probe_key=probe_key,
-        valid_pixels=unflagged_pixels(source, f"{DETECTOR}/mask"),
+        valid_pixels=None if mask is None else unflagged_pixels(source, mask),
         zero_invalid=True,
         geometry=geometry,
         remarks=remarks,
@@ -69,14 +98,12 @@ def probe_position(
     """`-t . e`: the place of the probe on the sample `(n, 2)`, with t the translation of the sample
     `(n, 3)` and e the unit vectors row_and_column `(2, 3)` of a pattern; errors name the source.
 
-    The object is sampled along the directions of the detector, so a sample that moves up shows the probe
-    further down.
+    The object is sampled along the directions of the detector, so a sample that moves up shows the probe further down.
     """
     kind = translation.dtype.kind
     if translation.ndim != 2 or translation.shape[1] != 3 or kind not in "uif" or not len(translation):
         raise source.error(f"translation must be (n, 3) in x, y, z, its shape is {translation.shape}")
-    found: NDArray[np.float64] = -translation.astype(np.float64) @ row_and_column.T
-    return found
+    return -translation.astype(np.float64) @ row_and_column.T
 
 
 def directions(source: Source) -> NDArray[np.float64]:
@@ -92,11 +119,8 @@ def directions(source: Source) -> NDArray[np.float64]:
     return unit
 
 
-def unflagged_pixels(source: Source, key: str) -> NDArray[np.bool_] | None:
-    """The valid pixels `(H, W)` of the bit mask at a key of the source, which have no bit other than SIGNAL;
-    None without a mask."""
-    if source.find(key) is None:
-        return None
+def unflagged_pixels(source: Source, key: str) -> NDArray[np.bool_]:
+    """The pixels `(H, W)` of the bit mask at a key of the source that have no bit other than SIGNAL."""
     mask = source.array(key)
     if mask.dtype.kind not in "biu":
         raise source.error(f"{key} must hold bits, its type is {mask.dtype}")

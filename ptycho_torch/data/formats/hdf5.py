@@ -21,9 +21,7 @@ class Hdf5Reader:
 
     def recognise(self, file: ScanFile) -> bool:
         """Whether the keys of the file are those of this layout."""
-        return (
-            file.hdf5 is not None and self.key in file.hdf5 and (self.without is None or self.without not in file.hdf5)
-        )
+        return file.hdf5 is not None and self.key in file.hdf5 and not (self.without and self.without in file.hdf5)
 
     def read(self, file: ScanFile) -> RawScan:
         """All but the patterns. Raises DataError."""

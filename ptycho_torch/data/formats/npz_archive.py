@@ -30,8 +30,7 @@ class NpzArray:
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
         """Some of it, or all with `...`; reads all of an archive that is compressed."""
-        found: NDArray[Any] = self.load(in_file=rows is not ...)[rows]
-        return found
+        return self.load(in_file=rows is not ...)[rows]
 
     def load(self, *, in_file: bool) -> FileRows | NDArray[Any]:
         """The array: left in the file if that is wanted and it is not compressed, or read. Raises DataError
@@ -102,8 +101,7 @@ class Archive:
     def metadata(self) -> dict[str, Any]:
         """The JSON table under `_metadata`, or an empty one where the archive has none.
 
-        Files in the field store it as a pickled string. The pickle is scanned for its one text
-        and never executed.
+        Files in the field store it as a pickled string. The pickle is scanned for its one text and never executed.
         """
         if "_metadata.npy" not in self.archive.namelist():
             return {}

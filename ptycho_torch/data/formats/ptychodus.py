@@ -4,13 +4,14 @@ pair `*_dp.hdf5`, `*_para.hdf5` of pty-chi, whose second file is a product."""
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, open_for_reading
 from ptycho_torch.data.formats.source import Source
-from ptycho_torch.data.geometry import array_centre, on_object_grid
+from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, own_output_error
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Geometry
@@ -122,8 +123,7 @@ def _middle(shape: tuple[int, ...], patterns: Hdf5Rows) -> list[float]:
 def _place_positions(
     found: Source, patterns: Hdf5Rows, *, centred: bool
 ) -> tuple[NDArray[np.float64], Geometry | None]:
-    """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if
-    `centred`."""
+    """Positions in pixels of the object in the file. Where it states no centre, that of pty-chi, 0 m, if `centred`."""
     stored = found.find("object")
     if stored is None:
         raise found.error("has no object, whose pixel size and centre place the positions")
@@ -135,7 +135,7 @@ def _place_positions(
             raise found.error(f"object has pixel_{size}_m {pixel}, it must be above 0")
         name = f"center_{axis}_m"
         centre = 0.0 if centred and name not in stored.attrs else found.attribute("object", name)
-        columns.append(on_object_grid(metres, centre, pixel, middle_px))
+        columns.append((metres - centre) / pixel + middle_px)
         pixels.append(pixel)
         centres.append(centre)
     in_metres: list[float | None] = [None if pixels == [_LENGTHS_ARE_PX] * 2 else pixel for pixel in pixels]
@@ -179,13 +179,7 @@ def _with_detector(geometry: Geometry | None, other: Source, patterns: Hdf5Rows)
     sizes: list[Any] = [attributes.get(f"detector_pixel_{size}_m") for _, size in _AXES]
     if geometry is None or None in sizes or not all(np.isfinite(size) and size > 0 for size in sizes):
         return geometry
-    return Geometry(
-        geometry.pixel_m,
-        geometry.origin_m,
-        geometry.photon_energy_ev,
-        geometry.distance_m,
-        (float(sizes[0]), float(sizes[1])),
-    )
+    return attrs.evolve(geometry, detector_pixel_m=(float(sizes[0]), float(sizes[1])))
 
 
 def _near_field(found: Source) -> DataError | None:

@@ -34,7 +34,7 @@ def read_ptyd(source: Source) -> RawScan:
     valid, partial = _valid_pixels(source, names)
     probe, probe_key, remarks = source.probe()
     if partial:
-        remarks += ("weights between 0 and 1 are read as good pixels",)
+        remarks += ("weights between 0 and 1 are read as valid pixels",)
     expected = source.known("meta/num_frames")
     if expected is not None and expected > patterns.shape[0]:
         remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
@@ -104,12 +104,8 @@ def _valid_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] |
         for start in range(0, stored.shape[0], step):
             part = frames[start : start + step].reshape(-1, *stored.shape[-2:])
             weighted = (part != 0).all(axis=0)
-            valid = weighted if valid is None else _valid_in_both(source, valid, weighted)
+            if valid is not None and valid.shape != weighted.shape:
+                raise source.error(f"weights have frames of different size: {valid.shape} and {weighted.shape}")
+            valid = weighted if valid is None else valid & weighted
             partial = partial or bool(((part != 0) & (part != 1)).any())
     return valid, partial
-
-
-def _valid_in_both(source: Source, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    if one.shape != other.shape:
-        raise source.error(f"weights have frames of different size: {one.shape} and {other.shape}")
-    return one & other

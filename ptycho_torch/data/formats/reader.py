@@ -22,8 +22,7 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 class ScanFile:
     """A file that is being recognised and read, opened once for all readers and closed after them.
 
-    path: its place; head: its first 64 bytes; hdf5, npz: the open file where it is of that container,
-    None otherwise.
+    path: its place; head: its first 64 bytes; hdf5, npz: the open file where it is of that container, None otherwise.
     """
 
     path: Path
@@ -70,8 +69,7 @@ def open_file(path: Path) -> Iterator[ScanFile]:
 def read_file(path: Path) -> RawScan:
     """A file by the first reader that recognises it: those of other packages, then the built-in ones.
 
-    Raises DataError where none does, and ConfigError where a reader of an installed package cannot be
-    imported.
+    Raises DataError where none does, and ConfigError where a reader of an installed package cannot be imported.
     """
     built_in = READERS.built_in
     external = [READERS.find(name, READERS.group) for name in READERS.names() if name not in built_in]

@@ -13,19 +13,11 @@ from ptycho_torch.data.geometry import ELECTRONVOLT
 from ptycho_torch.data.raw import boolean_mask, mode_stack, positive_number
 from ptycho_torch.errors import DataError
 
+_MICRONS = ("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns")
 _LENGTHS = {
-    "m": 1.0,
-    "metre": 1.0,
-    "meter": 1.0,
-    "metres": 1.0,
-    "meters": 1.0,
-    "mm": 1e-3,
-    "millimetre": 1e-3,
-    "um": 1e-6,
-    "\N{MICRO SIGN}m": 1e-6,
-    "\N{GREEK SMALL LETTER MU}m": 1e-6,
-    "micron": 1e-6,
-    "microns": 1e-6,
+    **dict.fromkeys(("m", "metre", "meter", "metres", "meters"), 1.0),
+    **dict.fromkeys(("mm", "millimetre"), 1e-3),
+    **dict.fromkeys(_MICRONS, 1e-6),
     "nm": 1e-9,
     "pm": 1e-12,
 }
@@ -99,14 +91,11 @@ class Source:
     def known(self, name: str) -> float | None:
         """A number above 0 that is a dataset or an attribute of the file; None where it is missing or 0,
         which is how unknown numbers are written."""
-        value = np.asarray(self.file.attrs[name] if name in self.file.attrs else self.array_or_zero(name))
+        stored = self.array(name) if name not in self.file.attrs and self.find(name) is not None else None
+        value = np.asarray(self.file.attrs.get(name, 0) if stored is None else stored)
         if value.dtype.kind not in "uif" or value.size != 1 or not 0 <= value.item() < np.inf:
             raise self.error(f"{name} must be one number, not below 0, got {value!r}")
         return float(value.item()) or None
-
-    def array_or_zero(self, key: str) -> NDArray[Any]:
-        """A small array, or 0 where it is missing."""
-        return np.zeros(()) if self.find(key) is None else self.array(key)
 
     def attribute(self, key: str, name: str) -> float:
         """A finite number that belongs to a dataset."""
