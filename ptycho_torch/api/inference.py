@@ -8,17 +8,8 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import (
-    InferenceSetup,
-    LegacyDelta,
-    Resolved,
-    Sources,
-    TrainingSetup,
-    create_inference_payload,
-    dump_derivation,
-    update_legacy_dict,
-)
-from ptycho_config.legacy import legacy_params
+from ptycho_config import InferenceSetup, Resolved, Sources, TrainingSetup, create_inference_payload, dump_derivation
+from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset

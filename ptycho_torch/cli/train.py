@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
 def work(arguments: argparse.Namespace) -> None:
     """Train, or show what would be trained."""
-    positional = [("training.train_data_file", arguments.scan, "SCAN")] if arguments.scan else []
+    positional = [] if arguments.scan is None else [("training.train_data_file", arguments.scan, "SCAN")]
     sources = common.sources_from(arguments, TrainingSetup, TRAINING, positional)
     profile = named_profile(arguments.profile)
     if not common.is_inspection(arguments):

@@ -209,9 +209,8 @@ def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
             "resume with the same options, which its config.json lists, or train without --resume",
         )
     if stored["epoch"] + 1 >= epochs:
-        raise DataError(
-            str(path), f"has {stored['epoch'] + 1} of {epochs} epochs already", "raise --max_epochs to go on"
-        )
+        message = f"has {stored['epoch'] + 1} of {epochs} epochs already"
+        raise DataError(str(path), message, "raise --max_epochs to go on")
 
 
 def _refuse_divergence(history: dict[str, list[float]], learning_rate: float) -> None:

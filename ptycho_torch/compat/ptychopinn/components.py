@@ -9,25 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ptycho_config import (
-    ConfigError,
-    Problem,
-    PyTorchExecutionConfig,
-    Sources,
-    TrainingConfig,
-    Transform,
-    at,
-    create_training_payload,
-    diff,
-    dump_derivation,
-    fields,
-    from_mapping,
-    legacy_delta,
-    resolve,
-)
+from ptycho_config import ConfigError, Problem, PyTorchExecutionConfig, TrainingConfig, legacy_delta, resolve
+from ptycho_config.codec import dump_derivation
+from ptycho_config.documents import from_mapping
+from ptycho_config.factory import Sources, create_training_payload
 from ptycho_config.layers import OVERRIDES
+from ptycho_config.lens import at, fields
 from ptycho_config.policy import is_settable
 from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.transform import Transform, diff
 from ptycho_torch.api import load, reconstruct, train
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale

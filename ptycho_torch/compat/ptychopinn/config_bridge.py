@@ -16,11 +16,11 @@ from ptycho_config import (
     Problem,
     TrainingConfig,
     TrainingSetup,
-    Transform,
-    from_mapping,
-    resolve,
 )
+from ptycho_config.documents import from_mapping
 from ptycho_config.layers import OVERRIDES
+from ptycho_config.resolve import resolve
+from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import DataConfig, FlatInferenceConfig, FlatModelConfig, FlatTrainingConfig, from_flat
 
 __all__ = ["to_inference_config", "to_model_config", "to_training_config"]
