@@ -101,7 +101,8 @@ def measured(case: str, seed: int, first: float, limit: float) -> dict[str, Any]
         data = training_data(setup, seed)
         model = untrained_model(setup, data, seed)
         watch = Watch(model, unseen, setup, first, limit)
-        session = prepare(model, setup, data.training, None, seed=seed, folder=Path(name), more=(watch,))
+        session = prepare(model, setup, data.training, None, seed=seed, folder=Path(name))
+        session.trainer.callbacks.append(watch)
         watch.look()
         if len(watch.reached) < len(GOALS):
             run(session)

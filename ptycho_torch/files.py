@@ -27,18 +27,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, whole or not at all."""
+    """Write `text` to `path` as UTF-8, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write indented JSON, whole or not at all. Raises ValueError for NaN and infinities."""
+    """Write `data` to `path` as indented JSON, whole or not at all. Raises ValueError for NaN and infinities."""
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write CSV with the keys of the first row as its header, whole or not at all."""
+    """Write rows to `path` as CSV with the keys of the first one as its header, whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
@@ -53,17 +53,17 @@ def create_writable_folder(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as error:
-        raise _not_here(path, str(error.strerror)) from None
+        raise _unwritable(path, str(error.strerror)) from None
 
 
 def check_folder(path: Path) -> None:
     """Raise DataError where `path` cannot become a folder to write to; creates nothing."""
     nearest = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
     if not nearest.is_dir():
-        raise _not_here(path, f"{nearest} is no folder")
+        raise _unwritable(path, f"{nearest} is no folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise _not_here(path, f"no permission to write into {nearest}")
+        raise _unwritable(path, f"no permission to write into {nearest}")
 
 
-def _not_here(path: Path, reason: str) -> DataError:
+def _unwritable(path: Path, reason: str) -> DataError:
     return DataError(str(path), f"cannot write here: {reason}", "choose another output_dir")

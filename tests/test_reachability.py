@@ -168,7 +168,6 @@ LEFT = {
     "ptycho_config.legacy.params.LegacyParams.padding_size",
     "ptycho_config.legacy.params.LegacyParams.seal",
     "ptycho_config.legacy.params.LegacyParams.unseal",
-    "ptycho_torch.compat.ptychopinn.config_bridge.FLAT",
 }
 PLANTED = """
 def planted():

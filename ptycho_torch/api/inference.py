@@ -8,17 +8,8 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import (
-    InferenceSetup,
-    LegacyDelta,
-    Resolved,
-    Sources,
-    TrainingSetup,
-    create_inference_payload,
-    dump_derivation,
-    update_legacy_dict,
-)
-from ptycho_config.legacy import legacy_params
+from ptycho_config import InferenceSetup, Resolved, Sources, TrainingSetup, create_inference_payload, dump_derivation
+from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset
@@ -66,7 +57,9 @@ def reconstruct(
 ) -> Reconstruction:
     """Apply a trained model to a scan; write product, pictures, metrics and report.
 
-    Raises ConfigError, DataError or DivergedError before anything is written.
+    model_path: a bundle or its folder; test_data_file: the scan; output_dir: for the results, by default
+    that of `sources`, the layers of options; legacy: the dict that code of PtychoPINN reads. Raises
+    ConfigError, DataError or DivergedError before anything is written.
     """
     start = time.perf_counter()
     model_path, test_data_file = Path(model_path), Path(test_data_file)
@@ -123,9 +116,9 @@ def resolve_inference(
 ) -> tuple[Resolved[InferenceSetup], LegacyDelta]:
     """The setup that `reconstruct` would run: `(configs, legacy_dict_delta)`, with the facts of the file.
 
-    scan: the opened `test_data_file`, which is opened here where it is None. Reads all of the scan but
-    its patterns; changes nothing. With `checked=False` it does not ask whether this version can run it.
-    Raises ConfigError or DataError.
+    trained: the setup of the bundle at `model_path`; output_dir, sources: as for `reconstruct`; checked:
+    refuse what this version cannot run; scan: the opened `test_data_file`, which is opened here where it is
+    None. Reads all of the scan but its patterns; changes nothing. Raises ConfigError or DataError.
     """
     path = Path(test_data_file)
     configs, delta = create_inference_payload(

@@ -21,7 +21,7 @@ from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds,
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.reconstruction.refine_dataset import refine_dataset
-from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.records import Canvas, Scan
 
 
 @attrs.frozen(eq=False)
@@ -47,17 +47,19 @@ def refine_scan(
 ) -> Refinement:
     """Improve an object against the patterns of a scan; write product, pictures and metrics.
 
-    start: `coarse`, the object that totals and centres of mass of the patterns give, `flat`, or the
-    `reconstruction.npz` or `product.h5` of the same scan. Raises ConfigError, DataError or DivergedError
-    before anything is written.
+    scan_file: read with this domain of its patterns and this origin of its positions; output_dir: for the
+    results; options: of the refinement; start: `coarse`, the object that totals and centres of mass of the
+    patterns give, `flat`, or the `reconstruction.npz` or `product.h5` of the same scan; seed: of the order of
+    the patterns; accelerator: the device; visible: show progress. Raises ConfigError, DataError or
+    DivergedError before anything is written.
     """
     device = choose_device(accelerator)
     dataset = read_scan(Path(scan_file), domain, origin)
     scan = normalise(dataset)
-    begun = _starting_object(start, scan)
+    initial = _starting_object(start, scan)
     folder = create_writable_folder(Path(output_dir))
     clock = time.perf_counter()
-    made = refine_dataset(dataset, scan, begun, _origin(scan), options, seed=seed, device=device, visible=visible)
+    made = refine_dataset(dataset, scan, initial, _origin(scan), options, seed=seed, device=device, visible=visible)
     seconds = time.perf_counter() - clock
     fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     metrics = RefinementRecord(
@@ -72,14 +74,19 @@ def refine_scan(
         seconds=RefinementSeconds(refine=round(seconds, 2)),
         peak_memory_mib=round(peak_memory_mib()),
     )
-    _write(folder, made.dataset, made.canvas, metrics)
+    write_product(folder / "product.h5", made.dataset, made.canvas, metrics.R_by_pass)
+    write_reconstruction(folder / "reconstruction.npz", made.canvas)
+    write_json(folder / "metrics.json", {"refinement": to_json(metrics)})
+    draw_object(folder, made.canvas)
     return Refinement(made.canvas, metrics, folder)
 
 
 def _starting_object(start: Path | str, scan: Scan) -> torch.Tensor:
     match start:
         case "coarse":
-            return _coarse(scan)
+            initial = with_coarse_object(scan).initial
+            assert initial is not None
+            return initial
         case "flat":
             _, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
             return torch.ones(height, width, dtype=torch.complex64)
@@ -92,12 +99,6 @@ def _origin(scan: Scan) -> tuple[int, int]:
     return y, x
 
 
-def _coarse(scan: Scan) -> torch.Tensor:
-    initial = with_coarse_object(scan).initial
-    assert initial is not None
-    return initial
-
-
 def _read(path: Path, scan: Scan) -> torch.Tensor:
     """The stored object in the units of the scan, vacuum where it has nothing. Raises DataError."""
     stored = read_object(path)
@@ -107,22 +108,13 @@ def _read(path: Path, scan: Scan) -> torch.Tensor:
     _, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
     object_ = np.ones((height, width), np.complex64)
     top, left = (there - here for there, here in zip(place, _origin(scan), strict=True))
-    rows, columns = _shared(top, stored.values.shape[0], height), _shared(left, stored.values.shape[1], width)
+    rows, columns = _overlap(top, stored.values.shape[0], height), _overlap(left, stored.values.shape[1], width)
     if rows.start >= rows.stop or columns.start >= columns.stop:
         raise DataError(str(path), "its object and the scan have no pixel in common")
-    inner = stored.values[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left].astype(
-        np.complex64
-    )
-    object_[rows, columns] = inner / np.float32(scan.object_scale)
+    inner = stored.values[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    object_[rows, columns] = inner.astype(np.complex64) / np.float32(scan.object_scale)
     return torch.from_numpy(object_)
 
 
-def _shared(offset: int, length: int, whole: int) -> slice:
+def _overlap(offset: int, length: int, whole: int) -> slice:
     return slice(max(0, offset), min(whole, offset + length))
-
-
-def _write(folder: Path, dataset: Dataset, canvas: Canvas, metrics: RefinementRecord) -> None:
-    write_product(folder / "product.h5", dataset, canvas, metrics.R_by_pass)
-    write_reconstruction(folder / "reconstruction.npz", canvas)
-    write_json(folder / "metrics.json", {"refinement": to_json(metrics)})
-    draw_object(folder, canvas)

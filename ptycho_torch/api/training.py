@@ -6,24 +6,11 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import (
-    RECOMMENDED,
-    ConfigError,
-    LegacyDelta,
-    Problem,
-    Resolved,
-    Sources,
-    TrainingSetup,
-    Transform,
-    create_training_payload,
-    dump_derivation,
-    update_legacy_dict,
-)
-from ptycho_config.factory import training_layers
+from ptycho_config import RECOMMENDED, ConfigError, Problem, Resolved, TrainingSetup, Transform, dump_derivation
+from ptycho_config.factory import Sources, create_training_payload, training_layers
 from ptycho_config.layers import TRAINING, last_put
-from ptycho_config.legacy import legacy_params
+from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
-from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
@@ -40,8 +27,8 @@ from ptycho_torch.training.ranks import launched_outside, world_size
 
 @attrs.frozen(eq=False)
 class TrainingRun:
-    """What a training left behind: the bundle, its configuration, its record, and in memory the
-    fitted model with its data."""
+    """The outcome of a training: the bundle, its configuration, its record, and in memory the fitted model
+    with its data."""
 
     bundle: Path
     configs: Resolved[TrainingSetup]
@@ -58,13 +45,12 @@ def train(
     legacy: MutableMapping[str, Any] = legacy_params,
     resume: bool = False,
 ) -> TrainingRun:
-    """Train on a scan, or on all scans of a folder; write `wts.h5.zip`, `config.json`, `metrics.json`
-    and `loss.png`.
+    """Train a network; write `wts.h5.zip`, `config.json`, `metrics.json` and `loss.png`.
 
-    The named profile is a layer below everything else (`None` for none); `sources` carries
-    the other layers. `resume` goes on from the last checkpoint in the output folder, for which
-    `training.subsample_seed` must be what it was. Raises ConfigError or DataError before anything
-    is written.
+    train_data_file: a scan or a folder of scans; output_dir: for the results; both may stand in `sources`,
+    the layers of options. profile: the layer below everything else, None for none. legacy: the dict that
+    code of PtychoPINN reads. resume: go on from the last checkpoint in the output folder, for which
+    `training.subsample_seed` must be what it was. Raises ConfigError or DataError before anything is written.
     """
     configs, delta, opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
     update_legacy_dict(legacy, delta)
@@ -83,16 +69,8 @@ def _common_seed(seed: int | None, *, resume: bool) -> int:
     were started elsewhere could agree on."""
     if seed is None and (resume or launched_outside() is not None):
         message = "is needed to resume a training, and where several processes train together"
-        raise ConfigError(
-            [
-                Problem(
-                    "training.subsample_seed",
-                    message,
-                    hint="give the number that the record of the run names, or any for a new one",
-                )
-            ],
-            "the run",
-        )
+        hint = "give the number that the record of the run names, or any for a new one"
+        raise ConfigError([Problem("training.subsample_seed", message, hint=hint)], "the run")
     return seed_or_fresh(seed)
 
 
@@ -104,7 +82,10 @@ def resolve_training(
     sources: Sources = Sources(),
     checked: bool = True,
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta]:
-    """The setup that `train` would run: `(configs, legacy_dict_delta)`, see `open_training`."""
+    """The setup that `train` would run: `(configs, legacy_dict_delta)`.
+
+    train_data_file, output_dir, profile, sources: as for `train`; checked: as for `open_training`.
+    """
     configs, delta, _ = open_training(train_data_file, output_dir, profile=profile, sources=sources, checked=checked)
     return configs, delta
 
@@ -119,15 +100,17 @@ def open_training(
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta, TrainingScans]:
     """Open the scans of a training and resolve it with their facts: configs, legacy dict delta, scans.
 
-    Reads all of the scans but their patterns and asks which devices there are; changes nothing. With
-    `checked=False` it does not ask whether this version and this machine can run it. Raises ConfigError
-    or DataError.
+    train_data_file, output_dir, profile, sources: as for `train`; checked: refuse what this version and this
+    machine cannot run. Reads all of the scans but their patterns; changes nothing. Raises ConfigError or
+    DataError.
     """
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
-    path = _named_scan(scan, profile, sources)
+    # The last layer names the scan, before the options are known to be right.
+    named = scan or last_put(training_layers(profile, sources), "training.train_data_file", TRAINING)
+    path = Path(named) if isinstance(named, str | Path) else None
     if path is None or not path.exists():
-        # What is wrong with the options is said first.
+        # Mistakes in the options are reported first.
         create_training_payload(scan, folder, profile=profile, sources=sources)
     if path is None:
         hint = "give a scan to the command, or the first argument of train()"
@@ -141,28 +124,17 @@ def open_training(
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
         check_named_parts(configs.config)
-    validation = open_validation_scans(configs.config.training)
-    _check_validation_scans(configs.config, validation)
+    training = configs.config.training
+    validation, path, side = open_validation_scans(training), training.test_data_file, training.model.N
+    if path is not None and (found := facts_of(path, validation).n_pixels) != side:
+        raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
     return configs, delta, TrainingScans(scans, validation)
 
 
-def _named_scan(scan: Path | None, profile: str | Transform | None, sources: Sources) -> Path | None:
-    """The training scan that the last layer names, before anything is known to be right."""
-    named = last_put(training_layers(profile, sources), "training.train_data_file", TRAINING)
-    path = scan or named
-    return Path(path) if isinstance(path, str | Path) else None
-
-
-def _check_validation_scans(setup: TrainingSetup, scans: tuple[RawScan, ...]) -> None:
-    path, side = setup.training.test_data_file, setup.training.model.N
-    if path is not None and (found := facts_of(path, scans).n_pixels) != side:
-        raise DataError(str(path), f"has patterns of {found} px, the training scan has {side}")
-
-
 def write_training_run(configs: Resolved[TrainingSetup], made: Fitted) -> TrainingRun:
-    """Of several processes the first one writes."""
-    folder = configs.config.training.output_dir
-    record = made.record
+    """Write the files of a training with these configs from its fitted model, `made`; of several processes
+    the first one writes."""
+    folder, record = configs.config.training.output_dir, made.record
     outside = launched_outside()
     if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)

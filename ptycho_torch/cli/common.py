@@ -1,4 +1,4 @@
-"""What the commands share. Nothing here imports torch, so that `--help` answers at once."""
+"""Shared by the commands. Nothing here imports torch, so that `--help` answers at once."""
 
 import argparse
 import json
@@ -6,26 +6,16 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from ptycho_config import (
-    PROFILES,
-    RECOMMENDED,
-    ConfigError,
-    LegacyDelta,
-    Resolved,
-    Sources,
-    Transform,
-    config_file,
-    dump,
-    parse,
-)
+from ptycho_config import PROFILES, RECOMMENDED, ConfigError, LegacyDelta, Resolved, Sources, config_file, dump, parse
 from ptycho_config.documents import parse_texts
 from ptycho_config.layers import COMMAND_LINE
 from ptycho_config.profiles import NO_PROFILE
 from ptycho_config.schema.table import table_text
+from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, Text, effective_assignments
 from ptycho_torch.errors import DataError, DivergedError
@@ -60,8 +50,8 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
 def sources_from(
     arguments: argparse.Namespace, cls: type, flags: Sequence[Flag], positional: Sequence[Text] = ()
 ) -> Sources:
-    """The config-file and command-line layers of parsed arguments; `positional` are those without a
-    flag. Progress is shown unless `--quiet` or an option says otherwise."""
+    """The config-file and command-line layers of parsed arguments, for a setup of class `cls` with these
+    flags; positional: those without a flag. Progress is shown unless `--quiet` or an option says otherwise."""
     texts = [*positional, *effective_assignments(arguments.given, flags)]
     assigned = parse(cls, arguments.set, COMMAND_LINE)
     from_file = config_file(cls, arguments.config) if arguments.config else Transform()
@@ -89,7 +79,7 @@ def is_inspection(arguments: argparse.Namespace) -> bool:
 
 
 def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDelta) -> None:
-    """Print what `--explain`, `--print-config` or `--dry-run` asks for."""
+    """Print what the arguments `--explain`, `--print-config` or `--dry-run` choose of configs and delta."""
     if arguments.explain:
         root: type = type(configs.config)
         alias = aliases(root).get(arguments.explain)
@@ -104,7 +94,7 @@ def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delt
 
 
 def print_warning(doubt: str | None) -> None:
-    """Say on standard error what is probably wrong with a result."""
+    """Warn on standard error of a result that is probably wrong."""
     if doubt is not None:
         print(f"warning: {doubt}", file=sys.stderr)
 
@@ -117,38 +107,31 @@ def non_negative(text: str) -> int:
 
 
 def announce(arguments: argparse.Namespace) -> None:
-    """The first sign of life: importing torch takes seconds."""
+    """Print the first sign of life, unless `--quiet`: importing torch takes seconds."""
     if not arguments.quiet:
         print("starting PyTorch", file=sys.stderr, flush=True)
 
 
 def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parsed arguments; what is deprecated is said in one line each."""
+    """Parse `argv` with the parser; each deprecated flag is one line on standard error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DeprecationWarning)
         arguments = parser.parse_args(argv)
     for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        print_warning(str(warning.message))
     return arguments
 
 
-def _in_one_line(
-    message: Warning | str,
-    category: type[Warning],  # noqa: ARG001 # the names are the standard library's
-    filename: str,  # noqa: ARG001
-    lineno: int,  # noqa: ARG001
-    file: TextIO | None = None,  # noqa: ARG001
-    line: str | None = None,  # noqa: ARG001
-) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Run the command that `argv` names, which stands as `work` in the defaults of the parser.
 
-
-def run(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
-    """Exit status: 0 done, 2 for what the user can change (one message), 130 when interrupted."""
+    Returns the exit status: 0 done, 2 for what the user can change (one message), 130 when interrupted.
+    """
+    arguments = parse_arguments(parser, argv)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _in_one_line
-            work(arguments)
+            warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
+            arguments.work(arguments)
     except (ConfigError, DataError, DivergedError) as error:
         if arguments.debug:
             traceback.print_exc()

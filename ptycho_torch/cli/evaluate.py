@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two objects, where to write, and how to print."""
+    """Add the two objects, the output folder and the format."""
     parser.add_argument(
         "reconstruction", type=Path, metavar="A", help="what is judged: product.h5, reconstruction.npz or .npy"
     )
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def work(arguments: argparse.Namespace) -> None:
-    """Read, compare, print, and write where that is asked for. Raises DataError."""
+    """Read, compare, print, and write into the output folder if there is one. Raises DataError."""
     from ptycho_torch.evaluation import compare, draw_comparison, read_object, table
     from ptycho_torch.files import create_writable_folder, write_json
 

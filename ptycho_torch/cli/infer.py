@@ -6,23 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptycho_config import InferenceSetup
-from ptycho_torch.cli.common import (
-    add_shared_flags,
-    announce,
-    is_inspection,
-    parse_arguments,
-    print_inspection,
-    print_warning,
-    run,
-    sources_from,
-)
+from ptycho_torch.cli import common
 from ptycho_torch.cli.flags import INFERENCE
 from ptycho_torch.cli.options import add_flags
 from ptycho_torch.pretrained import PRETRAINED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything that can be said about an inference."""
+    """Add every argument of an inference."""
     parser.add_argument(
         "--model_path",
         type=Path,
@@ -33,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scan.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
     scan.add_argument("--test_data", type=Path, metavar="SCAN", help="the same, by name")
     add_flags(parser, InferenceSetup, INFERENCE)
-    add_shared_flags(parser)
+    common.add_shared_flags(parser)
     parser.set_defaults(work=work)
 
 
@@ -46,15 +37,15 @@ def parser() -> argparse.ArgumentParser:
 
 def work(arguments: argparse.Namespace) -> None:
     """Reconstruct, or show what would be reconstructed."""
-    sources = sources_from(arguments, InferenceSetup, INFERENCE)
+    sources = common.sources_from(arguments, InferenceSetup, INFERENCE)
     model, scan = arguments.model_path, arguments.scan or arguments.test_data
-    if not is_inspection(arguments):
+    if not common.is_inspection(arguments):
         if model == PRETRAINED and not arguments.quiet:
             print("using the network that comes with ptycho; --model_path names another", file=sys.stderr)
-        announce(arguments)
+        common.announce(arguments)
     from ptycho_torch.api import reconstruct, resolve_inference
 
-    if is_inspection(arguments):
+    if common.is_inspection(arguments):
         from ptycho_torch.data.dataset import read_dataset
         from ptycho_torch.data.readers import open_scan
         from ptycho_torch.files import check_folder
@@ -67,7 +58,7 @@ def work(arguments: argparse.Namespace) -> None:
         if arguments.dry_run:
             check_folder(configs.config.inference.output_dir)
             read_dataset(opened, configs.config.torch.scale.domain)
-        print_inspection(arguments, configs, delta)
+        common.print_inspection(arguments, configs, delta)
         return
     result = reconstruct(model, scan, sources=sources)
     metrics = result.metrics
@@ -76,13 +67,12 @@ def work(arguments: argparse.Namespace) -> None:
         f"R = {metrics.R:.4f} (a flat object has {metrics.R_flat:.4f})"
     )
     print(f"open {result.folder / 'report.html'}")
-    print_warning(metrics.doubt)
+    common.print_warning(metrics.doubt)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    arguments = parse_arguments(parser(), argv)
-    return run(arguments.work, arguments)
+    """Run the command; returns the exit status."""
+    return common.run(parser(), argv)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ptycho_config.profiles import named_profile
 from ptycho_config.schema.table import table_text
 from ptycho_torch.cli import evaluate, inspect, refine, sweep, train
 from ptycho_torch.cli import infer as inference
-from ptycho_torch.cli.common import add_profile_flag, parse_arguments, run
+from ptycho_torch.cli.common import add_profile_flag, run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     _add_config_commands(commands.add_parser("config", help="look at configurations"))
     completion = commands.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
-    completion.set_defaults(work=_completion)
+    completion.set_defaults(work=lambda arguments: print(shtab.complete(made, arguments.shell)))
     return made
 
 
@@ -54,10 +54,14 @@ def _add_config_commands(config: argparse.ArgumentParser) -> None:
     compare.add_argument("new", type=Path)
     compare.set_defaults(work=_diff)
     schema = commands.add_parser("schema", help="print the JSON Schema")
-    schema.set_defaults(work=_schema)
+    schema.set_defaults(work=lambda _: _print_json(json_schema(TrainingSetup)))
     bring = commands.add_parser("migrate", help="print a config file in the current version")
     bring.add_argument("file", type=Path)
-    bring.set_defaults(work=_migrate)
+    bring.set_defaults(work=lambda arguments: _print_json(migrate(read_table(arguments.file), TrainingSetup.SCHEMA)))
+
+
+def _print_json(table: object) -> None:
+    print(json.dumps(table, indent=2))
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -79,22 +83,9 @@ def _diff(arguments: argparse.Namespace) -> None:
         print(f"{step.path}: {backward[step.path]!r} -> {step.arg!r}")
 
 
-def _completion(arguments: argparse.Namespace) -> None:
-    print(shtab.complete(parser(), arguments.shell))
-
-
-def _schema(_: argparse.Namespace) -> None:
-    print(json.dumps(json_schema(TrainingSetup), indent=2))
-
-
-def _migrate(arguments: argparse.Namespace) -> None:
-    print(json.dumps(migrate(read_table(arguments.file), TrainingSetup.SCHEMA), indent=2))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    arguments = parse_arguments(parser(), argv)
-    return run(arguments.work, arguments)
+    """Run the command; returns the exit status."""
+    return run(parser(), argv)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The flags of the commands: short forms of option paths, and what they say in words."""
+"""The flags of the commands: short forms of option paths, with the words that they take."""
 
 import argparse
 import warnings
@@ -33,12 +33,12 @@ class Flag:
 
 
 def value(path: str, *names: str, **more: Any) -> Flag:
-    """`--flag VALUE`."""
+    """`--flag VALUE`, under one or several names, for the option at `path`."""
     return Flag(names, path, **more)
 
 
 def switch(path: str, name: str, text: str, **more: Any) -> Flag:
-    """`--flag`, which sets `text`."""
+    """The flag `name`, which sets the option at `path` to `text`."""
     return Flag((name,), path, text=text, **more)
 
 
@@ -64,8 +64,8 @@ class _Given(argparse.Action):
 
 
 def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag]) -> None:
-    """The flags of a command; each takes its help from the option's own doc, type and unit. One that
-    cannot have an effect is read, so that the run can say why, and stands in no help."""
+    """Add the flags of a setup of class `cls` to a parser; each takes its help from the option's own doc,
+    type and unit. One that cannot have an effect is read, so that the run can say why, but has no help."""
     known = dict(leaves(cls))
     parser.set_defaults(given=[])
     for flag in flags:
@@ -88,7 +88,7 @@ def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag])
 
 
 def effective_assignments(given: Sequence[Text], flags: Sequence[Flag]) -> list[Text]:
-    """What the flags say: for one option those of the highest rank, and of switches the last one."""
+    """The flags given that count: for one option those of the highest rank, and of switches the last one."""
     known = {name: flag for flag in flags for name in flag.names}
     rank: dict[str, int] = {}
     last: dict[str, int] = {}

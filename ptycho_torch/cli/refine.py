@@ -14,7 +14,7 @@ GROUP = "torch.refine."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Scan, start, options and where to."""
+    """Add scan, start, options and output folder."""
     parser.add_argument("scan", type=Path, help="scan with the patterns")
     parser.add_argument(
         "--start",
@@ -53,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def work(arguments: argparse.Namespace) -> None:
-    """Refine and say how well the patterns are explained. Raises ConfigError or DataError."""
+    """Refine and print how well the object explains the patterns. Raises ConfigError or DataError."""
     switches = {"refine_probe": arguments.probe, "refine_positions": arguments.positions}
-    given = [f"passes={arguments.passes}", *(f"{name}=true" for name, asked in switches.items() if asked)]
+    given = [f"passes={arguments.passes}", *(f"{name}=true" for name, enabled in switches.items() if enabled)]
     more = [assignment.removeprefix(GROUP) for assignment in arguments.set]
     options = parse(RefineOptions, [*given, *more], COMMAND_LINE)(RefineOptions())
     announce(arguments)

@@ -8,7 +8,7 @@ from ptycho_torch.cli.common import add_profile_flag, announce
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Base, axes, where to, and by what."""
+    """Add base, axes, output folder and engine."""
     parser.add_argument("base", type=Path, help="config file that all trials have in common")
     parser.add_argument(
         "--axis",
@@ -48,7 +48,7 @@ def work(arguments: argparse.Namespace) -> None:
     folder = create_writable_folder(arguments.output_dir)
     finished = sum(map(is_finished, trials))
 
-    def report(trial: Trial, done: bool) -> None:  # noqa: FBT001 - told by the runner
+    def report(trial: Trial, done: bool) -> None:  # noqa: FBT001 - the runner calls it
         if not arguments.quiet:
             print(f"{'done' if done else 'FAILED'}: {' '.join(trial.point)}", file=sys.stderr, flush=True)
 

@@ -6,29 +6,20 @@ from collections.abc import Sequence
 
 from ptycho_config import TrainingSetup
 from ptycho_config.profiles import named_profile
-from ptycho_torch.cli.common import (
-    add_profile_flag,
-    add_shared_flags,
-    announce,
-    is_inspection,
-    parse_arguments,
-    print_inspection,
-    run,
-    sources_from,
-)
+from ptycho_torch.cli import common
 from ptycho_torch.cli.flags import TRAINING
 from ptycho_torch.cli.options import add_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything that can be said about a training."""
+    """Add every argument of a training."""
     parser.add_argument(
         "scan", nargs="?", metavar="SCAN", help="scan to train on, or a folder of scans: --train_data_file"
     )
     add_flags(parser, TrainingSetup, TRAINING)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
-    add_profile_flag(parser)
-    add_shared_flags(parser)
+    common.add_profile_flag(parser)
+    common.add_shared_flags(parser)
     parser.set_defaults(work=work)
 
 
@@ -41,15 +32,14 @@ def parser() -> argparse.ArgumentParser:
 
 def work(arguments: argparse.Namespace) -> None:
     """Train, or show what would be trained."""
-    scan = arguments.scan
-    positional = [] if scan is None else [("training.train_data_file", scan, "SCAN")]
-    sources = sources_from(arguments, TrainingSetup, TRAINING, positional)
+    positional = [] if arguments.scan is None else [("training.train_data_file", arguments.scan, "SCAN")]
+    sources = common.sources_from(arguments, TrainingSetup, TRAINING, positional)
     profile = named_profile(arguments.profile)
-    if not is_inspection(arguments):
-        announce(arguments)
+    if not common.is_inspection(arguments):
+        common.announce(arguments)
     from ptycho_torch.api.training import open_training, train
 
-    if is_inspection(arguments):
+    if common.is_inspection(arguments):
         from ptycho_torch.data.dataset import read_dataset
         from ptycho_torch.files import check_folder
 
@@ -59,7 +49,7 @@ def work(arguments: argparse.Namespace) -> None:
             check_folder(setup.training.output_dir)
             for scan in (*opened.training, *opened.validation):
                 read_dataset(scan, setup.torch.scale.domain)
-        print_inspection(arguments, configs, delta)
+        common.print_inspection(arguments, configs, delta)
         return
     result = train(profile=profile, sources=sources, resume=arguments.resume)
     record = result.record
@@ -72,9 +62,8 @@ def work(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    arguments = parse_arguments(parser(), argv)
-    return run(arguments.work, arguments)
+    """Run the command; returns the exit status."""
+    return common.run(parser(), argv)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ OPTIONS = (
 
 
 def clusters(simulated: SimulatedScan, setup: TrainingSetup, seed: int) -> ClusterDataset:
-    """The clusters of a simulated scan with the patches of its object as labels; seed: of the groups."""
+    """The clusters of a simulated scan, as the setup groups it by this seed, with the patches of its object as
+    labels."""
     dataset = Dataset("simulated", simulated.counts, simulated.position_yx, simulated.probe)
     centre, _ = split_positions(dataset.position_yx)
     labels = cut_labels(Path(dataset.name), simulated.truth, centre, simulated.probe.shape[-1])
@@ -64,7 +65,8 @@ def clusters(simulated: SimulatedScan, setup: TrainingSetup, seed: int) -> Clust
 def simulate_training_data(setup: TrainingSetup, scans: int, large: int, seed: int) -> TrainingData:
     """Clusters of scans of the family, the last of which are for validation.
 
-    scans: how many, of which `large` have patterns of 128 px; seed: of the scans and groups. Each scan is
+    setup: of groups and scales; scans: how many, of which `large` have patterns of 128 px; seed: of the scans
+    and groups. Each scan is
     scaled by its own statistics: pooled over scans that are as different as these, they would mean nothing.
     """
     rng = np.random.default_rng(seed)
@@ -80,9 +82,11 @@ def simulate_training_data(setup: TrainingSetup, scans: int, large: int, seed: i
 
 
 def train_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed: int) -> Path:
-    """Simulate, train and write; returns the path of the bundle. Arguments as `simulate_training_data`."""
-    setup = configs.config
-    start = time.perf_counter()
+    """Simulate, train and write; returns the path of the bundle.
+
+    configs: of the training; scans, large, seed: as for `simulate_training_data`.
+    """
+    setup, start = configs.config, time.perf_counter()
     data = simulate_training_data(setup, scans, large, seed)
     loading = time.perf_counter() - start
     folder = create_writable_folder(setup.training.output_dir)
@@ -93,7 +97,8 @@ def train_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed
 
 
 def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:
-    """The recommended profile, the options of the shipped network, and further `PATH=VALUE` options."""
+    """The recommended profile, the options of the shipped network with these epochs, seed and output_dir, and
+    further `PATH=VALUE` options."""
     length = (f"training.nepochs={epochs}", f"training.subsample_seed={seed}")
     sources = Sources(
         config_file=parse(TrainingSetup, [*OPTIONS, *length], "the shipped network"),

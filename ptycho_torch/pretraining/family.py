@@ -26,7 +26,7 @@ LEAF = (0.01, 0.25)  # of the side of the object, its radius
 
 
 def random_scan(rng: np.random.Generator, pixels: int = 64, side: int = 200) -> SimulatedScan:
-    """One scan of the family: patterns of `pixels`, the object `(side, side)`."""
+    """One scan of the family, drawn by rng: patterns of `pixels`, the object `(side, side)`."""
     modes = random_probe(rng, pixels)
     # A disc of this rms radius has this diameter.
     diameter = 2.0 * np.sqrt(2.0) * rms_radius(modes)
@@ -40,8 +40,8 @@ def random_scan(rng: np.random.Generator, pixels: int = 64, side: int = 200) -> 
 
 
 def random_probe(rng: np.random.Generator, pixels: int) -> Complex:
-    """One to three modes `(P, N, N)` of unit energy together: a lens or zone plate with aberrations, out
-    of focus as far as gives the drawn spot; modes beyond the first are its transverse excitations."""
+    """One to three modes `(P, N, N)`, N = `pixels`, of unit energy together, drawn by rng: a lens or zone
+    plate with aberrations, defocused to the drawn spot; modes beyond the first are its transverse excitations."""
     frequency = np.arange(pixels) - pixels // 2
     edge = rng.uniform(*PUPIL) * pixels
     y, x = frequency[:, None] / edge, frequency[None, :] / edge
@@ -64,10 +64,10 @@ def random_probe(rng: np.random.Generator, pixels: int) -> Complex:
     for _ in range(12):
         middle = (low + high) / 2
         low, high = (middle, high) if rms_radius(wave(middle)[None]) < wanted else (low, middle)
-    return _excited(rng, wave(high), wanted)
+    return _add_modes(rng, wave(high), wanted)
 
 
-def _excited(rng: np.random.Generator, mode: Complex, spot: float) -> Complex:
+def _add_modes(rng: np.random.Generator, mode: Complex, spot: float) -> Complex:
     """Orthogonal modes `P, x' P, y' P` of falling power, x' and y' turned by a random angle."""
     count = int(rng.choice([1, 1, 1, 2, 3]))
     pixel = (np.arange(mode.shape[-1]) - mode.shape[-1] // 2) / spot
@@ -92,7 +92,8 @@ def rms_radius(modes: Complex) -> float:
 
 
 def random_positions(rng: np.random.Generator, side: int, pixels: int, step: float) -> Real:
-    """A jittered raster or a Fermat spiral over an object `(side, side)`, `(n, 2)` as (y, x) pixels."""
+    """A jittered raster or a Fermat spiral of this step over an object `(side, side)`, drawn by rng; `(n, 2)` as
+    (y, x) pixels, half the `pixels` of a pattern from the border."""
     first, last = pixels / 2 + 1.0, side - pixels / 2 - 1.0
     if rng.random() < 0.5:
         jitter = step * rng.uniform(*JITTER)
@@ -107,7 +108,7 @@ def random_positions(rng: np.random.Generator, side: int, pixels: int, step: flo
 
 
 def random_object(rng: np.random.Generator, side: int) -> Complex:
-    """Dead leaves in modulus and phase: the same leaves, as of one material, or others."""
+    """Dead leaves `(side, side)` in modulus and phase, drawn by rng: the same leaves, as of one material, or others."""
     thickness = dead_leaves(rng, side)
     other = thickness if rng.random() < 0.5 else dead_leaves(rng, side)
     darkest, range_rad = rng.uniform(*DARKEST), np.exp(rng.uniform(*np.log(PHASE_RAD)))
@@ -115,7 +116,8 @@ def random_object(rng: np.random.Generator, side: int) -> Complex:
 
 
 def dead_leaves(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
-    """Values in [0, 1] of discs and boxes of radius `p(r) ~ r^-3` that cover each other, with texture."""
+    """Values in [0, 1], `(side, side)`, of discs and boxes of radius `p(r) ~ r^-3` that cover each other, with
+    texture, drawn by rng."""
     smallest, largest = (bound * side for bound in LEAF)
     share = rng.random(int(np.exp(rng.uniform(*np.log(LEAVES)))))
     radii = 1.0 / np.sqrt(share / smallest**2 + (1 - share) / largest**2)

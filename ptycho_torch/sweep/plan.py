@@ -1,6 +1,7 @@
 """From a base and axes to trials, each resolved and checked before any of them runs."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,18 +9,9 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import (
-    ConfigError,
-    Problem,
-    Sources,
-    TrainingSetup,
-    Transform,
-    config_file,
-    fingerprint,
-    parse,
-    product,
-)
+from ptycho_config import ConfigError, Problem, Sources, TrainingSetup, config_file, fingerprint, parse, product
 from ptycho_config.profiles import named_profile
+from ptycho_config.transform import Transform
 from ptycho_torch.api import resolve_training
 
 SWEEP = "sweep"
@@ -91,29 +83,19 @@ def plan_sweep(base: Base, axes: Sequence[Sequence[str]], folder: Path) -> tuple
     whose repetition would be another run.
     """
     points = product(*([parse(TrainingSetup, [text], SWEEP) for text in one] for one in axes))
-    texts = product_of_texts(axes)
-    trials = [_trial(base, point, text, folder.absolute()) for point, text in zip(points, texts, strict=True)]
-    seen: dict[str, Trial] = {}
-    for trial in trials:
-        if trial.key in seen:
-            message = f"{' '.join(trial.point)} and {' '.join(seen[trial.key].point)} are the same trial"
+    trials: dict[str, Trial] = {}
+    for point, text in zip(points, itertools.product(*axes), strict=True):
+        trial = _trial(base, point, text, folder.absolute())
+        if trial.key in trials:
+            message = f"{' '.join(text)} and {' '.join(trials[trial.key].point)} are the same trial"
             raise ConfigError([Problem("axis", message, hint="name each value once")], SWEEP)
-        seen[trial.key] = trial
-    return tuple(trials)
-
-
-def product_of_texts(axes: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The points `(assignment of each axis, ...)` as they were written, in the order of `product`."""
-    points: list[tuple[str, ...]] = [()]
-    for one in axes:
-        points = [(*point, text) for point in points for text in one]
-    return points
+        trials[trial.key] = trial
+    return tuple(trials.values())
 
 
 def trial_key(setup: TrainingSetup, base: Base) -> str:
     """12 hex digits of everything that decides the result of a trial: its setup and the files of its base."""
-    training = setup.training
-    files = (training.train_data_file, training.test_data_file, base.test_data)
+    files = (setup.training.train_data_file, setup.training.test_data_file, base.test_data)
     identity = [fingerprint(setup), *map(str, files)]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
@@ -125,5 +107,4 @@ def _trial(base: Base, point: Transform, text: tuple[str, ...], folder: Path) ->
         hint = "set it in the base, or make it an axis"
         raise ConfigError([Problem("training.subsample_seed", "a sweep needs a seed", hint=hint)], SWEEP)
     key = trial_key(setup, base)
-    values = {step.path: step.arg for step in point.steps}
-    return Trial(key, text, values, folder / "trials" / key, base)
+    return Trial(key, text, {step.path: step.arg for step in point.steps}, folder / "trials" / key, base)

@@ -41,7 +41,7 @@ def table(rows: Sequence[Row]) -> str:
     done = sorted((row for row in rows if row.result), key=_loss)
     records = [flat_record(row) for row in done]
     names = list(records[0]) if records else []
-    cells = [[_shown(record.get(name)) for name in names] for record in records]
+    cells = [[_format(record.get(name)) for name in names] for record in records]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if records else []
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells]
     head = ["  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True))] if names else []
@@ -54,17 +54,17 @@ def _loss(row: Row) -> float:
     return row.result.loss
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def draw_sweep(path: Path, rows: Sequence[Row]) -> None:
-    """Draw the loss over each axis, one point a finished trial, as a PNG at `path`."""
+    """Draw the loss over each axis, one point a finished trial of `rows`, as a PNG at `path`."""
     done = [row for row in rows if row.result]
     names = list(rows[0].trial.values)
     figure = Figure(figsize=(4.2 * len(names), 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        texts = [_shown(row.trial.values[name]) for row in done]
+        texts = [_format(row.trial.values[name]) for row in done]
         axes.plot(texts, [_loss(row) for row in done], "o")
         axes.set(xlabel=name, ylabel="loss of the kept epoch")
         axes.grid(visible=True, alpha=0.3)

@@ -1,6 +1,5 @@
 """Running trials: each a process of its own, on this machine or by Ray."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from ptycho_config import ConfigError, Problem
 from ptycho_torch.files import create_writable_folder, write_json, write_text
+from ptycho_torch.output.run_records import to_json
 from ptycho_torch.sweep.plan import SWEEP, Trial
 
 RESULT, FAILURE = "trial.json", "failure.txt"
@@ -56,8 +56,7 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
     Raises ConfigError where Ray is not installed.
     """
     if find_spec("ray") is None:
-        problem = Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")
-        raise ConfigError([problem], SWEEP)
+        raise ConfigError([Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")], SWEEP)
     from ray import tune
 
     waiting = [trial for trial in trials if not is_finished(trial)]
@@ -75,11 +74,11 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
 
 
 def run_trial(trial: Trial, threads: int) -> bool:
-    """Train in a process of its own with so many threads, from its last checkpoint if there is one;
-    whether it finished."""
+    """Run the trial in a process of its own with so many threads, from its last checkpoint if there is one;
+    returns whether it finished."""
     folder = create_writable_folder(trial.folder)
     (folder / FAILURE).unlink(missing_ok=True)
-    write_json(folder / "order.json", trial_request(trial))
+    write_json(folder / "order.json", to_json(trial))
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "ptycho_torch.sweep.trial", str(folder / "order.json")]
     done = subprocess.run(  # noqa: S603
@@ -88,18 +87,3 @@ def run_trial(trial: Trial, threads: int) -> bool:
     if done.returncode:
         write_text(folder / FAILURE, done.stderr)
     return done.returncode == 0
-
-
-def trial_request(trial: Trial) -> dict[str, object]:
-    """The content of `order.json`, which the process of a trial reads."""
-    base = trial.base
-    return {
-        "key": trial.key,
-        "point": trial.point,
-        "config": None if base.config is None else str(base.config),
-        "profile": base.profile,
-        "assignments": base.assignments,
-        "test_data": None if base.test_data is None else str(base.test_data),
-        "folder": str(trial.folder),
-        "values": json.loads(json.dumps(trial.values, default=str)),
-    }

@@ -10,40 +10,34 @@ from ptycho_config import ConfigError, Problem, TrainingSetup, parse
 from ptycho_config.profiles import named_profile
 from ptycho_torch.api import reconstruct, resolve_training, train
 from ptycho_torch.files import write_json
-from ptycho_torch.output.run_records import TrialRecord, to_json
-from ptycho_torch.sweep.plan import SWEEP, Base, trial_key
+from ptycho_torch.output.run_records import TrialRecord, from_json, to_json
+from ptycho_torch.sweep.plan import SWEEP, Trial, trial_key
 from ptycho_torch.sweep.run import RESULT
 
 
 def main(order_file: str) -> int:
-    """Train as `order_file`, a path, says; `trial.json` in its folder marks the end. Returns 0."""
-    order = json.loads(Path(order_file).read_text(encoding="utf-8"))
-    folder = Path(order["folder"])
-    config, test_data = (None if order[name] is None else Path(order[name]) for name in ("config", "test_data"))
-    base = Base(config, order["profile"], tuple(order["assignments"]), test_data)
-    sources = base.sources(parse(TrainingSetup, order["point"], SWEEP))
-    profile = named_profile(base.profile)
+    """Run the trial that `order_file`, a path, holds; `trial.json` in its folder marks the end. Returns 0."""
+    trial = from_json(Trial, json.loads(Path(order_file).read_text(encoding="utf-8")), order_file)
+    base, folder = trial.base, trial.folder
+    sources, profile = base.sources(parse(TrainingSetup, list(trial.point), SWEEP)), named_profile(base.profile)
     setup = resolve_training(profile=profile, sources=sources)[0].config
-    if trial_key(setup, base) != order["key"]:
+    if trial_key(setup, base) != trial.key:
         message = "gives other options than when the sweep was planned"
-        raise ConfigError([Problem(str(config), message, hint="start the sweep again")], SWEEP)
+        raise ConfigError([Problem(str(base.config), message, hint="start the sweep again")], SWEEP)
     unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, setup.training.nepochs)
     made = train(None, folder, profile=profile, sources=sources, resume=unfinished)
     record, r_factor = made.record, None
-    if test_data is not None:
-        r_factor = reconstruct(made.bundle, test_data, folder / "reconstruction").metrics.R
+    if base.test_data is not None:
+        r_factor = reconstruct(made.bundle, base.test_data, folder / "reconstruction").metrics.R
     assert record.kept_epoch is not None
     assert record.seconds is not None
     assert record.parameters is not None
     losses = record.history.val_loss or record.history.train_loss
+    seconds, parameters = record.seconds.training, record.parameters
     result = TrialRecord(
-        loss=losses[record.kept_epoch],
-        epochs=len(losses),
-        train_s=record.seconds.training,
-        parameters=record.parameters,
-        R=r_factor,
+        loss=losses[record.kept_epoch], epochs=len(losses), train_s=seconds, parameters=parameters, R=r_factor
     )
-    write_json(folder / RESULT, {"key": order["key"], "values": order["values"], "result": to_json(result)})
+    write_json(folder / RESULT, {"key": trial.key, "values": to_json(trial)["values"], "result": to_json(result)})
     return 0
 
 

@@ -54,9 +54,8 @@ class EpochRecord(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Record the losses; validation has run before this hook."""
-        values = {
-            name: float(trainer.callback_metrics[name]) for name in self.history if name in trainer.callback_metrics
-        }
+        metrics = trainer.callback_metrics
+        values = {name: float(metrics[name]) for name in self.history if name in metrics}
         for name, value in values.items():
             self.history[name].append(value)
         text = "  ".join(f"{name} {value:.5f}" for name, value in values.items())

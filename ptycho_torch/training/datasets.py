@@ -77,7 +77,7 @@ def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None 
     fraction = 0.0 if opened.validation else setup.torch.data.validation_fraction
     scans = [_group(scan, setup, seed, fraction) for scan in opened.training]
     others = [_group(scan, setup, seed, 0.0) for scan in opened.validation]
-    statistics = pool_statistics([_statistics(one, setup, one.kept) for one in scans])
+    statistics = pool_statistics([_statistics(one, setup) for one in scans])
     whole, checked = [], []
     for one in scans:
         scan = _scale(one, statistics, setup)
@@ -92,8 +92,8 @@ def _join(parts: list[ClusterDataset]) -> Clusters:
     return parts[0] if len(parts) == 1 else JointDataset(tuple(parts))
 
 
-def _statistics(one: _Grouped, setup: TrainingSetup, rows: torch.Tensor) -> Statistics:
-    patterns = np.unique(one.groups.members[rows.numpy()])
+def _statistics(one: _Grouped, setup: TrainingSetup) -> Statistics:
+    patterns = np.unique(one.groups.members[one.kept.numpy()])
     return statistics_of(one.dataset, setup.training.model, setup.torch.scale, patterns)
 
 

@@ -73,7 +73,7 @@ def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reco
 def training_record(
     model: Reconstructor, data: TrainingData, outcome: Fit, loading_s: float, seed: int
 ) -> TrainingRecord:
-    """The record of a fitted model: its data, the outcome of its training, seconds of loading, seed."""
+    """The record of a fitted model: its data, the outcome of its training, seconds `loading_s`, seed."""
     return TrainingRecord(
         history=outcome.history,
         kept_epoch=outcome.kept_epoch,

@@ -30,7 +30,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 def fit_in_processes(setup: TrainingSetup, seed: int, world: int, *, opened: TrainingScans, resume: bool) -> Fitted:
     """`fit_setup` in `world` processes, each with its share of the threads; they write no bundle.
 
-    Raises DataError or DivergedError of a process, and RuntimeError with rank, exit code and last words of
+    setup, seed, opened, resume: as there.
+
+    Raises DataError or DivergedError of a process, and RuntimeError with rank, exit code and last output of
     one that ends otherwise. A signal that ends them has its usual effect on this process.
     """
     with TemporaryDirectory(prefix="ptycho_") as name:
@@ -88,7 +90,7 @@ def _launch(folder: Path, world: int) -> signal.Signals | None:
 
 
 def failure_of(failures: Mapping[int, ProcessFailure], logs: Mapping[int, Path | None], world: int) -> Exception:
-    """The error of those of `world` processes that failed, by rank.
+    """The error of the failures, by rank, among `world` processes.
 
     DataError or DivergedError where one has raised that, otherwise RuntimeError with exit code and last
     output of each. logs: files with their error output, None where it went to the terminal.

@@ -13,15 +13,8 @@ from ptycho_config import Amplitude, TrainingSetup, fingerprint
 from ptycho_config.policy import resumable_options
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Prediction
+from ptycho_torch.training import losses
 from ptycho_torch.training.fine_tuning import FineTuneStage
-from ptycho_torch.training.losses import (
-    LossTerms,
-    cluster_loss,
-    exit_wave_error,
-    label_loss,
-    pattern_loss,
-    regularisation,
-)
 from ptycho_torch.training.optimizer import build_optimizer, clip_adaptively, learning_rate_factor
 
 IDENTITY = "ptycho_identity"
@@ -38,7 +31,7 @@ class TrainingModule(pl.LightningModule):
         self.configuration = setup
         self.steps_per_epoch = steps_per_epoch
         self.stage = stage
-        self.pattern_loss = pattern_loss(setup.training)
+        self.pattern_loss = losses.pattern_loss(setup.training)
 
     def identity(self) -> str:
         """The fingerprint of all options in which a training must agree with the checkpoint that it
@@ -46,49 +39,47 @@ class TrainingModule(pl.LightningModule):
         return fingerprint(self.configuration, without=resumable_options())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write the identity beside the weights."""
+        """Write the identity into the checkpoint."""
         checkpoint[IDENTITY] = self.identity()
 
-    def terms(self, batch: Batch) -> LossTerms:
+    def terms(self, batch: Batch) -> losses.LossTerms:
         """The loss of one batch, by its terms."""
         options, training = self.configuration.torch, self.configuration.training
         patches, probes = self.model(batch)
         if training.model.model_type == "supervised":
             assert batch.label is not None
-            waves = options.labels.loss == "exit_waves"
-            data = exit_wave_error(patches, probes, batch.label) if waves else label_loss(patches, batch.label)
+            data = losses.label_loss(patches, batch.label)
+            if options.labels.loss == "exit_waves":
+                data = losses.exit_wave_error(patches, probes, batch.label)
             nothing = patches.real.new_zeros(())
-            terms = LossTerms(data, nothing, nothing, data)
+            terms = losses.LossTerms(data, nothing, nothing, data)
         else:
             gain = options.forward.amplitude_physics_gain if isinstance(options.forward, Amplitude) else 1.0
             prediction = Prediction(patches * gain, probes)
             merge = training.model.object_big
-            terms = cluster_loss(prediction, batch, self.pattern_loss, options.overlap, merge=merge)
-        term = regularisation(patches, options.regularisation)
+            terms = losses.cluster_loss(prediction, batch, self.pattern_loss, options.overlap, merge=merge)
+        term = losses.regularisation(patches, options.regularisation)
         return terms._replace(regularisation=term, total=terms.total + term)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The total loss, logged as `train_loss` with its terms."""
-        return self._logged(batch, "train") * batch.weight
+        return self._log_loss(batch, "train") * batch.weight
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
         """The total loss, logged as `val_loss` with its terms."""
-        return self._logged(batch, "val")
+        return self._log_loss(batch, "val")
 
-    def _logged(self, batch: Batch, stage: str) -> Tensor:
+    def _log_loss(self, batch: Batch, stage: str) -> Tensor:
         terms = self.terms(batch)
         # Weighted here and not by their number: Lightning rounds the mean number over processes.
-        values = {
-            f"{stage}_loss": terms.total * batch.weight,
-            f"{stage}_data": terms.data * batch.weight,
-            f"{stage}_overlap": terms.overlap * batch.weight,
-        }
+        logged = {"loss": terms.total, "data": terms.data, "overlap": terms.overlap}
+        values = {f"{stage}_{name}": term * batch.weight for name, term in logged.items()}
         together = self.trainer.world_size > 1
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch.whole, sync_dist=together)
         return terms.total
 
     def on_before_optimizer_step(self, _: Optimizer) -> None:
-        """Log the norm of the gradient, before anything clips it, where that is asked for."""
+        """Log the norm of the gradient, before anything clips it, at the steps that the options choose."""
         record = self.configuration.torch.record
         if record.log_grad_norm and self.global_step % record.grad_norm_log_freq == 0:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]

@@ -1,4 +1,4 @@
-"""How Lightning is set up: loaders, checkpoints, loggers, processes, and what it leaves behind."""
+"""The set-up of Lightning: loaders, callbacks, loggers, processes, and the state of the process."""
 
 import logging
 import warnings
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -20,7 +20,7 @@ from ptycho_torch.data.batches import BatchSampler
 from ptycho_torch.data.joint_dataset import Clusters, JointDataset, JointSampler
 from ptycho_torch.device import choose_device
 from ptycho_torch.records import Batch
-from ptycho_torch.training.callbacks import WholeFiles
+from ptycho_torch.training.callbacks import EpochRecord, WholeFiles
 from ptycho_torch.training.ranks import launched_outside, preserve_environment
 
 # How long a process waits for another one before it gives up.
@@ -32,10 +32,8 @@ _SET_BY_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "CUBLAS_WORKSPACE_CONFIG")
 def preserve_process_state() -> Iterator[None]:
     """Random state, deterministic mode, warning filters, the process group and what Lightning sets
     in the environment for it are those of the caller afterwards."""
-    mode, warn_only = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    mode = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     log = logging.getLogger("lightning.pytorch")
     level = log.level
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # it has
@@ -61,7 +59,8 @@ def preserve_process_state() -> Iterator[None]:
 
 
 def batch_loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle: bool) -> DataLoader[Batch]:
-    """Batches of an epoch; their order is a function of seed and epoch alone."""
+    """Batches of a dataset for an epoch, as the setup has them; if they `shuffle`, their order is a function
+    of seed and epoch alone."""
     execution, size = setup.execution, setup.training.batch_size
     sampler: BatchSampler | JointSampler
     if isinstance(dataset, JointDataset):
@@ -80,30 +79,44 @@ def batch_loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle:
     )
 
 
-def checkpoint_callback(
-    execution: PyTorchExecutionConfig, folder: Path, *, monitored: bool, name: str = "epoch={epoch:03d}"
-) -> ModelCheckpoint | None:
-    """Keeps the best weights (the last where nothing is `monitored`), None where nothing is kept."""
-    if not execution.enable_checkpointing:
-        return None
-    return ModelCheckpoint(
+class FitCallbacks(NamedTuple):
+    """The record of the losses, early stopping where something is monitored, and the checkpoint of the best
+    weights (of the last where nothing is monitored), None where checkpointing is off."""
+
+    record: EpochRecord
+    stopping: EarlyStopping | None
+    best: ModelCheckpoint | None
+
+    def all(self) -> list[Callback]:
+        """Those that there are, in the order in which Lightning calls them."""
+        return [one for one in self if one is not None]
+
+
+def fit_callbacks(
+    execution: PyTorchExecutionConfig, folder: Path, patience: int, *, validated: bool, name: str
+) -> FitCallbacks:
+    """The callbacks of one fit with these execution options.
+
+    folder, name: of the checkpoints; patience: epochs without progress that end it; validated: there is
+    validation data, without which only a metric of the training can be monitored.
+    """
+    metric, mode = execution.checkpoint_monitor_metric, execution.checkpoint_mode
+    monitored = validated or metric.startswith("train_")
+    best = ModelCheckpoint(
         dirpath=folder,
         filename=name,
         auto_insert_metric_name=False,
-        monitor=execution.checkpoint_monitor_metric if monitored else None,
-        mode=execution.checkpoint_mode,
+        monitor=metric if monitored else None,
+        mode=mode,
         save_top_k=execution.checkpoint_save_top_k if monitored else 1,
         save_last=True,
         enable_version_counter=False,
     )
-
-
-def early_stopping(setup: TrainingSetup, patience: int, *, monitored: bool) -> list[Callback]:
-    """Ends a training without progress, where that is monitored."""
-    if not monitored:
-        return []
-    execution = setup.execution
-    return [EarlyStopping(execution.checkpoint_monitor_metric, patience=patience, mode=execution.checkpoint_mode)]
+    return FitCallbacks(
+        EpochRecord(visible=execution.enable_progress_bar),
+        EarlyStopping(metric, patience=patience, mode=mode) if monitored else None,
+        best if execution.enable_checkpointing else None,
+    )
 
 
 def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
@@ -123,7 +136,8 @@ def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
 
 
 def new_trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback], epochs: int) -> pl.Trainer:
-    """The trainer of one fit; it sets the deterministic mode of the process."""
+    """The trainer of one fit of as many epochs, with the callbacks, which writes into `folder` as the setup
+    says; it sets the deterministic mode of the process."""
     training, execution = setup.training, setup.execution
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     adaptive = training.gradient_clip_algorithm == "agc"

@@ -149,21 +149,14 @@ def cluster_loss(
     prediction: its patches and probes. loss: of patterns. overlap: the weight of the overlap term.
     merge: the members of a group form one object.
     """
-    patches, probes = prediction
+    (patches, probes), members = prediction, prediction.patches
     nothing = patches.real.new_zeros(())
     if merge:
-        group = merge_group(
-            patches[:, : batch.merged],
-            probes[:, : batch.merged],
-            batch.centre_yx[:, : batch.merged],
-            overlap.merge_weighting,
-        )
-        members = torch.cat([group, patches[:, batch.merged :]], dim=1)
-    else:
-        members = patches
-    data = loss(
-        _mask_prediction(diffraction_intensity(members, probes), batch.amplitude, batch.valid_pixels), batch.amplitude
-    )
+        group = slice(batch.merged)
+        merged = merge_group(patches[:, group], probes[:, group], batch.centre_yx[:, group], overlap.merge_weighting)
+        members = torch.cat([merged, patches[:, batch.merged :]], dim=1)
+    intensity = diffraction_intensity(members, probes)
+    data = loss(_mask_prediction(intensity, batch.amplitude, batch.valid_pixels), batch.amplitude)
     if overlap.weight == 0:
         return LossTerms(data, nothing, nothing, data)
     cross = cross_patterns(patches, probes, batch.centre_yx)

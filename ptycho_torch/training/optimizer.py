@@ -22,7 +22,7 @@ def build_optimizer(
     *,
     fused: bool = False,
 ) -> Optimizer:
-    """The optimiser that `training.optimizer` names, over all parameters.
+    """The optimiser that `training.optimizer` names, over all parameters of the model, from `learning_rate`.
 
     factors: of the learning rate for each part of the network (`nets.parts`); parts with 0 are left out.
     fused: Adam steps in one pass over all parameters, where none is complex; Lightning cannot clip for
@@ -52,8 +52,8 @@ def _groups(model: torch.nn.Module, learning_rate: float, factors: Mapping[str, 
 
 @torch.no_grad()
 def clip_adaptively(parameters: Iterable[torch.nn.Parameter], limit: float) -> None:
-    """`g -> g min(1, limit max(|p|, 1e-3) / |g|)` for each parameter tensor: a step is bounded by
-    the size of what it changes (Brock et al. 2021, with whole tensors as units)."""
+    """`g -> g min(1, limit max(|p|, 1e-3) / |g|)` for each of the parameters: a step is bounded by the size
+    of the tensor that it changes (Brock et al. 2021, with whole tensors as units)."""
     for parameter in parameters:
         if parameter.grad is not None:
             bound = limit * parameter.norm().clamp_min(AGC_FLOOR)
@@ -62,11 +62,11 @@ def clip_adaptively(parameters: Iterable[torch.nn.Parameter], limit: float) -> N
 
 
 def learning_rate_factor(training: TrainingConfig, stages: StageOptions, step: int, steps_per_epoch: int) -> float:
-    """Learning rate over its first value after `step` optimiser steps.
+    """Learning rate over its first value after `step` optimiser steps, `steps_per_epoch` of which are an epoch.
 
     Exponential: `0.95^epoch`. WarmupCosine: linear over `lr_warmup_epochs`, then
     `m + (1 - m)(1 + cos(pi t)) / 2` with `m = lr_min_ratio` and t from 0 to 1 at the end.
-    MultiStage and Adaptive: see `staged_factor`.
+    MultiStage and Adaptive: see `staged_factor`. training, stages: the options.
     """
     match training.scheduler:
         case "Exponential":
@@ -85,11 +85,11 @@ def learning_rate_factor(training: TrainingConfig, stages: StageOptions, step: i
 
 
 def staged_factor(training: TrainingConfig, stages: StageOptions, epoch: float) -> float:
-    """1 in stage 1, a transition to `f = stage_3_lr_factor` in stage 2, f in stage 3.
+    """1 in stage 1, a transition to `f = stage_3_lr_factor` in stage 2, f in stage 3, at a fraction of `epoch`.
 
     The transition is `1 - (1 - f) w(t)`, t from 0 to 1, with `w = t` or `w = (1 - cos(pi t)) / 2`
-    as `physics_weight_schedule` says. Adaptive starts the transition at 1/2, so that the step
-    shrinks at once when the stage begins.
+    as `physics_weight_schedule` of `stages` says. The scheduler Adaptive of `training` starts the
+    transition at 1/2, so that the step shrinks at once when the stage begins.
     """
     start = stages.stage_1_epochs
     end = start + stages.stage_2_epochs

@@ -22,7 +22,7 @@ from ptycho_torch.training.fit import fit_setup
 
 
 def write_request(folder: Path, setup: TrainingSetup, seed: int, world: int, *, resume: bool) -> int:
-    """Write the arguments of `fit_setup` for `world` processes that will be started with this folder.
+    """Write setup, seed and resume, arguments of `fit_setup`, for `world` processes started with this folder.
 
     Returns the number of threads of each, an equal share of those that torch uses here.
     """
@@ -33,7 +33,7 @@ def write_request(folder: Path, setup: TrainingSetup, seed: int, world: int, *, 
 
 
 def ready_file(folder: Path, rank: int) -> Path:
-    """The file that a process creates when it has read its data."""
+    """The file in `folder` that the process `rank` creates when it has read its data."""
     return folder / f"ready-{rank}"
 
 

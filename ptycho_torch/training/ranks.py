@@ -1,4 +1,4 @@
-"""How many processes train together, and which of them this one is."""
+"""The number of processes that train together, and the rank of this one."""
 
 import os
 from collections.abc import Iterator
@@ -24,12 +24,11 @@ class Launched(NamedTuple):
 
 
 def launched_outside() -> Launched | None:
-    """Where torchrun or SLURM started several processes, otherwise None. Raises ConfigError where
-    machines have unequally many, or it is not said how many, which Lightning must know."""
+    """The place of this process where torchrun or SLURM started several, otherwise None. Raises ConfigError
+    where machines have unequally many, or the number on each, which Lightning must know, is not given."""
     if TorchElasticEnvironment.detect():
-        each = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["WORLD_SIZE"])
-        machines = os.environ.get("GROUP_WORLD_SIZE")
-        return _launched("RANK", "WORLD_SIZE", each, None if machines is None else int(machines))
+        each = os.environ.get("LOCAL_WORLD_SIZE") or os.environ["WORLD_SIZE"]
+        return _place("RANK", "WORLD_SIZE", each, os.environ.get("GROUP_WORLD_SIZE"))
     if not SLURMEnvironment.detect() or int(os.environ.get("SLURM_NTASKS", "1")) == 1:
         return None
     local = os.environ.get("SLURM_NTASKS_PER_NODE")
@@ -39,12 +38,13 @@ def launched_outside() -> Launched | None:
         raise ConfigError([Problem("execution.devices", message, hint=hint)], "the environment")
     # Only the former is what Lightning compares with; older versions of SLURM set the latter alone.
     nodes = os.environ.get("SLURM_NNODES") or os.environ.get("SLURM_JOB_NUM_NODES")
-    return _launched("SLURM_PROCID", "SLURM_NTASKS", int(local), None if nodes is None else int(nodes))
+    return _place("SLURM_PROCID", "SLURM_NTASKS", local, nodes)
 
 
-def _launched(rank: str, world: str, local: int, nodes: int | None) -> Launched:
-    place = Launched(int(os.environ[rank]), int(os.environ[world]), nodes or int(os.environ[world]) // local)
-    if place.nodes * local != place.world:
+def _place(rank: str, world: str, local: str, nodes: str | None) -> Launched:
+    every = int(os.environ[world])
+    place = Launched(int(os.environ[rank]), every, int(nodes or 0) or every // int(local))
+    if place.nodes * int(local) != place.world:
         message = f"{place.world} processes are not {local} on each of {place.nodes} machines"
         hint = "start equally many on every machine"
         raise ConfigError([Problem("execution.devices", message, hint=hint)], "the environment")
@@ -52,28 +52,26 @@ def _launched(rank: str, world: str, local: int, nodes: int | None) -> Launched:
 
 
 def world_size(execution: PyTorchExecutionConfig, device: torch.device) -> int:
-    """How many processes this one shall train with, itself included.
+    """The number of processes that train together, this one included, as `execution` has it.
 
-    One for each device; `auto` takes all GPUs, or one process on a CPU. 1 where torchrun or SLURM
-    has started the others already. Raises ConfigError for a strategy or a number that cannot be.
+    One for each of as many devices like `device`; `auto` takes all GPUs, or one process on a CPU. 1 where
+    torchrun or SLURM has started the others already. Raises ConfigError for a strategy or a number that cannot be.
     """
-    if execution.strategy not in STRATEGIES:
-        known = ", ".join(map(repr, STRATEGIES))
-        message = f"must be one of {known}, got {execution.strategy!r}"
-        raise ConfigError([Problem("execution.strategy", message)], "the execution options")
-    if execution.precision == "16-mixed" and device.type == "cpu":
-        message = "'16-mixed' needs a GPU, this run is on a CPU"
-        raise ConfigError(
-            [Problem("execution.precision", message, hint="use bf16-mixed or 32-true")], "the execution options"
-        )
-    if launched_outside() is not None:
-        return 1
+    outside = launched_outside() is not None
     available = torch.cuda.device_count() if device.type == "cuda" else 1
     wanted = available if execution.devices == "auto" else execution.devices
-    if device.type == "cuda" and wanted > available:
-        message = f"{wanted} devices were asked for, this machine has {available}"
-        raise ConfigError([Problem("execution.devices", message)], "the execution options")
-    return wanted
+    problem = None
+    if execution.strategy not in STRATEGIES:
+        known = ", ".join(map(repr, STRATEGIES))
+        problem = Problem("execution.strategy", f"must be one of {known}, got {execution.strategy!r}")
+    elif execution.precision == "16-mixed" and device.type == "cpu":
+        message = "'16-mixed' needs a GPU, this run is on a CPU"
+        problem = Problem("execution.precision", message, hint="use bf16-mixed or 32-true")
+    elif device.type == "cuda" and wanted > available and not outside:
+        problem = Problem("execution.devices", f"{wanted} devices are required, this machine has {available}")
+    if problem is not None:
+        raise ConfigError([problem], "the execution options")
+    return 1 if outside else wanted
 
 
 @contextmanager

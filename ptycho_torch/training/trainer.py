@@ -9,7 +9,6 @@ from pathlib import Path
 import attrs
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader
 
 from ptycho_config import TrainingSetup
@@ -22,13 +21,13 @@ from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.output.run_records import Losses
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.records import Batch
-from ptycho_torch.training.callbacks import EpochRecord, ReconstructionLog
+from ptycho_torch.training.callbacks import ReconstructionLog
 from ptycho_torch.training.fine_tuning import FineTuneStage, fine_tuning_plan
 from ptycho_torch.training.lightning_module import IDENTITY, TrainingModule
 from ptycho_torch.training.lightning_setup import (
+    FitCallbacks,
     batch_loader,
-    checkpoint_callback,
-    early_stopping,
+    fit_callbacks,
     new_trainer,
     preserve_process_state,
 )
@@ -56,8 +55,7 @@ class Session:
     module: TrainingModule
     trainer: pl.Trainer
     loaders: tuple[DataLoader[Batch], DataLoader[Batch] | None]
-    record: EpochRecord
-    best: ModelCheckpoint | None
+    callbacks: FitCallbacks
 
 
 def prepare(
@@ -68,41 +66,37 @@ def prepare(
     *,
     seed: int,
     folder: Path,
-    more: tuple[Callback, ...] = (),
 ) -> Session:
-    """The loaders, callbacks and trainer of a training; writes nothing yet.
+    """The loaders, callbacks and trainer of a training of the model; writes nothing yet.
 
-    Of several processes that torchrun or SLURM started, each reads its share of every batch. more:
-    callbacks beside our own.
+    training, validation: clusters; seed: of the order of batches; folder: of the run. Of several processes
+    that torchrun or SLURM started, each reads its share of every batch, as the setup has it.
     """
-    outside = launched_outside()
+    outside, execution = launched_outside(), setup.execution
     share = Share() if outside is None else Share(outside.rank, outside.world)
-    batches = batch_loader(with_share(training, share), setup, seed, shuffle=not setup.training.sequential_sampling)
+    shuffle = not setup.training.sequential_sampling
+    batches = batch_loader(with_share(training, share), setup, seed, shuffle=shuffle)
     validation_batches = None
     if validation is not None:
         validation_batches = batch_loader(with_share(validation, share), setup, seed, shuffle=False)
-    record = EpochRecord(visible=setup.execution.enable_progress_bar)
-    best = checkpoint_callback(setup.execution, folder / "checkpoints", monitored=_monitored(setup, validation))
-    logs = (
-        []
-        if setup.execution.recon_log_every_n_epochs is None
-        else [ReconstructionLog(parts_of(training)[0], setup, folder)]
+    callbacks = fit_callbacks(
+        execution,
+        folder / "checkpoints",
+        execution.early_stop_patience,
+        validated=validation is not None,
+        name="epoch={epoch:03d}",
     )
-    patience = setup.execution.early_stop_patience
-    callbacks = [
-        record,
-        *early_stopping(setup, patience, monitored=_monitored(setup, validation)),
-        *([best] if best else []),
-        *logs,
-    ]
+    logs = []
+    if execution.recon_log_every_n_epochs is not None:
+        logs.append(ReconstructionLog(parts_of(training)[0], setup, folder))
     if isinstance(model.scale, RectangularScale) and model.scale.from_data:
         # Of the whole first batch, so that the scales do not depend on the number of processes.
-        whole = batch_loader(with_share(training, Share()), setup, seed, shuffle=not setup.training.sequential_sampling)
+        whole = batch_loader(with_share(training, Share()), setup, seed, shuffle=shuffle)
         _calibrate(model, model.scale, next(iter(whole)))
-    module = TrainingModule(model, setup, -(-len(batches) // setup.execution.accum_steps))
+    module = TrainingModule(model, setup, -(-len(batches) // execution.accum_steps))
     with preserve_process_state():
-        trainer = new_trainer(setup, folder, [*callbacks, *more], setup.training.nepochs)
-    return Session(model, setup, folder, module, trainer, (batches, validation_batches), record, best)
+        trainer = new_trainer(setup, folder, [*callbacks.all(), *logs], setup.training.nepochs)
+    return Session(model, setup, folder, module, trainer, (batches, validation_batches), callbacks)
 
 
 def run(session: Session, resume_from: Path | None = None) -> Fit:
@@ -110,10 +104,11 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
 
     Without validation data or with checkpointing switched off, the weights of the last epoch.
     resume_from: a checkpoint of the same training, which then goes on as if it had never
-    stopped. Fine-tuning follows where the options ask for it. Raises DataError for a checkpoint
+    stopped. Fine-tuning follows where the options have it. Raises DataError for a checkpoint
     that cannot be used and DivergedError when a loss is no longer a number.
     """
-    setup, module, record = session.setup, session.module, session.record
+    setup, module = session.setup, session.module
+    record, _, best = session.callbacks
     if resume_from is not None:
         _check_resumable(resume_from, module, setup.training.nepochs)
     start = time.perf_counter()
@@ -125,15 +120,15 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
         session.trainer.fit(module, *session.loaders, ckpt_path=resume_from)
         _refuse_divergence(record.history, setup.execution.learning_rate)
         kept = len(record.history["train_loss"]) - 1
-        if session.best is not None and session.best.best_model_path:
-            kept = _take_up(session.best.best_model_path, module)
-        score = None if session.best is None else session.best.best_model_score
+        if best is not None and best.best_model_path:
+            kept = _load_weights(best.best_model_path, module)
+        score = None if best is None else best.best_model_score
         for stage in fine_tuning_plan(setup.torch):
             kept, score = _fine_tune(session, stage, kept, score)
     return Fit(record.losses, kept, time.perf_counter() - start)
 
 
-def _take_up(path: str, module: TrainingModule) -> int:
+def _load_weights(path: str, module: TrainingModule) -> int:
     """Load the weights of a checkpoint; returns its epoch."""
     stored = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(stored["state_dict"])
@@ -145,47 +140,42 @@ def _fine_tune(session: Session, stage: FineTuneStage, kept: int, before: Score)
 
     Returns the epoch kept and its score.
     """
-    setup, folder = session.setup, session.folder / "finetune_checkpoints"
+    setup, history = session.setup, session.callbacks.record.history
     batches, validation = session.loaders
     weights = {name: tensor.clone() for name, tensor in session.module.state_dict().items()}
     parts = parameters_by_part(session.model)
     frozen = [p for part, factor in stage.factors.items() if factor == 0 for p in parts[part]]
     trained = [parameter for parameter in frozen if parameter.requires_grad]
     module = TrainingModule(session.model, setup, session.module.steps_per_epoch, stage)
-    record = EpochRecord(visible=setup.execution.enable_progress_bar)
-    name = f"best-{stage.name.replace(' ', '-')}"
-    best = checkpoint_callback(setup.execution, folder, monitored=_monitored(setup, validation), name=name)
-    callbacks = [
-        record,
-        *early_stopping(setup, stage.patience, monitored=_monitored(setup, validation)),
-        *([best] if best else []),
-    ]
-    passed = len(session.record.history["train_loss"])
+    callbacks = fit_callbacks(
+        setup.execution,
+        session.folder / "finetune_checkpoints",
+        stage.patience,
+        validated=validation is not None,
+        name=f"best-{stage.name.replace(' ', '-')}",
+    )
+    record, _, best = callbacks
+    passed = len(history["train_loss"])
     try:
         for parameter in trained:
             parameter.requires_grad_(False)
-        trainer = new_trainer(setup, session.folder, callbacks, stage.epochs)
+        trainer = new_trainer(setup, session.folder, callbacks.all(), stage.epochs)
         trainer.fit(module, batches, validation)
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
     for loss, values in record.history.items():
-        session.record.history[loss].extend(values)
+        history[loss].extend(values)
     _refuse_divergence(record.history, setup.execution.learning_rate)
     if best is None or not best.best_model_path:
         return passed + len(record.history["train_loss"]) - 1, before
     if _is_better(best.best_model_score, before, setup.execution.checkpoint_mode):
-        return passed + _take_up(best.best_model_path, module), best.best_model_score
+        return passed + _load_weights(best.best_model_path, module), best.best_model_score
     session.module.load_state_dict(weights)
     return kept, before
 
 
-def _monitored(setup: TrainingSetup, validation: object) -> bool:
-    """Whether the metric that decides what is best exists."""
-    return validation is not None or setup.execution.checkpoint_monitor_metric.startswith("train_")
-
-
-def _is_better(score: torch.Tensor | None, before: torch.Tensor | None, mode: str) -> bool:
+def _is_better(score: Score, before: Score, mode: str) -> bool:
     if score is None or before is None:
         return True
     return bool(score < before) if mode == "min" else bool(score > before)
@@ -219,9 +209,8 @@ def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:
             "resume with the same options, which its config.json lists, or train without --resume",
         )
     if stored["epoch"] + 1 >= epochs:
-        raise DataError(
-            str(path), f"has {stored['epoch'] + 1} of {epochs} epochs already", "raise --max_epochs to go on"
-        )
+        message = f"has {stored['epoch'] + 1} of {epochs} epochs already"
+        raise DataError(str(path), message, "raise --max_epochs to go on")
 
 
 def _refuse_divergence(history: dict[str, list[float]], learning_rate: float) -> None:

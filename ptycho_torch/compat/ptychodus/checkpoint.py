@@ -27,7 +27,7 @@ _HINT = "give the .ckpt of a training with this package"
 
 
 def write_checkpoint(path: Path, bundle: Bundle, flats: dict[str, Any]) -> None:
-    """Weights on the CPU, configuration, record and the client's fields; complete or not at all."""
+    """Write a bundle, its weights on the CPU, and the client's flats by name to `path`, whole or not at all."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
     text = {
         "schema": SCHEMA,
@@ -52,8 +52,8 @@ def read_checkpoint(path: Path) -> tuple[Bundle, dict[str, Any]]:
         derivation = json.loads(stored["derivation"])
         record = from_json(TrainingRecord, json.loads(stored["record"]), path)
         bundle = Bundle(setup, stored["state_dict"], derivation, record)
-        held = json.loads(stored["ptychodus"])
-        flats = {name: cls(**_tuples(held[name])) for name, cls in FLAT.items()}
+        fields = json.loads(stored["ptychodus"])
+        flats = {name: cls(**_tuples(fields[name])) for name, cls in FLAT.items()}
     except ConfigError as error:
         raise DataError(str(path), f"its configuration cannot be read: {error}", _HINT) from None
     except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
@@ -63,8 +63,8 @@ def read_checkpoint(path: Path) -> tuple[Bundle, dict[str, Any]]:
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     """JSON has no tuples; the fields that are pairs are tuples."""
-    pairs = {name: value for name, value in values.items() if isinstance(value, list) and len(value) == 2}
-    return {**values, **{name: tuple(value) for name, value in pairs.items()}}
+    pairs = {name: tuple(value) for name, value in values.items() if isinstance(value, list) and len(value) == 2}
+    return {**values, **pairs}
 
 
 def find_best_checkpoint(folder: Path | str) -> Path | None:

@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_config import (
-    ConfigError,
-    DatasetFacts,
-    InferenceSetup,
-    Problem,
-    Sources,
-    create_inference_payload,
-    update_legacy_dict,
-)
-from ptycho_config.legacy import legacy_params
+from ptycho_config import ConfigError, DatasetFacts, InferenceSetup, Problem, Sources, create_inference_payload
+from ptycho_config.legacy import legacy_params, update_legacy_dict
 from ptycho_torch.compat.ptychodus.settings_layer import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
 from ptycho_torch.data.dataset import read_dataset
@@ -50,8 +42,9 @@ class InferenceEngine:
 
 
 def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDArray[np.complex64]:
-    """Network, stitching, refinement; then the array on which the client has the object."""
-    scan = _found(arrays)
+    """Apply the trained network to the arrays, stitch and refine as the client's inference config has it, and
+    place the object on the client's array."""
+    scan = _raw_scan(arrays)
     sizes = {"n_patterns": scan.count, "n_pixels": scan.frame[0], "probe_modes": arrays.probe.shape[0]}
     facts = DatasetFacts(name=str(NAME), nphotons=None, **sizes)
     sources = Sources(client=client_layer(InferenceSetup, inference))
@@ -74,27 +67,21 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     return place_on_array(made.canvas, shape)
 
 
-def _found(arrays: Arrays) -> RawScan:
+def _raw_scan(arrays: Arrays) -> RawScan:
     patterns = np.asarray(arrays.patterns)
     if patterns.ndim != 3:
         raise DataError(str(NAME), f"patterns must be (n, N, N), their shape is {patterns.shape}")
     probe, _ = mode_stack(NAME, "probe", np.asarray(arrays.probe))
-    return RawScan(
-        path=NAME,
-        dialect="memory",
-        key="patterns",
-        patterns=patterns,
-        position_yx=arrays.position_yx + array_centre(1, patterns.shape[-1]),
-        probe=probe,
-    )
+    position = arrays.position_yx + array_centre(1, patterns.shape[-1])
+    return RawScan(path=NAME, dialect="memory", key="patterns", patterns=patterns, position_yx=position, probe=probe)
 
 
 def object_shape(position_yx: NDArray[np.float64], trained: Sequence[Sequence[int]], side: int) -> tuple[int, int]:
-    """`2 m + 1` with m the middle of the scan in pixels, counted from the centre of the first: the
-    client does not say how large its array is, and makes it with its centre there.
+    """`2 m + 1` with m the middle of `position_yx` `(n, 2)` in pixels, counted from the centre of the first
+    one: the client does not give the shape of its array, and makes it with its centre there.
 
-    Of a part of a scan that is no whole number. Then it is the array of the scan that was trained
-    on, where there is one that all patches fit; otherwise the nearest number, with a warning.
+    For a part of a scan that is no whole number. Then it is the one shape among `trained`, those of the
+    scans that were trained on, that all patches of `side` px fit; otherwise the nearest number, with a warning.
     """
     low, high = position_yx.min(axis=0), position_yx.max(axis=0)
     exact = low + high + 1
@@ -107,6 +94,6 @@ def object_shape(position_yx: NDArray[np.float64], trained: Sequence[Sequence[in
         else:
             logger.warning(
                 "The scan is not in the middle of its object array, whose size is not known: "
-                "the result may lie up to half a step beside it. Reconstruct all positions."
+                "the result may be off by up to half a step. Reconstruct all positions."
             )
     return int(nearest[0]), int(nearest[1])

@@ -24,18 +24,17 @@ from ptycho_torch.training.lightning_setup import PATIENCE
 from ptycho_torch.training.process import ready_file, write_request
 from ptycho_torch.training.ranks import preserve_environment
 
-Process: TypeAlias = "subprocess.Popen[bytes]"
-
+_Processes: TypeAlias = "dict[int, subprocess.Popen[bytes]]"
 _POLL_S = 0.05
 # A lost connection is noticed before the process that it led to has ended.
 _END_S = 1.0
 
 
 def _rank_variables(rank: int, world: int, port: int) -> dict[str, str]:
-    """What torchrun puts into the environment of one of `world` processes on one machine."""
-    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
-    numbers |= {"GROUP_RANK": 0, "GROUP_WORLD_SIZE": 1, "MASTER_PORT": port}
-    texts = {name: str(number) for name, number in numbers.items()}
+    """The environment variables of torchrun for one of `world` processes on one machine."""
+    values = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
+    values |= {"GROUP_RANK": 0, "GROUP_WORLD_SIZE": 1, "MASTER_PORT": port}
+    texts = {name: str(value) for name, value in values.items()}
     return {**texts, "MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "ptycho"}
 
 
@@ -55,9 +54,9 @@ def first_rank(world: int, port: int = 0) -> Iterator[None]:
 def other_ranks(setup: TrainingSetup, seed: int, world: int) -> Iterator[None]:
     """Ranks 1 to `world - 1` train while the block runs, and this process is rank 0 in it.
 
-    The block begins when they have read their data; they are waited for at its end, and killed when it is
-    left by an error. Each process computes with its share of the threads. Raises the error of `failure_of`
-    for a rank that fails.
+    setup, seed: of the training. The block begins when they have read their data; they are waited for at its
+    end, and killed when it is left by an error. Each process computes with its share of the threads. Raises
+    the error of `failure_of` for a rank that fails.
     """
     if world == 1:
         yield
@@ -65,7 +64,7 @@ def other_ranks(setup: TrainingSetup, seed: int, world: int) -> Iterator[None]:
     # The process group meets in this server, so no other program can take its port.
     store = TCPStore("127.0.0.1", 0, world, is_master=True, wait_for_workers=False, multi_tenant=True)
     threads = torch.get_num_threads()
-    others: dict[int, Process] = {}
+    others: _Processes = {}
     with TemporaryDirectory(prefix="ptycho_") as name, first_rank(world, store.port):
         folder = Path(name)
         try:
@@ -88,7 +87,7 @@ def other_ranks(setup: TrainingSetup, seed: int, world: int) -> Iterator[None]:
                 other.wait()
 
 
-def _start(folder: Path, rank: int, variables: dict[str, str]) -> Process:
+def _start(folder: Path, rank: int, variables: dict[str, str]) -> subprocess.Popen[bytes]:
     variables["TORCHELASTIC_ERROR_FILE"] = str(folder / f"{rank}.json")
     with (folder / f"{rank}.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - a module of this package
@@ -100,7 +99,7 @@ def _start(folder: Path, rank: int, variables: dict[str, str]) -> Process:
         )
 
 
-def _check(others: dict[int, Process], folder: Path, seconds: float, cause: Exception | None = None) -> None:
+def _check(others: _Processes, folder: Path, seconds: float, cause: Exception | None = None) -> None:
     """Wait for as long as `seconds` until one fails or all end; raise the error of those that failed."""
     end = time.monotonic() + seconds
     while None in (codes := [other.poll() for other in others.values()]) and not any(codes):

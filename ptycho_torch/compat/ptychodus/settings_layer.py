@@ -1,6 +1,6 @@
 """From the fields that ptychodus sends to a setup.
 
-ptychodus sends every field, so that a default cannot be told from a choice. The rule: a field that
+ptychodus sends every field, so that a default cannot be distinguished from a choice. The rule: a field that
 holds the client's default gives way to what serves the client best (`RECOMMENDED`), any other value
 counts. `ALWAYS` counts either way: what a person reads off the window while it runs. A field that
 has no meaning here is refused with a sentence when it is changed.

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class DataloaderFormats(enum.Enum):
-    """How training data is loaded: there is one way."""
+    """The ways in which training data is loaded: there is one."""
 
     LIGHTNING = "lightning_only_module"
 
@@ -102,7 +102,7 @@ class PtychoModel:
 
     @property
     def loaded(self) -> tuple[Trained, dict[str, Any]]:
-        """What was loaded, and the flat configs that it was trained with."""
+        """The trained model, and the flat configs that it was trained with."""
         if self.model.trained is None or self.model.flats is None:
             raise DataError("the model", "holds no weights", "train one, or load a .ckpt")
         return self.model.trained, self.model.flats
@@ -154,19 +154,13 @@ def resolve_client(
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta, TrainingScans]:
     """The setup of a training, with the reason of every value, and its opened scans; writes nothing.
 
-    A folder means its NPZ files, which is what ptychodus exports, and its other scans only where
-    there are none.
+    folder: of the run; manager: the client's configs. A folder as `scans` means its NPZ files, which is what
+    ptychodus exports, and its other scans only where there are none.
     """
     if scans.is_dir() and any(scans.glob("*.npz")):
         scans = scans / "*.npz"
     sources = Sources(client=client_layer(TrainingSetup, *manager.flats.values()))
     return open_training(scans, folder / "training", profile=RECOMMENDED, sources=sources)
-
-
-def _object_shapes(opened: TrainingScans) -> tuple[tuple[int, int], ...]:
-    """`(H, W)` of the object arrays of the scans that were trained on."""
-    shapes = (scan.object.shape for scan in opened.training if scan.object is not None)
-    return tuple((shape[-2], shape[-1]) for shape in shapes)
 
 
 @attrs.frozen(eq=False)
@@ -209,13 +203,13 @@ class Trainer:
             outcome = run(session)
         derivation = dump_derivation(self.loader.configs)
         record = training_record(session.model, self.data, outcome, self.loading_s, self.seed)
-        record = attrs.evolve(record, object_shapes=_object_shapes(self.loader.opened))
+        objects = (scan.object for scan in self.loader.opened.training if scan.object is not None)
+        record = attrs.evolve(record, object_shapes=tuple((one.shape[-2], one.shape[-1]) for one in objects))
         bundle = Bundle(setup, session.model.state_dict(), derivation, record)
-        configs, checkpoints = (
-            create_writable_folder(self.loader.output_dir / name) for name in ("configs", "checkpoints")
-        )
-        write_json(configs / "config.json", {"training": derivation})
-        write_checkpoint(checkpoints / "best-checkpoint.ckpt", bundle, self.model.flats)
+        folder = self.loader.output_dir
+        write_json(create_writable_folder(folder / "configs") / "config.json", {"training": derivation})
+        checkpoint = create_writable_folder(folder / "checkpoints") / "best-checkpoint.ckpt"
+        write_checkpoint(checkpoint, bundle, self.model.flats)
         self.model.model = PtychoPINN_Lightning(Trained(session.model, setup, bundle), self.model.flats)
         best, loss = outcome.kept_epoch, outcome.history.val_loss[outcome.kept_epoch]
         logger.info("Trained in %.1f s, validation loss %.5f in epoch %d", outcome.seconds, loss, best + 1)

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _ADVICE = {
-    "pytorch": ("PyTorch backend selected, but it is unavailable: {error}. Install it with `pip install torch`"),
+    "pytorch": "PyTorch backend selected, but it is unavailable: {error}. Install it with `pip install torch`",
     "tensorflow": (
         "TensorFlow backend selected, but it is unavailable: {error}. It is part of PtychoPINN, whose "
         "package ptycho_torch has the same import name as this one: run it in an environment of its own, "
@@ -47,7 +47,7 @@ def _from(name: str, module: str, function: str) -> Callable[..., Any]:
 
 @attrs.frozen
 class Backend:
-    """What a backend can do."""
+    """The functions of a backend."""
 
     run: Callable[..., Any]
     train: Callable[..., Any]
@@ -56,22 +56,17 @@ class Backend:
 
 def missing(name: str) -> Backend:
     """A backend whose package is not installed: every call says so."""
-    call = _from(name, f"{name}_is_not_installed", "")
-    return Backend(call, call, call)
+    return _backend(name, f"{name}_is_not_installed")
 
 
-_TORCH, _TENSORFLOW = "ptycho_torch.compat.ptychopinn.components", "ptycho.workflows.components"
+def _backend(name: str, module: str, suffix: str = "") -> Backend:
+    functions = ("run_cdi_example", "train_cdi_model", "load_inference_bundle")
+    return Backend(*(_from(name, module, function + suffix) for function in functions))
+
+
 BACKENDS: Mapping[str, Backend] = {
-    "pytorch": Backend(
-        _from("pytorch", _TORCH, "run_cdi_example_torch"),
-        _from("pytorch", _TORCH, "train_cdi_model_torch"),
-        _from("pytorch", _TORCH, "load_inference_bundle_torch"),
-    ),
-    "tensorflow": Backend(
-        _from("tensorflow", _TENSORFLOW, "run_cdi_example"),
-        _from("tensorflow", _TENSORFLOW, "train_cdi_model"),
-        _from("tensorflow", _TENSORFLOW, "load_inference_bundle"),
-    ),
+    "pytorch": _backend("pytorch", "ptycho_torch.compat.ptychopinn.components", "_torch"),
+    "tensorflow": _backend("tensorflow", "ptycho.workflows.components"),
 }
 
 
@@ -91,6 +86,8 @@ def run_cdi_example_with_backend(
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Train and, with `do_stitching`, reconstruct: `(amplitude, phase, results)`.
 
+    train_data, test_data, config, flip_x, flip_y, transpose, M: as the backend takes them;
+    torch_execution_config: for pytorch alone; legacy: the dict to write; backends: by name.
     `results["backend"]` names the backend. Raises RuntimeError where it is not installed.
     """
     chosen = backends[config.backend]
@@ -112,7 +109,8 @@ def train_cdi_model_with_backend(
     legacy: MutableMapping[str, Any] = legacy_params,
     backends: Mapping[str, Backend] = BACKENDS,
 ) -> dict[str, Any]:
-    """Train: the results of the backend, with its name."""
+    """Train on train_data and test_data: the results of the backend that the config names, of all `backends`,
+    with its name; legacy: the dict to write."""
     chosen = backends[config.backend]
     update_legacy_dict(legacy, legacy_delta(config))
     return {**chosen.train(train_data, test_data, config), "backend": config.backend}
@@ -125,7 +123,8 @@ def load_inference_bundle_with_backend(
     *,
     backends: Mapping[str, Backend] = BACKENDS,
 ) -> tuple[Any, dict[str, Any]]:
-    """The model in a bundle and its parameters; the legacy dict is not written."""
+    """The model `model_name` in the bundle at `bundle_dir`, and its parameters, as read by the backend that
+    the config names, of all `backends`; the legacy dict is not written."""
     chosen = backends[config.backend]
     if config.backend == "pytorch":
         models, values = chosen.load(bundle_dir, model_name=model_name)

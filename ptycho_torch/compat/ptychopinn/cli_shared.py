@@ -31,12 +31,9 @@ def resolve_accelerator(accelerator: str, device: str | None = None) -> str:
     `auto` stays `auto`: the device is chosen when the run starts. Raises ConfigError.
     """
     if device is not None:
-        warnings.warn(
-            f"--device is deprecated, use --accelerator; --device {device} "
-            + ("is ignored" if accelerator != "auto" else "is honoured"),
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        effect = "is ignored" if accelerator != "auto" else "is honoured"
+        message = f"--device is deprecated, use --accelerator; --device {device} {effect}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
         accelerator = {"cpu": "cpu"}.get(device, "gpu") if accelerator == "auto" else accelerator
     return str(PyTorchExecutionConfig(accelerator=accelerator).accelerator)  # type: ignore[arg-type] # checked there
 
@@ -44,7 +41,7 @@ def resolve_accelerator(accelerator: str, device: str | None = None) -> str:
 def build_execution_config_from_args(
     args: argparse.Namespace, mode: Literal["training", "inference"] = "training"
 ) -> PyTorchExecutionConfig:
-    """Parsed arguments as an execution config; what is missing keeps its default. Raises ConfigError."""
+    """Parsed `args` of a `mode` as an execution config; what is missing keeps its default. Raises ConfigError."""
     names = {"training": _BOTH + _TRAINING, "inference": _BOTH + _INFERENCE}.get(mode)
     if names is None:
         raise ConfigError([Problem("mode", f"must be 'training' or 'inference', got {mode!r}")])
@@ -62,7 +59,7 @@ def build_execution_config_from_args(
 
 
 def validate_paths(train: Path | None, test: Path | None, output_dir: Path) -> None:
-    """Make the output folder if the files exist; raises MissingFileError (a FileNotFoundError)."""
+    """Make `output_dir` if the scans `train` and `test` exist; raises MissingFileError (a FileNotFoundError)."""
     for meaning, path in (("training scan", train), ("test scan", test)):
         if path is not None and not Path(path).is_file():
             raise MissingFileError(str(path), f"there is no such {meaning}")

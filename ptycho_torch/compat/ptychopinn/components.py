@@ -9,25 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ptycho_config import (
-    ConfigError,
-    Problem,
-    PyTorchExecutionConfig,
-    Sources,
-    TrainingConfig,
-    Transform,
-    at,
-    create_training_payload,
-    diff,
-    dump_derivation,
-    fields,
-    from_mapping,
-    legacy_delta,
-    resolve,
-)
+from ptycho_config import ConfigError, Problem, PyTorchExecutionConfig, TrainingConfig, legacy_delta, resolve
+from ptycho_config.codec import dump_derivation
+from ptycho_config.documents import from_mapping
+from ptycho_config.factory import Sources, create_training_payload
 from ptycho_config.layers import OVERRIDES
+from ptycho_config.lens import at, fields
 from ptycho_config.policy import is_settable
 from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.transform import Transform, diff
 from ptycho_torch.api import load, reconstruct, train
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
@@ -44,16 +34,15 @@ Scan = Path | str | None
 def train_cdi_model_torch(
     train_data: Scan, test_data: Scan, config: TrainingConfig, execution_config: PyTorchExecutionConfig | None = None
 ) -> dict[str, Any]:
-    """Train on a scan file (`train_data`, or that of the config).
+    """Train on a scan file (`train_data`, or that of the config), validate on `test_data` if it is given.
 
     Returns `history` (`train_loss`, `val_loss`), `models` (the trained `diffraction_to_obj`, and
     `autoencoder`, its network alone), `train_container` and `test_container` (the clusters that were
     trained and validated on), `rect_s1s2_calibration` (the learned scales, None without them), the
-    path of the `bundle` and the `record` of the run.
+    path of the `bundle` and the `record` of the run. execution_config: devices and loop, None for defaults.
     """
-    made = train(
-        train_data, profile=None, sources=Sources(execution=execution_config, overrides=_overrides(config, test_data))
-    )
+    sources = Sources(execution=execution_config, overrides=_overrides(config, test_data))
+    made = train(train_data, profile=None, sources=sources)
     model, data = made.fitted.model, made.fitted.data
     scale = model.scale
     scales = {"s1": float(scale.s1), "s2": float(scale.s2)} if isinstance(scale, RectangularScale) else None
@@ -82,8 +71,9 @@ def run_cdi_example_torch(
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, dict[str, Any]]:
     """Train and, with `do_stitching`, reconstruct: `(amplitude, phase, results)`.
 
-    The test scan is reconstructed where there is one, otherwise the training scan; amplitude
-    and phase are None without stitching.
+    train_data, test_data, execution_config: as for `train_cdi_model_torch`; flip_x, flip_y, transpose: must be
+    false; M: without effect. The test scan is reconstructed where there is one (here or in the config),
+    otherwise the training scan; amplitude and phase are None without stitching.
     """
     if flip_x or flip_y or transpose:
         message = "positions are taken as the file has them; flip or transpose them there"
@@ -106,7 +96,7 @@ def run_cdi_example_torch(
 def load_inference_bundle_torch(
     bundle_dir: Path | str, model_name: str = MODEL
 ) -> tuple[dict[str, nn.Module], dict[str, Any]]:
-    """`(models, params)`: the trained models by name and the legacy values they were trained with.
+    """`(models, params)` of the bundle in `bundle_dir`: trained models by name, and their legacy values.
 
     Raises KeyError where `model_name` is not among them. The legacy dict is not written.
     """
@@ -123,8 +113,8 @@ def save_torch_bundle(
     config: TrainingConfig | TrainingSetup,
     intensity_scale: float | None = None,
 ) -> Path:
-    """Write `wts.h5.zip` into a folder (or beside the name `base_path`, where that ends in `wts.h5`)
-    from the model `diffraction_to_obj`, which must be the one that the config describes.
+    """Write `wts.h5.zip` into the folder `base_path` (or that of `base_path`, where that ends in `wts.h5`)
+    from the model `diffraction_to_obj` of `models_dict`, which must be the one that the config describes.
 
     intensity_scale is kept in the record. Raises KeyError without that model, DataError for another one.
     """
@@ -132,12 +122,9 @@ def save_torch_bundle(
         raise KeyError(f"a bundle needs the model {MODEL!r}, got {', '.join(map(repr, models_dict))}")
     setup = config
     if isinstance(setup, TrainingConfig):
-        sources = Sources(overrides=_overrides(setup, None))
-        setup = create_training_payload(sources=sources)[0].config
-    derivation = dump_derivation(resolve(setup))
+        setup = create_training_payload(sources=Sources(overrides=_overrides(setup, None)))[0].config
     record = TrainingRecord(history=Losses(), intensity_scale=intensity_scale)
-    weights = dict(models_dict[MODEL].state_dict())
-    bundle = Bundle(setup, weights, derivation, record)
+    bundle = Bundle(setup, dict(models_dict[MODEL].state_dict()), dump_derivation(resolve(setup)), record)
     restore_model(bundle, str(base_path))
     path = Path(base_path)
     folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path
@@ -145,10 +132,9 @@ def save_torch_bundle(
 
 
 def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:
-    """What a canonical config says that the defaults do not; the network by its architecture."""
-    c = fields(TrainingConfig)
+    """The options in which a canonical config differs from the defaults; the network by its architecture."""
     if test_data is not None:
-        config = at(c.test_data_file).put(Path(test_data))(config)
+        config = at(fields(TrainingConfig).test_data_file).put(Path(test_data))(config)
     changed = diff(TrainingConfig(backend=config.backend), config).steps
     steps = tuple(attrs.evolve(step, path=f"training.{step.path}") for step in changed)
     network = {"architecture": config.model.architecture}

@@ -16,25 +16,23 @@ from ptycho_config import (
     Problem,
     TrainingConfig,
     TrainingSetup,
-    Transform,
-    from_mapping,
-    resolve,
 )
+from ptycho_config.documents import from_mapping
 from ptycho_config.layers import OVERRIDES
-from ptycho_config.transform import Step
+from ptycho_config.resolve import resolve
+from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import DataConfig, FlatInferenceConfig, FlatModelConfig, FlatTrainingConfig, from_flat
 
 __all__ = ["to_inference_config", "to_model_config", "to_training_config"]
 
 C = TypeVar("C")
 Overrides = Mapping[str, Any] | None
-FLAT = "flat configs"
 
 
 def to_model_config(data: DataConfig, model: FlatModelConfig, overrides: Overrides = None) -> ModelConfig:
-    """The canonical model that flat data and model configs describe. Raises ConfigError."""
+    """The canonical model that flat data and model configs describe, overrides on top. Raises ConfigError."""
     steps = _below("training.model", from_flat(TrainingSetup, data, _with_mask(model)))
-    return _resolved(ModelConfig(), steps, overrides)
+    return _resolve(ModelConfig(), steps, overrides)
 
 
 def to_training_config(
@@ -44,11 +42,10 @@ def to_training_config(
     training: FlatTrainingConfig,
     overrides: Overrides = None,
 ) -> TrainingConfig:
-    """The canonical training config; a training file is required. Raises ConfigError."""
-    steps = _below("training", from_flat(TrainingSetup, data, _with_mask(pt_model), training))
-    outside = Transform(tuple(step for step in steps.steps if not step.path.startswith("model.")))
-    base = TrainingConfig(model=model, backend="pytorch")
-    made = _resolved(base, outside, overrides)
+    """The canonical training config of a canonical model and flat data, pt_model and training, overrides on
+    top; a training file is required. Raises ConfigError."""
+    steps = _below("training", from_flat(TrainingSetup, data, _with_mask(pt_model), training), "training.model.")
+    made = _resolve(TrainingConfig(model=model, backend="pytorch"), steps, overrides)
     _require("train_data_file", made.train_data_file)
     return made
 
@@ -56,13 +53,12 @@ def to_training_config(
 def to_inference_config(
     model: ModelConfig, data: DataConfig, inference: FlatInferenceConfig, overrides: Overrides = None
 ) -> InferenceConfig:
-    """The canonical inference config; `model_path` and `test_data_file` come from the overrides."""
+    """The canonical inference config of a canonical model and flat data and inference; `model_path` and
+    `test_data_file` come from the overrides."""
     given = dict(overrides or {})
     paths = {name: _require(name, given.pop(name, None)) for name in ("model_path", "test_data_file")}
-    base = InferenceConfig(model=model, backend="pytorch", **paths)
-    steps = _below("inference", from_flat(InferenceSetup, data, inference))
-    outside = Transform(tuple(step for step in steps.steps if not step.path.startswith("model.")))
-    return _resolved(base, outside, given)
+    steps = _below("inference", from_flat(InferenceSetup, data, inference), "inference.model.")
+    return _resolve(InferenceConfig(model=model, backend="pytorch", **paths), steps, given)
 
 
 def _with_mask(model: FlatModelConfig) -> FlatModelConfig:
@@ -71,16 +67,14 @@ def _with_mask(model: FlatModelConfig) -> FlatModelConfig:
     return attrs.evolve(model, probe_mask=True, probe_mask_tensor=None) if array else model
 
 
-def _below(prefix: str, transform: Transform) -> Transform:
-    inside = (step for step in transform.steps if step.path.startswith(f"{prefix}."))
-    return Transform(tuple(_shortened(step, len(prefix) + 1) for step in inside))
+def _below(prefix: str, transform: Transform, without: str = "\0") -> Transform:
+    """The steps below a path, relative to it, but for those below another one."""
+    steps = [step for step in transform.steps if step.path.startswith(f"{prefix}.")]
+    kept = (step for step in steps if not step.path.startswith(without))
+    return Transform(tuple(attrs.evolve(step, path=step.path.removeprefix(f"{prefix}.")) for step in kept))
 
 
-def _shortened(step: Step, start: int) -> Step:
-    return attrs.evolve(step, path=step.path[start:])
-
-
-def _resolved(base: C, flat: Transform, overrides: Overrides) -> C:
+def _resolve(base: C, flat: Transform, overrides: Overrides) -> C:
     return resolve(base, flat, from_mapping(type(base), overrides or {}, OVERRIDES)).config
 
 

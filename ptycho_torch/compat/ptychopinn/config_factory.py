@@ -6,20 +6,10 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import (
-    InferenceConfig,
-    LegacyDelta,
-    TrainingConfig,
-    TrainingSetup,
-    from_mapping,
-    legacy_delta,
-    profile,
-    resolve,
-    update_legacy_dict,
-)
+from ptycho_config import InferenceConfig, TrainingConfig, TrainingSetup, from_mapping, profile, resolve
 from ptycho_config.factory import Sources, create_inference_payload, create_training_payload
 from ptycho_config.layers import OVERRIDES
-from ptycho_config.legacy import legacy_params
+from ptycho_config.legacy import LegacyDelta, legacy_delta, legacy_params, update_legacy_dict
 from ptycho_config.vocabulary import to_flat
 from ptycho_torch.data.readers import inspect_dataset
 
