@@ -25,7 +25,7 @@ from ptycho_torch.output.run_records import InferenceRecord, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
-from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
+from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.records import Canvas, Dataset
 
@@ -78,7 +78,7 @@ def reconstruct(
     loaded = time.perf_counter()
     record = setup.torch.record
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
-    solved = solve(task, setup, seed, device, patches)
+    solved = run_reconstruction(task, setup, seed, device, patches)
     canvas, dataset = solved.made.canvas, solved.made.dataset
     fit, flat = r_factor_and_flat(solved.made.scan, canvas, device)
     if setup.execution.pad_eval:

@@ -1,5 +1,6 @@
 """Patterns that show one object: all that a network on objects needs to know of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol
 
@@ -68,15 +69,15 @@ class ClusterMeasurements:
         return function(*canvases)
 
 
-class ObjectNet(nn.Module):
+class ObjectNet(nn.Module, ABC):
     """Base of networks that see one object; a subclass has `reconstruct`, which serves clusters and scans."""
 
     sees: ClassVar[Sees] = "object"
     fixes_scale: ClassVar[bool] = True
 
+    @abstractmethod
     def reconstruct(self, measured: Measurements) -> Tensor:
         """The object `(B, H, W)` that measurements show."""
-        raise NotImplementedError
 
     def forward(
         self, amplitude: Tensor, probe: Tensor, initial: Tensor, centre_yx: Tensor, valid_pixels: Tensor | None = None

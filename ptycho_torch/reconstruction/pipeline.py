@@ -59,7 +59,7 @@ def prepare_reconstruction(trained: Trained, dataset: Dataset, setup: InferenceS
     return ReconstructionTask(model, dataset, scan, _groups(model, dataset, setup, seed))
 
 
-def solve(
+def run_reconstruction(
     task: ReconstructionTask,
     setup: InferenceSetup,
     seed: int,

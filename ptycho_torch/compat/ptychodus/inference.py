@@ -18,7 +18,7 @@ from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.reconstruction.padding import place_on_array
-from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, solve
+from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat
 from ptycho_torch.reconstruction.trained_model import Trained
 
@@ -58,7 +58,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     dataset = read_dataset(scan, setup.torch.scale.domain)
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed)
-    made = solve(task, setup, seed, device).made
+    made = run_reconstruction(task, setup, seed, device).made
     fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
     if (reason := poor_fit_warning(fit, flat)) is not None:
