@@ -183,8 +183,6 @@ def from_json(cls: type[R], data: Any, source: Path | str) -> R:
     """
     try:
         return _converter().structure(data, cls)
-    except Exception as error:
-        if not isinstance(error, (cattrs.BaseValidationError, TypeError, ValueError)):
-            raise
+    except (cattrs.BaseValidationError, TypeError, ValueError) as error:
         reasons = "; ".join(cattrs.transform_error(error, path="record"))
         raise DataError(str(source), f"its record cannot be read: {reasons}") from None

@@ -5,6 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import color, data, transform
 
+from ptycho_torch.physics.canvas import patch_corners
+
 Complex = NDArray[np.complex64]
 Real = NDArray[np.float64]
 
@@ -83,7 +85,7 @@ def expected_counts(
     """
     side = probe.shape[-1]
     nearest = np.round(position_yx)
-    corner = nearest.astype(np.int64) - side // 2 - np.asarray(origin_yx)
+    corner = patch_corners(nearest.astype(np.int64), side, np.asarray(origin_yx))
     if (corner < 0).any() or (corner + side > object_.shape).any():
         raise ValueError(f"a patch of {side} px leaves the object of shape {object_.shape}: move the positions")
     windows = np.lib.stride_tricks.sliding_window_view(object_, (side, side))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ptycho_config.schema.refine import ALONE, RefineOptions
 from ptycho_torch.output.run_records import PositionCorrections
+from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.coarse_correction import Equations, bilinear_basis, correction, equations, moments
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, over_modes, power
 from ptycho_torch.physics.exit_wave_update import (
@@ -105,7 +106,7 @@ class _RefinementState:
         self.rng, self.device = rng, device
         self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
         self.side = scan.probe.shape[-1]
-        corner = scan.centre_yx - self.side // 2 - torch.tensor(origin_yx)
+        corner = patch_corners(scan.centre_yx, self.side, torch.tensor(origin_yx))
         check_inside(corner, self.side, object_.shape)
         self.recorded_yx = scan.position_yx
         self.margin, self.given = 0, object_.shape

@@ -8,6 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
 from ptycho_torch.physics.windows import Corners, add, clear, read
 from ptycho_torch.records import Scan
@@ -52,7 +53,7 @@ class Batches:
     @property
     def corner_yx(self) -> Tensor:
         """The first pixel of each patch on the canvas, `(n, 2)` int64."""
-        return self.scan.centre_yx - self.side // 2 - self.origin_yx
+        return patch_corners(self.scan.centre_yx, self.side, self.origin_yx)
 
     def read(self, numbers: Iterable[int]) -> Iterator[UpdateBatch]:
         """The batches of these numbers without their patterns of zeros; empty ones are left out."""

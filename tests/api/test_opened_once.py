@@ -60,7 +60,7 @@ def _scan(kind: str, scan_file: Path, layouts: Any, folder: Path) -> tuple[Path,
 
 
 @pytest.mark.parametrize("kind", ["npz", "hdf5"])
-def test_a_training_and_a_reconstruction_open_their_scan_once(
+def test_a_training_and_a_reconstruction_open_their_scan_once_for_facts_and_once_for_patterns(
     kind: str, scan_file: Path, layouts: Any, tmp_path: Path
 ) -> None:
     """Facts, positions, probe and mask come from one opening, the patterns from another."""
@@ -74,7 +74,7 @@ def test_a_training_and_a_reconstruction_open_their_scan_once(
 
 
 @pytest.mark.parametrize("kind", ["npz", "hdf5"])
-def test_a_dry_run_opens_its_scan_once(
+def test_a_dry_run_opens_its_scan_no_more_often(
     kind: str, trained: TrainingRun, scan_file: Path, layouts: Any, tmp_path: Path
 ) -> None:
     """It checks every value that the run would read."""
