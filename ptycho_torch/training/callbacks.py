@@ -1,6 +1,8 @@
-"""Lightning callbacks: losses of each epoch, progress, checkpoints as whole files, drawn reconstructions."""
+"""Lightning callbacks: losses of each epoch, progress, signals, checkpoints as whole files, drawn reconstructions."""
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,23 @@ class EpochRecord(Callback):
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
+
+
+class EndOnSignal(Callback):
+    """Keep the effect of SIGTERM that the process had, in a training of several processes.
+
+    Lightning's handler calls a collective operation at whatever line it interrupts, which blocks when the
+    other processes are at another one. The last checkpoint is whole in any case.
+    """
+
+    def on_fit_start(self, *_: Any) -> None:
+        """Remember the handler, before Lightning sets its own."""
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Set it again; only the main thread can, and only there has Lightning set one."""
+        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.handler)
 
 
 class WholeFiles(TorchCheckpointIO):

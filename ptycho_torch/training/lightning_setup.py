@@ -20,7 +20,7 @@ from ptycho_torch.data.batches import BatchSampler
 from ptycho_torch.data.joint_dataset import Clusters, JointDataset, JointSampler
 from ptycho_torch.device import choose_device
 from ptycho_torch.records import Batch
-from ptycho_torch.training.callbacks import EpochRecord, WholeFiles
+from ptycho_torch.training.callbacks import EndOnSignal, EpochRecord, WholeFiles
 from ptycho_torch.training.ranks import launched_outside, preserve_environment
 
 # How long a process waits for another one before it gives up.
@@ -152,7 +152,7 @@ def new_trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback], e
         gradient_clip_algorithm=None if adaptive else training.gradient_clip_algorithm,
         precision=execution.precision,
         logger=_logger(setup, folder),
-        callbacks=callbacks,
+        callbacks=[*callbacks, EndOnSignal()],
         enable_checkpointing=execution.enable_checkpointing,
         plugins=[WholeFiles()],
         enable_progress_bar=False,

@@ -101,7 +101,8 @@ def test_no_process_outlives_the_one_that_started_it(number: signal.Signals, sca
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         ranks = [Path("/proc") / rank for rank in children.read_text().split()]
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        # The launcher kills what does not end within 30 s.
+        _, said = process.communicate(timeout=15)
     assert process.returncode == -number
     assert ("KeyboardInterrupt" in said) == (number == signal.SIGINT)
     assert len(ranks) == 2
