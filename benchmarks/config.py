@@ -21,8 +21,9 @@ import attrs
 import cattrs
 from cattrs.strategies import configure_tagged_union
 
-from ptycho_config import TrainingSetup, at, dump, fields, layer, load, resolve
-from ptycho_config.schema import FieldSpec, leaves, specs
+from ptycho_config import at, dump, fields, layer, load, resolve
+from ptycho_config.schema import TrainingSetup
+from ptycho_config.schema.base import FieldSpec, leaves, specs
 
 BASE = TrainingSetup()
 CHANGES = {
@@ -53,8 +54,8 @@ def twin(cls: type) -> type:
         if spec.is_group:
             kind = twin(spec.annotation)
             default = kind()
-        elif spec.variants:
-            members = {member: twin(member) for member in spec.variants.values()}
+        elif spec.members:
+            members = {member: twin(member) for member in spec.members.values()}
             kind = functools.reduce(operator.or_, members.values())
             default = members[type(spec.default)]()
         made[name] = attrs.field(type=kind, default=default)
@@ -125,8 +126,8 @@ def peers(rows: dict[str, float]) -> None:
         import pydantic
 
         def kind(spec: FieldSpec) -> Any:
-            if spec.variants:
-                members = [model(cls, tag) for tag, cls in spec.variants.items()]
+            if spec.members:
+                members = [model(cls, tag) for tag, cls in spec.members.items()]
                 return Annotated[functools.reduce(operator.or_, members), pydantic.Field(discriminator="kind")]
             return model(spec.annotation) if spec.is_group else spec.annotation
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from pair import score, write_training_run
 
-from ptycho_config import StitchOptions
+from ptycho_config.schema import StitchOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.physics.diffraction import shift_probe

@@ -27,7 +27,8 @@ from pair import dataset_from_raw, pair
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from ptycho_config import Sources, TrainingSetup, create_training_payload, parse
+from ptycho_config import Sources, create_training_payload, parse
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import cluster_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import normalise, with_initial_object

@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from pair import dataset_from_raw, pair, score
 from refine import flat_start
 
-from ptycho_config.schema.refine import RefineOptions
+from ptycho_config.schema import RefineOptions
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.output.scan_file import write_scan

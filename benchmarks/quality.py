@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from ptycho_config import Sources, TrainingSetup, parse
+from ptycho_config import Sources, parse
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import Reconstruction, reconstruct, resolve_training, train
 from ptycho_torch.data.dataset import Domain
 from ptycho_torch.data.readers import read_scan

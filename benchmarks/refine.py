@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_config.schema.refine import ALONE, RefineOptions
+from ptycho_config.schema import RefineOptions
+from ptycho_config.schema.refine import ALONE
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region

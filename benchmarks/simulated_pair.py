@@ -11,7 +11,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from ptycho_config import Sources, TrainingSetup, parse
+from ptycho_config import Sources, parse
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import reconstruct, train
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region

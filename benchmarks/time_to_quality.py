@@ -22,7 +22,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from pair import dataset_from_raw, score, write_training_run
 
-from ptycho_config import Sources, TrainingSetup, parse
+from ptycho_config import Sources, parse
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import resolve_training
 from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import Reconstructor

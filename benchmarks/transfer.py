@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from pair import dataset_from_raw, pair, score
 
-from ptycho_config import Sources, TrainingSetup, Unrolled, create_training_payload, parse
+from ptycho_config import Sources, create_training_payload, parse
+from ptycho_config.schema import TrainingSetup, Unrolled
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise, with_initial_object

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ptycho_config import TrainingSetup
 from ptycho_config.legacy import RENAMED
 from ptycho_config.policy import inference_policy
-from ptycho_config.schema import FieldSpec, InferenceConfig, InferenceSetup, ModelConfig, TrainingConfig, leaves, specs
-from ptycho_config.schema.base import kind_of
+from ptycho_config.schema import InferenceConfig, InferenceSetup, ModelConfig, TrainingConfig, TrainingSetup
+from ptycho_config.schema.base import FieldSpec, kind_of, leaves, specs
 from ptycho_config.transform import plain_path
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.flags import INFERENCE, TRAINING
@@ -32,7 +31,7 @@ def owned(cls: type, prefix: str = "") -> Iterator[tuple[str, type, FieldSpec]]:
         path = f"{prefix}{name}"
         if not spec.is_group:
             yield path, cls, spec
-        members = {"": spec.annotation} if spec.is_group else spec.variants
+        members = {"": spec.annotation} if spec.is_group else spec.members
         for kind, member in members.items():
             yield from owned(member, f"{path}:{kind}." if kind else f"{path}.")
 
@@ -55,7 +54,7 @@ def legacy_key(declared: type, name: str) -> str:
 
 def shown(spec: FieldSpec) -> str:
     """The default of an option, of a choice its kind."""
-    return kind_of(type(spec.default)) if spec.variants else str(spec.default)
+    return kind_of(type(spec.default)) if spec.members else str(spec.default)
 
 
 def spelled(cls: type, name: str) -> tuple[str, ...]:

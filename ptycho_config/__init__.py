@@ -1,40 +1,41 @@
-"""Configuration as values: frozen configs, changes that compose, a reason for every value."""
+"""Configuration as values: frozen configs, changes that compose, a reason for every value.
 
-from ptycho_config.codec import dump as dump
-from ptycho_config.codec import dump_derivation as dump_derivation
-from ptycho_config.codec import fingerprint as fingerprint
-from ptycho_config.codec import load as load
-from ptycho_config.codec import migrate as migrate
-from ptycho_config.codec import migration as migration
-from ptycho_config.documents import config_file as config_file
-from ptycho_config.documents import from_mapping as from_mapping
-from ptycho_config.documents import parse as parse
-from ptycho_config.errors import ConfigError as ConfigError
-from ptycho_config.errors import Problem as Problem
-from ptycho_config.factory import Sources as Sources
-from ptycho_config.factory import create_inference_payload as create_inference_payload
-from ptycho_config.factory import create_training_payload as create_training_payload
-from ptycho_config.facts import DatasetFacts as DatasetFacts
-from ptycho_config.json_schema import json_schema as json_schema
-from ptycho_config.layers import Layer as Layer
-from ptycho_config.legacy import LegacyDelta as LegacyDelta
-from ptycho_config.legacy import legacy_delta as legacy_delta
-from ptycho_config.legacy import update_legacy_dict as update_legacy_dict
-from ptycho_config.lens import Lens as Lens
-from ptycho_config.lens import at as at
-from ptycho_config.lens import fields as fields
-from ptycho_config.lens import narrow as narrow
-from ptycho_config.migrations import networks_become_a_choice as networks_become_a_choice
-from ptycho_config.migrations import primed_networks_become_unrolled as primed_networks_become_unrolled
-from ptycho_config.migrations import primed_networks_had_a_patch_each as primed_networks_had_a_patch_each
-from ptycho_config.profiles import PROFILES as PROFILES
-from ptycho_config.profiles import RECOMMENDED as RECOMMENDED
-from ptycho_config.profiles import profile as profile
-from ptycho_config.resolve import Resolved as Resolved
-from ptycho_config.resolve import resolve as resolve
-from ptycho_config.schema import *  # noqa: F403 - every class of the schema is public
-from ptycho_config.transform import Step as Step
-from ptycho_config.transform import Transform as Transform
-from ptycho_config.transform import diff as diff
-from ptycho_config.transform import layer as layer
-from ptycho_config.transform import product as product
+The schema stands in `ptycho_config.schema`; everything else is imported from the module that defines it.
+"""
+
+import ptycho_config.migrations  # noqa: F401 - registers the steps from older documents
+from ptycho_config.codec import dump, fingerprint, load, migration
+from ptycho_config.documents import parse
+from ptycho_config.errors import ConfigError, Problem
+from ptycho_config.factory import Sources, create_inference_payload, create_training_payload
+from ptycho_config.legacy import LegacyDelta, update_legacy_dict
+from ptycho_config.lens import at, fields, narrow
+from ptycho_config.resolve import Resolved, resolve
+from ptycho_config.schema.base import config, field
+from ptycho_config.transform import Transform, diff, layer, product
+
+__all__ = [
+    "ConfigError",
+    "LegacyDelta",
+    "Problem",
+    "Resolved",
+    "Sources",
+    "Transform",
+    "at",
+    "config",
+    "create_inference_payload",
+    "create_training_payload",
+    "diff",
+    "dump",
+    "field",
+    "fields",
+    "fingerprint",
+    "layer",
+    "load",
+    "migration",
+    "narrow",
+    "parse",
+    "product",
+    "resolve",
+    "update_legacy_dict",
+]

@@ -57,16 +57,16 @@ def _structure_hook(cls: type) -> Callable[[Any, Any], Any]:
 def _field_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
     if spec.is_group:
         return converter().get_structure_hook(spec.annotation)
-    if not spec.variants:
+    if not spec.members:
         return lambda value, _: spec.accept(value)
     _tag(spec.annotation)
-    read, listed = converter().get_structure_hook(spec.annotation), ", ".join(map(repr, spec.variants))
+    read, listed = converter().get_structure_hook(spec.annotation), ", ".join(map(repr, spec.members))
 
     def structure(value: Any, choice: Any) -> Any:
         if not isinstance(value, Mapping) or KIND_KEY not in value:
             raise ValueError(f"must be a table with {KIND_KEY!r}, one of {listed}, got {value!r}")
-        if (kind := value[KIND_KEY]) not in spec.variants:
-            hint = near_miss(str(kind), spec.variants)
+        if (kind := value[KIND_KEY]) not in spec.members:
+            hint = near_miss(str(kind), spec.members)
             raise ConfigError([Problem(KIND_KEY, f"must be one of {listed}, got {kind!r}", hint=hint)])
         return read(dict(value), choice)
 
@@ -74,7 +74,7 @@ def _field_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
 
 
 def _unstructure_hook(cls: type) -> Callable[[Any], Any]:
-    choices = [spec for spec in specs(cls).values() if spec.variants]
+    choices = [spec for spec in specs(cls).values() if spec.members]
     hooks: Any = {spec.name: override(unstruct_hook=_write_choice(spec)) for spec in choices}
     return make_dict_unstructure_fn(cls, converter(), **hooks)
 

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +12,60 @@ import yaml
 
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE
+from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE, OVERRIDES
 from ptycho_config.schema.base import FieldSpec, leaves
 from ptycho_config.transform import Step, Transform
 from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
-
-def parse(cls: type, assignments: list[str], name: str = COMMAND_LINE) -> Transform:
-    """The `assignments`, as `training.model.N=128`, to options of `cls` as a layer `name`; values are JSON, or
-    bare text for strings."""
-    texts = []
-    for position, assignment in enumerate(assignments, 1):
-        path, equals, text = assignment.partition("=")
-        where = f"assignment {position}"
-        if not equals:
-            raise ConfigError([Problem(assignment, "must read PATH=VALUE", name, where)], name)
-        texts.append((path, text, where))
-    return parse_texts(cls, texts, name)
+Assignment = str | tuple[str, str, str]
+Source = Iterable[Assignment] | Mapping[str, Any] | Path
 
 
-def parse_texts(cls: type, texts: Iterable[tuple[str, str, str]], name: str) -> Transform:
-    """The `texts`, `(path, value text, where)`, as a layer `name` for `cls`, with the rules of `parse`."""
+def parse(cls: type, source: Source, name: str | None = None) -> Transform:
+    """The layer `name` for the config class `cls` that `source` describes.
+
+    By its type, it is one of:
+
+    - assignments: each `training.model.N=128`, or `(path, value text, origin)`; a value is JSON, or bare text
+      for a string. The name is `command line` unless given.
+    - a mapping with nested or dotted keys: `{"training": {"nepochs": 5}}`, `{"training.nepochs": 5}`. The
+      name is `explicit overrides` unless given.
+    - the path of a `.json`, `.toml` or `.yaml` file, complete or partial. The name is `config file` unless given.
+
+    Raises ConfigError with every unknown option, refused value and syntax error, and its place.
+    """
+    if isinstance(source, Path):
+        table = read_table(source)
+        lines = _lines(source) if source.suffix.lower() in (*_YAML_SUFFIXES, ".json") else None
+        return _from_mapping(cls, table, CONFIG_FILE if name is None else name, source.name, lines)
+    if isinstance(source, Mapping):
+        return _from_mapping(cls, source, OVERRIDES if name is None else name)
+    if isinstance(source, str):
+        raise TypeError(f"give a list of assignments, a mapping or a Path, got the text {source!r}")
+    return _from_texts(cls, source, COMMAND_LINE if name is None else name)
+
+
+def _from_texts(cls: type, assignments: Iterable[Assignment], name: str) -> Transform:
     known = dict(leaves(cls))
     given = []
-    for path, text, where in texts:
+    for path, text, where in _split(assignments, name):
         alias = aliases(cls).get(path, Alias((path,)))
         spec = known.get(alias.paths[0]) if alias.paths else None
         value = text if spec is None else _value_of(text, alias, spec)
         given.append(Step(path, "put", value, name, where=where))
     return Transform(_canonical_steps(cls, given, name))
+
+
+def _split(assignments: Iterable[Assignment], name: str) -> Iterator[tuple[str, str, str]]:
+    for position, assignment in enumerate(assignments, 1):
+        if not isinstance(assignment, str):
+            yield assignment
+            continue
+        path, equals, text = assignment.partition("=")
+        where = f"assignment {position}"
+        if not equals:
+            raise ConfigError([Problem(assignment, "must read PATH=VALUE", name, where)], name)
+        yield path, text, where
 
 
 def _value_of(text: str, alias: Alias, spec: FieldSpec) -> Any:
@@ -60,13 +85,12 @@ def _value_of(text: str, alias: Alias, spec: FieldSpec) -> Any:
     return text if not accepts(value) and accepts(text) else value
 
 
-def from_mapping(
+def _from_mapping(
     cls: type, data: Mapping[str, Any], name: str, where: str = "", lines: Mapping[str, int] | None = None
 ) -> Transform:
-    """A layer `name` for `cls` from `data` with nested or dotted keys: `{"training": {"nepochs": 5}}`,
-    `{"training.nepochs": 5}`; `lines` are the lines of the options in the file `where`, where known."""
+    """As `parse`; `lines` are the lines of the options in the file `where`, where known."""
     known = dict(leaves(cls))
-    choices = {path for path, spec in known.items() if spec.variants}
+    choices = {path for path, spec in known.items() if spec.members}
     schema = getattr(cls, "SCHEMA", None)
     current = migrate(data, schema) if schema and SCHEMA_KEY in data else data
     steps = [
@@ -97,7 +121,7 @@ def _canonical_steps(cls: type, steps: Iterable[Step], name: str) -> tuple[Step,
             spelled += [_current_value(one, known[one.path]) for one in steps_here]
     if problems:
         raise ConfigError(problems, name)
-    return tuple(sorted(spelled, key=lambda step: not known[step.path].variants))
+    return tuple(sorted(spelled, key=lambda step: not known[step.path].members))
 
 
 def _current_value(step: Step, spec: FieldSpec) -> Step:
@@ -179,14 +203,6 @@ def read_table(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError([Problem("", "must hold a table of options")], subject)
     return data
-
-
-def config_file(cls: type, path: Path) -> Transform:
-    """The config file `path`, complete or partial, as a layer for `cls`; a YAML or JSON file gives the line of
-    each option."""
-    table = read_table(path)
-    lines = _lines(path) if path.suffix.lower() in (*_YAML_SUFFIXES, ".json") else None
-    return from_mapping(cls, table, CONFIG_FILE, path.name, lines)
 
 
 def _lines(path: Path) -> dict[str, int] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 import ptycho_config.layers as names
-from ptycho_config.documents import from_mapping
+from ptycho_config.documents import parse
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.layers import INFERENCE, TRAINING, Layer
 from ptycho_config.legacy import LegacyDelta, legacy_delta
@@ -42,7 +42,7 @@ class Sources:
         execution = Transform(tuple(attrs.evolve(step, path=f"execution.{step.path}") for step in changed))
         overrides = self.overrides or Transform()
         if not isinstance(overrides, Transform):
-            overrides = from_mapping(cls, overrides, names.OVERRIDES)
+            overrides = parse(cls, overrides, names.OVERRIDES)
         return (
             Layer(names.CLIENT, self.client),
             Layer(names.CONFIG_FILE, self.config_file),

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, converter
-from ptycho_config.schema.base import FieldSpec, is_config, kind_of, specs, variants
+from ptycho_config.schema.base import FieldSpec, is_config, kind_of, members_of, specs
 
 _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
@@ -54,8 +54,8 @@ def _type(annotation: Any) -> dict[str, Any]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if is_config(annotation):
         return _table(annotation)
-    if variants(annotation):
-        return {"oneOf": [_member(cls) for cls in variants(annotation).values()]}
+    if members_of(annotation):
+        return {"oneOf": [_member(cls) for cls in members_of(annotation).values()]}
     if origin is Literal:
         return {"enum": list(arguments)}
     if origin in (Union, UnionType):

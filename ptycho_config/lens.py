@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import get_path, is_config, kind_of, specs, variants
+from ptycho_config.schema.base import get_path, is_config, kind_of, members_of, specs
 from ptycho_config.transform import Step, Transform, put_all
 
 C = TypeVar("C")
@@ -31,9 +31,9 @@ class _Recorder:
         if name.startswith("_"):
             raise AttributeError(name)
         known = specs(self._annotation) if is_config(self._annotation) else {}
-        if variants(self._annotation):
+        if members_of(self._annotation):
             path = ".".join(self._path)
-            members = ", ".join(cls.__name__ for cls in variants(self._annotation).values())
+            members = ", ".join(cls.__name__ for cls in members_of(self._annotation).values())
             message = f"is a choice between {members}; name one: narrow(..., {members.partition(',')[0]}).{name}"
             raise ConfigError([Problem(path, message)], "a field path")
         if name not in known:
@@ -62,7 +62,7 @@ def narrow(place: object, member: type[C]) -> C:
     if not isinstance(place, _Recorder):
         raise TypeError("narrow() takes a choice named through fields(ConfigClass)")
     path: tuple[str, ...] = object.__getattribute__(place, "_path")
-    known = variants(object.__getattribute__(place, "_annotation"))
+    known = members_of(object.__getattribute__(place, "_annotation"))
     if member not in known.values():
         names = ", ".join(cls.__name__ for cls in known.values()) or "nothing: it is no choice"
         message = f"cannot be a {member.__name__}; it can be {names}"

@@ -7,7 +7,8 @@ from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.layers import BUNDLE, IMPLIED, Layer
 from ptycho_config.lens import at, fields
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema import FieldSpec, InferenceSetup, TrainingSetup, leaves, leaves_of
+from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.schema.base import FieldSpec, leaves, leaves_of
 from ptycho_config.transform import Step, Transform, name_layers, put_all
 
 _SIDE = at(fields(InferenceSetup).inference.model.N).path

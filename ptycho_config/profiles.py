@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from ptycho_config.documents import config_file
+from ptycho_config.documents import parse
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.layers import PROFILE, TRAINING, Layer, last_put
 from ptycho_config.lens import at, fields, narrow
@@ -82,4 +82,4 @@ def named_profile(name: str) -> str | Transform | None:
     if name == NO_PROFILE:
         return None
     path = Path(name)
-    return config_file(TrainingSetup, path) if path.suffix and path.exists() else name
+    return parse(TrainingSetup, path) if path.suffix and path.exists() else name

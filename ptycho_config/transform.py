@@ -93,7 +93,7 @@ def _puts(old: Any, new: Any, prefix: str, where: str) -> Iterator[Step]:
     for name, spec in specs(type(new)).items():
         path = f"{prefix}.{name}" if prefix else name
         before, after = None if old is None else getattr(old, name), getattr(new, name)
-        if spec.is_group or (spec.variants and old is not None and type(before) is type(after)):
+        if spec.is_group or (spec.members and old is not None and type(before) is type(after)):
             yield from _puts(before, after, path, where)
         elif old is None or before != after:
             yield Step(path, "put", after, where=where)
@@ -113,7 +113,7 @@ class _Draft:
         tokens, last = _tokens(step.path)
         for name, kind in tokens:
             spec = specs(type(draft.node)).get(name)
-            if spec is None or not (spec.is_group or spec.variants):
+            if spec is None or not (spec.is_group or spec.members):
                 raise ConfigError([_unknown(self.node, draft.node, step)])
             draft = draft.group(name)
             if kind and kind != (found := kind_of(type(draft.node))):
@@ -207,7 +207,7 @@ def _run(root: _Draft, step: Step) -> list[Change]:
     old = draft.current(name)
     spec = specs(type(draft.node))[name]
     argument = step.arg(old) if step.op == "over" else step.arg
-    if spec.variants and argument == kind_of(type(old)):
+    if spec.members and argument == kind_of(type(old)):
         argument = old
     try:
         new = spec.accept(argument)
@@ -215,9 +215,9 @@ def _run(root: _Draft, step: Step) -> list[Change]:
         raise ConfigError([step.problem(str(error))]) from None
     draft.replace(name, new)
     path = plain_path(step.path)
-    if not (spec.is_group or spec.variants):
+    if not (spec.is_group or spec.members):
         return [Change(path, old, new, step.layer, step.where, step.fixed)]
-    by_kind = bool(spec.variants) and isinstance(step.arg, str)
+    by_kind = bool(spec.members) and isinstance(step.arg, str)
     return [
         Change(at, before, after, step.layer, step.where, step.fixed and (at == path or not by_kind))
         for at, before, after in _leaf_changes(path, spec, old, new)

@@ -8,8 +8,9 @@ from importlib.util import find_spec
 
 import torch
 
-from ptycho_config import ConfigError, Problem, TrainingSetup
-from ptycho_config.schema import leaves_of
+from ptycho_config import ConfigError, Problem
+from ptycho_config.schema import TrainingSetup
+from ptycho_config.schema.base import leaves_of
 
 
 def choose_device(accelerator: str) -> torch.device:

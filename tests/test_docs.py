@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from ptycho_config import TrainingSetup
-from ptycho_config.schema import leaves
+from ptycho_config.schema import TrainingSetup
+from ptycho_config.schema.base import leaves
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -12,7 +12,8 @@ from typing import Any
 
 import attrs
 
-from ptycho_config.schema import InferenceConfig, ModelConfig, TrainingConfig, specs
+from ptycho_config.schema import InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_config.schema.base import specs
 
 RENAMED: Mapping[str, str] = MappingProxyType(
     {

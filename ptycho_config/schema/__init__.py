@@ -1,43 +1,58 @@
 """The schema: every option once, with unit, meaning, default and check."""
 
-from ptycho_config.schema.base import FieldSpec as FieldSpec
-from ptycho_config.schema.base import config as config
-from ptycho_config.schema.base import field as field
-from ptycho_config.schema.base import get_path as get_path
-from ptycho_config.schema.base import is_config as is_config
-from ptycho_config.schema.base import leaves as leaves
-from ptycho_config.schema.base import leaves_of as leaves_of
-from ptycho_config.schema.base import specs as specs
-from ptycho_config.schema.execution import PyTorchExecutionConfig as PyTorchExecutionConfig
-from ptycho_config.schema.fine_tuning import FineTuneOptions as FineTuneOptions
-from ptycho_config.schema.forward import Amplitude as Amplitude
-from ptycho_config.schema.forward import ForwardModel as ForwardModel
-from ptycho_config.schema.forward import RectangularScaled as RectangularScaled
-from ptycho_config.schema.forward import ScaleOptions as ScaleOptions
-from ptycho_config.schema.grouping import FourQuadrant as FourQuadrant
-from ptycho_config.schema.grouping import GroupingOptions as GroupingOptions
-from ptycho_config.schema.grouping import MinDistance as MinDistance
-from ptycho_config.schema.grouping import Nearest as Nearest
-from ptycho_config.schema.grouping import NeighbourRule as NeighbourRule
-from ptycho_config.schema.inference import InferenceConfig as InferenceConfig
-from ptycho_config.schema.model import ModelConfig as ModelConfig
-from ptycho_config.schema.networks import Cnn as Cnn
-from ptycho_config.schema.networks import External as External
-from ptycho_config.schema.networks import Ffno as Ffno
-from ptycho_config.schema.networks import Fno as Fno
-from ptycho_config.schema.networks import FnoVanilla as FnoVanilla
-from ptycho_config.schema.networks import Network as Network
-from ptycho_config.schema.networks import NeuralopUno as NeuralopUno
-from ptycho_config.schema.networks import Unrolled as Unrolled
-from ptycho_config.schema.refine import RefineOptions as RefineOptions
-from ptycho_config.schema.setup import InferenceSetup as InferenceSetup
-from ptycho_config.schema.setup import TrainingSetup as TrainingSetup
-from ptycho_config.schema.torch_options import DataOptions as DataOptions
-from ptycho_config.schema.torch_options import LabelOptions as LabelOptions
-from ptycho_config.schema.torch_options import OverlapOptions as OverlapOptions
-from ptycho_config.schema.torch_options import RecordOptions as RecordOptions
-from ptycho_config.schema.torch_options import RegularisationOptions as RegularisationOptions
-from ptycho_config.schema.torch_options import StageOptions as StageOptions
-from ptycho_config.schema.torch_options import StitchOptions as StitchOptions
-from ptycho_config.schema.torch_options import TorchOptions as TorchOptions
-from ptycho_config.schema.training import TrainingConfig as TrainingConfig
+from ptycho_config.schema.execution import PyTorchExecutionConfig
+from ptycho_config.schema.fine_tuning import FineTuneOptions
+from ptycho_config.schema.forward import Amplitude, ForwardModel, RectangularScaled, ScaleOptions
+from ptycho_config.schema.grouping import FourQuadrant, GroupingOptions, MinDistance, Nearest, NeighbourRule
+from ptycho_config.schema.inference import InferenceConfig
+from ptycho_config.schema.model import ModelConfig
+from ptycho_config.schema.networks import Cnn, External, Ffno, Fno, FnoVanilla, Network, NeuralopUno, Unrolled
+from ptycho_config.schema.refine import RefineOptions
+from ptycho_config.schema.setup import InferenceSetup, TrainingSetup
+from ptycho_config.schema.torch_options import (
+    DataOptions,
+    LabelOptions,
+    OverlapOptions,
+    RecordOptions,
+    RegularisationOptions,
+    StageOptions,
+    StitchOptions,
+    TorchOptions,
+)
+from ptycho_config.schema.training import TrainingConfig
+
+__all__ = [
+    "Amplitude",
+    "Cnn",
+    "DataOptions",
+    "External",
+    "Ffno",
+    "FineTuneOptions",
+    "Fno",
+    "FnoVanilla",
+    "ForwardModel",
+    "FourQuadrant",
+    "GroupingOptions",
+    "InferenceConfig",
+    "InferenceSetup",
+    "LabelOptions",
+    "MinDistance",
+    "ModelConfig",
+    "Nearest",
+    "NeighbourRule",
+    "Network",
+    "NeuralopUno",
+    "OverlapOptions",
+    "PyTorchExecutionConfig",
+    "RecordOptions",
+    "RectangularScaled",
+    "RefineOptions",
+    "RegularisationOptions",
+    "ScaleOptions",
+    "StageOptions",
+    "StitchOptions",
+    "TorchOptions",
+    "TrainingConfig",
+    "TrainingSetup",
+    "Unrolled",
+]

@@ -24,8 +24,8 @@ _SPECS = "__config_specs__"
 class FieldSpec:
     """The properties of one field: the one source for checks, help, reference and reports.
 
-    is_group: the field holds another config. variants: for a choice between configs, its
-    members by kind; empty for every other field. The rest as in `field`.
+    is_group: the field holds another config. members: for a choice between configs, its members
+    by kind; empty for every other field. The rest as in `field`.
     """
 
     name: str
@@ -41,7 +41,7 @@ class FieldSpec:
     check: Check | None
     accept: Coerce
     is_group: bool
-    variants: Mapping[str, type]
+    members: Mapping[str, type]
 
     @property
     def required(self) -> bool:
@@ -100,8 +100,8 @@ def kind_of(cls: type) -> str:
     return str(getattr(cls, "KIND", cls.__name__.lower()))
 
 
-def variants(annotation: Any) -> dict[str, type]:
-    """The members of a union of config classes by kind; empty for any other annotation."""
+def members_of(annotation: Any) -> dict[str, type]:
+    """The members of a choice between config classes by kind; empty for any other annotation."""
     members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
     return {kind_of(member): member for member in members} if all(map(is_config, members)) else {}
 
@@ -122,7 +122,7 @@ def _acceptor(attribute: "attrs.Attribute[Any]") -> Coerce:
 
 
 def _coercer(annotation: Any) -> Coerce:
-    members = variants(annotation)
+    members = members_of(annotation)
     if not (members or is_config(annotation)):
         return coercer(annotation)
     classes = tuple(members.values()) or annotation
@@ -194,7 +194,7 @@ def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
         default=attribute.default,
         accept=_acceptor(attribute),
         is_group=is_config(attribute.type),
-        variants=MappingProxyType(variants(attribute.type)),
+        members=MappingProxyType(members_of(attribute.type)),
         **attribute.metadata[_META],
     )
 
@@ -223,7 +223,7 @@ def _leaves(cls: type, prefix: tuple[str, ...], above: FieldSpec | None) -> Iter
         here, spec = (*prefix, name), _inherit(own, above)
         if not spec.is_group:
             yield ".".join(here), spec
-        for member in (spec.annotation,) if spec.is_group else spec.variants.values():
+        for member in (spec.annotation,) if spec.is_group else spec.members.values():
             yield from _leaves(member, here, spec)
 
 
@@ -239,7 +239,7 @@ def leaves_of(config: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, 
     its kind, followed by the leaves of its member."""
     for name, spec in specs(type(config)).items():
         here, value = (*prefix, name), getattr(config, name)
-        nested = spec.is_group or bool(spec.variants)
+        nested = spec.is_group or bool(spec.members)
         if not spec.is_group:
             yield ".".join(here), spec, kind_of(type(value)) if nested else value
         if nested:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import ptycho_config.vocabulary.flat as foreign
 from ptycho_config.errors import ConfigError, Problem
-from ptycho_config.schema import leaves, leaves_of, specs
+from ptycho_config.schema.base import leaves, leaves_of, specs
 from ptycho_config.transform import Step, Transform
 from ptycho_config.vocabulary.flat import FLAT_CLASSES, destinations, paths_of
 
@@ -67,7 +67,7 @@ def from_flat(root: type, *flats: Any, name: str = "flat configs") -> Transform:
 
 def _choices_first(root: type, touched: list[Step], untouched: list[Step]) -> Iterator[Step]:
     """Choices, then the rest; defaults only where they have a place that nothing else takes."""
-    members = {path: spec.variants for path, spec in leaves(root) if spec.variants}
+    members = {path: spec.members for path, spec in leaves(root) if spec.members}
     taken = {step.path for step in touched}
     steps = [*touched, *(step for step in untouched if step.path not in taken)]
     chosen = {step.path: step.arg for step in steps if step.path in members}

@@ -8,9 +8,11 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import InferenceSetup, Resolved, Sources, TrainingSetup, create_inference_payload, dump_derivation
+from ptycho_config import Resolved, Sources, create_inference_payload
+from ptycho_config.codec import dump_derivation
 from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
+from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.raw import RawScan

@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import DataOptions, RefineOptions, ScaleOptions
+from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
 from ptycho_torch.data.dataset import Domain, Origin
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.data.scan import normalise, with_coarse_object

@@ -6,11 +6,14 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import RECOMMENDED, ConfigError, Problem, Resolved, TrainingSetup, Transform, dump_derivation
+from ptycho_config import ConfigError, Problem, Resolved, Transform
+from ptycho_config.codec import dump_derivation
 from ptycho_config.factory import Sources, create_training_payload, training_layers
 from ptycho_config.layers import TRAINING, last_put
 from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
+from ptycho_config.profiles import RECOMMENDED
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.readers import facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError

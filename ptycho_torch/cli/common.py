@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ptycho_config import PROFILES, RECOMMENDED, ConfigError, LegacyDelta, Resolved, Sources, config_file, dump, parse
-from ptycho_config.documents import parse_texts
+from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, dump, parse
 from ptycho_config.layers import COMMAND_LINE
-from ptycho_config.profiles import NO_PROFILE
+from ptycho_config.profiles import NO_PROFILE, PROFILES, RECOMMENDED
 from ptycho_config.schema.table import table_text
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
@@ -54,12 +53,12 @@ def sources_from(
     flags; positional: those without a flag. Progress is shown unless `--quiet` or an option says otherwise."""
     texts = [*positional, *effective_assignments(arguments.given, flags)]
     assigned = parse(cls, arguments.set, COMMAND_LINE)
-    from_file = config_file(cls, arguments.config) if arguments.config else Transform()
+    from_file = parse(cls, arguments.config) if arguments.config else Transform()
     if arguments.quiet:
         texts.append((PROGRESS, "false", "--quiet"))
     elif PROGRESS not in {step.path for step in (*assigned.steps, *from_file.steps)}:
         texts.append((PROGRESS, "true", "without --quiet"))
-    return Sources(config_file=from_file, command_line=parse_texts(cls, texts, COMMAND_LINE) >> assigned)
+    return Sources(config_file=from_file, command_line=parse(cls, texts, COMMAND_LINE) >> assigned)
 
 
 def add_profile_flag(parser: argparse.ArgumentParser) -> None:

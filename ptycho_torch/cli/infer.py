@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ptycho_config import InferenceSetup
+from ptycho_config.schema import InferenceSetup
 from ptycho_torch.cli import common
 from ptycho_torch.cli.flags import INFERENCE
 from ptycho_torch.cli.options import add_flags

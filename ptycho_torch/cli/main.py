@@ -9,11 +9,14 @@ from pathlib import Path
 
 import shtab
 
-from ptycho_config import TrainingSetup, config_file, create_training_payload, diff, json_schema, load, migrate
+from ptycho_config import create_training_payload, diff, load, parse
+from ptycho_config.codec import migrate
 from ptycho_config.documents import read_table
 from ptycho_config.factory import Sources
+from ptycho_config.json_schema import json_schema
 from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import named_profile
+from ptycho_config.schema import TrainingSetup
 from ptycho_config.schema.table import table_text
 from ptycho_torch.cli import evaluate, inspect, refine, sweep, train
 from ptycho_torch.cli import infer as inference
@@ -65,13 +68,13 @@ def _print_json(table: object) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    sources = Sources(config_file=config_file(TrainingSetup, arguments.file)) if arguments.file else Sources()
+    sources = Sources(config_file=parse(TrainingSetup, arguments.file)) if arguments.file else Sources()
     configs, _ = create_training_payload(profile=named_profile(arguments.profile), sources=sources)
     print(table_text(configs.table()))
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    sources = Sources(config_file=config_file(TrainingSetup, arguments.file))
+    sources = Sources(config_file=parse(TrainingSetup, arguments.file))
     refuse_unread(create_training_payload(profile=named_profile(arguments.profile), sources=sources)[0])
     print(f"{arguments.file}: valid")
 

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from ptycho_config import DataOptions, RefineOptions, ScaleOptions, parse
+from ptycho_config import parse
 from ptycho_config.layers import COMMAND_LINE
-from ptycho_config.schema import specs
+from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
+from ptycho_config.schema.base import specs
 from ptycho_torch.cli.common import announce, non_negative, print_warning
 
 PASSES = 6

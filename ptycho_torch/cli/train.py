@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ptycho_config import TrainingSetup
 from ptycho_config.profiles import named_profile
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.cli import common
 from ptycho_torch.cli.flags import TRAINING
 from ptycho_torch.cli.options import add_flags

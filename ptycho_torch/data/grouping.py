@@ -5,7 +5,7 @@ from itertools import combinations
 import attrs
 import numpy as np
 
-from ptycho_config import FourQuadrant, GroupingOptions, InferenceConfig, TorchOptions, TrainingConfig
+from ptycho_config.schema import FourQuadrant, GroupingOptions, InferenceConfig, TorchOptions, TrainingConfig
 from ptycho_torch.data.neighbours import BLOCK, MISSING, Index, Position, Table, candidates
 from ptycho_torch.records import Groups
 

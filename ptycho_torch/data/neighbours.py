@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ptycho_config import FourQuadrant, MinDistance
-from ptycho_config.schema import NeighbourRule
+from ptycho_config.schema import FourQuadrant, MinDistance, NeighbourRule
 
 MISSING = -1
 BLOCK = 2**14

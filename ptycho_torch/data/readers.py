@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ptycho_config import DatasetFacts
+from ptycho_config.facts import DatasetFacts
 from ptycho_torch.data.dataset import Domain, Origin, read_dataset
 from ptycho_torch.data.formats.ptychodus import holds_positions, partner_of
 from ptycho_torch.data.formats.reader import read_file

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_config import ModelConfig, ScaleOptions, TorchOptions
+from ptycho_config.schema import ModelConfig, ScaleOptions, TorchOptions
 from ptycho_torch.data.patterns import StoredPatterns, StreamedAmplitude, amplitude_of, chunks, mean_intensity
 from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments

@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from torch import nn
 
-from ptycho_config import ConfigError, External, ModelConfig, Problem, TorchOptions, Unrolled
+from ptycho_config import ConfigError, Problem
+from ptycho_config.schema import External, ModelConfig, TorchOptions, Unrolled
 from ptycho_config.schema.base import kind_of
 from ptycho_config.schema.networks import Sees
 from ptycho_config.schema.setup import network_problems

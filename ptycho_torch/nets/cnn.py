@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from ptycho_config import Cnn, ModelConfig
+from ptycho_config.schema import Cnn, ModelConfig
 from ptycho_torch.nets.cnn_decoder import Decoders, SharedDecoder
 from ptycho_torch.nets.cnn_parts import ConvBlock
 from ptycho_torch.nets.gates import Cbam, Eca

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ptycho_config import Cnn, ModelConfig
+from ptycho_config.schema import Cnn, ModelConfig
 from ptycho_torch.nets.cnn_parts import ConvBlock, PatchHead, Refinement
 from ptycho_torch.nets.gates import Cbam, Eca, SpatialGate
 from ptycho_torch.nets.heads import Activation

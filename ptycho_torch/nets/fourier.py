@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ptycho_config import ModelConfig
+from ptycho_config.schema import ModelConfig
 from ptycho_torch.nets.heads import bounded_phase, polar, rectangular
 from ptycho_torch.nets.spectral import FactorisedSpectralConv, SpectralConv
 

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ptycho_config import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions
+from ptycho_config.schema import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions
 from ptycho_config.schema.networks import Sees
 from ptycho_torch.nets.build import build_network
 from ptycho_torch.nets.measurements import Measurements

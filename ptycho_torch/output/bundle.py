@@ -15,7 +15,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from ptycho_config import ConfigError, TrainingSetup, dump, fingerprint, load, migrate
+from ptycho_config import ConfigError, dump, fingerprint, load
+from ptycho_config.codec import migrate
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.run_records import TrainingRecord, from_json, library_versions, to_json

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config import Resolved, Sources, TrainingSetup, create_training_payload, parse
+from ptycho_config import Resolved, Sources, create_training_payload, parse
 from ptycho_config.policy import refuse_unread
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api.training import write_training_run
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups

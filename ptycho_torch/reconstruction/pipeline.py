@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config import InferenceSetup, ModelConfig
+from ptycho_config.schema import InferenceSetup, ModelConfig
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ptycho_config import StitchOptions
+from ptycho_config.schema import StitchOptions
 from ptycho_torch.data.batches import gather
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.reconstruction.scan_measurements import ScanMeasurements

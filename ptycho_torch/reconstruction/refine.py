@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptycho_config.schema.refine import ALONE, RefineOptions
+from ptycho_config.schema import RefineOptions
+from ptycho_config.schema.refine import ALONE
 from ptycho_torch.output.run_records import PositionCorrections
 from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.coarse_correction import Equations, bilinear_basis, correction, equations, moments

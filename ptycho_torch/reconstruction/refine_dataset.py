@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ptycho_config import RefineOptions
+from ptycho_config.schema import RefineOptions
 from ptycho_torch.output.run_records import PositionCorrections
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.reconstruction.refine import position_corrections, refine

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ptycho_config import StitchOptions
+from ptycho_config.schema import StitchOptions
 from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.patches import Footprints

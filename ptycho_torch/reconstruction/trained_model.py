@@ -2,7 +2,7 @@
 
 import attrs
 
-from ptycho_config import TrainingSetup
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.bundle import Bundle

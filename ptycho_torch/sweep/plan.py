@@ -9,8 +9,9 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import ConfigError, Problem, Sources, TrainingSetup, config_file, fingerprint, parse, product
+from ptycho_config import ConfigError, Problem, Sources, fingerprint, parse, product
 from ptycho_config.profiles import named_profile
+from ptycho_config.schema import TrainingSetup
 from ptycho_config.transform import Transform
 from ptycho_torch.api import resolve_training
 
@@ -34,7 +35,7 @@ class Base:
     def sources(self, point: Transform) -> Sources:
         """The layers of one trial; point: the changes of its axes, as explicit overrides."""
         return Sources(
-            config_file=config_file(TrainingSetup, self.config) if self.config else Transform(),
+            config_file=parse(TrainingSetup, self.config) if self.config else Transform(),
             command_line=parse(TrainingSetup, list(self.assignments)),
             overrides=point,
         )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from ptycho_config import ConfigError, Problem, TrainingSetup, parse
+from ptycho_config import ConfigError, Problem, parse
 from ptycho_config.profiles import named_profile
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import reconstruct, resolve_training, train
 from ptycho_torch.files import write_json
 from ptycho_torch.output.run_records import TrialRecord, from_json, to_json

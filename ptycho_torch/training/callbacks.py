@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
 from tqdm import tqdm
 
-from ptycho_config import TrainingSetup
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import atomic_write

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import TrainingConfig, TrainingSetup
+from ptycho_config.schema import TrainingConfig, TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset, split_rows
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from ptycho_config import TorchOptions
+from ptycho_config.schema import TorchOptions
 from ptycho_torch.nets.parts import DECODER, ENCODER_BOTTOM, ENCODER_TOP, PHASE_HEAD
 
 PATIENCE = 5

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import attrs
 
-from ptycho_config import TrainingSetup
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model

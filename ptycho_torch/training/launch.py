@@ -13,7 +13,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from ptycho_config import TrainingSetup
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError, DivergedError
 from ptycho_torch.output.bundle import load_bundle
 from ptycho_torch.reconstruction.trained_model import restore_model

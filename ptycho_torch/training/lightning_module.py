@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from ptycho_config import Amplitude, TrainingSetup, fingerprint
+from ptycho_config import fingerprint
 from ptycho_config.policy import resumable_options
+from ptycho_config.schema import Amplitude, TrainingSetup
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Prediction
 from ptycho_torch.training import losses

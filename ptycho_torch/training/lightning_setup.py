@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
-from ptycho_config import PyTorchExecutionConfig, TrainingSetup
+from ptycho_config.schema import PyTorchExecutionConfig, TrainingSetup
 from ptycho_torch.data.batches import BatchSampler
 from ptycho_torch.data.joint_dataset import Clusters, JointDataset, JointSampler
 from ptycho_torch.device import choose_device

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ptycho_config import OverlapOptions, RegularisationOptions, TrainingConfig
+from ptycho_config.schema import OverlapOptions, RegularisationOptions, TrainingConfig
 from ptycho_torch.physics.diffraction import diffraction_intensity, mode_sum_intensity, power
 from ptycho_torch.physics.overlap import cross_patterns, merge_group
 from ptycho_torch.records import Batch, Prediction

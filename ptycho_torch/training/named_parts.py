@@ -1,6 +1,7 @@
 """The network, the loss and the stitch weights that a training names, found before it starts."""
 
-from ptycho_config import ConfigError, External, Problem, TrainingSetup
+from ptycho_config import ConfigError, Problem
+from ptycho_config.schema import External, TrainingSetup
 from ptycho_torch.nets.reconstructor import build_model
 from ptycho_torch.reconstruction.stitch import find_stitch_weights
 from ptycho_torch.training.losses import pattern_loss

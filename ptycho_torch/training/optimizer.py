@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from ptycho_config import StageOptions, TrainingConfig
+from ptycho_config.schema import StageOptions, TrainingConfig
 from ptycho_torch.nets.parts import parameters_by_part
 
 EXPONENTIAL_DECAY = 0.95

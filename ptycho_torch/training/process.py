@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from ptycho_config import ConfigError, TrainingSetup, dump, load
+from ptycho_config import ConfigError, dump, load
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError, DivergedError
 from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import Bundle, save_bundle

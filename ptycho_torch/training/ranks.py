@@ -9,7 +9,8 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-from ptycho_config import ConfigError, Problem, PyTorchExecutionConfig
+from ptycho_config import ConfigError, Problem
+from ptycho_config.schema import PyTorchExecutionConfig
 
 STRATEGIES = ("auto", "ddp", "ddp_spawn")
 

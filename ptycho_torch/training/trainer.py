@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from ptycho_config import TrainingSetup
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import Share
 from ptycho_torch.data.joint_dataset import Clusters, parts_of, with_share
 from ptycho_torch.errors import DataError, DivergedError, MissingFileError

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ptycho_config import ConfigError, Sources, TrainingSetup, config_file, create_training_payload
+from ptycho_config import ConfigError, Sources, create_training_payload, parse
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import TrainingRun, load, reconstruct, train
 from ptycho_torch.nets.reconstructor import build_model
 
@@ -52,7 +53,7 @@ def _sources(tmp_path: Path, **more: Any) -> Sources:
     path = tmp_path / "own.yaml"
     path.write_text(_block("yaml"), encoding="utf-8")
     overrides = {"nepochs": 2, "batch_size": 8, "subsample_seed": 0, **more}
-    return Sources(config_file=config_file(TrainingSetup, path), overrides=overrides)
+    return Sources(config_file=parse(TrainingSetup, path), overrides=overrides)
 
 
 def _train(scan_file: Path, tmp_path: Path, **more: Any) -> TrainingRun:

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from ptycho_config import InferenceConfig, Sources, TorchOptions, TrainingConfig
+from ptycho_config import Sources
+from ptycho_config.schema import InferenceConfig, TorchOptions, TrainingConfig
 from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, resolve_inference, resolve_training, train
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.readers import read_scan

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from ptycho_config import RefineOptions
+from ptycho_config.schema import RefineOptions
 from ptycho_torch.api import TrainingRun, reconstruct
 from ptycho_torch.api.refinement import refine_scan
 from ptycho_torch.cli.main import main

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import ConfigError, Sources, TrainingSetup, load
+from ptycho_config import ConfigError, Sources, load
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import TrainingRun, reconstruct, train
 from ptycho_torch.api import load as load_model
 from ptycho_torch.data.readers import read_scan

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ptycho_config import Sources, TrainingSetup
+from ptycho_config import Sources
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import TrainingRun
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli import main as umbrella

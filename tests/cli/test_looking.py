@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from ptycho_config import TrainingSetup, load
+from ptycho_config import load
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import TrainingRun
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli import main as umbrella

@@ -14,12 +14,9 @@ from ptycho_config import (
     config,
     diff,
     dump,
-    dump_derivation,
     field,
     fields,
     fingerprint,
-    from_mapping,
-    json_schema,
     layer,
     load,
     migration,
@@ -28,7 +25,9 @@ from ptycho_config import (
     product,
     resolve,
 )
-from ptycho_config.schema import get_path, leaves_of
+from ptycho_config.codec import dump_derivation
+from ptycho_config.json_schema import json_schema
+from ptycho_config.schema.base import get_path, leaves_of
 
 
 @config
@@ -102,7 +101,7 @@ def test_text_reaches_into_the_member() -> None:
     """Kind first, then its fields, from a command line or a file."""
     expected = Net(body=Fno(modes=5))
     assert parse(Net, ["body=fourier", "body.modes=5"])(Net()) == expected
-    assert from_mapping(Net, {"body": {"modes": 5, "kind": "fourier"}}, "file")(Net()) == expected
+    assert parse(Net, {"body": {"modes": 5, "kind": "fourier"}}, "file")(Net()) == expected
 
 
 def test_a_change_for_the_wrong_member_is_refused() -> None:
@@ -141,7 +140,7 @@ def test_the_trace_explains_the_member_and_its_fields() -> None:
         resolve(Net(), chosen, layer("user", at(narrow(C.body, Fno).modes).put(6)))
     saved = json.loads(json.dumps(dump_derivation(resolved)))
     (one,) = saved["layers"]
-    replayed = from_mapping(Net, {step["path"]: step["value"] for step in one["steps"]}, "bundle")
+    replayed = parse(Net, {step["path"]: step["value"] for step in one["steps"]}, "bundle")
     assert load(Net, saved["config"]) == resolved.config == replayed(Net())
 
 
@@ -179,7 +178,7 @@ def test_old_documents_are_brought_up_step_by_step() -> None:
     net = load(Net, {"$schema": "test.net/1", "n": 128, "body": "fourier"})
     assert net == Net(size=128, body=Fno())
     assert dump(net)["$schema"] == "test.net/3"
-    assert from_mapping(Net, {"$schema": "test.net/2", "size": 128, "body": "cnn"}, "f")(Net()).size == 128
+    assert parse(Net, {"$schema": "test.net/2", "size": 128, "body": "cnn"}, "f")(Net()).size == 128
 
 
 @pytest.mark.parametrize("schema", ["test.net/4", "test.net/0", "other/1", "test.net"])

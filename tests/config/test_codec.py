@@ -12,23 +12,20 @@ from hypothesis import strategies as st
 from ptycho_config import (
     ConfigError,
     Resolved,
-    TrainingSetup,
     Transform,
-    Unrolled,
     at,
     config,
-    config_file,
     dump,
-    dump_derivation,
     field,
     fields,
     fingerprint,
-    from_mapping,
     layer,
     load,
     parse,
     resolve,
 )
+from ptycho_config.codec import dump_derivation
+from ptycho_config.schema import TrainingSetup, Unrolled
 from tests.strategies.configs import BASE, puts
 
 
@@ -100,7 +97,7 @@ def test_a_document_of_another_schema_is_refused_by_name() -> None:
 def test_config_files_read_alike(tmp_path: Path, name: str, text: str) -> None:
     """`1e9` is a number and `no` is a word in every format."""
     (tmp_path / name).write_text(text)
-    steps = {step.path: step.arg for step in config_file(TrainingSetup, tmp_path / name).steps}
+    steps = {step.path: step.arg for step in parse(TrainingSetup, tmp_path / name).steps}
     assert steps == {"training.nphotons": 1e9, "training.scheduler": "no"}
 
 
@@ -120,7 +117,7 @@ def test_a_broken_config_file_is_named(tmp_path: Path, name: str, text: str, rea
     """The message holds the file and the reason."""
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match=reason) as caught:
-        config_file(TrainingSetup, tmp_path / name)
+        parse(TrainingSetup, tmp_path / name)
     assert name in str(caught.value)
 
 
@@ -128,15 +125,15 @@ def test_yaml_options_know_their_line(tmp_path: Path) -> None:
     """A wrong option is found at once."""
     (tmp_path / "run.yaml").write_text("# comment\ntraining:\n  model:\n    N: 15\n  nepochs: 3\n")
     with pytest.raises(ConfigError) as caught:
-        resolve(BASE, config_file(TrainingSetup, tmp_path / "run.yaml"))
+        resolve(BASE, parse(TrainingSetup, tmp_path / "run.yaml"))
     (problem,) = caught.value.problems
     assert (problem.path, problem.layer, problem.where) == ("training.model.N", "config file", "run.yaml:4")
 
 
 def test_nested_and_dotted_keys_mean_the_same() -> None:
     """Overrides may be written flat or deep."""
-    flat = from_mapping(TrainingSetup, {"training.nepochs": 3}, "x")
-    assert flat == from_mapping(TrainingSetup, {"training": {"nepochs": 3}}, "x")
+    flat = parse(TrainingSetup, {"training.nepochs": 3}, "x")
+    assert flat == parse(TrainingSetup, {"training": {"nepochs": 3}}, "x")
 
 
 def _derived() -> Resolved[TrainingSetup]:
@@ -148,7 +145,7 @@ def test_a_derivation_can_be_saved_and_replayed() -> None:
     saved = json.loads(json.dumps(dump_derivation(_derived())))
     config = load(TrainingSetup, saved["base"])
     for one in saved["layers"]:
-        config = from_mapping(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(config)
+        config = parse(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(config)
     assert config == load(TrainingSetup, saved["config"]) == _derived().config
 
 

@@ -12,20 +12,17 @@ from syrupy.assertion import SnapshotAssertion
 
 from ptycho_config import (
     ConfigError,
-    DatasetFacts,
-    InferenceSetup,
     LegacyDelta,
-    PyTorchExecutionConfig,
     Resolved,
     Sources,
-    TrainingSetup,
     create_inference_payload,
     create_training_payload,
     dump,
-    from_mapping,
     parse,
 )
+from ptycho_config.facts import DatasetFacts
 from ptycho_config.layers import TRAINING
+from ptycho_config.schema import InferenceSetup, PyTorchExecutionConfig, TrainingSetup
 
 FACTS = DatasetFacts(name="scan.npz", n_patterns=9, n_pixels=128, probe_modes=1, nphotons=2e5)
 
@@ -81,7 +78,7 @@ def test_layers_apply_in_the_declared_order() -> None:
     path = "execution.num_workers"
     resolved, _ = _training(
         sources=Sources(
-            config_file=from_mapping(TrainingSetup, {path: 1}, "config file"),
+            config_file=parse(TrainingSetup, {path: 1}, "config file"),
             execution=PyTorchExecutionConfig(num_workers=2),
             command_line=parse(TrainingSetup, [f"{path}=3"]),
             overrides={path: 4},

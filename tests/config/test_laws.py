@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 from ptycho_config import (
     ConfigError,
     LegacyDelta,
-    TorchOptions,
-    TrainingSetup,
     Transform,
     at,
     diff,
@@ -27,12 +25,13 @@ from ptycho_config import (
     fingerprint,
     layer,
     load,
-    migrate,
     parse,
     resolve,
     update_legacy_dict,
 )
-from ptycho_config.schema import get_path, leaves, leaves_of
+from ptycho_config.codec import migrate
+from ptycho_config.schema import TorchOptions, TrainingSetup
+from ptycho_config.schema.base import get_path, leaves, leaves_of
 from ptycho_config.transform import Change, Step, apply
 from tests.strategies.configs import BASE, VALUES, puts
 
@@ -333,7 +332,7 @@ def test_a_group_can_be_changed_before_and_after_its_leaves() -> None:
 
 def test_every_leaf_of_the_schema_is_reached_by_its_path() -> None:
     """The leaves that a class can have are those that its configs have, over all members of choices."""
-    choices = {path: spec.variants.values() for path, spec in leaves(TorchOptions) if spec.variants}
+    choices = {path: spec.members.values() for path, spec in leaves(TorchOptions) if spec.members}
     held = {path for path, _, _ in leaves_of(BASE)}
     for path, members in choices.items():
         for member in members:

@@ -8,20 +8,18 @@ import pytest
 
 from ptycho_config import (
     ConfigError,
-    DatasetFacts,
-    Layer,
-    PyTorchExecutionConfig,
     Sources,
-    TrainingSetup,
     at,
     create_inference_payload,
     create_training_payload,
     fields,
-    from_mapping,
     layer,
+    parse,
     resolve,
 )
-from ptycho_config.layers import BASE, INFERENCE, TRAINING
+from ptycho_config.facts import DatasetFacts
+from ptycho_config.layers import BASE, INFERENCE, TRAINING, Layer
+from ptycho_config.schema import PyTorchExecutionConfig, TrainingSetup
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = at(fields(TrainingSetup).training.nepochs)
@@ -30,7 +28,7 @@ FACTS = DatasetFacts(name="scan.npz", n_patterns=9, n_pixels=64, probe_modes=1, 
 
 def _sources() -> Sources:
     """Every layer that users provide, under names of their own where they can have one."""
-    given = from_mapping(TrainingSetup, {"execution.middle_trim": 2}, "inner name")
+    given = parse(TrainingSetup, {"execution.middle_trim": 2}, "inner name")
     return Sources(
         client=given,
         config_file=given,

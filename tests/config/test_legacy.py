@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_config import (
-    LegacyDelta,
-    ModelConfig,
-    PyTorchExecutionConfig,
-    TrainingConfig,
-    legacy_delta,
-    update_legacy_dict,
-)
+from ptycho_config import LegacyDelta, update_legacy_dict
+from ptycho_config.legacy import legacy_delta
+from ptycho_config.schema import ModelConfig, PyTorchExecutionConfig, TrainingConfig
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ptycho_config import LegacyDelta, TrainingConfig, legacy_delta, update_legacy_dict
-from ptycho_config.legacy import DEFAULTS, LegacyParams, SealedError
+from ptycho_config import LegacyDelta, update_legacy_dict
+from ptycho_config.legacy import DEFAULTS, LegacyParams, SealedError, legacy_delta
+from ptycho_config.schema import TrainingConfig
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_legacy.json").read_text())
 

@@ -9,10 +9,8 @@ import pytest
 
 from ptycho_config import (
     ConfigError,
-    InferenceSetup,
     Resolved,
     Sources,
-    TrainingSetup,
     Transform,
     at,
     config,
@@ -23,7 +21,8 @@ from ptycho_config import (
     fingerprint,
 )
 from ptycho_config.policy import is_settable, refuse_unread, resumable_options
-from ptycho_config.schema import FieldSpec, get_path, leaves, specs
+from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.schema.base import FieldSpec, get_path, leaves, specs
 from ptycho_config.transform import Step
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +61,7 @@ def test_an_option_without_a_policy_would_be_seen() -> None:
 @pytest.mark.parametrize("root", [TrainingSetup, InferenceSetup])
 def test_a_choice_states_it_for_all_its_members(root: type) -> None:
     """It is carried as a whole, so what a member stated for itself would be lost."""
-    members = [m for _, spec in leaves(root) for m in spec.variants.values()]
+    members = [m for _, spec in leaves(root) for m in spec.members.values()]
     assert not [name for member in members for name, spec in specs(member).items() if spec.inference]
 
 
@@ -88,7 +87,7 @@ SHARED = {
     path: path.replace("inference.", "training.", 1)
     for path, spec in INFERENCE.items()
     if path.replace("inference.", "training.", 1) in TRAINING
-    and not spec.variants
+    and not spec.members
     and not path.startswith(("torch.net.", "torch.forward.", "torch.grouping.neighbors."))
 }
 # Tied to other options by a constraint, so they cannot change alone; `backend` is this one always.

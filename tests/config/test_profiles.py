@@ -8,23 +8,18 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from ptycho_config import (
-    PROFILES,
-    RECOMMENDED,
     ConfigError,
-    InferenceSetup,
-    RectangularScaled,
     Sources,
-    TrainingSetup,
-    Unrolled,
     create_inference_payload,
     create_training_payload,
     diff,
     dump,
     load,
     parse,
-    profile,
     resolve,
 )
+from ptycho_config.profiles import PROFILES, RECOMMENDED, profile
+from ptycho_config.schema import InferenceSetup, RectangularScaled, TrainingSetup, Unrolled
 
 
 @pytest.mark.parametrize("name", [*PROFILES, None])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ptycho_config import ConfigError, Resolved, TrainingSetup, at, fields, layer, parse, resolve
+from ptycho_config import ConfigError, Resolved, at, fields, layer, parse, resolve
+from ptycho_config.schema import TrainingSetup
 
 C = fields(TrainingSetup)
 EPOCHS = at(C.training.nepochs)

@@ -7,18 +7,16 @@ import attrs
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from ptycho_config import (
-    ConfigError,
+from ptycho_config import ConfigError, config, field
+from ptycho_config.schema import (
     InferenceConfig,
     InferenceSetup,
     ModelConfig,
     PyTorchExecutionConfig,
     TrainingConfig,
     TrainingSetup,
-    config,
-    field,
 )
-from ptycho_config.schema import leaves
+from ptycho_config.schema.base import leaves
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_config import (
-    Cnn,
-    ConfigError,
-    Fno,
-    InferenceSetup,
-    MinDistance,
-    RefineOptions,
-    TrainingSetup,
-    from_mapping,
-    parse,
-    resolve,
-)
-from ptycho_config.schema import leaves
+from ptycho_config import ConfigError, parse, resolve
+from ptycho_config.schema import Cnn, Fno, InferenceSetup, MinDistance, RefineOptions, TrainingSetup
+from ptycho_config.schema.base import leaves
 from ptycho_config.vocabulary import (
     FLAT_CLASSES,
     DataConfig,
@@ -130,7 +120,7 @@ def test_fields_that_contradict_each_other_are_a_conflict() -> None:
     scale = resolve(TrainingSetup(), from_flat(TrainingSetup, data)).config.torch.scale
     assert scale.domain == "normalized_amplitude"
     with pytest.raises(ConfigError, match=r"set to 2.*and to 3"):
-        resolve(TrainingSetup(), from_mapping(TrainingSetup, {"gridsize": 2, "grid_size": (3, 3)}, "notes"))
+        resolve(TrainingSetup(), parse(TrainingSetup, {"gridsize": 2, "grid_size": (3, 3)}, "notes"))
 
 
 @pytest.mark.parametrize("root", [TrainingSetup, InferenceSetup])
@@ -162,16 +152,16 @@ SPELLINGS = {
 def test_the_trace_says_which_spelling_was_used(name: str) -> None:
     """Canonical and torch names arrive at one option, with the name that was written."""
     path, value, ours = SPELLINGS[name]
-    resolved = resolve(TrainingSetup(), from_mapping(TrainingSetup, {name: value}, "notes"))
+    resolved = resolve(TrainingSetup(), parse(TrainingSetup, {name: value}, "notes"))
     assert resolved.history(path)[-1].new == ours
     assert resolved.explain(path).endswith(f"[notes] as '{name}'")
 
 
 def test_one_name_can_set_what_belongs_together() -> None:
     """The architecture and the network; the order of the entries does not matter."""
-    written = from_mapping(TrainingSetup, {"batch_norm": True, "architecture": "cnn"}, "notes")
+    written = parse(TrainingSetup, {"batch_norm": True, "architecture": "cnn"}, "notes")
     assert resolve(TrainingSetup(), written).config.torch.net == Cnn(batch_norm=True)
-    rule = from_mapping(TrainingSetup, {"max_neighbor_distance": 5, "neighbor_function": "Min_dist"}, "notes")
+    rule = parse(TrainingSetup, {"max_neighbor_distance": 5, "neighbor_function": "Min_dist"}, "notes")
     expected = MinDistance(max_neighbor_distance=5.0)
     assert resolve(TrainingSetup(), rule).config.torch.grouping.neighbors == expected
 
@@ -198,7 +188,7 @@ def test_short_names_work_on_a_command_line() -> None:
 def test_a_name_that_cannot_be_meant_is_an_error(given_names: dict[str, Any], message: str) -> None:
     """With the reason or the nearest name; full paths take canonical values only."""
     with pytest.raises(ConfigError, match=message):
-        resolve(TrainingSetup(), from_mapping(TrainingSetup, given_names, "notes"))
+        resolve(TrainingSetup(), parse(TrainingSetup, given_names, "notes"))
 
 
 @pytest.mark.parametrize(

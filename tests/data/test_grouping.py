@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ptycho_config import FourQuadrant, GroupingOptions, MinDistance
+from ptycho_config.schema import FourQuadrant, GroupingOptions, MinDistance
 from ptycho_torch.data.grouping import GroupPlan, plan_groups
 from ptycho_torch.records import Groups
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import Sources, TrainingSetup, create_training_payload
+from ptycho_config import Sources, create_training_payload
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import GroupPlan, plan_groups
 from ptycho_torch.data.scan import normalise, with_initial_object

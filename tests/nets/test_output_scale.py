@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import Amplitude, RectangularScaled, TorchOptions
-from ptycho_config.schema import Unrolled
+from ptycho_config.schema import Amplitude, RectangularScaled, TorchOptions, Unrolled
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale, rectangular
 from ptycho_torch.nets.reconstructor import build_scale
 from ptycho_torch.physics.diffraction import diffraction_intensity

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from ptycho_config import ModelConfig, TorchOptions, Unrolled
+from ptycho_config.schema import ModelConfig, TorchOptions, Unrolled
 from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets import UNet, UnrolledNet
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ptycho_config import ModelConfig, TorchOptions, Unrolled
+from ptycho_config.schema import ModelConfig, TorchOptions, Unrolled
 from ptycho_torch.nets import UNet
 from ptycho_torch.nets.reconstructor import build_model
 from ptycho_torch.physics.projection import object_gradient

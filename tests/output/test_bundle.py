@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ptycho_config import TrainingSetup
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.bundle import Bundle, load_bundle, save_bundle
 from ptycho_torch.output.run_records import Losses, TrainingRecord

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from ptycho_config import TorchOptions, Unrolled
+from ptycho_config.schema import TorchOptions, Unrolled
 from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
 from ptycho_torch.physics import differential_phase_contrast as phase_contrast

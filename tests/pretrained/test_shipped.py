@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import TrainingSetup
 from ptycho_config import load as load_config
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import Reconstruction, load, reconstruct
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region

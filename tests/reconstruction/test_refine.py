@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ptycho_config import ModelConfig
 from ptycho_config.errors import ConfigError
-from ptycho_config.schema.refine import RefineOptions
+from ptycho_config.schema import ModelConfig, RefineOptions
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail
 from ptycho_torch.physics.diffraction import power

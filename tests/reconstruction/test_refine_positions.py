@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ptycho_config import ConfigError
-from ptycho_config.schema.refine import RefineOptions
+from ptycho_config.schema import RefineOptions
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail
 from ptycho_torch.output.run_records import PositionCorrections

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from ptycho_config import ModelConfig
+from ptycho_config.schema import ModelConfig
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp, scanned_region
 from ptycho_torch.physics.simulate import SimulatedScan, expected_counts, natural_object, simulate_scan

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import ModelConfig, OverlapOptions, RefineOptions, TorchOptions, Unrolled
+from ptycho_config.schema import ModelConfig, OverlapOptions, RefineOptions, TorchOptions, Unrolled
 from ptycho_torch.data.batches import cluster_dataset
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import build_model

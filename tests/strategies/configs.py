@@ -2,7 +2,8 @@
 
 from hypothesis import strategies as st
 
-from ptycho_config import ModelConfig, TorchOptions, TrainingConfig, TrainingSetup, Transform, Unrolled
+from ptycho_config import Transform
+from ptycho_config.schema import ModelConfig, TorchOptions, TrainingConfig, TrainingSetup, Unrolled
 from ptycho_config.transform import Step
 
 # Its network takes patterns of every size.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gammaln
 
-from ptycho_config import OverlapOptions
+from ptycho_config.schema import OverlapOptions
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.records import Batch, Prediction

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_config import StageOptions, TrainingConfig
+from ptycho_config.schema import StageOptions, TrainingConfig
 from ptycho_torch.training.optimizer import clip_adaptively, learning_rate_factor
 
 STAGES = StageOptions(stage_1_epochs=2, stage_2_epochs=4, stage_3_epochs=2)

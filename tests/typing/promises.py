@@ -6,20 +6,9 @@ other line may be.
 
 from typing import assert_type
 
-from ptycho_config import (
-    Lens,
-    ModelConfig,
-    Resolved,
-    TrainingSetup,
-    Transform,
-    at,
-    config,
-    field,
-    fields,
-    layer,
-    narrow,
-    resolve,
-)
+from ptycho_config import Resolved, Transform, at, config, field, fields, layer, narrow, resolve
+from ptycho_config.lens import Lens
+from ptycho_config.schema import ModelConfig, TrainingSetup
 
 
 @config

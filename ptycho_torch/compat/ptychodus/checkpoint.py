@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import torch
 
-from ptycho_config import ConfigError, TrainingSetup, dump, load
+from ptycho_config import ConfigError, dump, load
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import atomic_write

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_config import ConfigError, DatasetFacts, InferenceSetup, Problem, Sources, create_inference_payload
+from ptycho_config import ConfigError, Problem, Sources, create_inference_payload
+from ptycho_config.facts import DatasetFacts
 from ptycho_config.legacy import legacy_params, update_legacy_dict
+from ptycho_config.schema import InferenceSetup
 from ptycho_torch.compat.ptychodus.settings_layer import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
 from ptycho_torch.data.dataset import read_dataset

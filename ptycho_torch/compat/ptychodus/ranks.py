@@ -17,7 +17,7 @@ import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from ptycho_config import TrainingSetup
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DivergedError
 from ptycho_torch.training.launch import PROCESS, failure_of
 from ptycho_torch.training.lightning_setup import PATIENCE

@@ -11,10 +11,13 @@ from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
-from ptycho_config import PROFILES, ConfigError, Problem, Step, TrainingSetup, Transform
+from ptycho_config import ConfigError, Problem, Transform
 from ptycho_config.layers import CLIENT as LAYER
 from ptycho_config.lens import at, fields
-from ptycho_config.schema import leaves
+from ptycho_config.profiles import PROFILES
+from ptycho_config.schema import TrainingSetup
+from ptycho_config.schema.base import leaves
+from ptycho_config.transform import Step
 from ptycho_config.vocabulary import destinations, paths_of
 from ptycho_config.vocabulary.flat import Flat
 from ptycho_torch.compat.ptychodus.settings import REFINE_PASSES, DataConfig
@@ -72,7 +75,7 @@ def client_layer(root: type, *flats: Any) -> Transform:
     steps = [*_groups(flats, problems), *(step for one in flats for step in _steps(root, one, problems))]
     if problems:
         raise ConfigError(problems, "the settings of ptychodus")
-    choices = {path for path, spec in leaves(root) if spec.variants}
+    choices = {path for path, spec in leaves(root) if spec.members}
     return Transform(tuple(sorted(steps, key=lambda step: step.path not in choices)))
 
 

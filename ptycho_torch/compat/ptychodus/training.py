@@ -11,8 +11,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_config import Resolved, Sources, TrainingSetup, dump_derivation, update_legacy_dict
+from ptycho_config import Resolved, Sources, update_legacy_dict
+from ptycho_config.codec import dump_derivation
 from ptycho_config.legacy import LegacyDelta, legacy_params
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api.training import open_training
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
 from ptycho_torch.compat.ptychodus.ranks import first_rank, other_ranks

@@ -10,8 +10,9 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import InferenceConfig, PyTorchExecutionConfig, TrainingConfig, legacy_delta, update_legacy_dict
-from ptycho_config.legacy import legacy_params
+from ptycho_config import update_legacy_dict
+from ptycho_config.legacy import legacy_delta, legacy_params
+from ptycho_config.schema import InferenceConfig, PyTorchExecutionConfig, TrainingConfig
 
 __all__ = [
     "BACKENDS",

@@ -5,7 +5,8 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal
 
-from ptycho_config import ConfigError, Problem, PyTorchExecutionConfig
+from ptycho_config import ConfigError, Problem
+from ptycho_config.schema import PyTorchExecutionConfig
 from ptycho_torch.errors import MissingFileError
 
 __all__ = ["build_execution_config_from_args", "resolve_accelerator", "validate_paths"]

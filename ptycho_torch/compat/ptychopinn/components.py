@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ptycho_config import ConfigError, Problem, PyTorchExecutionConfig, TrainingConfig, legacy_delta, resolve
+from ptycho_config import ConfigError, Problem, parse, resolve
 from ptycho_config.codec import dump_derivation
-from ptycho_config.documents import from_mapping
 from ptycho_config.factory import Sources, create_training_payload
 from ptycho_config.layers import OVERRIDES
+from ptycho_config.legacy import legacy_delta
 from ptycho_config.lens import at, fields
 from ptycho_config.policy import is_settable
-from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.schema import InferenceSetup, PyTorchExecutionConfig, TrainingConfig, TrainingSetup
 from ptycho_config.transform import Transform, diff
 from ptycho_torch.api import load, reconstruct, train
 from ptycho_torch.files import create_writable_folder
@@ -139,4 +139,4 @@ def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:
     steps = tuple(attrs.evolve(step, path=f"training.{step.path}") for step in changed)
     network = {"architecture": config.model.architecture}
     others = tuple(step for step in steps if step.path != "training.model.architecture")
-    return from_mapping(TrainingSetup, network, OVERRIDES) >> Transform(others)
+    return parse(TrainingSetup, network, OVERRIDES) >> Transform(others)

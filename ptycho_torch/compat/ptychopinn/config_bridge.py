@@ -8,18 +8,10 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ptycho_config import (
-    ConfigError,
-    InferenceConfig,
-    InferenceSetup,
-    ModelConfig,
-    Problem,
-    TrainingConfig,
-    TrainingSetup,
-)
-from ptycho_config.documents import from_mapping
+from ptycho_config import ConfigError, Problem, parse
 from ptycho_config.layers import OVERRIDES
 from ptycho_config.resolve import resolve
+from ptycho_config.schema import InferenceConfig, InferenceSetup, ModelConfig, TrainingConfig, TrainingSetup
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import DataConfig, FlatInferenceConfig, FlatModelConfig, FlatTrainingConfig, from_flat
 
@@ -75,7 +67,7 @@ def _below(prefix: str, transform: Transform, without: str = "\0") -> Transform:
 
 
 def _resolve(base: C, flat: Transform, overrides: Overrides) -> C:
-    return resolve(base, flat, from_mapping(type(base), overrides or {}, OVERRIDES)).config
+    return resolve(base, flat, parse(type(base), overrides or {}, OVERRIDES)).config
 
 
 def _require(name: str, value: C | None) -> C:

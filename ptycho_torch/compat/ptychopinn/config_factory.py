@@ -6,10 +6,12 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import InferenceConfig, TrainingConfig, TrainingSetup, from_mapping, profile, resolve
+from ptycho_config import parse, resolve
 from ptycho_config.factory import Sources, create_inference_payload, create_training_payload
 from ptycho_config.layers import OVERRIDES
 from ptycho_config.legacy import LegacyDelta, legacy_delta, legacy_params, update_legacy_dict
+from ptycho_config.profiles import profile
+from ptycho_config.schema import InferenceConfig, TrainingConfig, TrainingSetup
 from ptycho_config.vocabulary import to_flat
 from ptycho_torch.data.readers import inspect_dataset
 
@@ -62,7 +64,7 @@ def resolve_ci_profile(overrides: Mapping[str, Any] | None = None) -> dict[str, 
     Raises ConfigError that names both sides.
     """
     given = dict(overrides or {})
-    changes = from_mapping(TrainingSetup, given, OVERRIDES)
+    changes = parse(TrainingSetup, given, OVERRIDES)
     flat = to_flat(resolve(TrainingSetup(), profile("ci"), changes).config)
     values = {**attrs.asdict(flat.data), **attrs.asdict(flat.training), **attrs.asdict(flat.model)}
     return {**{name: values[name] for name in _CI}, **given}

@@ -4,7 +4,8 @@ import attrs
 import numpy as np
 import pytest
 
-from ptycho_config import ConfigError, RefineOptions, TrainingSetup, at, fields
+from ptycho_config import ConfigError, at, fields
+from ptycho_config.schema import RefineOptions, TrainingSetup
 from ptycho_torch.api import load
 from ptycho_torch.compat.ptychodus.inference import reconstruct_arrays
 from ptycho_torch.compat.ptychodus.training import Arrays

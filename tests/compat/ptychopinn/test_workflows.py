@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import ConfigError, ModelConfig, PyTorchExecutionConfig, TrainingConfig
+from ptycho_config import ConfigError
 from ptycho_config.legacy import LegacyParams
+from ptycho_config.schema import ModelConfig, PyTorchExecutionConfig, TrainingConfig
 from ptycho_torch.api import TrainingRun, load
 from ptycho_torch.compat.ptychopinn.backend_selector import run_cdi_example_with_backend, train_cdi_model_with_backend
 from ptycho_torch.compat.ptychopinn.components import load_inference_bundle_torch, save_torch_bundle

@@ -10,19 +10,17 @@ from typing import Any
 import attrs
 
 from ptycho_config import (
-    InferenceConfig,
     Resolved,
     Sources,
-    TrainingSetup,
     create_inference_payload,
     create_training_payload,
-    from_mapping,
-    legacy_delta,
+    parse,
     resolve,
     update_legacy_dict,
 )
 from ptycho_config.documents import read_table
-from ptycho_config.legacy import DEFAULTS, LegacyParams
+from ptycho_config.legacy import DEFAULTS, LegacyParams, legacy_delta
+from ptycho_config.schema import InferenceConfig, TrainingSetup
 from ptycho_config.vocabulary import aliases, to_flat
 from ptycho_torch.compat.ptychopinn import backend_selector, cli_shared, config_bridge, config_factory
 from ptycho_torch.data.readers import inspect_dataset
@@ -195,7 +193,7 @@ def _factory_inference(given: dict[str, Any], folder: Path, store: Store) -> Any
 def _contract(version: str | None = None, domain: str | None = None) -> dict[str, Any]:
     pair = {"scale_contract_version": version, "measurement_domain": domain}
     given = {name: value for name, value in pair.items() if value is not None}
-    scale = resolve(TrainingSetup(), from_mapping(TrainingSetup, given, "given")).config.torch.scale
+    scale = resolve(TrainingSetup(), parse(TrainingSetup, given, "given")).config.torch.scale
     return {
         "$class": "ResolvedScaleContract",
         "fields": {"version": scale.CONTRACTS[scale.domain], "measurement_domain": scale.domain},

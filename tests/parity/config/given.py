@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ptycho_config import InferenceSetup, TrainingSetup
+from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.vocabulary import aliases
 
 

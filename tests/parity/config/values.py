@@ -8,14 +8,8 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import (
-    InferenceConfig,
-    ModelConfig,
-    PyTorchExecutionConfig,
-    TrainingConfig,
-    create_training_payload,
-    vocabulary,
-)
+from ptycho_config import create_training_payload, vocabulary
+from ptycho_config.schema import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
 from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import cKDTree
 
-from ptycho_config import GroupingOptions
+from ptycho_config.schema import GroupingOptions
 from ptycho_torch.data.grouping import GroupPlan, inside_bounds, plan_groups
 from ptycho_torch.data.neighbours import nearest
 from ptycho_torch.physics.probe import soft_disk

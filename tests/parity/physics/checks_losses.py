@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ptycho_config import RegularisationOptions
+from ptycho_config.schema import RegularisationOptions
 from ptycho_torch.physics.scaling import rms_input_scale
 from ptycho_torch.training.losses import amplitude_mae, energy_matched_mae, poisson_deviance, regularisation
 from tests.parity.physics.arrays import Vectors, tensor
