@@ -1,5 +1,6 @@
 """Generated pages are current."""
 
+import ast
 import re
 import runpy
 from pathlib import Path
@@ -34,10 +35,29 @@ def test_the_page_of_open_questions_is_current() -> None:
     assert all(f"`{path}`" in text for path, spec in leaves(TrainingSetup) if spec.unread)
 
 
+CITED = re.compile(r"`([\w/.]+\.py)::([\w.]+)`")
+
+
+def _defined(path: Path) -> dict[str, ast.AST]:
+    """The functions, classes, methods and constants of a module by name."""
+    found: dict[str, ast.AST] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else ():
+        match node:
+            case ast.FunctionDef(name=name):
+                found[name] = node
+            case ast.ClassDef(name=name):
+                found[name] = node
+                found |= {f"{name}.{one.name}": one for one in node.body if isinstance(one, ast.FunctionDef)}
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                found[name] = node
+    return found
+
+
 def _missing(page: Path, text: str) -> list[str]:
-    """Links, files and modules that a page names and that are not there."""
+    """Links, files, names in files, and modules that a page names and that are not there."""
     links = [link.partition("#")[0] for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text)]
     found = [link for link in links if link and not (page.parent / link).exists()]
+    found += [f"{file}::{name}" for file, name in CITED.findall(text) if name not in _defined(ROOT / file)]
     files = re.findall(r"`((?:ptycho_config|ptycho_torch|tests|benchmarks|docs)/[\w/.]+\.\w+)`", text)
     found += [name for name in files if not (ROOT / name).exists()]
     modules = re.findall(r"`((?:ptycho_config|ptycho_torch)(?:\.[a-z_]+)+)[`(]", text)
@@ -60,9 +80,51 @@ def test_what_a_page_names_is_there(page: Path) -> None:
 
 
 def test_a_dead_name_is_caught() -> None:
-    """A link, a file and a module."""
-    text = "[a](gone.md) `ptycho_torch/gone.py` `ptycho_torch.data.gone`"
-    assert _missing(DOCS / "x.md", text) == ["gone.md", "ptycho_torch/gone.py", "ptycho_torch.data.gone"]
+    """A link, a name in a file, a file and a module."""
+    gone = ["gone.md", "tests/test_docs.py::gone", "ptycho_torch/gone.py", "ptycho_torch.data.gone"]
+    assert _missing(DOCS / "x.md", "[a]({}) `{}` `{}` `{}`".format(*gone)) == gone
+
+
+def _rules_without_test(text: str) -> list[str]:
+    """The rules in a table whose last column names no test, or one that does not name the rule."""
+    wrong = []
+    for rule, tests in re.findall(r"^\| ([A-Z]+-\d{3}) \|.*\|([^|]*)\|$", text, re.MULTILINE):
+        named = [_defined(ROOT / file).get(name) for file, name in CITED.findall(tests)]
+        sentences = [ast.get_docstring(one) or "" for one in named if isinstance(one, ast.FunctionDef)]
+        wrong += [] if sentences and all(rule in sentence for sentence in sentences) else [rule]
+    return wrong
+
+
+def test_every_rule_of_the_replaced_system_is_named_where_it_is_tested() -> None:
+    """The page names the tests, and each of them the rule."""
+    text = (DOCS / "factory_design.md").read_text(encoding="utf-8")
+    rules = ("CONFIG-001", "CONFIG-002", "DATA-001", "FORMAT-001", "POLICY-001")
+    assert all(f"| {rule} |" in text for rule in rules)
+    assert _rules_without_test(text) == []
+
+
+def test_a_rule_without_a_test_is_caught() -> None:
+    """No test named, and a test that is about another rule."""
+    other = "`tests/config/test_legacy.py::test_execution_settings_have_no_legacy_form`"
+    assert _rules_without_test(f"| DATA-001 | a | b | none |\n| DATA-002 | a | b | {other} |") == [
+        "DATA-001",
+        "DATA-002",
+    ]
+
+
+def _unanswered(text: str) -> list[str]:
+    """The open questions without a proposed answer or without a place in the code."""
+    section = text.partition("## Decisions")[2].partition("\n## ")[0]
+    questions = section.split("\n- ")[1:]
+    assert questions
+    return [one for one in questions if "*Proposed:*" not in one or not re.search(r"`[\w/]+\.py", one)]
+
+
+def test_every_open_question_has_a_place_and_a_proposed_answer() -> None:
+    """Whoever decides sees where, and what we would do."""
+    text = (DOCS / "open_questions.md").read_text(encoding="utf-8")
+    assert _unanswered(text) == []
+    assert len(_unanswered(text.replace("*Proposed:*", ""))) >= 5
 
 
 def test_the_index_lists_every_page() -> None:

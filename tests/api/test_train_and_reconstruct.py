@@ -108,7 +108,7 @@ def test_the_same_seed_trains_the_same_network(trained: TrainingRun, scan_file: 
 
 
 def test_the_legacy_dict_is_written_once_and_before_any_data_is_read(scan_file: Path, tmp_path: Path) -> None:
-    """The file is spoilt at the moment of the update: the error proves that it was read after."""
+    """The file is spoilt at the moment of the update: the error proves that it was read after (CONFIG-001)."""
     path = tmp_path / "scan.npz"
     shutil.copy(scan_file, path)
 
@@ -128,7 +128,7 @@ def test_the_legacy_dict_is_written_once_and_before_any_data_is_read(scan_file: 
 def test_inference_writes_the_legacy_dict_once_and_before_data(
     trained: TrainingRun, scan_file: Path, tmp_path: Path
 ) -> None:
-    """The same boundary on the way out."""
+    """The same boundary on the way out (CONFIG-001)."""
     path = tmp_path / "scan.npz"
     shutil.copy(scan_file, path)
     legacy = RecordingDict(path.unlink)

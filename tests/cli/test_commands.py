@@ -171,7 +171,7 @@ def test_a_folder_is_not_one_scan(
 
 
 def test_without_torch_the_package_says_how_to_get_it() -> None:
-    """A RuntimeError with the command to run."""
+    """A RuntimeError with the command to run (POLICY-001)."""
     code = (
         "import sys, importlib.abc\n"
         "class NoTorch(importlib.abc.MetaPathFinder):\n"

@@ -61,7 +61,7 @@ def test_nothing_leaks_from_an_earlier_run() -> None:
 
 
 def test_execution_settings_have_no_legacy_form() -> None:
-    """The execution config is refused by type."""
+    """The execution config is refused by type (CONFIG-002)."""
     with pytest.raises(TypeError, match="has no legacy form"):
         legacy_delta(PyTorchExecutionConfig())  # type: ignore[arg-type]
 

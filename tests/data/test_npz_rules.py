@@ -44,7 +44,7 @@ def test_diffraction_comes_before_diff3d(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "uint32", "float32", "float64"])
 def test_every_number_type_reads_alike(dtype: str, tmp_path: Path) -> None:
-    """Counts arrive as float32 whatever they were stored as."""
+    """Counts arrive as float32 whatever they were stored as (DATA-001)."""
     read = read_scan(_write(tmp_path / "a.npz", diff3d=_counts().astype(dtype)), "count_intensity")
     assert read.intensity[:].dtype == np.float32
     np.testing.assert_array_equal(read.intensity, _counts())
@@ -110,7 +110,7 @@ def test_metres_are_not_taken_for_pixels(tmp_path: Path) -> None:
 @given(st.integers(1, 12), st.integers(2, 12), st.data())
 def test_a_stack_and_its_transpose_are_told_apart(count: int, side: int, data: st.DataObject) -> None:
     """`(n, N, N)` and `(N, N, n)` are never confused while n differs from N; surplus positions are no
-    matter, since a pattern is square."""
+    matter, since a pattern is square (FORMAT-001)."""
     assume(count != side)
     positions = count + data.draw(st.integers(0, 3))
     assert is_legacy_order((side, side, count), positions)

@@ -33,7 +33,7 @@ def _write(folder: Path, **changes: Any) -> Path:
 
 
 def test_the_experimental_scan_reads() -> None:
-    """516 patterns whose probe holds their mean counts."""
+    """516 patterns whose probe holds their mean counts (DATA-001)."""
     dataset = read_scan(REAL, "count_intensity")
     assert dataset.intensity.shape == (516, 64, 64)
     assert dataset.probe.shape == (1, 64, 64)
@@ -49,7 +49,7 @@ def test_positions_are_rows_and_columns(tmp_path: Path) -> None:
 
 
 def test_both_axis_orders_read_alike(tmp_path: Path) -> None:
-    """(H, W, n) files are turned into (n, H, W)."""
+    """(H, W, n) files are turned into (n, H, W) (FORMAT-001)."""
     canonical = read_scan(_write(tmp_path), "count_intensity").intensity
     legacy = read_scan(_write(tmp_path, diff3d=np.moveaxis(_arrays()["diff3d"], 0, 2)), "count_intensity").intensity
     assert np.array_equal(canonical, legacy)
@@ -137,7 +137,7 @@ BAD = {
 
 @pytest.mark.parametrize(("changes", "reason"), BAD.values(), ids=BAD.keys())
 def test_a_wrong_layout_is_refused_from_the_headers(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
-    """The sentence names the array and what is wrong with it."""
+    """The sentence names the array and what is wrong with it (DATA-001)."""
     with pytest.raises(DataError, match=reason):
         inspect_dataset(_write(tmp_path, **changes))
 
