@@ -1,202 +1,141 @@
-"""What the algebra costs, beside attrs and cattrs alone, pydantic and hydra, in one run.
+"""What the algebra costs as users write it, beside what else they could use, in one run.
 
-    pip install pydantic hydra-core orjson     # the last four rows
+    pip install -e .[benchmark]     # the other libraries
     python benchmarks/config.py
 
-Ten overrides over four groups of the training setup; JSON of the whole setup. Prints a table
-of microseconds (best of five) and ratios, and one JSON line.
+Ten overrides in seven groups of the training setup, written out, so that making the change counts; JSON of
+the whole setup; files; imports. The others hold the same tree: plain attrs classes with a strict cattrs
+converter and orjson, chz, OmegaConf, hydra, pydantic. Prints a table of microseconds (best of seven; imports:
+median milliseconds of processor time of a new process), what misses its bar, and one JSON line.
 """
 
 import argparse
-import functools
 import json
-import operator
-import timeit
-from collections.abc import Callable
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
 from importlib.util import find_spec
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from pathlib import Path
 
 import attrs
-import cattrs
-from cattrs.strategies import configure_tagged_union
+import config_peers as peers
+import yaml
+from config_peers import ASSIGNMENTS, BASE, CHANGES, PARTIAL, Rows, microseconds
 
-from ptycho_config import at, dump, fields, layer, load, resolve
+from ptycho_config import Transform, at, diff, dump, fields, fingerprint, layer, load, parse, resolve
 from ptycho_config.schema import TrainingSetup
-from ptycho_config.schema.base import FieldSpec, leaves, specs
+from ptycho_config.schema.base import leaves
 
-BASE = TrainingSetup()
-CHANGES = {
-    "training.nepochs": 3,
-    "training.batch_size": 8,
-    "training.scheduler": "Exponential",
-    "training.optimizer": "sgd",
-    "training.model.N": 128,
-    "training.model.gridsize": 2,
-    "execution.learning_rate": 1e-2,
-    "execution.num_workers": 2,
-    "torch.data.validation_fraction": 0.1,
-    "torch.stitch.illumination_floor": 1e-2,
+# Microseconds, but for imports: milliseconds above attrs, cattrs and yaml together.
+BARS = {
+    "ours: ten overrides, written out": 100.0,
+    "ours: resolve of ten overrides": 100.0,
+    "ours: full YAML file as a layer": 3000.0,
+    "ours: full JSON file as a layer": 3000.0,
+    "import ptycho_config": 20.0,
 }
+IMPORTS = {
+    "import attrs, cattrs, yaml": "import attrs, cattrs, yaml",
+    "import ptycho_config": "import attrs, cattrs, yaml, ptycho_config",
+    "import ptycho_config and its schema": "import attrs, cattrs, yaml; from ptycho_config.schema import TrainingSetup",
+    **{f"import {name}": f"import {name}" for name in ("pydantic", "chz", "omegaconf", "hydra") if find_spec(name)},
+}
+PEERS = {
+    "orjson": peers.attrs_and_cattrs,
+    "pydantic": peers.pydantic_rows,
+    "chz": peers.chz_rows,
+    "omegaconf": peers.omegaconf_rows,
+    "hydra": peers.hydra_rows,
+}
+c = fields(TrainingSetup)
 
 
-def microseconds(work: Callable[[], object]) -> float:
-    """Best of five, enough calls each for about 0.1 s."""
-    number = max(1, int(0.1 / max(1e-7, min(timeit.repeat(work, number=1, repeat=3)))))
-    return min(timeit.repeat(work, number=number, repeat=5)) / number * 1e6
+def written() -> Transform:
+    """The ten overrides as a user writes them."""
+    return (
+        at(c.training.nepochs).put(3)
+        >> at(c.training.batch_size).put(8)
+        >> at(c.training.scheduler).put("Exponential")
+        >> at(c.training.optimizer).put("sgd")
+        >> at(c.training.model.N).put(128)
+        >> at(c.training.model.gridsize).put(2)
+        >> at(c.execution.learning_rate).put(1e-2)
+        >> at(c.execution.num_workers).put(2)
+        >> at(c.torch.data.validation_fraction).put(0.1)
+        >> at(c.torch.stitch.illumination_floor).put(1e-2)
+    )
 
 
-def twin(cls: type) -> type:
-    """The same tree as plain frozen attrs classes: no checks, no converters."""
-    made = {}
-    for name, spec in specs(cls).items():
-        kind, default = spec.annotation, spec.default
-        if spec.is_group:
-            kind = twin(spec.annotation)
-            default = kind()
-        elif spec.members:
-            members = {member: twin(member) for member in spec.members.values()}
-            kind = functools.reduce(operator.or_, members.values())
-            default = members[type(spec.default)]()
-        made[name] = attrs.field(type=kind, default=default)
-    return attrs.make_class(cls.__name__, made, frozen=True, slots=True, kw_only=True)
+def ours(folder: Path) -> Rows:
+    """The algebra."""
+    ready, text, part = written(), json.dumps(dump(BASE)), peers.grouped(PARTIAL)
+    named = layer("bench", ready)
+    files = {"full.json": dump(BASE), "full.yaml": dump(BASE), "partial.json": part, "partial.yaml": part}
+    for name, data in files.items():
+        (folder / name).write_text(json.dumps(data, indent=1) if name.endswith("json") else yaml.safe_dump(data))
+    changed = ready(BASE)
+    return {
+        "ours: ten overrides, written out": microseconds(lambda: written()(BASE)),
+        "ours: ten overrides, made before": microseconds(lambda: ready(BASE)),
+        "ours: resolve of ten overrides": microseconds(lambda: resolve(BASE, named)),
+        "ours: resolve, written out": microseconds(lambda: resolve(BASE, layer("bench", written()))),
+        "ours: ten assignments as text, resolved": microseconds(
+            lambda: resolve(BASE, parse(TrainingSetup, ASSIGNMENTS))
+        ),
+        "ours: load of JSON": microseconds(lambda: load(TrainingSetup, json.loads(text))),
+        "ours: dump to JSON": microseconds(lambda: json.dumps(dump(BASE))),
+        "ours: full JSON file as a layer": microseconds(lambda: parse(TrainingSetup, folder / "full.json")),
+        "ours: full YAML file as a layer": microseconds(lambda: parse(TrainingSetup, folder / "full.yaml")),
+        "ours: partial JSON file, resolved": microseconds(
+            lambda: resolve(BASE, parse(TrainingSetup, folder / "partial.json"))
+        ),
+        "ours: partial YAML file, resolved": microseconds(
+            lambda: resolve(BASE, parse(TrainingSetup, folder / "partial.yaml"))
+        ),
+        "ours: diff": microseconds(lambda: diff(BASE, changed)),
+        "ours: fingerprint": microseconds(lambda: fingerprint(BASE)),
+    }
 
 
-def grouped(changes: dict[str, Any]) -> dict[str, Any]:
-    """Nested groups of `path -> value`."""
-    tree: dict[str, Any] = {}
-    for path, value in changes.items():
-        *groups, name = path.split(".")
-        node = tree
-        for group in groups:
-            node = node.setdefault(group, {})
-        node[name] = value
-    return tree
+def import_milliseconds(repeats: int) -> Rows:
+    """Median processor time of new processes that import, less that of one that imports nothing, in turns."""
+    times: dict[str, list[float]] = {name: [] for name in ("", *IMPORTS)}
+    for _ in range(repeats):
+        for name, measured in times.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-c", IMPORTS.get(name, "pass")], check=True)  # noqa: S603
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            measured.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3)
+    nothing = statistics.median(times.pop(""))
+    return {name: statistics.median(one) - nothing for name, one in times.items()}
 
 
-def evolve(node: Any, tree: dict[str, Any]) -> Any:
-    """`attrs.evolve` once a touched group."""
-    return attrs.evolve(node, **{k: evolve(getattr(node, k), v) if isinstance(v, dict) else v for k, v in tree.items()})
-
-
-def is_union(kind: Any) -> bool:
-    """A choice between classes."""
-    return bool(get_args(kind)) and all(attrs.has(member) for member in get_args(kind))
-
-
-def _is_mixed(kind: Any) -> bool:
-    members = [member for member in get_args(kind) if member is not type(None)]
-    return get_origin(kind) in (Union, UnionType) and len(members) > 1 and not is_union(kind)
-
-
-def unions(cls: type) -> list[Any]:
-    """The choices below a plain class."""
-    found = []
-    for attribute in attrs.fields(cls):
-        if is_union(attribute.type):
-            found.append(attribute.type)
-        elif attrs.has(attribute.type):
-            found += unions(attribute.type)
-    return found
-
-
-def strict_converter(plain: type) -> cattrs.Converter:
-    """A plain strict cattrs converter: unknown keys refused, scalars not coerced."""
-    made = cattrs.Converter(forbid_extra_keys=True)
-    for scalar in (int, float, bool, str):
-
-        def exact(value: Any, _: Any, scalar: type = scalar) -> Any:
-            if type(value) is scalar:
-                return value
-            raise TypeError(f"not a {scalar.__name__}")
-
-        made.register_structure_hook(scalar, exact)
-    for union in unions(plain):
-        configure_tagged_union(union, made, tag_name="kind")
-    # Literals, optional values and tuples are cattrs' own; of other unions it knows nothing.
-    made.register_structure_hook_func(_is_mixed, lambda value, _: value)
-    made.register_structure_hook_func(lambda t: getattr(t, "__name__", "") == "Path", lambda v, t: t(v))
-    return made
-
-
-def peers(rows: dict[str, float]) -> None:
-    """Rows of the libraries that are installed."""
-    tree = grouped(CHANGES)
-    if find_spec("pydantic"):
-        import pydantic
-
-        def kind(spec: FieldSpec) -> Any:
-            if spec.members:
-                members = [model(cls, tag) for tag, cls in spec.members.items()]
-                return Annotated[functools.reduce(operator.or_, members), pydantic.Field(discriminator="kind")]
-            return model(spec.annotation) if spec.is_group else spec.annotation
-
-        def model(cls: type, tag: str = "") -> type:
-            kinds = {name: (kind(spec), ...) for name, spec in specs(cls).items()}
-            if tag:
-                kinds["kind"] = (Literal[tag], ...)
-            settings = pydantic.ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-            return pydantic.create_model(cls.__name__, __config__=settings, **kinds)
-
-        cls, data = model(TrainingSetup), {k: v for k, v in dump(BASE).items() if k != "$schema"}
-        text = json.dumps(data)
-        rows["pydantic: validate JSON"] = microseconds(lambda: cls.model_validate_json(text))
-        base = cls.model_validate_json(text)
-
-        def revalidate() -> Any:
-            def merge(node: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-                return {**node, **{k: merge(node[k], v) if isinstance(v, dict) else v for k, v in more.items()}}
-
-            return cls.model_validate(merge(base.model_dump(), tree))
-
-        rows["pydantic: ten overrides, revalidated"] = microseconds(revalidate)
-    if find_spec("hydra"):
-        from hydra import compose, initialize_config_dir
-        from hydra.core.config_store import ConfigStore
-
-        data = {k: v for k, v in dump(BASE).items() if k != "$schema"}
-        ConfigStore.instance().store("setup", node=data)
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder, initialize_config_dir(folder, version_base=None):
-            assignments = [f"{path}={value}" for path, value in CHANGES.items()]
-            rows["hydra: compose with ten overrides"] = microseconds(lambda: compose("setup", assignments))
+def missed(rows: Rows) -> list[str]:
+    """The bars that the rows miss."""
+    libraries = rows["import attrs, cattrs, yaml"]
+    above = {**rows, "import ptycho_config": rows["import ptycho_config"] - libraries}
+    return [f"{name}: {above[name]:.0f}, at most {bar:.0f}" for name, bar in BARS.items() if above[name] > bar]
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    c = fields(TrainingSetup)
-    places: dict[str, Any] = {}
-    for path in CHANGES:
-        place: Any = c
-        for name in path.split("."):
-            place = getattr(place, name)
-        places[path] = place
-    change = at(places["training.nepochs"]).put(CHANGES["training.nepochs"])
-    for path in list(CHANGES)[1:]:
-        change >>= at(places[path]).put(CHANGES[path])
-    named, tree, plain = layer("bench", change), grouped(CHANGES), twin(TrainingSetup)()
-    assert change(BASE) == evolve(BASE, tree)
-    made = strict_converter(type(plain))
-    data, plain_data = dump(BASE), made.unstructure(plain)
-    text, plain_text = json.dumps(data), json.dumps(plain_data, default=str)
-    one_by_one = [grouped({path: value}) for path, value in CHANGES.items()]
-    rows = {
-        "attrs: ten evolves, one after the other": microseconds(lambda: functools.reduce(evolve, one_by_one, plain)),
-        "attrs: grouped evolve, no checks": microseconds(lambda: evolve(plain, tree)),
-        "attrs: grouped evolve, checked fields": microseconds(lambda: evolve(BASE, tree)),
-        "ours: apply ten overrides": microseconds(lambda: change(BASE)),
-        "ours: resolve (trace, conflicts)": microseconds(lambda: resolve(BASE, named)),
-        "cattrs: strict load of JSON": microseconds(lambda: made.structure(json.loads(plain_text), type(plain))),
-        "ours: load of JSON": microseconds(lambda: load(TrainingSetup, json.loads(text))),
-        "cattrs: dump to JSON": microseconds(lambda: json.dumps(made.unstructure(plain), default=str)),
-        "ours: dump to JSON": microseconds(lambda: json.dumps(dump(BASE))),
-    }
-    peers(rows)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--imports", type=int, default=15, help="processes for each import [default: %(default)s]")
+    arguments = parser.parse_args()
+    assert written()(BASE) == peers.evolved(BASE, attrs.evolve)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = ours(folder)
+        for library, measured in PEERS.items():
+            rows |= measured(folder) if find_spec(library) else {}
+    rows |= import_milliseconds(arguments.imports)
     print(f"{sum(1 for _ in leaves(TrainingSetup))} options, {len(CHANGES)} overrides")
     for name, value in rows.items():
-        print(f"{name:42} {value:10.1f} us")
-    print(json.dumps({name: round(value, 2) for name, value in rows.items()}))
+        print(f"{name:44} {value:10.1f} {'ms' if name.startswith('import') else 'us'}")
+    print("\n".join(missed(rows) or ["every bar is met"]))
+    units = {name: "ms" if name.startswith("import") else "us" for name in rows}
+    print(json.dumps([{"what": name, "time": round(rows[name], 1), "unit": units[name]} for name in rows]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
 # No script: what others of the folder have in common.
-SHARED = {"pair.py"}
+SHARED = {"config_peers.py", "pair.py"}
 
 
 @pytest.mark.parametrize("script", [path for path in SCRIPTS if path.name not in SHARED], ids=lambda p: p.name)
