@@ -51,8 +51,8 @@ class Dataset:
     intensity `(n, N, N)` float32, zero frequency at `[N/2, N/2]`, in counts or in the square of the file's amplitude
     unit; position_yx `(n, 2)` float64, patch centres; probe `(P, N, N)` complex64 in the square root of the unit of
     intensity; label `(n, N, N)` complex64, the object patch of each pattern, where the file has them; valid_pixels
-    `(N, N)` bool, True where the detector measured (elsewhere intensity is 0 or filled in), None for all; geometry
-    where the file knows metres.
+    `(N, N)` bool, True where the detector measured (elsewhere intensity is 0), None for all; geometry where the file
+    knows metres.
     """
 
     name: str

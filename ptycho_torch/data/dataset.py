@@ -60,11 +60,13 @@ def stored_patterns(scan: RawScan, *, in_file: bool) -> StoredPatterns:
     if isinstance(stored, NpzArray):
         # Patterns along the last axis are spread over the whole file, so they cannot be read alone.
         stored = stored.load(in_file=in_file and not scan.patterns_last)
+    # A mask of another size is an error wherever scans are checked; a description shows the patterns without it.
+    fits = scan.valid_pixels is not None and scan.valid_pixels.shape == scan.frame
     return StoredPatterns(
         stored if in_file else stored[...],
         patterns_last=scan.patterns_last,
         rows=scan.rows,
-        valid_pixels=scan.valid_pixels if scan.zero_invalid else None,
+        valid_pixels=scan.valid_pixels if fits else None,
     )
 
 

@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.masks import Mask, check_mask
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
@@ -37,8 +38,8 @@ class RawScan:
     not say where in the first pixel position 0 lies.
     probe: complex `(P, N, N)` under the name probe_key; None where the file has none.
     rows: the patterns that have a position, int64, sorted; None for all.
-    valid_pixels: bool `(N, N)`, True where the detector measured; None for all. The values of the others
-    are read as 0 with zero_invalid, otherwise kept as whoever wrote the file filled them in.
+    valid_pixels: bool `(N, N)`, True where the detector measured; None for all. The values of the others are read as 0,
+    whatever they are; mask_key: its name in the file.
     geometry, nphotons: as far as the file states them.
     object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or `(1, H, W)`;
     label, label_key: of the object patch of each pattern, complex `(n, N, N)`. remarks: a sentence for everything in
@@ -56,7 +57,7 @@ class RawScan:
     patterns_last: bool = False
     origin_known: bool = True
     valid_pixels: NDArray[np.bool_] | None = None
-    zero_invalid: bool = False
+    mask_key: str = "bad_pixels"
     geometry: Geometry | None = None
     nphotons: float | None = None
     object: Stored | None = None
@@ -80,6 +81,13 @@ class RawScan:
         return (shape[0], shape[1]) if self.patterns_last else (shape[1], shape[2])
 
 
+def with_mask(scan: RawScan, mask: Mask | None) -> RawScan:
+    """The scan with a mask that was read for it, if there is one."""
+    if mask is None:
+        return scan
+    return attrs.evolve(scan, valid_pixels=mask.valid, mask_key=mask.key, remarks=(*scan.remarks, *mask.remarks))
+
+
 def check_scan(scan: RawScan) -> RawScan:
     """The scan, if its parts fit together. Raises DataError, without reading a pattern."""
     name = str(scan.path)
@@ -97,12 +105,8 @@ def check_scan(scan: RawScan) -> RawScan:
     if scan.probe.shape[-2:] != (height, width):
         rows, columns = scan.probe.shape[-2:]
         raise DataError(name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}")
-    mask = scan.valid_pixels
-    if mask is not None and mask.shape != scan.frame:
-        message = f"bad_pixels has the shape {mask.shape}, a pattern has {height} x {width}"
-        raise DataError(name, message, "one mask a scan")
-    if mask is not None and not mask.any():
-        raise DataError(name, "bad_pixels marks every pixel", "True is a pixel that was not measured")
+    if scan.valid_pixels is not None:
+        check_mask(scan.path, scan.mask_key, scan.valid_pixels, scan.frame)
     return scan
 
 
@@ -134,11 +138,3 @@ def positive_number(path: Path, key: str, stored: NDArray[Any]) -> float:
     if stored.dtype.kind not in "uif" or stored.size != 1 or not 0 < stored.item() < np.inf:
         raise DataError(str(path), f"{key} must be one number above 0, got {stored!r}")
     return float(stored.item())
-
-
-def boolean_mask(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.bool_]:
-    """A stored mask of bool, or of 0 and 1, as bool. Raises DataError for other values, which names the path
-    and the key."""
-    if stored.dtype.kind not in "biu" or not np.isin(stored, (0, 1)).all():
-        raise DataError(str(path), f"{key} must be bool, True where a pixel was not measured; it is {stored.dtype}")
-    return stored.astype(np.bool_)

@@ -86,8 +86,7 @@ def _overlap(scan: RawScan) -> str:
 def _bad_pixels(scan: RawScan) -> str:
     if scan.valid_pixels is None:
         return "not given"
-    treated = "read as 0" if scan.zero_invalid else "filled in by who wrote the file"
-    return f"{int((~scan.valid_pixels).sum())} of {scan.valid_pixels.size}, {treated}"
+    return f"{int((~scan.valid_pixels).sum())} of {scan.valid_pixels.size}, read as 0 ({scan.mask_key})"
 
 
 def _object(scan: RawScan) -> str:

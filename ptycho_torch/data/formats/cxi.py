@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason
-from ptycho_torch.data.raw import RawScan, Stored
+from ptycho_torch.data.raw import RawScan, Stored, with_mask
 from ptycho_torch.errors import DataError
 
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1", "entry_1/instrument_1/source_1"
 BEAM = "entry_1/instrument_1/beam_1"  # the file follows the NeXus definition where it is there
 PATTERNS = ("entry_1/data_1/data", f"{DETECTOR}/data")
 TRANSLATIONS = ("entry_1/sample_1/geometry_1/translation", "entry_1/data_1/translation", f"{DETECTOR}/translation")
-SIGNAL = 0x1000  # the one bit of a mask that does not make a pixel bad
 # Rows of an image go down and its columns to the right as the source sees it; y is up, z the beam.
 _ROW_AND_COLUMN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 
@@ -67,7 +66,6 @@ def scan_of_entry(
         frame=(patterns.shape[1], patterns.shape[2]),
     )
     probe, probe_key, remarks = source.probe(f"{SOURCE}/illumination", *probes)
-    mask = next((name for name in masks if source.find(name) is not None), None)
     scan = RawScan(
         path=source.path,
         dialect=dialect,
@@ -76,12 +74,10 @@ def scan_of_entry(
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
-        valid_pixels=None if mask is None else unflagged_pixels(source, mask),
-        zero_invalid=True,
         geometry=geometry,
         remarks=remarks,
     )
-    return refuse_near_field(scan)
+    return refuse_near_field(with_mask(scan, source.mask(*masks)))
 
 
 def first_of(source: Source, keys: tuple[str, ...]) -> str:
@@ -117,15 +113,6 @@ def directions(source: Source) -> NDArray[np.float64]:
         raise source.error(f"{key} must be two vectors (3, 2), got {stored!r}")
     unit: NDArray[np.float64] = basis / np.linalg.norm(basis, axis=1, keepdims=True)
     return unit
-
-
-def unflagged_pixels(source: Source, key: str) -> NDArray[np.bool_]:
-    """The pixels `(H, W)` of the bit mask at a key of the source that have no bit other than SIGNAL."""
-    mask = source.array(key)
-    if mask.dtype.kind not in "biu":
-        raise source.error(f"{key} must hold bits, its type is {mask.dtype}")
-    valid: NDArray[np.bool_] = (mask.astype(np.int64) & ~SIGNAL) == 0
-    return valid
 
 
 def refuse_near_field(scan: RawScan) -> RawScan:

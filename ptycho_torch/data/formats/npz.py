@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ptycho_torch.data.formats.npz_archive import Archive, NpzArray
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
-from ptycho_torch.data.raw import RawScan, boolean_mask, mode_stack, own_output_error, positive_number
+from ptycho_torch.data.masks import NAMES, Mask, join_masks, read_mask, refuse_ambiguous
+from ptycho_torch.data.raw import RawScan, mode_stack, own_output_error, positive_number, with_mask
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
@@ -74,11 +75,8 @@ def _read(archive: Archive) -> RawScan:
     if "probeGuess" in found:
         probe, more = mode_stack(path, "probeGuess", archive.array("probeGuess"))
         remarks += more
-    valid_pixels = None
-    if "bad_pixels" in found:
-        valid_pixels = ~boolean_mask(path, "bad_pixels", archive.array("bad_pixels"))
     label_key = next((name for name in LABEL_KEYS if name in found), None)
-    return RawScan(
+    scan = RawScan(
         path=path,
         dialect="NPZ",
         key=key,
@@ -88,7 +86,6 @@ def _read(archive: Archive) -> RawScan:
         probe=probe,
         probe_key="probeGuess",
         patterns_last=last,
-        valid_pixels=valid_pixels,
         geometry=_geometry(archive, found, shape[0] if last else shape[1]),
         nphotons=_photons(archive),
         object=found.get("objectGuess"),
@@ -97,6 +94,15 @@ def _read(archive: Archive) -> RawScan:
         label_key=label_key or "",
         remarks=remarks,
     )
+    return with_mask(scan, _mask(archive, found, frames_last=last))
+
+
+def _mask(archive: Archive, found: dict[str, NpzArray], *, frames_last: bool) -> Mask | None:
+    """All masks of the archive together."""
+    path, names = archive.path, [name for name in NAMES if name in found]
+    if not names:
+        refuse_ambiguous(path, found)
+    return join_masks(path, (read_mask(path, name, archive.array(name), frames_last=frames_last) for name in names))
 
 
 def _coordinates(path: Path, found: dict[str, NpzArray]) -> tuple[str, str] | None:

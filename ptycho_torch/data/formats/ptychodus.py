@@ -12,7 +12,7 @@ from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, open_for_reading
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import array_centre
-from ptycho_torch.data.raw import RawScan, own_output_error
+from ptycho_torch.data.raw import RawScan, own_output_error, with_mask
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Geometry
 
@@ -48,7 +48,7 @@ def read_training_data(source: Source) -> RawScan:
     position = _pairs(source, *(offset + m for offset, m in zip(offsets, middle, strict=True)))
     probe, probe_key, remarks = source.probe()
     pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
-    return RawScan(
+    scan = RawScan(
         path=source.path,
         dialect="ptychodus training data",
         key="patterns",
@@ -56,11 +56,11 @@ def read_training_data(source: Source) -> RawScan:
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
-        valid_pixels=source.valid_pixels(),
         geometry=_geometry(source, pixel, [0.0, 0.0], middle),
         object=object_,
         remarks=remarks,
     )
+    return with_mask(scan, source.mask())
 
 
 @hdf5_layout("ptychodus product", "probe_position_x_m")
@@ -97,7 +97,7 @@ def _pair(found: Source, other: Source) -> RawScan:
     if not pty_chi:
         position, rows = _match_positions(found, other, position)
     probe, probe_key, remarks = found.probe()
-    return RawScan(
+    scan = RawScan(
         path=found.path,
         dialect="pty-chi patterns and parameters" if pty_chi else "ptychodus product and diffraction",
         key=key,
@@ -106,13 +106,12 @@ def _pair(found: Source, other: Source) -> RawScan:
         probe=probe,
         probe_key=probe_key,
         rows=rows,
-        valid_pixels=other.valid_pixels(),
-        zero_invalid=True,
         geometry=_with_detector(geometry, other, patterns),
         object=found.stored("object"),
         remarks=remarks,
         refusal=_near_field(found),
     )
+    return with_mask(scan, other.mask())
 
 
 def _middle(shape: tuple[int, ...], patterns: Hdf5Rows) -> list[float]:

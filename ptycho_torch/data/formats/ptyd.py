@@ -6,12 +6,13 @@ from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
-from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined
+from ptycho_torch.data.formats.hdf5_rows import Joined
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import ELECTRONVOLT, far_field
-from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.masks import Mask
+from ptycho_torch.data.raw import RawScan, with_mask
 
-_FRAMES_AT_ONCE = 64
+_WEIGHTS = "meta/weight2d"
 
 
 @hdf5_layout("ptyd", "chunks")
@@ -31,28 +32,22 @@ def read_ptyd(source: Source) -> RawScan:
         detector_pixel_m=_detector_pixel(source),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    valid, partial = _valid_pixels(source, names)
     probe, probe_key, remarks = source.probe()
-    if partial:
-        remarks += ("weights between 0 and 1 are read as valid pixels",)
     expected = source.known("meta/num_frames")
     if expected is not None and expected > patterns.shape[0]:
         remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
-    return refuse_near_field(
-        RawScan(
-            path=source.path,
-            dialect="ptypy ptyd",
-            key="chunks/*/data",
-            patterns=patterns,
-            position_yx=pixels,
-            probe=probe,
-            probe_key=probe_key,
-            valid_pixels=valid,
-            zero_invalid=True,
-            geometry=geometry,
-            remarks=remarks,
-        )
+    scan = RawScan(
+        path=source.path,
+        dialect="ptypy ptyd",
+        key="chunks/*/data",
+        patterns=patterns,
+        position_yx=pixels,
+        probe=probe,
+        probe_key=probe_key,
+        geometry=geometry,
+        remarks=remarks,
     )
+    return refuse_near_field(with_mask(scan, _mask(source, names)))
 
 
 def _chunks(source: Source) -> list[str]:
@@ -89,23 +84,14 @@ def _refuse_near_field(source: Source) -> None:
         raise source.error(f"says that its propagation is {text!r}", "only far-field scans can be reconstructed")
 
 
-def _valid_pixels(source: Source, names: list[str]) -> tuple[NDArray[np.bool_] | None, bool]:
-    """The pixels to which no frame gives the weight 0, and whether any weight lies between 0 and 1."""
-    valid: NDArray[np.bool_] | None = None
-    partial = False
-    for name in names:
-        stored = source.find(f"chunks/{name}/weights")
-        if stored is None or stored.shape is None or stored.size == 0:
-            continue
-        if stored.ndim not in (2, 3):
-            raise source.error(f"chunks/{name}/weights must be (n, N, N), its shape is {stored.shape}")
-        frames = Hdf5Rows.of(source.path, f"chunks/{name}/weights", stored)
-        step = _FRAMES_AT_ONCE if stored.ndim == 3 else stored.shape[0]
-        for start in range(0, stored.shape[0], step):
-            part = frames[start : start + step].reshape(-1, *stored.shape[-2:])
-            weighted = (part != 0).all(axis=0)
-            if valid is not None and valid.shape != weighted.shape:
-                raise source.error(f"weights have frames of different size: {valid.shape} and {weighted.shape}")
-            valid = weighted if valid is None else valid & weighted
-            partial = partial or bool(((part != 0) & (part != 1)).any())
-    return valid, partial
+def _mask(source: Source, names: list[str]) -> Mask | None:
+    """The pixels to which no frame gives the weight 0; `meta/weight2d` stands for the weights of a chunk without."""
+    keys = [key for name in names if _size(source, key := f"chunks/{name}/weights")]
+    if len(keys) < len(names) and _size(source, _WEIGHTS):
+        keys.append(_WEIGHTS)
+    return source.masks(keys)
+
+
+def _size(source: Source, key: str) -> int:
+    stored = source.find(key)
+    return 0 if stored is None else stored.size or 0

@@ -1,5 +1,6 @@
 """Reading fields of an open HDF5 file, with errors that name file and field."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable
 from ptycho_torch.data.geometry import ELECTRONVOLT
-from ptycho_torch.data.raw import boolean_mask, mode_stack, positive_number
+from ptycho_torch.data.masks import NAMES, Mask, join_masks, read_mask, refuse_ambiguous
+from ptycho_torch.data.raw import mode_stack, positive_number
 from ptycho_torch.errors import DataError
 
 _MICRONS = ("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns")
@@ -133,8 +135,16 @@ class Source:
                 return modes, key, remarks
         return None, f"probe (looked for {', '.join((*keys, 'probe'))})", ()
 
-    def valid_pixels(self) -> NDArray[np.bool_] | None:
-        """The opposite of the mask `bad_pixels`, or None where the file has none."""
-        if self.find("bad_pixels") is None:
-            return None
-        return ~boolean_mask(self.path, "bad_pixels", self.array("bad_pixels"))
+    def mask(self, *keys: str) -> Mask | None:
+        """The pixels that every mask among the keys, or of the root, finds valid; None where the file has none."""
+        found = [key for key in (*keys, *NAMES) if self.find(key) is not None]
+        if not found:
+            refuse_ambiguous(self.path, self.file)
+        return self.masks(found)
+
+    def masks(self, keys: Sequence[str]) -> Mask | None:
+        """The masks at all of the keys as one."""
+        try:
+            return join_masks(self.path, [read_mask(self.path, key, self.dataset(key)) for key in keys])
+        except OSError as error:
+            raise self.error(f"{' or '.join(keys)} cannot be read: {error}", "copy it again") from None
