@@ -17,8 +17,10 @@ from ptycho_config.schema.base import FieldSpec, leaves
 from ptycho_config.transform import Step, Transform
 from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
-Assignment = str | tuple[str, str, str]
-Source = Iterable[Assignment] | Mapping[str, Any] | Path
+# A path, the text of its value, and its origin.
+Text = tuple[str, str, str]
+# Lists and no other iterables: one assignment alone, a str, is a mistake that a type checker sees.
+Source = list[str] | list[Text] | Mapping[str, Any] | Path
 
 
 def parse(cls: type, source: Source, name: str | None = None) -> Transform:
@@ -26,8 +28,8 @@ def parse(cls: type, source: Source, name: str | None = None) -> Transform:
 
     By its type, it is one of:
 
-    - assignments: each `training.model.N=128`, or `(path, value text, origin)`; a value is JSON, or bare text
-      for a string. The name is `command line` unless given.
+    - a list of assignments: each `training.model.N=128`, or `(path, value text, origin)`; a value is JSON, or bare
+      text for a string. The name is `command line` unless given.
     - a mapping with nested or dotted keys: `{"training": {"nepochs": 5}}`, `{"training.nepochs": 5}`. The
       name is `explicit overrides` unless given.
     - the path of a `.json`, `.toml` or `.yaml` file, complete or partial. The name is `config file` unless given.
@@ -40,12 +42,12 @@ def parse(cls: type, source: Source, name: str | None = None) -> Transform:
         return _from_mapping(cls, table, CONFIG_FILE if name is None else name, source.name, lines)
     if isinstance(source, Mapping):
         return _from_mapping(cls, source, OVERRIDES if name is None else name)
-    if isinstance(source, str):
-        raise TypeError(f"give a list of assignments, a mapping or a Path, got the text {source!r}")
+    if not isinstance(source, (list, tuple)):
+        raise TypeError(f"give a list of assignments, a mapping or a Path, got {source!r}")
     return _from_texts(cls, source, COMMAND_LINE if name is None else name)
 
 
-def _from_texts(cls: type, assignments: Iterable[Assignment], name: str) -> Transform:
+def _from_texts(cls: type, assignments: Iterable[str | Text], name: str) -> Transform:
     known = dict(leaves(cls))
     given = []
     for path, text, where in _split(assignments, name):
@@ -56,7 +58,7 @@ def _from_texts(cls: type, assignments: Iterable[Assignment], name: str) -> Tran
     return Transform(_canonical_steps(cls, given, name))
 
 
-def _split(assignments: Iterable[Assignment], name: str) -> Iterator[tuple[str, str, str]]:
+def _split(assignments: Iterable[str | Text], name: str) -> Iterator[Text]:
     for position, assignment in enumerate(assignments, 1):
         if not isinstance(assignment, str):
             yield assignment

@@ -10,12 +10,14 @@ import attrs
 
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, converter
 from ptycho_config.schema.base import FieldSpec, is_config, kind_of, members_of, specs
+from ptycho_config.schema.scalars import EntryPoint
 
 _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
     int: {"type": "integer"},
     float: {"type": "number"},
     str: {"type": "string"},
+    EntryPoint: {"type": "string"},
     Path: {"type": "string"},
     date: {"type": "string", "format": "date"},
     datetime: {"type": "string", "format": "date-time"},

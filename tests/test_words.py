@@ -35,7 +35,8 @@ def question_words(tree: ast.Module) -> Iterator[str]:
 def undocumented_arguments(tree: ast.Module) -> Iterator[str]:
     """Arguments of public functions with more than one that their docstring does not name."""
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+        overload = isinstance(node, ast.FunctionDef) and "overload" in map(ast.unparse, node.decorator_list)
+        if isinstance(node, ast.FunctionDef) and not overload and not node.name.startswith("_"):
             every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             names = [one.arg for one in every if not one.arg.startswith("_")]
             text = ast.get_docstring(node) or ""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from types import MappingProxyType, UnionType
-from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, overload
+from typing import Any, Literal, TypedDict, TypeVar, Union, Unpack, dataclass_transform, get_args, get_origin, overload
 
 import attrs
 
@@ -13,6 +13,7 @@ from ptycho_config.schema.scalars import Coerce, coercer, type_name
 from ptycho_config.schema.table import Row, table_html
 
 C = TypeVar("C")
+T = TypeVar("T")
 Constraint = Callable[[Any], Iterable[Problem]]
 Inference = Literal["fixed", "suggested", "ignored", "own"]
 
@@ -54,6 +55,22 @@ class FieldSpec:
         return type_name(self.annotation)
 
 
+class Properties(TypedDict, total=False):
+    """The properties of a field besides its meaning and its default, as described in `field`."""
+
+    unit: str
+    check: Check | None
+    identity: bool
+    renamed: Mapping[str, str]
+    inference: Inference | None
+    resumable: bool | None
+    unread: str
+
+
+@overload
+def field(*, doc: str, default: T, **properties: Unpack[Properties]) -> T: ...
+@overload
+def field(*, doc: str, **properties: Unpack[Properties]) -> Any: ...
 def field(
     *,
     doc: str,
@@ -82,9 +99,9 @@ def field(
     return attrs.field(default=default, metadata={_META: meta})
 
 
-def option(default: Any, doc: str, **more: Any) -> Any:
-    """A field with `default` and meaning `doc`, and `more` as in `field`: most of the schema."""
-    return field(default=default, doc=doc, **more)
+def option(default: T, doc: str, **properties: Unpack[Properties]) -> T:
+    """A field with `default`, meaning `doc`, and `properties` as in `field`: most of the schema."""
+    return field(default=default, doc=doc, **properties)
 
 
 suggested = partial(option, inference="suggested")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from ptycho_config.schema.base import config, option
 from ptycho_config.schema.checks import assignments, between, odd, part_name, positive, share_below_one
+from ptycho_config.schema.scalars import EntryPoint
 
 # The patterns of a group together, as channels; each pattern alone; one object for all patterns.
 Sees = Literal["group", "pattern", "object"]
@@ -135,7 +136,9 @@ class External(NetworkFacts):
     sides_px: ClassVar[tuple[int, ...]] = ()
     output_mode: ClassVar[str] = ""
 
-    name: str | None = option(None, "the network as 'package:name'; required where it is chosen", check=part_name())
+    name: EntryPoint | None = option(
+        None, "the network as 'package:name'; required where it is chosen", check=part_name()
+    )
     options: tuple[str, ...] = option(
         (), "its own options, each as 'name=value' with a JSON value or bare text", check=assignments
     )

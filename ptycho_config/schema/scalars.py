@@ -12,9 +12,12 @@ from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NewType, Union, get_args, get_origin
 
 Coerce = Callable[[object], Any]
+# The name of a part of another package, `package:name`: a type of its own, so that a type checker tells it from
+# a misspelt name of a built-in part.
+EntryPoint = NewType("EntryPoint", str)
 
 
 def _bool(value: object) -> bool:
@@ -69,6 +72,8 @@ def _none(value: object) -> None:
 
 
 _SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
+_SCALARS[EntryPoint] = _str
+_NAMES = {NoneType: "null", EntryPoint: "package:name"}
 _SCALARS[date] = _iso(date, "a date, as 2024-12-31")
 _SCALARS[datetime] = _iso(datetime, "a date and time, as 2024-12-31T23:59:59")
 
@@ -166,6 +171,6 @@ def type_name(annotation: Any) -> str:
         return " | ".join(map(type_name, arguments))
     if origin is tuple:
         return "[" + ", ".join("..." if a is Ellipsis else type_name(a) for a in arguments) + "]"
-    if annotation is NoneType:
-        return "null"
+    if annotation in _NAMES:
+        return _NAMES[annotation]
     return str(annotation.__name__).lower() if annotation in _SCALARS else str(annotation.__name__)

@@ -11,6 +11,7 @@ from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
 from ptycho_config.schema.grouping import GroupingOptions
 from ptycho_config.schema.networks import Cnn, Network
 from ptycho_config.schema.refine import RefineOptions
+from ptycho_config.schema.scalars import EntryPoint
 
 ObjectTerm = Literal["Total_Variation", "Mean_Deviation"] | None
 
@@ -84,7 +85,7 @@ class StitchOptions:
     illumination_floor: float = option(
         1e-3, "pixels with less than this share of the peak illumination are left empty (1)", check=between(0.0, 1.0)
     )
-    patch_weighting: Literal["probe", "uniform"] | str = option(  # noqa: PYI051 - the names are for editors
+    patch_weighting: Literal["probe", "uniform"] | EntryPoint = option(
         "probe",
         "weight of a pixel of a patch: its illumination (probe), 1 (uniform), or that of another package "
         "(package:name)",

@@ -9,6 +9,7 @@ from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, option
 from ptycho_config.schema.checks import between, non_negative, part_name, positive, power_of_two
 from ptycho_config.schema.model import ModelConfig
+from ptycho_config.schema.scalars import EntryPoint
 
 _tensorflow = functools.partial(
     option, unread="is read by the TensorFlow backend only; here torch_loss_mode names the one loss of the patterns"
@@ -62,7 +63,7 @@ class TrainingConfig:
     output_dir: Path = option(Path("training_outputs"), "folder for results", identity=False)
     sequential_sampling: bool = option(False, "take groups in scan order instead of at random")
     backend: Literal["tensorflow", "pytorch"] = option("tensorflow", "library that runs the job")
-    torch_loss_mode: Literal["poisson", "mae"] | str = option(  # noqa: PYI051 - the names are for editors
+    torch_loss_mode: Literal["poisson", "mae"] | EntryPoint = option(
         "poisson",
         "poisson: likelihood of the counts; mae: mean absolute amplitude error; package:name: loss of another package",
         check=part_name("poisson", "mae"),
