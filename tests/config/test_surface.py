@@ -18,7 +18,7 @@ PROMISED = {
 
 def _public(module: ModuleType) -> set[str]:
     return {
-        name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+        name for name in dir(module) if not name.startswith("_") and not isinstance(getattr(module, name), ModuleType)
     }
 
 
