@@ -42,7 +42,7 @@ def read_dataset(scan: RawScan, domain: Domain, origin: Origin = "corner", in_me
     large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large)
     _check_values(path, scan.key, patterns)
-    if domain == "normalized_amplitude":
+    if scan.amplitudes or domain == "normalized_amplitude":
         patterns = attrs.evolve(patterns, squared=True)
     return Dataset(
         name=path.name,

@@ -1,5 +1,6 @@
 """From metres to object pixels, and whether the far field holds."""
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -8,6 +9,7 @@ from ptycho_torch.records import Geometry
 
 PLANCK_TIMES_LIGHT = 1.98644586e-25  # J m
 ELECTRONVOLT = 1.602176634e-19  # J
+ELECTRON_REST_ENERGY = 8.1871057769e-14  # J
 _LEAST_OVERLAP = 0.5
 
 
@@ -44,16 +46,35 @@ def far_field(
     px, as (y, x). `(r - min r) / dx + N // 2`: the first patch starts at pixel 0.
     """
     sides = zip(detector_pixel_m, frame, strict=True)
-    pixel = [object_pixel_m(energy_j, distance_m, size, side) for size, side in sides]
-    origin = position_m.min(axis=0) - np.array(frame) // 2 * pixel
-    geometry = Geometry(
-        pixel_m=(pixel[0], pixel[1]),
-        origin_m=(float(origin[0]), float(origin[1])),
-        photon_energy_ev=energy_j / ELECTRONVOLT,
-        distance_m=distance_m,
-        detector_pixel_m=detector_pixel_m,
+    height, width = (object_pixel_m(energy_j, distance_m, size, side) for size, side in sides)
+    position, geometry = on_pixels(position_m, (height, width), frame)
+    return position, attrs.evolve(
+        geometry, photon_energy_ev=energy_j / ELECTRONVOLT, distance_m=distance_m, detector_pixel_m=detector_pixel_m
     )
-    return (position_m - origin) / pixel, geometry
+
+
+def on_pixels(
+    position_m: NDArray[np.float64], pixel_m: tuple[float, float], frame: tuple[int, int]
+) -> tuple[NDArray[np.float64], Geometry]:
+    """Positions `(n, 2)` in pixels of an object whose pixel_m (y, x) is known, and their geometry.
+
+    position_m `(n, 2)`; frame `(H, W)` in px. `(r - min r) / dx + N // 2`: the first patch starts at pixel 0.
+    """
+    origin = position_m.min(axis=0) - np.array(frame) // 2 * pixel_m
+    return (position_m - origin) / pixel_m, Geometry(pixel_m, (float(origin[0]), float(origin[1])))
+
+
+def raster_positions(rows: int, columns: int, step_m: tuple[float, float]) -> NDArray[np.float64]:
+    """Positions (y, x) in m of a raster of rows and columns with step_m (y, x), line by line:
+    `(rows * columns, 2)`."""
+    y, x = np.meshgrid(np.arange(rows) * step_m[0], np.arange(columns) * step_m[1], indexing="ij")
+    return np.stack([y.reshape(-1), x.reshape(-1)], axis=1)
+
+
+def electron_wavelength_m(energy_ev: float) -> float:
+    """`h c / sqrt(E^2 + 2 E m c^2)`: the wavelength in m of electrons with the kinetic energy E in eV."""
+    energy = energy_ev * ELECTRONVOLT
+    return PLANCK_TIMES_LIGHT / float(np.sqrt(energy**2 + 2 * energy * ELECTRON_REST_ENERGY))
 
 
 def nearest_step(position: NDArray[np.float64]) -> float:

@@ -36,6 +36,7 @@ class RawScan:
     key, patterns: name and handle of the patterns, real `(n, N, N)`, or `(N, N, n)` where patterns_last.
     position_yx: float64 `(n, 2)` in object pixels, patch centres; origin_known: False where the file does
     not say where in the first pixel position 0 lies.
+    amplitudes: the format says that the patterns are square roots of counts, whatever options say.
     probe: complex `(P, N, N)` under the name probe_key; None where the file has none.
     rows: the patterns that have a position, int64, sorted; None for all.
     valid_pixels: bool `(N, N)`, True where the detector measured; None for all. The values of the others are read as 0,
@@ -56,6 +57,7 @@ class RawScan:
     rows: NDArray[np.int64] | None = None
     patterns_last: bool = False
     origin_known: bool = True
+    amplitudes: bool = False
     valid_pixels: NDArray[np.bool_] | None = None
     mask_key: str = "bad_pixels"
     geometry: Geometry | None = None

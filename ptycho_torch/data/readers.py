@@ -12,7 +12,7 @@ from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Dataset
 
-SUFFIXES = (".npz", ".h5", ".hdf5", ".cxi", ".nxs", ".ptyd")
+SUFFIXES = (".npz", ".h5", ".hdf5", ".cxi", ".nxs", ".ptyd", ".emd", ".mat")
 
 
 def open_scan(path: Path) -> RawScan:

@@ -35,6 +35,7 @@ def describe(scan: RawScan) -> str:
 def _patterns(scan: RawScan) -> str:
     height, width = scan.frame
     order = " stored as (N, N, n)" if scan.patterns_last else ""
+    order += ", amplitudes" if scan.amplitudes else ""
     return f"{scan.count} of {height} x {width}, {scan.patterns.dtype}, {scan.key}{order}"
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_torch.data.formats.hdf5_rows import Raster
+from ptycho_torch.data.formats.views import Raster
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason, object_pixel_m
 from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.data.summary import describe

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ptycho_torch.data import readers
-from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined, Raster, open_for_reading
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, Joined, open_for_reading
+from ptycho_torch.data.formats.views import Raster
 from ptycho_torch.data.patterns import StoredPatterns, chunks
 from ptycho_torch.errors import DataError, MissingFileError
 

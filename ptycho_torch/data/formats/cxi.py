@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.formats.views import as_list
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason
 from ptycho_torch.data.raw import RawScan, Stored, with_mask
 from ptycho_torch.errors import DataError
@@ -28,7 +29,7 @@ def read_cxi(source: Source) -> RawScan:
         source,
         "CXI",
         key,
-        source.rows(key),
+        as_list(source.rows(key, ndim=(3, 4))),
         source.array(first_of(source, TRANSLATIONS)),
         energy_j=_energy(source),
         length=source.number,

@@ -116,31 +116,3 @@ class Joined:
             part = self.parts[number]
             found[mine] = part[chosen[mine] - (ends[number] - part.shape[0])]
         return found
-
-
-@attrs.frozen(eq=False)
-class Raster:
-    """A raster scan `(rows, columns, H, W)` as a list of frames, `(rows * columns, H, W)`."""
-
-    stored: Stored
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """`(rows * columns, H, W)`."""
-        rows, columns, height, width = self.stored.shape
-        return rows * columns, height, width
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type in the file."""
-        return self.stored.dtype
-
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
-        """A slice, or rows that are sorted and without repeats; one line of the raster at a time."""
-        chosen = np.arange(self.shape[0])[rows]
-        line, column = np.divmod(chosen, self.stored.shape[1])
-        found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
-        for number in np.unique(line):
-            mine = line == number
-            found[mine] = self.stored[number : number + 1][0][column[mine]]
-        return found

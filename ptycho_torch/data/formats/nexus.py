@@ -5,8 +5,8 @@ Here `source_1/energy` is that of the storage ring; the photons are in `beam_1`.
 
 from ptycho_torch.data.formats.cxi import BEAM, DETECTOR, PATTERNS, TRANSLATIONS, first_of, scan_of_entry
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
-from ptycho_torch.data.formats.hdf5_rows import Raster
 from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.formats.views import as_list
 from ptycho_torch.data.raw import RawScan
 
 _ENERGIES = (f"{BEAM}/energy", f"{BEAM}/incident_beam_energy")
@@ -21,7 +21,7 @@ def read_nexus(source: Source) -> RawScan:
         source,
         "NeXus NXcxi_ptycho",
         key,
-        Raster(stored) if len(stored.shape) == 4 else stored,
+        as_list(stored),
         source.lengths(first_of(source, TRANSLATIONS)),
         energy_j=source.energy(first_of(source, _ENERGIES)),
         length=source.length,

@@ -21,6 +21,7 @@ _LENGTHS = {
     **dict.fromkeys(("mm", "millimetre"), 1e-3),
     **dict.fromkeys(_MICRONS, 1e-6),
     "nm": 1e-9,
+    **dict.fromkeys(("angstrom", "Angstrom", "\N{ANGSTROM SIGN}", "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}"), 1e-10),
     "pm": 1e-12,
 }
 _ENERGIES = {"j": 1.0, "joule": 1.0, "joules": 1.0, "ev": ELECTRONVOLT, "kev": 1e3 * ELECTRONVOLT}
