@@ -21,7 +21,9 @@ from ptycho_config.profiles import RECOMMENDED, recommended_profile
 from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
-from ptycho_config.transform import Transform, diff, layer, with_where
+from ptycho_config.schema.base import specs
+from ptycho_config.schema.given import given_names
+from ptycho_config.transform import Step, Transform, layer, with_where
 
 Overrides = Transform | Mapping[str, Any] | None
 
@@ -37,9 +39,8 @@ class Sources:
     overrides: Overrides = None
 
     def layers(self, cls: type, arguments: Transform) -> tuple[Layer, ...]:
-        """Each by its name. An execution config counts where it differs from the defaults."""
-        changed = diff(PyTorchExecutionConfig(), self.execution or PyTorchExecutionConfig()).steps
-        execution = Transform(tuple(attrs.evolve(step, path=f"execution.{step.path}") for step in changed))
+        """Each by its name. Of an execution config those options count that it was given."""
+        execution = Transform() if self.execution is None else put_given(self.execution, "execution")
         overrides = self.overrides or Transform()
         if not isinstance(overrides, Transform):
             overrides = parse(cls, overrides, names.OVERRIDES)
@@ -50,6 +51,18 @@ class Sources:
             Layer(names.COMMAND_LINE, self.command_line),
             Layer(names.OVERRIDES, arguments >> overrides),
         )
+
+
+def put_given(config: Any, prefix: str) -> Transform:
+    """A put below `prefix` for every option that the constructor of `config` was given, the default's value
+    included; for all of them where `config` is a changed copy of another config."""
+    steps: list[Step] = []
+    given = given_names(config)
+    for name, spec in specs(type(config)).items():
+        path, value = f"{prefix}.{name}", getattr(config, name)
+        if name in given:
+            steps += put_given(value, path).steps if spec.is_group else [Step(path, "put", value)]
+    return Transform(tuple(steps))
 
 
 def training_layers(

@@ -6,6 +6,7 @@ from typing import Literal
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, option, suggested
 from ptycho_config.schema.checks import non_negative, positive, positive_or_auto
+from ptycho_config.schema.given import Given
 from ptycho_config.schema.model import gone
 
 
@@ -20,7 +21,7 @@ def _workers(execution: "PyTorchExecutionConfig") -> Iterator[Problem]:
 
 
 @config(constraints=(_workers,))
-class PyTorchExecutionConfig:
+class PyTorchExecutionConfig(Given):
     """Devices, loaders, checkpoints and logs of a PyTorch run."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = option(

@@ -5,11 +5,12 @@ from typing import Literal
 
 from ptycho_config.schema.base import config, field, option, suggested
 from ptycho_config.schema.checks import non_negative, positive
+from ptycho_config.schema.given import Given
 from ptycho_config.schema.model import ModelConfig
 
 
 @config
-class InferenceConfig:
+class InferenceConfig(Given):
     """An inference run: bundle, scan, how much of it, where results go."""
 
     model: ModelConfig = option(ModelConfig(), "network and physics, as trained", inference="fixed")

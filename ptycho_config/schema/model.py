@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, kind_of, option
 from ptycho_config.schema.checks import at_least, between, non_negative, positive
+from ptycho_config.schema.given import Given
 from ptycho_config.schema.networks import Architecture, Network, NetworkFacts
 
 gone = functools.partial(option, unread="belongs to a network that the replaced system does not have any more")
@@ -26,7 +27,7 @@ def _side_of_the_network(model: "ModelConfig") -> Iterator[Problem]:
 
 
 @config(constraints=(_side_of_the_network,))
-class ModelConfig:
+class ModelConfig(Given):
     """The object and its model: pattern size, grouping, network, forward model."""
 
     N: int = option(

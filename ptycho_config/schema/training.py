@@ -8,6 +8,7 @@ from typing import Literal
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, option
 from ptycho_config.schema.checks import between, non_negative, part_name, positive, power_of_two
+from ptycho_config.schema.given import Given
 from ptycho_config.schema.model import ModelConfig
 from ptycho_config.schema.scalars import EntryPoint
 
@@ -26,7 +27,7 @@ def _realspace_weights(training: "TrainingConfig") -> Iterator[Problem]:
 
 
 @config(constraints=(_realspace_weights,))
-class TrainingConfig:
+class TrainingConfig(Given):
     """A training run: files, groups, loss, optimiser and schedule."""
 
     model: ModelConfig = option(ModelConfig(), "network and physics")

@@ -42,13 +42,14 @@ def resolve_accelerator(accelerator: str, device: str | None = None) -> str:
 def build_execution_config_from_args(
     args: argparse.Namespace, mode: Literal["training", "inference"] = "training"
 ) -> PyTorchExecutionConfig:
-    """Parsed `args` of a `mode` as an execution config; what is missing keeps its default. Raises ConfigError."""
+    """Parsed `args` of a `mode` as an execution config; what is missing is not given. Raises ConfigError."""
     names = {"training": _BOTH + _TRAINING, "inference": _BOTH + _INFERENCE}.get(mode)
     if names is None:
         raise ConfigError([Problem("mode", f"must be 'training' or 'inference', got {mode!r}")])
     given = vars(args)
     values: dict[str, Any] = {name: given[name] for name in names if name in given}
-    values["accelerator"] = resolve_accelerator(given.get("accelerator", "auto"), given.get("device"))
+    if {"accelerator", "device"} & given.keys():
+        values["accelerator"] = resolve_accelerator(given.get("accelerator", "auto"), given.get("device"))
     values["enable_progress_bar"] = not (given.get("quiet") or given.get("disable_mlflow"))
     if mode == "training" and "accumulate_grad_batches" in given:
         values["accum_steps"] = given["accumulate_grad_batches"]

@@ -11,13 +11,13 @@ from torch import nn
 
 from ptycho_config import ConfigError, Problem, parse, resolve
 from ptycho_config.codec import dump_derivation
-from ptycho_config.factory import Sources, create_training_payload
+from ptycho_config.factory import Sources, create_training_payload, put_given
 from ptycho_config.layers import OVERRIDES
 from ptycho_config.legacy import legacy_delta
 from ptycho_config.lens import at, fields
 from ptycho_config.policy import is_settable
 from ptycho_config.schema import InferenceSetup, PyTorchExecutionConfig, TrainingConfig, TrainingSetup
-from ptycho_config.transform import Transform, diff
+from ptycho_config.transform import Transform
 from ptycho_torch.api import load, reconstruct, train
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
@@ -85,8 +85,7 @@ def run_cdi_example_torch(
     assert scan is not None
     used = Transform()
     if execution_config is not None:
-        changed = diff(PyTorchExecutionConfig(), execution_config).steps
-        steps = (attrs.evolve(step, path=f"execution.{step.path}") for step in changed)
+        steps = put_given(execution_config, "execution").steps
         used = Transform(tuple(step for step in steps if is_settable(InferenceSetup, step.path)))
     made = reconstruct(results["bundle"], scan, config.output_dir, sources=Sources(overrides=used))
     picture = made.canvas.object
@@ -132,11 +131,12 @@ def save_torch_bundle(
 
 
 def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:
-    """The options in which a canonical config differs from the defaults; the network by its architecture."""
+    """The options that a canonical config was given; the network by its architecture, and this backend."""
+    decided = {"training.backend", "training.model.architecture"}
+    validation = Transform()
     if test_data is not None:
-        config = at(fields(TrainingConfig).test_data_file).put(Path(test_data))(config)
-    changed = diff(TrainingConfig(backend=config.backend), config).steps
-    steps = tuple(attrs.evolve(step, path=f"training.{step.path}") for step in changed)
-    network = {"architecture": config.model.architecture}
-    others = tuple(step for step in steps if step.path != "training.model.architecture")
-    return parse(TrainingSetup, network, OVERRIDES) >> Transform(others)
+        decided.add("training.test_data_file")
+        validation = at(fields(TrainingSetup).training.test_data_file).put(Path(test_data))
+    steps = tuple(step for step in put_given(config, "training").steps if step.path not in decided)
+    network = parse(TrainingSetup, {"architecture": config.model.architecture}, OVERRIDES)
+    return network >> validation >> Transform(steps)
