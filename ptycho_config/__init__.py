@@ -1,7 +1,7 @@
 """Configuration as values: frozen configs, changes that compose, a reason for every value.
 
-The schema stands in `ptycho_config.schema`; everything else is imported from the module that defines it. Schema and
-factories are loaded when they are used, so that configs of one's own do not wait for those of this project.
+The schema stands in `ptycho_config.schema`; everything else is imported from the module that defines it. Schema,
+readers and factories are loaded when they are used, so that configs of one's own do not wait for those of this project.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +10,6 @@ import lazy_loader
 
 import ptycho_config.migrations  # noqa: F401 - registers the steps from older documents
 from ptycho_config.codec import dump, fingerprint, load, migration
-from ptycho_config.documents import parse
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.resolve import Resolved, resolve
@@ -18,6 +17,7 @@ from ptycho_config.schema.base import config, field
 from ptycho_config.transform import Transform, diff, layer, product
 
 if TYPE_CHECKING:
+    from ptycho_config.documents import parse
     from ptycho_config.factory import Sources, create_inference_payload, create_training_payload
     from ptycho_config.legacy import LegacyDelta, update_legacy_dict
 
@@ -50,6 +50,7 @@ __all__ = [
 __getattr__, _, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "documents": ["parse"],
         "factory": ["Sources", "create_inference_payload", "create_training_payload"],
         "legacy": ["LegacyDelta", "update_legacy_dict"],
     },

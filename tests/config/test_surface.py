@@ -41,3 +41,14 @@ def test_a_star_import_in_a_new_process_leaks_nothing() -> None:
     code = "before = set(dir()); from ptycho_config import *; print(*sorted(set(dir()) - before - {'before'}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == sorted(ptycho_config.__all__)
+
+
+def test_the_algebra_waits_neither_for_the_schema_nor_for_its_names_elsewhere() -> None:
+    """Whoever has configs of their own pays for the algebra alone."""
+    code = "import sys, ptycho_config; print(*(name for name in sys.modules if name.startswith('ptycho_config.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("ptycho_config.") for name in done.stdout.split()}
+    assert "lens" in loaded
+    assert not {name for name in loaded if name.partition(".")[0] in {"factory", "legacy", "policy", "vocabulary"}}
+    own = {"base", "checks", "scalars", "table"}
+    assert {name for name in loaded if name.startswith("schema.")} <= {f"schema.{name}" for name in own}
