@@ -100,7 +100,7 @@ def ours(folder: Path) -> Rows:
 
 
 def import_milliseconds(repeats: int) -> Rows:
-    """Median processor time of each import on top of those before it, in new processes and in turns; all is compiled."""
+    """Median processor time of each import on top of those before it, in new processes, in turns; all is compiled."""
     times: dict[str, list[float]] = {f"import {name}": [] for names in IMPORTS for name in names}
     with tempfile.TemporaryDirectory() as compiled:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled, "PYTHONDONTWRITEBYTECODE": ""}
