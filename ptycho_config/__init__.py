@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ptycho_config.documents import parse
     from ptycho_config.factory import Sources, create_inference_payload, create_training_payload
     from ptycho_config.legacy import LegacyDelta, update_legacy_dict
+    from ptycho_config.saved import replay, save
 
 __all__ = [
     "ConfigError",
@@ -43,7 +44,9 @@ __all__ = [
     "narrow",
     "parse",
     "product",
+    "replay",
     "resolve",
+    "save",
     "update_legacy_dict",
 ]
 
@@ -53,6 +56,7 @@ __getattr__, _, _ = lazy_loader.attach(
         "documents": ["parse"],
         "factory": ["Sources", "create_inference_payload", "create_training_payload"],
         "legacy": ["LegacyDelta", "update_legacy_dict"],
+        "saved": ["replay", "save"],
     },
 )
 

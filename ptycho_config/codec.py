@@ -1,4 +1,4 @@
-"""Configs and derivations to and from plain data."""
+"""Configs to and from plain data."""
 
 import functools
 import hashlib
@@ -14,9 +14,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.strategies import configure_tagged_union
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.resolve import Resolved
 from ptycho_config.schema.base import FieldSpec, is_config, kind_of, leaves_of, specs
-from ptycho_config.transform import Step
 
 C = TypeVar("C")
 SCHEMA_KEY = "$schema"
@@ -171,25 +169,3 @@ def fingerprint(config: Any, without: Collection[str] = ()) -> str:
             del node[name]
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def dump_derivation(resolved: Resolved[Any]) -> dict[str, Any]:
-    """The origin of a config as plain data: base, named layers with their steps, result."""
-    layers = [{"layer": one.name, "steps": list(map(_dump_step, one.transform.steps))} for one in resolved.layers]
-    config = resolved.config
-    return {"base": dump(resolved.base), "layers": layers, "config": dump(config), "fingerprint": fingerprint(config)}
-
-
-def _dump_step(step: Step) -> dict[str, Any]:
-    value = _argument(step)
-    return {"path": step.path, "op": step.op, "value": value, "fixed": step.fixed, "where": step.where}
-
-
-def _argument(step: Step) -> Any:
-    if step.op == "put":
-        plain = converter().unstructure(step.arg)
-        return {KIND_KEY: kind_of(type(step.arg)), **plain} if is_config(type(step.arg)) else plain
-    name = f"{step.arg.__module__}:{step.arg.__qualname__}"
-    if "<" in name:
-        raise ConfigError([step.problem("a lambda or local function cannot be saved", "use a module-level function")])
-    return name

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from ptycho_config import Resolved, Sources, create_inference_payload
-from ptycho_config.codec import dump_derivation
 from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
+from ptycho_config.saved import save
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset
@@ -133,6 +133,8 @@ def resolve_inference(
     )
     if checked:
         refuse_unread(configs)
+        # What could not be recorded at the end is refused at the start.
+        save(configs)
     return configs, delta
 
 
@@ -144,7 +146,7 @@ def _write(
     configs: Resolved[InferenceSetup],
     bundle: Bundle,
 ) -> None:
-    derivations = {"training": bundle.derivation, "inference": dump_derivation(configs)}
+    derivations = {"training": bundle.derivation, "inference": save(configs)}
     write_product(folder / "product.h5", dataset, canvas, bundle.record.history.train_loss)
     write_reconstruction(folder / "reconstruction.npz", canvas)
     write_json(folder / "config.json", derivations)

@@ -7,12 +7,12 @@ from typing import Any
 import attrs
 
 from ptycho_config import ConfigError, Problem, Resolved, Transform
-from ptycho_config.codec import dump_derivation
 from ptycho_config.factory import Sources, create_training_payload, training_layers
 from ptycho_config.layers import TRAINING, last_put
 from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import RECOMMENDED
+from ptycho_config.saved import save
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.readers import facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
@@ -123,6 +123,8 @@ def open_training(
     configs, delta = create_training_payload(scan, folder, profile=profile, sources=sources, facts=facts)
     if checked:
         refuse_unread(configs)
+        # What could not be recorded at the end is refused at the start.
+        save(configs)
         execution = configs.config.execution
         world_size(execution, choose_device(execution.accelerator))
         check_packages(configs.config)
@@ -141,7 +143,7 @@ def write_training_run(configs: Resolved[TrainingSetup], made: Fitted) -> Traini
     outside = launched_outside()
     if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)
-    derivation = dump_derivation(configs)
+    derivation = save(configs)
     path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))
     write_json(folder / "config.json", {"training": derivation})
     write_json(folder / "metrics.json", {"training": to_json(record)})

@@ -6,6 +6,7 @@ A zip of JSON files and one safetensors file; nothing in it is executed when it 
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,13 @@ _MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = ("manifest.json", "config.json", "trai
 class Bundle:
     """A trained model as a value: its configuration, its weights and the record of its training.
 
-    weights: by name; derivation: of the configuration, as `dump_derivation` writes it; record: losses, times
+    weights: by name; derivation: of the configuration, as `save` writes it; record: losses, times
     and versions.
     """
 
     setup: TrainingSetup
     weights: dict[str, Tensor]
-    derivation: dict[str, Any]
+    derivation: Mapping[str, Any]
     record: TrainingRecord
 
 

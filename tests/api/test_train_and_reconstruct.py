@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_config import ConfigError, Sources, load
+from ptycho_config import ConfigError, Sources, at, fields, replay
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import TrainingRun, reconstruct, train
 from ptycho_torch.api import load as load_model
@@ -33,16 +33,20 @@ def test_training_lowers_the_loss_and_leaves_a_bundle(trained: TrainingRun) -> N
     assert {"wts.h5.zip", "config.json", "metrics.json", "loss.png", "checkpoints", "lightning_logs"} == names
 
 
-def test_the_saved_derivation_holds_the_config(trained: TrainingRun) -> None:
-    """`config.json` is base plus named layers plus result."""
+def test_the_saved_derivation_is_that_of_the_run(trained: TrainingRun) -> None:
+    """`config.json` replays to the same config, with the same reasons."""
     saved = json.loads((trained.bundle.parent / "config.json").read_text())["training"]
-    assert load(TrainingSetup, saved["config"]) == trained.configs.config
-    assert [one["layer"] for one in saved["layers"]] == [
-        "pytorch backend",
-        "profile",
-        "dataset facts",
-        "explicit overrides",
-    ]
+    replayed = replay(TrainingSetup, saved)
+    assert replayed == trained.configs
+    assert replayed.trace == trained.configs.trace
+
+
+def test_what_cannot_be_recorded_is_refused_before_it_is_trained(scan_file: Path, tmp_path: Path) -> None:
+    """A lambda has no name to be found by; nothing is written."""
+    doubled = at(fields(TrainingSetup).execution.learning_rate).over(lambda rate: 2 * rate)
+    with pytest.raises(ConfigError, match="learning_rate: cannot be saved: a lambda"):
+        train(scan_file, tmp_path / "out", sources=Sources(overrides=doubled), legacy={})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_new_process_reconstructs_from_the_files_alone(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:

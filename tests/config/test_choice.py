@@ -25,8 +25,8 @@ from ptycho_config import (
     product,
     resolve,
 )
-from ptycho_config.codec import dump_derivation
 from ptycho_config.json_schema import json_schema
+from ptycho_config.saved import replay, save
 from ptycho_config.schema.base import get_path, leaves_of
 
 
@@ -138,10 +138,7 @@ def test_the_trace_explains_the_member_and_its_fields() -> None:
     assert {row.path for row in resolved.table()} == {"size", "body", "body.width", "body.modes", "body.mix"}
     with pytest.raises(ConfigError, match=r"'bundle' .*fixes it to 5, 'user' asks for 6"):
         resolve(Net(), chosen, layer("user", at(narrow(C.body, Fno).modes).put(6)))
-    saved = json.loads(json.dumps(dump_derivation(resolved)))
-    (one,) = saved["layers"]
-    replayed = parse(Net, {step["path"]: step["value"] for step in one["steps"]}, "bundle")
-    assert load(Net, saved["config"]) == resolved.config == replayed(Net())
+    assert replay(Net, json.loads(json.dumps(save(resolved)))) == resolved
 
 
 @given(nets, nets)

@@ -9,22 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptycho_config import (
-    ConfigError,
-    Resolved,
-    Transform,
-    at,
-    config,
-    dump,
-    field,
-    fields,
-    fingerprint,
-    layer,
-    load,
-    parse,
-    resolve,
-)
-from ptycho_config.codec import dump_derivation
+from ptycho_config import ConfigError, Transform, at, config, dump, field, fields, fingerprint, load, parse, resolve
 from ptycho_config.schema import TrainingSetup, Unrolled
 from tests.strategies.configs import BASE, puts
 
@@ -134,26 +119,6 @@ def test_nested_and_dotted_keys_mean_the_same() -> None:
     """Overrides may be written flat or deep."""
     flat = parse(TrainingSetup, {"training.nepochs": 3}, "x")
     assert flat == parse(TrainingSetup, {"training": {"nepochs": 3}}, "x")
-
-
-def _derived() -> Resolved[TrainingSetup]:
-    return resolve(BASE, layer("user", at(fields(TrainingSetup).training.nepochs).put(3)))
-
-
-def test_a_derivation_can_be_saved_and_replayed() -> None:
-    """Base and named layers are enough to get the config back."""
-    saved = json.loads(json.dumps(dump_derivation(_derived())))
-    config = load(TrainingSetup, saved["base"])
-    for one in saved["layers"]:
-        config = parse(TrainingSetup, {s["path"]: s["value"] for s in one["steps"]}, one["layer"])(config)
-    assert config == load(TrainingSetup, saved["config"]) == _derived().config
-
-
-def test_a_lambda_is_refused_when_it_is_saved() -> None:
-    """Only changes with a name can be written down."""
-    change = at(fields(TrainingSetup).training.nepochs).over(lambda n: n + 1)
-    with pytest.raises(ConfigError, match="module-level function"):
-        dump_derivation(resolve(BASE, layer("user", change)))
 
 
 def test_what_is_left_out_has_its_default() -> None:

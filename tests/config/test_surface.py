@@ -12,7 +12,7 @@ from ptycho_config.schema.base import is_config, members_of
 PROMISED = {
     *("config", "field", "fields", "at", "narrow", "Transform", "layer", "resolve", "Resolved", "diff", "product"),
     *("load", "dump", "parse", "migration", "fingerprint", "LegacyDelta", "update_legacy_dict", "ConfigError"),
-    "Problem",
+    *("Problem", "save", "replay"),
 }
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_config import Resolved, Sources, update_legacy_dict
-from ptycho_config.codec import dump_derivation
 from ptycho_config.legacy import LegacyDelta, legacy_params
+from ptycho_config.saved import save
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api.training import open_training
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
@@ -203,7 +203,7 @@ class Trainer:
         logger.info("Training on %d groups, %d epochs", len(self.data.training), session.trainer.max_epochs)
         with other_ranks(setup, self.seed, self.world):
             outcome = run(session)
-        derivation = dump_derivation(self.loader.configs)
+        derivation = save(self.loader.configs)
         record = training_record(session.model, self.data, outcome, self.loading_s, self.seed)
         objects = (scan.object for scan in self.loader.opened.training if scan.object is not None)
         record = attrs.evolve(record, object_shapes=tuple((one.shape[-2], one.shape[-1]) for one in objects))

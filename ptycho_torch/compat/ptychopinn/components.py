@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ptycho_config import ConfigError, Problem, parse, resolve
-from ptycho_config.codec import dump_derivation
 from ptycho_config.factory import Sources, create_training_payload, put_given
 from ptycho_config.layers import OVERRIDES
 from ptycho_config.legacy import legacy_delta
 from ptycho_config.lens import at, fields
 from ptycho_config.policy import is_settable
+from ptycho_config.saved import save
 from ptycho_config.schema import InferenceSetup, PyTorchExecutionConfig, TrainingConfig, TrainingSetup
 from ptycho_config.transform import Transform
 from ptycho_torch.api import load, reconstruct, train
@@ -123,7 +123,7 @@ def save_torch_bundle(
     if isinstance(setup, TrainingConfig):
         setup = create_training_payload(sources=Sources(overrides=_overrides(setup, None)))[0].config
     record = TrainingRecord(history=Losses(), intensity_scale=intensity_scale)
-    bundle = Bundle(setup, dict(models_dict[MODEL].state_dict()), dump_derivation(resolve(setup)), record)
+    bundle = Bundle(setup, dict(models_dict[MODEL].state_dict()), save(resolve(setup)), record)
     restore_model(bundle, str(base_path))
     path = Path(base_path)
     folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path
