@@ -18,7 +18,8 @@ from ptycho_torch.data.readers import facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import write_json
-from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
+from ptycho_torch.output.bundle import Bundle, save_bundle
+from ptycho_torch.output.bundle_archive import BUNDLE_NAME
 from ptycho_torch.output.figures import draw_losses
 from ptycho_torch.output.run_records import TrainingRecord, to_json
 from ptycho_torch.training.datasets import TrainingScans, open_validation_scans

@@ -18,13 +18,16 @@ from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, Text, effective_assignments
 from ptycho_torch.errors import DataError, DivergedError
+from ptycho_torch.output.run_configs import read_config
 
 PROGRESS = "execution.enable_progress_bar"
 
 
 def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     """Config file, single options, quiet and debug."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file, or of a run: its folder"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set any option; may be repeated"
     )
@@ -53,7 +56,7 @@ def sources_from(
     flags; positional: those without a flag. Progress is shown unless `--quiet` or an option says otherwise."""
     texts = [*positional, *effective_assignments(arguments.given, flags)]
     assigned = parse(cls, arguments.set, COMMAND_LINE)
-    from_file = parse(cls, arguments.config) if arguments.config else Transform()
+    from_file = read_config(cls, arguments.config) if arguments.config else Transform()
     if arguments.quiet:
         texts.append((PROGRESS, "false", "--quiet"))
     elif PROGRESS not in {step.path for step in (*assigned.steps, *from_file.steps)}:

@@ -3,7 +3,6 @@
 A zip of JSON files and one safetensors file; nothing in it is executed when it is read.
 """
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -19,14 +18,23 @@ from torch import Tensor
 from ptycho_config import ConfigError, dump, fingerprint, load
 from ptycho_config.codec import migrate
 from ptycho_config.schema import TrainingSetup
-from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.errors import DataError
 from ptycho_torch.files import atomic_write
+from ptycho_torch.output.bundle_archive import (
+    BUNDLE_NAME,
+    CONFIG,
+    MANIFEST,
+    TRAINING,
+    WEIGHTS,
+    check_config,
+    digest_of,
+    find_bundle,
+    foreign_bundle,
+)
 from ptycho_torch.output.run_records import TrainingRecord, from_json, library_versions, to_json
 
-BUNDLE_NAME = "wts.h5.zip"
 SCHEMA, VERSION = "ptycho.bundle", 2
 _DAMAGE = (zipfile.BadZipFile, KeyError, EOFError, OSError, safetensors.SafetensorError, json.JSONDecodeError)
-_MANIFEST, _CONFIG, _TRAINING, _WEIGHTS = ("manifest.json", "config.json", "training.json", "weights.safetensors")
 
 
 @attrs.frozen(eq=False)
@@ -49,31 +57,18 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
     manifest = {
         "schema": f"{SCHEMA}/{VERSION}",
         "fingerprint": fingerprint(bundle.setup),
-        "config_sha256": _digest(config),
+        "config_sha256": digest_of(config),
         "versions": library_versions(),
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
     training = {"derivation": bundle.derivation, "record": to_json(bundle.record)}
     path = folder / BUNDLE_NAME
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
-        archive.writestr(_CONFIG, config)
-        archive.writestr(_TRAINING, json.dumps(training, indent=2))
-        archive.writestr(_WEIGHTS, save_tensors(weights))
+        archive.writestr(MANIFEST, json.dumps(manifest, indent=2))
+        archive.writestr(CONFIG, config)
+        archive.writestr(TRAINING, json.dumps(training, indent=2))
+        archive.writestr(WEIGHTS, save_tensors(weights))
     return path
-
-
-def find_bundle(path: Path) -> Path:
-    """The archive that `path` means: a bundle, with or without its `.zip`, or the folder of one."""
-    if not path.exists():
-        named = (path.with_name(f"{path.name}.zip"), path.with_suffix(".zip"))
-        path = next((found for found in named if found.is_file()), path)
-    if not path.exists():
-        raise MissingFileError(str(path), "no such file or folder", "give the output_dir of a training run")
-    archive = path / BUNDLE_NAME if path.is_dir() else path
-    if not archive.is_file():
-        raise DataError(str(path), f"there is no {BUNDLE_NAME} here", "give the output_dir of a training run")
-    return archive
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -82,21 +77,19 @@ def load_bundle(path: Path) -> Bundle:
     try:
         with zipfile.ZipFile(source) as archive:
             names = set(archive.namelist())
-            if _MANIFEST not in names:
-                raise DataError(str(source), _foreign(names))
-            manifest = json.loads(archive.read(_MANIFEST))
+            if MANIFEST not in names:
+                raise DataError(str(source), foreign_bundle(names))
+            manifest = json.loads(archive.read(MANIFEST))
             version = _version_of(source, manifest)
-            config = archive.read(_CONFIG).decode()
+            config = archive.read(CONFIG).decode()
             setup = load(TrainingSetup, json.loads(config))
-            training = _migrate_training(json.loads(archive.read(_TRAINING)), version)
-            weights = load_tensors(archive.read(_WEIGHTS))
+            training = _migrate_training(json.loads(archive.read(TRAINING)), version)
+            weights = load_tensors(archive.read(WEIGHTS))
     except ConfigError as error:
         raise DataError(str(source), f"its configuration cannot be read: {error}") from None
     except _DAMAGE as error:
         raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
-    # The text is compared, not the meaning: an older config is migrated when it is read.
-    if manifest["config_sha256"] != _digest(config):
-        raise DataError(str(source), "its configuration was changed after training")
+    check_config(source, config, manifest)
     return Bundle(setup, weights, training["derivation"], from_json(TrainingRecord, training["record"], source))
 
 
@@ -118,13 +111,3 @@ def _migrate_training(training: dict[str, Any], version: int) -> dict[str, Any]:
         if name in derivation:
             derivation[name] = migrate(derivation[name], TrainingSetup.SCHEMA)
     return {**training, "derivation": derivation}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _foreign(names: set[str]) -> str:
-    if any(name.endswith(".dill") for name in names):
-        return "is a PtychoPINN bundle of pickled objects, which would run code when opened; train again instead"
-    return f"is not a bundle of this project; it holds {', '.join(sorted(names)[:5]) or 'nothing'}"

@@ -14,6 +14,7 @@ from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
 from ptycho_config.transform import Transform
 from ptycho_torch.api import resolve_training
+from ptycho_torch.output.run_configs import read_config
 
 SWEEP = "sweep"
 
@@ -22,7 +23,7 @@ SWEEP = "sweep"
 class Base:
     """The part that all trials share, as text.
 
-    config: a config file; profile: a name or a file; assignments: `PATH=VALUE`; test_data: the scan that
+    config: a config file or a run; profile: a name or a file; assignments: `PATH=VALUE`; test_data: the scan that
     every trial reconstructs, None for none; where: the folder that relative paths start from.
     """
 
@@ -35,7 +36,7 @@ class Base:
     def sources(self, point: Transform) -> Sources:
         """The layers of one trial; point: the changes of its axes, as explicit overrides."""
         return Sources(
-            config_file=parse(TrainingSetup, self.config) if self.config else Transform(),
+            config_file=read_config(TrainingSetup, self.config) if self.config else Transform(),
             command_line=parse(TrainingSetup, list(self.assignments)),
             overrides=point,
         )

@@ -21,7 +21,8 @@ from ptycho_config.transform import Transform
 from ptycho_torch.api import load, reconstruct, train
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
-from ptycho_torch.output.bundle import BUNDLE_NAME, Bundle, save_bundle
+from ptycho_torch.output.bundle import Bundle, save_bundle
+from ptycho_torch.output.bundle_archive import BUNDLE_NAME
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 from ptycho_torch.reconstruction.trained_model import restore_model
 

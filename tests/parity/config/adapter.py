@@ -24,7 +24,8 @@ from ptycho_config.schema import InferenceConfig, TrainingSetup
 from ptycho_config.vocabulary import aliases, to_flat
 from ptycho_torch.compat.ptychopinn import backend_selector, cli_shared, config_bridge, config_factory
 from ptycho_torch.data.readers import inspect_dataset
-from ptycho_torch.output.bundle import find_bundle, load_bundle
+from ptycho_torch.output.bundle import load_bundle
+from ptycho_torch.output.bundle_archive import find_bundle
 from tests.parity.config import commands
 from tests.parity.config.values import decode, encode, write_files
 

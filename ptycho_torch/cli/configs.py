@@ -1,0 +1,102 @@
+"""`ptycho config`: look at configurations, those of files and those that runs have left."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ptycho_config import Sources, create_training_payload, load
+from ptycho_config.codec import SCHEMA_KEY, migrate
+from ptycho_config.documents import read_table
+from ptycho_config.json_schema import json_schema
+from ptycho_config.policy import refuse_unread
+from ptycho_config.profiles import named_profile
+from ptycho_config.resolve import Resolved
+from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.schema.base import leaves_of
+from ptycho_config.schema.table import table_text
+from ptycho_torch.cli.common import add_profile_flag
+from ptycho_torch.errors import DataError
+from ptycho_torch.output.run_configs import is_run, read_config, read_run
+
+RUN = "or a run: its folder, config.json or bundle"
+
+
+def add_arguments(config: argparse.ArgumentParser) -> None:
+    """The commands of `ptycho config`."""
+    commands = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
+    show = commands.add_parser("show", help="print every option with its value and layer")
+    show.add_argument("file", type=Path, nargs="?", help=f"config file on top of the profile; {RUN}, as it was")
+    add_profile_flag(show)
+    show.set_defaults(work=_show)
+    validate = commands.add_parser("validate", help="check a config file against schema and profile, or a run")
+    validate.add_argument("file", type=Path, help=f"a config file, {RUN}")
+    add_profile_flag(validate)
+    validate.set_defaults(work=_validate)
+    compare = commands.add_parser("diff", help="print in which options two complete configs or two runs differ")
+    compare.add_argument("old", type=Path, help=f"a config as printed by --print-config, {RUN}")
+    compare.add_argument("new", type=Path)
+    compare.set_defaults(work=_diff)
+    schema = commands.add_parser("schema", help="print the JSON Schema")
+    schema.set_defaults(work=lambda _: _print_json(json_schema(TrainingSetup)))
+    bring = commands.add_parser("migrate", help="print a config file in the current version")
+    bring.add_argument("file", type=Path)
+    bring.set_defaults(work=lambda arguments: _print_json(migrate(read_table(arguments.file), TrainingSetup.SCHEMA)))
+
+
+def _print_json(table: object) -> None:
+    print(json.dumps(table, indent=2))
+
+
+def _resolve(arguments: argparse.Namespace) -> Resolved[Any]:
+    """The config of a run as it was, or that of a training with the file on top of the profile."""
+    if arguments.file is not None and is_run(arguments.file):
+        return list(read_run(arguments.file).values())[-1]
+    sources = Sources(config_file=read_config(TrainingSetup, arguments.file)) if arguments.file else Sources()
+    return create_training_payload(profile=named_profile(arguments.profile), sources=sources)[0]
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    print(table_text(_resolve(arguments).table()))
+
+
+def _validate(arguments: argparse.Namespace) -> None:
+    refuse_unread(_resolve(arguments))
+    print(f"{arguments.file}: valid")
+
+
+# By path: the value of an option, and the layer that set it, where that is known.
+_Values = dict[str, tuple[Any, str]]
+
+
+def _diff(arguments: argparse.Namespace) -> None:
+    sides = [_values(path) for path in (arguments.old, arguments.new)]
+    shared = [kind for kind in sides[0] if kind in sides[1]]
+    if not shared:
+        found, other = (" and a ".join(side) for side in sides)
+        raise DataError(str(arguments.new), f"is the config of a {other}, {arguments.old} that of a {found}")
+    old, new = (side[shared[-1]] for side in sides)
+    for path in dict.fromkeys((*old, *new)):
+        if old.get(path, (None,))[0] != new.get(path, (None,))[0]:
+            print(f"{path}: {_shown(old, path)} -> {_shown(new, path)}")
+
+
+def _shown(values: _Values, path: str) -> str:
+    if path not in values:
+        return "not there"
+    value, layer = values[path]
+    return f"{value!r} [{layer}]" if layer else repr(value)
+
+
+def _values(path: Path) -> Mapping[str, _Values]:
+    """All options of a complete config or a run, by kind of run."""
+    if is_run(path):
+        return {
+            kind: {row.path: (row.value, f"{row.layer} {row.where}".strip()) for row in made.table()}
+            for kind, made in read_run(path).items()
+        }
+    table = read_table(path)
+    inference = str(table.get(SCHEMA_KEY)).startswith(InferenceSetup.SCHEMA.partition("/")[0])
+    setup: Any = load(InferenceSetup if inference else TrainingSetup, table)
+    return {"inference" if inference else "training": {at: (value, "") for at, _, value in leaves_of(setup)}}

@@ -1,0 +1,62 @@
+"""The parts of the bundle `wts.h5.zip` that need no torch: its place, its members, its configuration."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from ptycho_torch.errors import DataError, MissingFileError
+
+BUNDLE_NAME = "wts.h5.zip"
+MANIFEST, CONFIG, TRAINING, WEIGHTS = ("manifest.json", "config.json", "training.json", "weights.safetensors")
+
+
+def find_bundle(path: Path) -> Path:
+    """The archive that `path` means: a bundle, with or without its `.zip`, or the folder of one."""
+    if not path.exists():
+        named = (path.with_name(f"{path.name}.zip"), path.with_suffix(".zip"))
+        path = next((found for found in named if found.is_file()), path)
+    if not path.exists():
+        raise MissingFileError(str(path), "no such file or folder", "give the output_dir of a training run")
+    archive = path / BUNDLE_NAME if path.is_dir() else path
+    if not archive.is_file():
+        raise DataError(str(path), f"there is no {BUNDLE_NAME} here", "give the output_dir of a training run")
+    return archive
+
+
+def read_derivation(archive: Path) -> dict[str, Any]:
+    """The derivation of the training in a bundle, its config as stored beside it. Raises DataError."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            if MANIFEST not in opened.namelist():
+                raise DataError(str(archive), foreign_bundle(set(opened.namelist())))
+            manifest = json.loads(opened.read(MANIFEST))
+            config = opened.read(CONFIG).decode()
+            derivation: dict[str, Any] = {**json.loads(opened.read(TRAINING))["derivation"]}
+            derivation["config"] = json.loads(config)
+    except (zipfile.BadZipFile, KeyError, EOFError, OSError, ValueError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(str(archive), f"is damaged: {error}", "copy it again or train again") from None
+    check_config(archive, config, manifest)
+    return derivation
+
+
+def check_config(archive: Path, config: str, manifest: dict[str, Any]) -> None:
+    """Raise DataError where the text of the config is not the one that was trained with. The text is compared,
+    not the meaning: an older config is migrated when it is read."""
+    if manifest["config_sha256"] != digest_of(config):
+        raise DataError(str(archive), "its configuration was changed after training")
+
+
+def digest_of(text: str) -> str:
+    """sha256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def foreign_bundle(names: set[str]) -> str:
+    """The reason why an archive with members of these names is no bundle."""
+    if any(name.endswith(".dill") for name in names):
+        return "is a PtychoPINN bundle of pickled objects, which would run code when opened; train again instead"
+    return f"is not a bundle of this project; it holds {', '.join(sorted(names)[:5]) or 'nothing'}"
