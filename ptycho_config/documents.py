@@ -14,7 +14,7 @@ from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE, OVERRIDES
 from ptycho_config.schema.base import FieldSpec, leaves
-from ptycho_config.transform import Step, Transform
+from ptycho_config.transform import Step, Transform, plain_path
 from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
 # A path, the text of its value, and its origin.
@@ -52,7 +52,7 @@ def _from_texts(cls: type, assignments: Iterable[str | Text], name: str) -> Tran
     given = []
     for path, text, where in _split(assignments, name):
         alias = aliases(cls).get(path, Alias((path,)))
-        spec = known.get(alias.paths[0]) if alias.paths else None
+        spec = known.get(plain_path(alias.paths[0])) if alias.paths else None
         value = text if spec is None else _value_of(text, alias, spec)
         given.append(Step(path, "put", value, name, where=where))
     return Transform(_canonical_steps(cls, given, name))
@@ -107,9 +107,11 @@ def _canonical_steps(cls: type, steps: Iterable[Step], name: str) -> tuple[Step,
     first, so that the order in which options are written does not matter."""
     known, spelled, problems = dict(leaves(cls)), [], []
     for step in steps:
-        alias = None if step.path in known else aliases(cls).get(step.path)
-        if step.path in known:
-            spelled.append(_current_value(step, known[step.path]))
+        path = plain_path(step.path)
+        alias = None if path in known else aliases(cls).get(step.path)
+        if path in known:
+            problems += _strange_members(step, known)
+            spelled.append(_current_value(step, known[path]))
         elif alias is None or alias.gone:
             problems.append(step.problem(alias.gone) if alias else _unknown_option(cls, step, known))
         else:
@@ -123,7 +125,19 @@ def _canonical_steps(cls: type, steps: Iterable[Step], name: str) -> tuple[Step,
             spelled += [_current_value(one, known[one.path]) for one in steps_here]
     if problems:
         raise ConfigError(problems, name)
-    return tuple(sorted(spelled, key=lambda step: not known[step.path].members))
+    return tuple(sorted(spelled, key=lambda step: not known[plain_path(step.path)].members))
+
+
+def _strange_members(step: Step, known: Mapping[str, FieldSpec]) -> Iterator[Problem]:
+    """What is wrong with the kinds that a path demands, as `torch.net:fno.modes` does."""
+    groups = step.path.split(".")
+    for position, group in enumerate(groups):
+        choice, colon, kind = plain_path(".".join(groups[: position + 1])), *group.partition(":")[1:]
+        members = known[choice].members if choice in known else {}
+        if colon and kind not in members:
+            yield step.problem(f"{choice} has no member {kind!r}", near_miss(kind, members))
+        elif colon and position == len(groups) - 1:
+            yield step.problem("names a member and no option of it", f"write {choice}={kind} to choose it")
 
 
 def _current_value(step: Step, spec: FieldSpec) -> Step:
