@@ -105,7 +105,8 @@ def _from_mapping(
 def _canonical_steps(cls: type, steps: Iterable[Step], name: str) -> tuple[Step, ...]:
     """The steps with full paths, short and foreign names replaced and named in `where`; choices
     first, so that the order in which options are written does not matter."""
-    known, spelled, problems = dict(leaves(cls)), [], []
+    known, spelled = dict(leaves(cls)), []
+    problems: list[Problem] = []
     for step in steps:
         path = plain_path(step.path)
         alias = None if path in known else aliases(cls).get(step.path)

@@ -1,4 +1,4 @@
-"""The verbs: train, load, reconstruct. Only they, and the edges for other programs, call
+"""The verbs: train, load, reconstruct, rerun. Only they, and the edges for other programs, call
 `update_legacy_dict`. Each is imported when it is used, so that a reconstruction does not wait for
 Lightning."""
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ptycho_torch.api.loading import load as load
     from ptycho_torch.api.refinement import Refinement as Refinement
     from ptycho_torch.api.refinement import refine_scan as refine_scan
+    from ptycho_torch.api.repetition import Repetition as Repetition
+    from ptycho_torch.api.repetition import rerun as rerun
     from ptycho_torch.api.training import TrainingRun as TrainingRun
     from ptycho_torch.api.training import resolve_training as resolve_training
     from ptycho_torch.api.training import train as train
@@ -24,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "inference": ["Reconstruction", "reconstruct", "resolve_inference"],
         "refinement": ["Refinement", "refine_scan"],
         "loading": ["Trained", "load"],
+        "repetition": ["Repetition", "rerun"],
         "training": ["TrainingRun", "resolve_training", "train"],
     },
 )

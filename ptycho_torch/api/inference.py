@@ -16,14 +16,15 @@ from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.data.readers import facts_of, open_scan
+from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.files import create_writable_folder, write_json, write_table
 from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.output.bundle_archive import find_bundle
 from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import write_report
-from ptycho_torch.output.run_records import InferenceRecord, to_json
+from ptycho_torch.output.run_records import InferenceRecord, machine, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
@@ -74,6 +75,7 @@ def reconstruct(
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy, delta)
     dataset = read_dataset(scan, setup.torch.scale.domain, setup.torch.data.position_origin)
+    files = digests(test_data_file, find_bundle(model_path))
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed)
     folder = create_writable_folder(setup.inference.output_dir)
@@ -99,6 +101,8 @@ def reconstruct(
         seed=seed,
         seconds=attrs.evolve(solved.seconds, loading=round(loaded - start, 2)),
         peak_memory_mib=round(peak_memory_mib()),
+        machine=machine(),
+        files=files,
     )
     _write(folder, dataset, canvas, metrics, configs, trained.bundle)
     if patches.rows:
@@ -157,12 +161,12 @@ def _write(
     if configs.config.inference.model_path != PRETRAINED:
         draw_losses(folder, bundle.record.history)
         pictures.append(folder / "loss.png")
-        summary = _without(bundle.record, "history", "versions")
+        summary = _shown(bundle.record)
     write_report(
         folder / "report.html",
         f"Reconstruction of {dataset.name}",
         pictures,
-        {"Inference": _without(metrics, "versions"), "Training": summary, "Versions": metrics.versions},
+        {"Inference": _shown(metrics), "Training": summary, "Versions": metrics.versions},
         {
             "Configuration of the training": derivations["training"],
             "Configuration of the inference": derivations["inference"],
@@ -170,6 +174,7 @@ def _write(
     )
 
 
-def _without(record: Any, *names: str) -> dict[str, Any]:
-    """The entries of a record that are known, but for some, for a table."""
-    return {name: value for name, value in to_json(record).items() if name not in names and value is not None}
+def _shown(record: Any) -> dict[str, Any]:
+    """The entries of a record that are known and stand in no place of their own, for a table."""
+    elsewhere = {"history", "versions", "machine", "files"}
+    return {name: value for name, value in to_json(record).items() if name not in elsewhere and value is not None}

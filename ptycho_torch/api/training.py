@@ -1,7 +1,8 @@
 """`train`: a scan file to a bundle."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -14,7 +15,7 @@ from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.saved import save
 from ptycho_config.schema import TrainingSetup
-from ptycho_torch.data.readers import facts_of, open_scans
+from ptycho_torch.data.readers import digests, facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import write_json
@@ -59,13 +60,14 @@ def train(
     configs, delta, opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
     update_legacy_dict(legacy, delta)
     setup = configs.config
+    files = digests(setup.training.train_data_file, setup.training.test_data_file)
     seed = _common_seed(setup.training.subsample_seed, resume=resume)
     world = world_size(setup.execution, choose_device(setup.execution.accelerator))
     if world == 1:
         made = fit_setup(setup, seed, opened=opened, resume=resume)
     else:
         made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
-    return write_training_run(configs, made)
+    return write_training_run(configs, made, files)
 
 
 def _common_seed(seed: int | None, *, resume: bool) -> int:
@@ -137,10 +139,12 @@ def open_training(
     return configs, delta, TrainingScans(scans, validation)
 
 
-def write_training_run(configs: Resolved[TrainingSetup], made: Fitted) -> TrainingRun:
-    """Write the files of a training with these configs from its fitted model, `made`; of several processes
-    the first one writes."""
-    folder, record = configs.config.training.output_dir, made.record
+def write_training_run(
+    configs: Resolved[TrainingSetup], made: Fitted, files: Mapping[str, str] = MappingProxyType({})
+) -> TrainingRun:
+    """Write the files of a training with these configs from its fitted model, `made`, and the digests of its
+    `files`; of several processes the first one writes."""
+    folder, record = configs.config.training.output_dir, attrs.evolve(made.record, files=dict(files))
     outside = launched_outside()
     if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import shtab
 
-from ptycho_torch.cli import configs, evaluate, inspect, refine, sweep, train
+from ptycho_torch.cli import configs, evaluate, inspect, refine, rerun, sweep, train
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
 
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
     inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
     refine.add_arguments(commands.add_parser("refine", help="improve an object without a network"))
+    rerun.add_arguments(commands.add_parser("rerun", help="repeat a run from its record and compare"))
     sweep.add_arguments(commands.add_parser("sweep", help="train every combination of some options"))
     configs.add_arguments(commands.add_parser("config", help="look at configurations"))
     completion = commands.add_parser("completion", help="print the completion script of a shell")

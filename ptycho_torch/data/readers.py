@@ -10,6 +10,7 @@ from ptycho_torch.data.formats.reader import read_file
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES
 from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.files import file_digest
 from ptycho_torch.records import Dataset
 
 SUFFIXES = (".npz", ".h5", ".hdf5", ".cxi", ".nxs", ".ptyd", ".emd", ".mat")
@@ -26,6 +27,12 @@ def open_scan(path: Path) -> RawScan:
 def open_scans(path: Path) -> tuple[RawScan, ...]:
     """All scans that a path means, see `scan_files`. Raises DataError."""
     return tuple(open_scan(file) for file in scan_files(path))
+
+
+def digests(*paths: Path | None) -> dict[str, str]:
+    """The digest of every file that the paths of scans, and of other files, mean, by path; None means nothing."""
+    files = [file for path in paths if path is not None for file in scan_files(path)]
+    return {str(file): file_digest(file) for file in files}
 
 
 def scan_files(path: Path) -> list[Path]:

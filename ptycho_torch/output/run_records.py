@@ -5,12 +5,14 @@ out of the JSON.
 """
 
 import functools
+import platform
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import cattrs
+import torch
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from ptycho_config import dump
@@ -27,6 +29,11 @@ _LIBRARIES = ("ptycho", "torch", "lightning", "numpy")
 def library_versions() -> dict[str, str]:
     """Versions of this project and of the libraries that decide its numbers."""
     return {name: version(name) for name in _LIBRARIES}
+
+
+def machine() -> dict[str, str]:
+    """The system of this machine and the threads of torch, on which the last bits of a result depend."""
+    return {"system": platform.platform(), "threads": str(torch.get_num_threads())}
 
 
 @attrs.frozen
@@ -51,8 +58,8 @@ class TrainingRecord:
 
     history: the losses; kept_epoch: the epoch whose weights were kept, from 0; parameters: of the network;
     groups: trained on; statistics: of the training patterns, None where the scans are too different;
-    seed: of weights, grouping and order; object_shapes: `(H, W)` px of the objects of the scans, for
-    ptychodus; intensity_scale: as given to `save_torch_bundle`. None where not known.
+    seed: of weights, grouping and order; files: digests of the scans by path; object_shapes: `(H, W)` px of the
+    objects of the scans, for ptychodus; intensity_scale: as given to `save_torch_bundle`. None where not known.
     """
 
     history: Losses
@@ -64,6 +71,8 @@ class TrainingRecord:
     seconds: TrainingSeconds | None = None
     peak_memory_mib: int | None = None
     versions: dict[str, str] = attrs.field(factory=library_versions)
+    machine: dict[str, str] = attrs.field(factory=dict)
+    files: dict[str, str] = attrs.field(factory=dict)
     object_shapes: tuple[tuple[int, int], ...] = ()
     intensity_scale: float | None = None
 
@@ -92,7 +101,7 @@ class ObjectRecord:
     """The entries that the records of reconstructions and refinements have in common.
 
     R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or None; patterns:
-    that were used.
+    that were used; files: digests of what was read, by path.
     """
 
     R: float
@@ -103,6 +112,8 @@ class ObjectRecord:
     seed: int
     peak_memory_mib: int
     versions: dict[str, str] = attrs.field(factory=library_versions)
+    machine: dict[str, str] = attrs.field(factory=dict)
+    files: dict[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

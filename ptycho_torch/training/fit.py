@@ -10,7 +10,7 @@ from ptycho_config.schema import TrainingSetup
 from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
-from ptycho_torch.output.run_records import TrainingRecord, TrainingSeconds
+from ptycho_torch.output.run_records import TrainingRecord, TrainingSeconds, machine
 from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
 from ptycho_torch.training.trainer import Fit, prepare, run
 
@@ -83,4 +83,5 @@ def training_record(
         seed=seed,
         seconds=TrainingSeconds(data=round(loading_s, 2), training=round(outcome.seconds, 2)),
         peak_memory_mib=round(peak_memory_mib()),
+        machine=machine(),
     )

@@ -1,0 +1,114 @@
+"""`rerun`: a run from its own record, into a new folder, compared bit by bit."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ptycho_config import Resolved, Sources, Transform, at, fields
+from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.schema.base import leaves_of
+from ptycho_config.transform import Step
+from ptycho_torch.api.inference import reconstruct
+from ptycho_torch.api.training import train
+from ptycho_torch.errors import DataError
+from ptycho_torch.output.bundle import load_bundle
+from ptycho_torch.output.run_configs import read_run
+from ptycho_torch.output.run_records import InferenceRecord, TrainingRecord, from_json
+
+_ARGUMENTS = {"training.output_dir", "inference.output_dir", "inference.model_path", "inference.test_data_file"}
+
+
+@attrs.frozen
+class Repetition:
+    """A run that was repeated into `folder`.
+
+    compared: the number of values, weights of a training or pixels of a reconstruction; differences: sentences,
+    empty where all of them are the same to the last bit; circumstances: what else was different, in sentences.
+    """
+
+    folder: Path
+    compared: int
+    differences: tuple[str, ...]
+    circumstances: tuple[str, ...]
+
+
+def rerun(run: Path | str, output_dir: Path | str | None = None) -> Repetition:
+    """Repeat the training or the reconstruction that `run` holds, its folder, `config.json` or bundle, with the same
+    options, seed and files, and compare.
+
+    output_dir: a new folder, by default that of the run with `_rerun` behind its name. Raises ConfigError or
+    DataError where the run cannot be repeated.
+    """
+    path = Path(run)
+    home = path if path.is_dir() else path.parent
+    folder = home.with_name(f"{home.absolute().name}_rerun") if output_dir is None else Path(output_dir)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(str(folder), "is not empty", "a run is repeated in a new folder")
+    configs = read_run(path)
+    if "inference" in configs:
+        return _rerun_inference(configs["inference"], home, folder)
+    return _rerun_training(configs["training"], path, folder)
+
+
+def _rerun_training(configs: Resolved[TrainingSetup], path: Path, folder: Path) -> Repetition:
+    old = load_bundle(path if path.suffix == ".zip" else path if path.is_dir() else path.parent)
+    c = fields(TrainingSetup)
+    options = _options(configs, at(c.training.subsample_seed).path, old.record.seed, str(path))
+    made = train(None, folder, profile=None, sources=Sources(overrides=options))
+    new = load_bundle(made.bundle)
+    sides = ({name: tensor.numpy() for name, tensor in one.weights.items()} for one in (old, new))
+    return Repetition(
+        folder,
+        sum(tensor.numel() for tensor in old.weights.values()),
+        tuple(_differences(*sides)),
+        tuple(_circumstances(old.record, new.record)),
+    )
+
+
+def _rerun_inference(configs: Resolved[InferenceSetup], home: Path, folder: Path) -> Repetition:
+    data = json.loads((home / "metrics.json").read_text(encoding="utf-8"))
+    record = from_json(InferenceRecord, data["inference"], home / "metrics.json")
+    run, c = configs.config.inference, fields(InferenceSetup)
+    options = _options(configs, at(c.inference.subsample_seed).path, record.seed, str(home))
+    made = reconstruct(run.model_path, run.test_data_file, folder, sources=Sources(overrides=options))
+    old, new = (dict(np.load(one / "reconstruction.npz", allow_pickle=False)) for one in (home, folder))
+    count = sum(array.size for array in old.values())
+    return Repetition(folder, count, tuple(_differences(old, new)), tuple(_circumstances(record, made.metrics)))
+
+
+def _options(configs: Resolved[Any], seed_path: str, seed: int | None, where: str) -> Transform:
+    """Every option of a run, with the seed that it drew; not what the verbs take as arguments."""
+    held = {at: value for at, _, value in leaves_of(configs.config)} | {seed_path: seed}
+    return Transform(tuple(Step(at, "put", value, where=where) for at, value in held.items() if at not in _ARGUMENTS))
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each array by name that is not the same in both to the last bit."""
+    for name in old.keys() ^ new.keys():
+        yield f"{name} is in one of the two only"
+    for name in old.keys() & new.keys():
+        one, other = old[name], new[name]
+        if one.shape != other.shape or one.dtype != other.dtype:
+            yield f"{name} was {one.dtype}{list(one.shape)}, is {other.dtype}{list(other.shape)}"
+        elif one.tobytes() != other.tobytes():
+            largest = np.abs(np.asarray(one) - np.asarray(other)).max()
+            yield f"{name} differs in {np.count_nonzero(one != other)} of {one.size} values, by up to {largest:.3g}"
+
+
+def _circumstances(old: TrainingRecord | InferenceRecord, new: TrainingRecord | InferenceRecord) -> Iterator[str]:
+    """What a run had that its repetition had not: versions, machine, files; as far as it was recorded."""
+    for before, after in ((old.versions, new.versions), (old.machine, new.machine)):
+        for name, value in before.items():
+            if after.get(name) != value:
+                yield f"{name} was {value}, is {after.get(name)}"
+    for name, digest in old.files.items():
+        if new.files.get(name) != digest:
+            yield f"{name} is not the file that it was"
+    if isinstance(old, TrainingRecord) and isinstance(new, TrainingRecord):
+        epochs = [len(one.history.train_loss) for one in (old, new)]
+        if epochs[0] != epochs[1]:
+            yield f"{epochs[0]} epochs were trained, now {epochs[1]}"
