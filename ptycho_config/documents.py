@@ -130,7 +130,7 @@ def _canonical_steps(cls: type, steps: Iterable[Step], name: str) -> tuple[Step,
 
 
 def _strange_members(step: Step, known: Mapping[str, FieldSpec]) -> Iterator[Problem]:
-    """What is wrong with the kinds that a path demands, as `torch.net:fno.modes` does."""
+    """The kinds that a path demands, as `torch.net:fno.modes` does, and no member has: a problem each."""
     groups = step.path.split(".")
     for position, group in enumerate(groups):
         choice, colon, kind = plain_path(".".join(groups[: position + 1])), *group.partition(":")[1:]

@@ -161,12 +161,12 @@ def _write(
     if configs.config.inference.model_path != PRETRAINED:
         draw_losses(folder, bundle.record.history)
         pictures.append(folder / "loss.png")
-        summary = _shown(bundle.record)
+        summary = _entries(bundle.record)
     write_report(
         folder / "report.html",
         f"Reconstruction of {dataset.name}",
         pictures,
-        {"Inference": _shown(metrics), "Training": summary, "Versions": metrics.versions},
+        {"Inference": _entries(metrics), "Training": summary, "Versions": metrics.versions},
         {
             "Configuration of the training": derivations["training"],
             "Configuration of the inference": derivations["inference"],
@@ -174,7 +174,7 @@ def _write(
     )
 
 
-def _shown(record: Any) -> dict[str, Any]:
+def _entries(record: Any) -> dict[str, Any]:
     """The entries of a record that are known and stand in no place of their own, for a table."""
     elsewhere = {"history", "versions", "machine", "files"}
     return {name: value for name, value in to_json(record).items() if name not in elsewhere and value is not None}

@@ -100,7 +100,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 
 
 def _circumstances(old: TrainingRecord | InferenceRecord, new: TrainingRecord | InferenceRecord) -> Iterator[str]:
-    """What a run had that its repetition had not: versions, machine, files; as far as it was recorded."""
+    """A sentence for each version, property of the machine and file that a run had and its repetition had not."""
     for before, after in ((old.versions, new.versions), (old.machine, new.machine)):
         for name, value in before.items():
             if after.get(name) != value:

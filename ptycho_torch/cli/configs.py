@@ -79,10 +79,10 @@ def _diff(arguments: argparse.Namespace) -> None:
     old, new = (side[shared[-1]] for side in sides)
     for path in dict.fromkeys((*old, *new)):
         if old.get(path, (None,))[0] != new.get(path, (None,))[0]:
-            print(f"{path}: {_shown(old, path)} -> {_shown(new, path)}")
+            print(f"{path}: {_text_of(old, path)} -> {_text_of(new, path)}")
 
 
-def _shown(values: _Values, path: str) -> str:
+def _text_of(values: _Values, path: str) -> str:
     if path not in values:
         return "not there"
     value, layer = values[path]

@@ -26,7 +26,7 @@ def find_bundle(path: Path) -> Path:
 
 
 def read_derivation(archive: Path) -> dict[str, Any]:
-    """The derivation of the training in a bundle, its config as stored beside it. Raises DataError."""
+    """The derivation of the training in the bundle `archive`, with the config of the bundle. Raises DataError."""
     try:
         with zipfile.ZipFile(archive) as opened:
             if MANIFEST not in opened.namelist():
@@ -44,8 +44,8 @@ def read_derivation(archive: Path) -> dict[str, Any]:
 
 
 def check_config(archive: Path, config: str, manifest: dict[str, Any]) -> None:
-    """Raise DataError where the text of the config is not the one that was trained with. The text is compared,
-    not the meaning: an older config is migrated when it is read."""
+    """Raise DataError where the text `config` in the bundle `archive` is not the one that its `manifest` has the
+    digest of. The text is compared, not the meaning: an older config is migrated when it is read."""
     if manifest["config_sha256"] != digest_of(config):
         raise DataError(str(archive), "its configuration was changed after training")
 

@@ -54,7 +54,7 @@ def read_run(path: Path) -> dict[str, Resolved[Any]]:
             found = {"training": read_derivation(path / BUNDLE_NAME)}
     if not found:
         raise DataError(str(path), f"is no run: it has neither a {CONFIG_NAME} of one nor a {BUNDLE_NAME}")
-    return {kind: _resolved(KINDS[kind], found[kind], path) for kind in KINDS if kind in found}
+    return {kind: _replay_or_load(KINDS[kind], found[kind], path) for kind in KINDS if kind in found}
 
 
 def read_config(cls: type, path: Path) -> Transform:
@@ -92,7 +92,7 @@ def _derivations_in(file: Path) -> dict[str, Any]:
     return runs if whole else {}
 
 
-def _resolved(cls: type[Any], derivation: Mapping[str, Any], path: Path) -> Resolved[Any]:
+def _replay_or_load(cls: type[Any], derivation: Mapping[str, Any], path: Path) -> Resolved[Any]:
     """The derivation replayed; where it is of an older schema or calls functions, its config without reasons."""
     try:
         if _is_current(cls, derivation):
