@@ -1,12 +1,14 @@
 """A self-contained HTML report: pictures, figures of merit, and where every option came from."""
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 
 from ptycho_config.layers import BASE
+from ptycho_config.transform import plain_path
 from ptycho_torch.files import atomic_write
 
 _TEMPLATE = """<!doctype html>
@@ -33,19 +35,21 @@ border-bottom:1px solid #8884;vertical-align:top}tr.set td{font-weight:600}
 """
 
 
-def derivation_rows(derivation: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every option of a dumped derivation: path, value, and the layer and line that set it last."""
-    setters = {
-        step["path"]: {"layer": one["layer"], "where": step["where"]}
-        for one in derivation["layers"]
-        for step in one["steps"]
-    }
-    base = {"layer": BASE, "where": ""}
-    return [
-        {"path": path, "value": value, **setters.get(path, base)}
+def derivation_rows(derivation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every option of a dumped derivation: path, value, and the layer and line that set it last, alone or with the
+    choice or group that it is part of."""
+    rows = [
+        {"path": path, "value": value, "layer": BASE, "where": ""}
         for path, value in _leaves(derivation["config"], "")
         if not path.startswith("$")
     ]
+    for one in derivation["layers"]:
+        for step in one["steps"]:
+            place = plain_path(step["path"])
+            for row in rows:
+                if f"{row['path']}.".startswith(f"{place}." if place else ""):
+                    row |= {"layer": one["layer"], "where": step["where"]}
+    return rows
 
 
 def _leaves(node: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
