@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ptycho_config import Sources, create_training_payload, load
+from ptycho_config import Sources, create_training_payload, dump, load
 from ptycho_config.codec import SCHEMA_KEY, migrate
 from ptycho_config.documents import read_table
 from ptycho_config.json_schema import json_schema
@@ -40,9 +40,9 @@ def add_arguments(config: argparse.ArgumentParser) -> None:
     compare.set_defaults(work=_diff)
     schema = commands.add_parser("schema", help="print the JSON Schema")
     schema.set_defaults(work=lambda _: _print_json(json_schema(TrainingSetup)))
-    bring = commands.add_parser("migrate", help="print a config file in the current version")
-    bring.add_argument("file", type=Path)
-    bring.set_defaults(work=lambda arguments: _print_json(migrate(read_table(arguments.file), TrainingSetup.SCHEMA)))
+    bring = commands.add_parser("migrate", help="print a config file, or the config of a run, in the current version")
+    bring.add_argument("file", type=Path, help=f"a config file, {RUN}")
+    bring.set_defaults(work=_migrate)
 
 
 def _print_json(table: object) -> None:
@@ -64,6 +64,13 @@ def _show(arguments: argparse.Namespace) -> None:
 def _validate(arguments: argparse.Namespace) -> None:
     refuse_unread(_resolve(arguments))
     print(f"{arguments.file}: valid")
+
+
+def _migrate(arguments: argparse.Namespace) -> None:
+    if is_run(arguments.file):
+        _print_json(dump(_resolve(arguments).config))
+    else:
+        _print_json(migrate(read_table(arguments.file), TrainingSetup.SCHEMA))
 
 
 # By path: the value of an option, and the layer that set it, where that is known.

@@ -66,6 +66,8 @@ def test_the_config_of_a_run_is_shown_and_checked(trained: TrainingRun, place: s
     assert shown["training.weight_decay"][-2:] == ["profile", "unrolled"]
     assert main.main(["config", "validate", path]) == 0
     assert capsys.readouterr().out.endswith(": valid\n")
+    assert main.main(["config", "migrate", path]) == 0
+    assert load(TrainingSetup, json.loads(capsys.readouterr().out)) == trained.configs.config
 
 
 def test_two_runs_are_compared_with_the_layers_of_both(

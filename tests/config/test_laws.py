@@ -7,6 +7,7 @@ where it fails.
 
 import json
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -26,13 +27,15 @@ from ptycho_config import (
     layer,
     load,
     parse,
+    replay,
     resolve,
+    save,
     update_legacy_dict,
 )
 from ptycho_config.codec import migrate
 from ptycho_config.schema import TorchOptions, TrainingSetup
 from ptycho_config.schema.base import get_path, leaves, leaves_of
-from ptycho_config.transform import Change, Step, apply
+from ptycho_config.transform import Change, Step, apply, with_where
 from tests.strategies.configs import BASE, VALUES, puts
 
 EPOCHS = at(fields(TrainingSetup).training.nepochs)
@@ -63,6 +66,8 @@ class Algebra:
     migrate: Callable[[Any], dict[str, Any]] = lambda data: migrate(data, TrainingSetup.SCHEMA)
     parse: Callable[[list[str]], Transform] = lambda texts: parse(TrainingSetup, texts)
     update: Callable[[dict[str, Any], LegacyDelta], LegacyDelta] = _undo
+    save: Callable[[Any], Any] = save
+    replay: Callable[[Any], Any] = lambda saved: replay(TrainingSetup, saved)
 
 
 Drawn = tuple[Any, ...]
@@ -129,8 +134,8 @@ def differences_compose(m: Algebra, drawn: Drawn) -> None:
 
 
 def trace_replays(m: Algebra, drawn: Drawn) -> None:
-    replay = Transform(tuple(Step(change.path, "put", change.new) for change in m.trace(drawn[0])))
-    assert replay(BASE) == drawn[0](BASE)
+    replayed = Transform(tuple(Step(change.path, "put", change.new) for change in m.trace(drawn[0])))
+    assert replayed(BASE) == drawn[0](BASE)
 
 
 def old_is_the_previous_new(m: Algebra, drawn: Drawn) -> None:
@@ -197,6 +202,20 @@ def text_of_a_put_parses_back(m: Algebra, drawn: Drawn) -> None:
     assert m.parse(texts)(BASE) == config
 
 
+def a_saved_change_is_the_change(m: Algebra, drawn: Drawn) -> None:
+    change = layer("one", drawn[0], fixed=True) >> drawn[1]
+    assert m.replay(json.loads(json.dumps(m.save(change)))) == change
+
+
+def a_saved_derivation_is_the_derivation(m: Algebra, drawn: Drawn) -> None:
+    """With the same trace, of which the origins are a part that does not count in equality of steps."""
+    x, y = drawn[0](BASE), drawn[1](BASE)
+    resolved = resolve(BASE, layer("a", diff(BASE, x)), layer("b", with_where(diff(x, y), "b.py:1")))
+    replayed = m.replay(json.loads(json.dumps(m.save(resolved))))
+    assert replayed == resolved
+    assert [change.where for change in replayed.trace] == [change.where for change in resolved.trace]
+
+
 def update_then_inverse(m: Algebra, drawn: Drawn) -> None:
     cfg, values, gone = drawn
     delta = LegacyDelta({k: v for k, v in values.items() if k != gone}, frozenset(gone))
@@ -255,6 +274,21 @@ def _half_migrated(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key != "execution"}
 
 
+def _without_pins(saved: Any) -> Any:
+    """A change or derivation that is read without what is fixed."""
+    for step in saved.get("steps", ()):
+        step["fixed"] = False
+    return replay(TrainingSetup, saved)
+
+
+def _without_places(value: Any) -> Any:
+    """A change or derivation that is saved without the origin of its steps."""
+    saved = save(value)
+    for step in chain.from_iterable(one["steps"] for one in saved.get("layers", ())):
+        step["where"] = ""
+    return saved
+
+
 EVERY_PUT = st.permutations(sorted(WRONG)).map(lambda paths: (paths,))
 LAWS: dict[Law, tuple[st.SearchStrategy[Drawn], Algebra]] = {
     associativity: (three, Algebra(then=lambda a, b: Transform(a.steps + b.steps[: len(a.steps)]))),
@@ -279,6 +313,8 @@ LAWS: dict[Law, tuple[st.SearchStrategy[Drawn], Algebra]] = {
     only_names_make_layers: (alike, Algebra(resolve=_a_layer_an_argument)),
     migrated_is_current: (three, Algebra(migrate=_half_migrated)),
     text_of_a_put_parses_back: (three, Algebra(parse=lambda texts: parse(TrainingSetup, texts[:-1]))),
+    a_saved_change_is_the_change: (three, Algebra(replay=_without_pins)),
+    a_saved_derivation_is_the_derivation: (three, Algebra(save=_without_places)),
     update_then_inverse: (dicts, Algebra(update=_keeps_added)),
     errors_do_not_depend_on_order: (EVERY_PUT, Algebra(act=_stop_at_first_error)),
 }
