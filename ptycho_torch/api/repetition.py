@@ -1,12 +1,14 @@
 """`rerun`: a run from its own record, into a new folder, compared bit by bit."""
 
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from ptycho_config import Resolved, Sources, Transform, at, fields
 from ptycho_config.schema import InferenceSetup, TrainingSetup
@@ -56,6 +58,8 @@ def rerun(run: Path | str, output_dir: Path | str | None = None) -> Repetition:
 
 def _rerun_training(configs: Resolved[TrainingSetup], path: Path, folder: Path) -> Repetition:
     old = load_bundle(path if path.suffix == ".zip" else path if path.is_dir() else path.parent)
+    if old.record.seed is None:
+        raise DataError(str(path), "cannot be repeated: its record has no seed")
     c = fields(TrainingSetup)
     options = _options(configs, at(c.training.subsample_seed).path, old.record.seed, str(path))
     made = train(None, folder, profile=None, sources=Sources(overrides=options))
@@ -70,14 +74,25 @@ def _rerun_training(configs: Resolved[TrainingSetup], path: Path, folder: Path) 
 
 
 def _rerun_inference(configs: Resolved[InferenceSetup], home: Path, folder: Path) -> Repetition:
-    data = json.loads((home / "metrics.json").read_text(encoding="utf-8"))
-    record = from_json(InferenceRecord, data["inference"], home / "metrics.json")
+    record, old = _reconstruction(home)
     run, c = configs.config.inference, fields(InferenceSetup)
     options = _options(configs, at(c.inference.subsample_seed).path, record.seed, str(home))
     made = reconstruct(run.model_path, run.test_data_file, folder, sources=Sources(overrides=options))
-    old, new = (dict(np.load(one / "reconstruction.npz", allow_pickle=False)) for one in (home, folder))
+    _, new = _reconstruction(folder)
     count = sum(array.size for array in old.values())
     return Repetition(folder, count, tuple(_differences(old, new)), tuple(_circumstances(record, made.metrics)))
+
+
+def _reconstruction(folder: Path) -> tuple[InferenceRecord, dict[str, NDArray[Any]]]:
+    """The record and the arrays that a reconstruction has left. Raises DataError."""
+    try:
+        data = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["inference"]
+        with np.load(folder / "reconstruction.npz", allow_pickle=False) as arrays:
+            return from_json(InferenceRecord, data, folder / "metrics.json"), dict(arrays)
+    except DataError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(str(folder), f"its metrics.json and reconstruction.npz cannot be read: {error}") from None
 
 
 def _options(configs: Resolved[Any], seed_path: str, seed: int | None, where: str) -> Transform:

@@ -23,18 +23,20 @@ from ptycho_torch.files import atomic_write
 from ptycho_torch.output.bundle_archive import (
     BUNDLE_NAME,
     CONFIG,
+    DAMAGE,
     MANIFEST,
+    SCHEMA,
     TRAINING,
+    VERSION,
     WEIGHTS,
     check_config,
     digest_of,
     find_bundle,
-    foreign_bundle,
+    read_manifest,
 )
 from ptycho_torch.output.run_records import TrainingRecord, from_json, library_versions, to_json
 
-SCHEMA, VERSION = "ptycho.bundle", 2
-_DAMAGE = (zipfile.BadZipFile, KeyError, EOFError, OSError, safetensors.SafetensorError, json.JSONDecodeError)
+_DAMAGE = (*DAMAGE, safetensors.SafetensorError)
 
 
 @attrs.frozen(eq=False)
@@ -76,29 +78,20 @@ def load_bundle(path: Path) -> Bundle:
     source = find_bundle(path)
     try:
         with zipfile.ZipFile(source) as archive:
-            names = set(archive.namelist())
-            if MANIFEST not in names:
-                raise DataError(str(source), foreign_bundle(names))
-            manifest = json.loads(archive.read(MANIFEST))
-            version = _version_of(source, manifest)
+            manifest, version = read_manifest(archive, source)
             config = archive.read(CONFIG).decode()
             setup = load(TrainingSetup, json.loads(config))
             training = _migrate_training(json.loads(archive.read(TRAINING)), version)
             weights = load_tensors(archive.read(WEIGHTS))
+            record, derivation = from_json(TrainingRecord, training["record"], source), training["derivation"]
+            check_config(source, config, manifest)
+    except DataError:
+        raise
     except ConfigError as error:
         raise DataError(str(source), f"its configuration cannot be read: {error}") from None
     except _DAMAGE as error:
         raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
-    check_config(source, config, manifest)
-    return Bundle(setup, weights, training["derivation"], from_json(TrainingRecord, training["record"], source))
-
-
-def _version_of(source: Path, manifest: dict[str, Any]) -> int:
-    """The version of a bundle. Raises DataError for one that this package cannot read."""
-    name, _, version = str(manifest.get("schema")).rpartition("/")
-    if name != SCHEMA or not version.isdecimal() or not 1 <= int(version) <= VERSION:
-        raise DataError(str(source), f"has schema {manifest.get('schema')!r}, this version reads '{SCHEMA}/{VERSION}'")
-    return int(version)
+    return Bundle(setup, weights, derivation, record)
 
 
 def _migrate_training(training: dict[str, Any], version: int) -> dict[str, Any]:

@@ -3,13 +3,20 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from ptycho_torch.errors import DataError, MissingFileError
 
 BUNDLE_NAME = "wts.h5.zip"
+SCHEMA, VERSION = "ptycho.bundle", 2
 MANIFEST, CONFIG, TRAINING, WEIGHTS = ("manifest.json", "config.json", "training.json", "weights.safetensors")
+# The errors of zip, compression and JSON on a file that is cut, changed or encrypted.
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError),
+    *(KeyError, TypeError, AttributeError, ValueError),
+)
 
 
 def find_bundle(path: Path) -> Path:
@@ -29,18 +36,29 @@ def read_derivation(archive: Path) -> dict[str, Any]:
     """The derivation of the training in the bundle `archive`, with the config of the bundle. Raises DataError."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            if MANIFEST not in opened.namelist():
-                raise DataError(str(archive), foreign_bundle(set(opened.namelist())))
-            manifest = json.loads(opened.read(MANIFEST))
+            manifest, _ = read_manifest(opened, archive)
             config = opened.read(CONFIG).decode()
             derivation: dict[str, Any] = {**json.loads(opened.read(TRAINING))["derivation"]}
             derivation["config"] = json.loads(config)
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError, ValueError, TypeError) as error:
-        if isinstance(error, DataError):
-            raise
+            check_config(archive, config, manifest)
+    except DataError:
+        raise
+    except DAMAGE as error:
         raise DataError(str(archive), f"is damaged: {error}", "copy it again or train again") from None
-    check_config(archive, config, manifest)
     return derivation
+
+
+def read_manifest(opened: zipfile.ZipFile, archive: Path) -> tuple[dict[str, Any], int]:
+    """The manifest of the bundle `archive`, which is `opened`, and its version. Raises DataError for another kind of
+    file and for a version that this package cannot read."""
+    names = set(opened.namelist())
+    if MANIFEST not in names:
+        raise DataError(str(archive), _foreign(names))
+    manifest: dict[str, Any] = json.loads(opened.read(MANIFEST))
+    name, _, version = str(manifest.get("schema")).rpartition("/")
+    if name != SCHEMA or not version.isdecimal() or not 1 <= int(version) <= VERSION:
+        raise DataError(str(archive), f"has schema {manifest.get('schema')!r}, this version reads '{SCHEMA}/{VERSION}'")
+    return manifest, int(version)
 
 
 def check_config(archive: Path, config: str, manifest: dict[str, Any]) -> None:
@@ -55,8 +73,7 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def foreign_bundle(names: set[str]) -> str:
-    """The reason why an archive with members of these names is no bundle."""
+def _foreign(names: set[str]) -> str:
     if any(name.endswith(".dill") for name in names):
         return "is a PtychoPINN bundle of pickled objects, which would run code when opened; train again instead"
     return f"is not a bundle of this project; it holds {', '.join(sorted(names)[:5]) or 'nothing'}"

@@ -84,7 +84,7 @@ def _derivations_in(file: Path) -> dict[str, Any]:
     """The derivations in the `config.json` of a run by kind; none where it is another file."""
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     found = data if isinstance(data, Mapping) else {}
     runs = {kind: found[kind] for kind in KINDS if kind in found}

@@ -80,6 +80,15 @@ def test_a_run_is_repeated_in_a_new_folder(folder: Path) -> None:
         rerun(folder / "run", folder / "object")
 
 
+def test_a_run_without_its_record_is_not_repeated(folder: Path, tmp_path: Path) -> None:
+    """Nothing is computed that could not be compared."""
+    shutil.copytree(folder / "object", tmp_path / "object")
+    (tmp_path / "object" / "metrics.json").unlink()
+    with pytest.raises(DataError, match=r"its metrics\.json and reconstruction\.npz cannot be read"):
+        rerun(tmp_path / "object")
+    assert not (tmp_path / "object_rerun").exists()
+
+
 def test_the_record_of_a_run_names_its_files(folder: Path) -> None:
     """With their digests: the scan of a training, scan and bundle of a reconstruction."""
     digest = file_digest(folder / "scan.npz")

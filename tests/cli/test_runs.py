@@ -84,6 +84,17 @@ def test_two_runs_are_compared_with_the_layers_of_both(
     assert capsys.readouterr().out == ""
 
 
+def _bundle_with(bundle: Path, copy: Path, **entries: str | None) -> None:
+    """A copy of a bundle whose manifest has other entries; those that are None are left out."""
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(copy, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "manifest.json":
+                manifest = {key: value for key, value in (json.loads(data) | entries).items() if value is not None}
+                data = json.dumps(manifest).encode()
+            new.writestr(name, data)
+
+
 def test_files_that_are_no_run_say_so(trained: TrainingRun, tmp_path: Path, capsys: Output) -> None:
     """An empty folder, none, a changed config, and another archive: one message, status 2."""
     (tmp_path / "empty").mkdir()
@@ -93,12 +104,19 @@ def test_files_that_are_no_run_say_so(trained: TrainingRun, tmp_path: Path, caps
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a.txt", "a")
     (tmp_path / "broken.zip").write_bytes(b"PK")
+    _bundle_with(trained.bundle, tmp_path / "newer.zip", schema="ptycho.bundle/9")
+    _bundle_with(trained.bundle, tmp_path / "headless.zip", config_sha256=None)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "config.json").write_text(json.dumps({"training": {"config": 3, "layers": []}}))
     for name, reason in (
         ("empty", "is no run: it has neither a config.json of one nor a wts.h5.zip"),
         ("none.zip", "no such file or folder"),
         ("config.json", "training.nepochs: the steps give 2, the file holds 99"),
         ("other.zip", "is not a bundle of this project; it holds a.txt"),
         ("broken.zip", "is damaged"),
+        ("newer.zip", "this version reads 'ptycho.bundle/2'"),
+        ("headless.zip", "is damaged: 'config_sha256'"),
+        ("deep/config.json", "unknown field"),
     ):
         assert main.main(["config", "show", str(tmp_path / name)]) == 2
         assert reason in capsys.readouterr().err

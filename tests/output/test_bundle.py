@@ -48,6 +48,8 @@ def test_what_is_saved_loads_back(tmp_path: Path) -> None:
         ({"manifest.json": b"{"}, "is damaged"),
         ({"training.json": b'{"derivation": {}, "record": {"history": {}, "sed": 1}}'}, "sed"),
         ({"training.json": b'{"derivation": {}, "record": {"history": {}, "seed": 1.5}}'}, "seed"),
+        ({"training.json": b'{"derivation": {}}'}, "is damaged: 'record'"),
+        ({"training.json": b"[]"}, "is damaged"),
         ({"weights.safetensors": b"nonsense"}, "is damaged"),
         ({"weights.safetensors": None}, "is damaged"),
         ({"config.json": b'{"training": {"nepochs": 3}}'}, "changed after training"),
