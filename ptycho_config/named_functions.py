@@ -29,12 +29,15 @@ def function_name(function: object) -> str:
 def find_function(name: str, allowed: Mapping[str, Function], *, trust: bool) -> Function:
     """The function called `name` among those `allowed`; where the file that names it has our `trust`, the one that
     its module has, which is imported. Raises ValueError."""
+    module, colon, path = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if not (colon and module and path) or module.startswith("."):
+        raise ValueError(f"{name!r} is no 'module:name' of a function")
     if name in allowed:
         return allowed[name]
     if not trust:
         raise ValueError(f"calls {name}, which is not run unasked: give functions=[...] with it, or trust=True")
     try:
-        found = _member(importlib.import_module(name.partition(":")[0]), name)
+        found = _member(importlib.import_module(module), name)
     except ImportError as error:
         raise ValueError(f"calls {name}, which cannot be imported: {error}") from None
     if not isinstance(found, FunctionType) or function_name(found) != name:

@@ -13,6 +13,7 @@ from ptycho_config.layers import Layer
 from ptycho_config.named_functions import Function, find_function, function_name
 from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.saved_values import classes_at, value_from_json, value_to_json
+from ptycho_config.schema.base import specs
 from ptycho_config.transform import Step, Transform, diff
 
 C = TypeVar("C")
@@ -47,6 +48,8 @@ def save(value: Transform | Resolved[Any]) -> SavedChange | SavedDerivation:
     """
     if isinstance(value, Transform):
         return {"steps": _save_steps(value, layer=True)}
+    if not isinstance(value, Resolved):
+        raise TypeError(f"save takes a Transform or a Resolved, not {value!r}; a config is written by dump")
     return {
         "base": dump(value.base),
         "layers": [{"layer": one.name, "steps": _save_steps(one.transform, layer=False)} for one in value.layers],
@@ -96,7 +99,11 @@ def replay(
     its module; for one's own files only. Raises ConfigError with every step that cannot be read, and where the steps
     of a derivation do not give the config that it holds.
     """
-    allowed = {function_name(one): one for one in functions}
+    specs(cls)
+    try:
+        allowed = {function_name(one): one for one in functions}
+    except ValueError as error:
+        _refuse(Problem("functions", str(error)))
 
     def read(data: Any, layer: str) -> Step:
         return _read_step(cls, data, layer, lambda name: find_function(name, allowed, trust=trust))
@@ -150,7 +157,9 @@ def _read_step(cls: type, data: Any, layer: str, find: Callable[[str], Function]
     unknown = sorted(data.keys() - _KEYS)
     if unknown:
         raise ValueError(f"unknown key {unknown[0]!r}")
-    path, op = data["path"], data["op"]
+    path, op, named = data["path"], data["op"], data.get("layer", layer)
+    if not (isinstance(path, str) and isinstance(named, str)):
+        raise ValueError(f"path and layer must be text, got {path!r} and {named!r}")  # noqa: TRY004 - a Problem
     match op:
         case "put":
             argument = value_from_json(data["value"], classes_at(cls, path))
@@ -160,7 +169,7 @@ def _read_step(cls: type, data: Any, layer: str, find: Callable[[str], Function]
             argument = None
         case _:
             raise ValueError(f"op must be put, over or reset, got {op!r}")
-    return Step(path, op, argument, data.get("layer", layer), fixed=data["fixed"] is True, where=str(data["where"]))
+    return Step(path, op, argument, named, fixed=data["fixed"] is True, where=str(data["where"]))
 
 
 def _compare(made: Any, held: Any, data: Mapping[str, Any]) -> None:

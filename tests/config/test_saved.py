@@ -173,7 +173,9 @@ WRONG = {
     "steps": (lambda d: d["layers"][0].update(steps=3), "steps: must be a list"),
     "step": (lambda d: d["layers"][0].update(steps=[3]), "step 1 cannot be read"),
     "no path": (lambda d: d["layers"][0]["steps"][0].pop("path"), "step 1 has no 'path'"),
-    "no text": (lambda d: d["layers"][0]["steps"][0].update(path=3), "step 1 cannot be read"),
+    "no text": (lambda d: d["layers"][0]["steps"][0].update(path=3), "path and layer must be text, got 3"),
+    "no name": (lambda d: d["layers"][0]["steps"][0].update(op="over", value=3), "3 is no 'module:name'"),
+    "no module": (lambda d: d["layers"][0]["steps"][0].update(op="over", value=".a:b"), "is no 'module:name'"),
     "unknown key": (lambda d: d["layers"][0]["steps"][0].update(run="x"), "unknown key 'run'"),
     "op": (lambda d: d["layers"][0]["steps"][0].update(op="call"), "op must be put, over or reset"),
     "value": (lambda d: d["layers"][0]["steps"][0].update(value={"$pickle": "x"}), "is no value of a config"),
@@ -193,6 +195,16 @@ def test_a_changed_file_is_refused_with_a_reason(change: Callable[[Any], None], 
     """Never a traceback, never a guess."""
     with pytest.raises(ConfigError, match=reason):
         replay(TrainingSetup, _changed(change))
+
+
+def test_other_arguments_are_one_clear_error() -> None:
+    """A config, a class that is none, and a function without a name."""
+    with pytest.raises(TypeError, match="a config is written by dump"):
+        save(BASE)  # type: ignore[call-overload] # the mistake
+    with pytest.raises(TypeError, match="is not a config class"):
+        replay(int, {"steps": []})
+    with pytest.raises(ConfigError, match="functions: a lambda has no name"):
+        replay(TrainingSetup, {"steps": []}, functions=[lambda rate: rate])
 
 
 def test_a_change_that_no_config_could_hold_is_refused() -> None:
