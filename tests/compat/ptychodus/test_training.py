@@ -16,6 +16,8 @@ import pytest
 import torch
 from ptychodus.api.reconstruct import TrainOutput
 
+from ptycho_config.schema import TrainingSetup
+from ptycho_torch.output.run_configs import read_config, read_run
 from tests.compat.ptychodus.client import judged, object_of, reconstruct_here, reconstructor, train_here
 from tests.compat.ptychodus.scans import Known, known_scan
 
@@ -68,6 +70,17 @@ def test_nothing_is_written_outside_the_output(trained: tuple[TrainOutput, Any, 
     names = sorted(path.name.partition("_")[0] for path in folder.iterdir())
     assert names == ["run", "training.npz"]
     assert [path.parent.name for path in folder.rglob("best-checkpoint.ckpt")] == ["checkpoints"]
+
+
+def test_the_folder_of_the_run_is_a_configuration(trained: tuple[TrainOutput, Any, Path]) -> None:
+    """With the layer of the client, and for trainings of our own."""
+    _, _, folder = trained
+    (run,) = folder.glob("run_*")
+    configs = read_run(run)["training"]
+    assert str(configs.explain("training.nepochs")).splitlines()[-1].endswith("[ptychodus] as 'epochs'")
+    options = {step.path: step.arg for step in read_config(TrainingSetup, run).steps}
+    assert options["training.nepochs"] == EPOCHS
+    assert "training.output_dir" not in options
 
 
 def test_a_moved_model_reconstructs_in_a_fresh_process(
