@@ -38,12 +38,12 @@ class Repetition:
     circumstances: tuple[str, ...]
 
 
-def rerun(run: Path | str, output_dir: Path | str | None = None) -> Repetition:
+def rerun(run: Path | str, output_dir: Path | str | None = None, *, visible: bool = False) -> Repetition:
     """Repeat the training or the reconstruction that `run` holds, its folder, `config.json` or bundle, with the same
     options, seed and files, and compare.
 
-    output_dir: a new folder, by default that of the run with `_rerun` behind its name. Raises ConfigError or
-    DataError where the run cannot be repeated.
+    output_dir: a new folder, by default that of the run with `_rerun` behind its name; visible: show progress. Raises
+    ConfigError or DataError where the run cannot be repeated.
     """
     path = Path(run)
     home = path if path.is_dir() else path.parent
@@ -52,16 +52,17 @@ def rerun(run: Path | str, output_dir: Path | str | None = None) -> Repetition:
         raise DataError(str(folder), "is not empty", "a run is repeated in a new folder")
     configs = read_run(path)
     if "inference" in configs:
-        return _rerun_inference(configs["inference"], home, folder)
-    return _rerun_training(configs["training"], path, folder)
+        return _rerun_inference(configs["inference"], home, folder, visible=visible)
+    return _rerun_training(configs["training"], path, folder, visible=visible)
 
 
-def _rerun_training(configs: Resolved[TrainingSetup], path: Path, folder: Path) -> Repetition:
+def _rerun_training(configs: Resolved[TrainingSetup], path: Path, folder: Path, *, visible: bool) -> Repetition:
     old = load_bundle(path if path.suffix == ".zip" else path if path.is_dir() else path.parent)
     if old.record.seed is None:
         raise DataError(str(path), "cannot be repeated: its record has no seed")
     c = fields(TrainingSetup)
-    options = _options(configs, at(c.training.subsample_seed).path, old.record.seed, str(path))
+    changes = at(c.training.subsample_seed).put(old.record.seed) >> at(c.execution.enable_progress_bar).put(visible)
+    options = _options(changes(configs.config), str(path))
     made = train(None, folder, profile=None, sources=Sources(overrides=options))
     new = load_bundle(made.bundle)
     sides = ({name: tensor.numpy() for name, tensor in one.weights.items()} for one in (old, new))
@@ -73,10 +74,11 @@ def _rerun_training(configs: Resolved[TrainingSetup], path: Path, folder: Path) 
     )
 
 
-def _rerun_inference(configs: Resolved[InferenceSetup], home: Path, folder: Path) -> Repetition:
+def _rerun_inference(configs: Resolved[InferenceSetup], home: Path, folder: Path, *, visible: bool) -> Repetition:
     record, old = _reconstruction(home)
     run, c = configs.config.inference, fields(InferenceSetup)
-    options = _options(configs, at(c.inference.subsample_seed).path, record.seed, str(home))
+    changes = at(c.inference.subsample_seed).put(record.seed) >> at(c.execution.enable_progress_bar).put(visible)
+    options = _options(changes(configs.config), str(home))
     made = reconstruct(run.model_path, run.test_data_file, folder, sources=Sources(overrides=options))
     _, new = _reconstruction(folder)
     count = sum(array.size for array in old.values())
@@ -95,10 +97,10 @@ def _reconstruction(folder: Path) -> tuple[InferenceRecord, dict[str, NDArray[An
         raise DataError(str(folder), f"its metrics.json and reconstruction.npz cannot be read: {error}") from None
 
 
-def _options(configs: Resolved[Any], seed_path: str, seed: int | None, where: str) -> Transform:
-    """Every option of a run, with the seed that it drew; not what the verbs take as arguments."""
-    held = {at: value for at, _, value in leaves_of(configs.config)} | {seed_path: seed}
-    return Transform(tuple(Step(at, "put", value, where=where) for at, value in held.items() if at not in _ARGUMENTS))
+def _options(setup: TrainingSetup | InferenceSetup, where: str) -> Transform:
+    """Every option of a run, but for those that the verbs take as arguments."""
+    held = ((path, value) for path, _, value in leaves_of(setup) if path not in _ARGUMENTS)
+    return Transform(tuple(Step(path, "put", value, where=where) for path, value in held))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ def work(arguments: argparse.Namespace) -> None:
     announce(arguments)
     from ptycho_torch.api import rerun
 
-    made = rerun(arguments.run, arguments.output_dir)
+    made = rerun(arguments.run, arguments.output_dir, visible=not arguments.quiet)
     for sentence in made.circumstances:
         print(f"note: {sentence}", file=sys.stderr)
     if made.differences:
