@@ -7,6 +7,7 @@ name, of whatever object. So a name that is listed is not used, and one that is 
 
 import ast
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -141,6 +142,8 @@ def users() -> dict[str, str]:
     for path in (ROOT / "docs").rglob("*.ipynb"):
         cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
         sources[path.stem] = "\n".join("".join(cell["source"]) for cell in cells)
+    for path in (ROOT / "docs").glob("*.md"):
+        sources[path.stem] = "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
     return sources
 
 

@@ -17,6 +17,7 @@ from ptycho_config.schema import (
     TrainingSetup,
 )
 from ptycho_config.schema.base import leaves
+from ptycho_config.schema.replace import replace
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,15 @@ def test_the_schema_changes_only_on_purpose(snapshot: SnapshotAssertion) -> None
         for path, spec in leaves(cls)
     }
     assert table == snapshot
+
+
+def test_replace_gives_a_checked_copy_of_the_same_class() -> None:
+    """Other fields stay; a refused value, a field that is not there and another class are errors."""
+    model = ModelConfig(N=128)
+    assert replace(ModelConfig, model, gridsize=2) == ModelConfig(N=128, gridsize=2)
+    with pytest.raises(ConfigError, match="N: must be"):
+        replace(ModelConfig, model, N=-1)
+    with pytest.raises(TypeError, match="gridsze"):
+        replace(ModelConfig, model, gridsze=2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="give the class of the config"):
+        replace(TrainingConfig, model)  # type: ignore[misc]
