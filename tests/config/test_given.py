@@ -13,6 +13,7 @@ from ptycho_config.factory import put_given
 from ptycho_config.schema import ModelConfig, PyTorchExecutionConfig, TrainingConfig, TrainingSetup
 from ptycho_config.schema.base import specs
 from ptycho_config.schema.given import given_names
+from ptycho_config.schema.replace import replace
 
 DEFAULT = specs(PyTorchExecutionConfig)["learning_rate"].default
 WAYS = {
@@ -39,6 +40,12 @@ def test_what_an_execution_config_was_not_given_is_left_to_the_layers_below() ->
     made, _ = create_training_payload(profile="unrolled", sources=sources)
     assert made.config.execution.learning_rate == 4e-3
     assert made.config.execution.accelerator == "cpu"
+
+
+def test_a_replaced_copy_was_given_its_changes_too() -> None:
+    """And nothing else."""
+    made = replace(PyTorchExecutionConfig, PyTorchExecutionConfig(accelerator="cpu"), learning_rate=DEFAULT)
+    assert given_names(made) == {"accelerator", "learning_rate"}
 
 
 @pytest.mark.parametrize("name", specs(PyTorchExecutionConfig))
