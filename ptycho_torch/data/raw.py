@@ -17,6 +17,10 @@ NO_PROBE = (
 )
 
 
+# No detector is larger, and one pattern of this side is a quarter of a gigabyte.
+MOST_SIDE_PX = 8192
+
+
 class Stored(Protocol):
     """An array in a file, or in memory: read when it is indexed by `...` for all of it, by a slice, or by
     rows that are sorted and without repeats."""
@@ -100,6 +104,10 @@ def check_scan(scan: RawScan) -> RawScan:
         raise DataError(name, f"{scan.key} holds no patterns, its shape is {scan.patterns.shape}")
     if height != width:
         raise DataError(name, f"patterns must be square, {scan.key} has {height} x {width} pixels")
+    if height > MOST_SIDE_PX:
+        raise DataError(
+            name, f"{scan.key} has patterns of {height} x {width}", f"crop them to {MOST_SIDE_PX} px at most"
+        )
     if len(scan.position_yx) != scan.count:
         raise DataError(name, f"{len(scan.position_yx)} positions for {scan.count} patterns", "each pattern needs one")
     if scan.probe is None:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.formats.hdf5_safety import check_files, check_size
 from ptycho_torch.data.raw import Stored
 from ptycho_torch.errors import DataError, MissingFileError
 
@@ -33,7 +34,10 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
 
 def check_readable(path: Path, dataset: h5py.Dataset) -> None:
     """Raise DataError where a filter of a dataset of the file at path is not installed, or a file that it is
-    made of, if it is virtual, is not there: HDF5 itself would give zeros for those."""
+    made of, if it is virtual, is not there: HDF5 itself would give zeros for those; also where it lies outside of the
+    folder, or declares more than the file holds."""
+    check_files(path, dataset)
+    check_size(path, dataset)
     plist = dataset.id.get_create_plist()
     for position in range(plist.get_nfilters()):
         code, _, _, name = plist.get_filter(position)

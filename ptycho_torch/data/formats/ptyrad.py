@@ -14,6 +14,7 @@ import yaml
 
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5_rows import open_for_reading
+from ptycho_torch.data.formats.hdf5_safety import is_below
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.formats.views import as_list, crop, turn
@@ -127,7 +128,12 @@ def _frames(path: Path, known: dict[str, Any], count: int, side: int) -> tuple[s
         raise DataError(str(path), "init_params.meas_params has no path")
     # Written on another machine, so only its last parts can be trusted; never outside of the folder of this file.
     other = next(
-        (place for place in (path.parent / name, path.parent / Path(name).name) if _is_below(place, path)), None
+        (
+            place
+            for place in (path.parent / name, path.parent / Path(name).name)
+            if place.is_file() and is_below(place, path)
+        ),
+        None,
     )
     if other is None:
         raise MissingFileError(str(path.parent / Path(name).name), f"the frames of {path.name} are not there")
@@ -136,10 +142,6 @@ def _frames(path: Path, known: dict[str, Any], count: int, side: int) -> tuple[s
         message = f"{key} has the shape {stored.shape}, {path.name} says {count} frames of {side} x {side}"
         raise DataError(str(other), message)
     return key, stored
-
-
-def _is_below(place: Path, path: Path) -> bool:
-    return place.is_file() and place.resolve().is_relative_to(path.parent.resolve())
 
 
 def _open_frames(other: Path, given: dict[str, Any], count: int, side: int) -> tuple[str, Stored]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable
+from ptycho_torch.data.formats.hdf5_safety import SMALL_ARRAY_BYTES, check_links
 from ptycho_torch.data.geometry import ELECTRONVOLT
 from ptycho_torch.data.masks import NAMES, Mask, join_masks, read_mask, refuse_ambiguous
 from ptycho_torch.data.raw import mode_stack, positive_number
@@ -47,6 +48,7 @@ class Source:
 
     def find(self, key: str) -> h5py.Dataset | None:
         """The dataset at `key`, or None. A link to a file that is not there is an error."""
+        check_links(self.path, self.file, key)
         try:
             found = self.file[key]
         except (KeyError, OSError):
@@ -70,8 +72,11 @@ class Source:
 
     def array(self, key: str) -> NDArray[Any]:
         """The whole of a small array."""
+        found = self.dataset(key)
+        if (size := (found.size or 0) * found.dtype.itemsize) > SMALL_ARRAY_BYTES:
+            raise self.error(f"{key} has {size / 2**30:.3g} GiB, more than an array next to the patterns can have")
         try:
-            return np.asarray(self.dataset(key)[()])
+            return np.asarray(found[()])
         except OSError as error:
             raise self.error(f"{key} cannot be read: {error}", "copy it again") from None
 

@@ -1,0 +1,124 @@
+"""HDF5 files of unknown origin: nothing outside their folder is read, and no memory is taken for what is not there."""
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from ptycho_torch.data.raw import RawScan, check_scan
+from ptycho_torch.data.readers import open_scan, read_scan
+from ptycho_torch.data.summary import describe
+from ptycho_torch.errors import DataError
+
+
+@pytest.fixture
+def elsewhere(layouts: Any, tmp_path: Path) -> Path:
+    """Patterns in another folder than that of the scan."""
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "secret").mkdir()
+    return layouts.write(tmp_path / "secret" / "part.h5", {"frames": layouts.scan.counts})  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("relative", ["relative", "absolute"])
+@pytest.mark.parametrize("kind", ["link", "virtual"])
+def test_a_file_outside_of_the_folder_is_not_opened(kind: str, relative: str, elsewhere: Path, layouts: Any) -> None:
+    """Through a link or a virtual dataset, by a relative or an absolute name."""
+    path = elsewhere.parents[1] / "scans" / "scan.h5"
+    name = "../secret/part.h5" if relative == "relative" else str(elsewhere)
+    layouts.write(path, layouts.training_data(patterns=None))
+    with h5py.File(path, "a") as file:
+        if kind == "link":
+            file["patterns"] = h5py.ExternalLink(name, "frames")
+        else:
+            virtual = h5py.VirtualLayout((36, 64, 64), np.float32)
+            virtual[:] = h5py.VirtualSource(name, "frames", (36, 64, 64))
+            file.create_virtual_dataset("patterns", virtual)
+    with pytest.raises(DataError, match=r"part\.h5, outside of its folder \(copy all its files into its folder"):
+        open_scan(path)
+
+
+def test_a_link_of_the_file_system_does_not_lead_out(elsewhere: Path, layouts: Any) -> None:
+    """The file is within the folder by name only."""
+    path = elsewhere.parents[1] / "scans" / "scan.h5"
+    (path.parent / "part.h5").symlink_to(elsewhere)
+    layouts.write(path, layouts.training_data(patterns=None))
+    with h5py.File(path, "a") as file:
+        file["patterns"] = h5py.ExternalLink("part.h5", "frames")
+    with pytest.raises(DataError, match="outside of its folder"):
+        open_scan(path)
+
+
+def test_a_scan_behind_a_link_of_the_file_system_has_its_files_where_it_is(layouts: Any, tmp_path: Path) -> None:
+    """As beamlines link their scans: the other files lie next to the real one."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "mine").mkdir()
+    path = layouts.write(tmp_path / "raw" / "scan.h5", layouts.training_data(patterns=None))
+    layouts.write(tmp_path / "raw" / "part.h5", {"frames": layouts.scan.counts})
+    with h5py.File(path, "a") as file:
+        file["patterns"] = h5py.ExternalLink(str(tmp_path / "raw" / "part.h5"), "frames")
+    (tmp_path / "mine" / "scan.h5").symlink_to(path)
+    np.testing.assert_array_equal(
+        read_scan(tmp_path / "mine" / "scan.h5", "count_intensity").intensity, layouts.scan.counts
+    )
+
+
+def test_raw_bytes_of_another_file_are_no_patterns(layouts: Any, elsewhere: Path) -> None:
+    """External storage would show any file as counts."""
+    path = elsewhere.parents[1] / "scans" / "scan.h5"
+    size = 36 * 64 * 64
+    elsewhere.with_name("bytes").write_bytes(bytes(size))
+    layouts.write(path, layouts.training_data(patterns=None))
+    with h5py.File(path, "a") as file:
+        external = [(str(elsewhere.with_name("bytes")), 0, size)]
+        file.create_dataset("patterns", (36, 64, 64), np.uint8, external=external)
+    with pytest.raises(DataError, match=r"takes its values from .*bytes, outside of its folder"):
+        open_scan(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "reason"),
+    [
+        ("patterns", (36, 64000, 64000), "declares 275 GiB, of which the file holds 0 bytes"),
+        ("probe", (40000, 40000), "declares .* GiB, of which the file holds 0 bytes"),
+        ("bad_pixels", (200000, 64, 64), "declares .* GiB, of which the file holds 0 bytes"),
+    ],
+)
+def test_what_is_only_declared_takes_no_memory(
+    name: str, shape: tuple[int, ...], reason: str, layouts: Any, tmp_path: Path
+) -> None:
+    """A few hundred bytes of a file that claim gigabytes."""
+    path = layouts.write(tmp_path / "scan.h5", layouts.training_data(**{name: None}))
+    with h5py.File(path, "a") as file:
+        file.create_dataset(name, shape, np.uint16, chunks=(1, *shape[1:]) if len(shape) == 3 else (100, 100))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=reason):
+        open_scan(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()
+
+
+def test_patterns_larger_than_any_detector_are_refused() -> None:
+    """Before one is read."""
+    frames = np.broadcast_to(np.uint8(1), (36, 9000, 9000))
+    scan = RawScan(Path("scan"), "any", "patterns", frames, np.zeros((36, 2)), None)
+    with pytest.raises(DataError, match="has patterns of 9000 x 9000"):
+        check_scan(scan)
+
+
+@pytest.mark.parametrize("name", ["Bitshuffle", "LZ4", "Blosc", "Zstd"])
+def test_filters_of_detectors(name: str, layouts: Any, tmp_path: Path) -> None:
+    """Real compressed chunks, read whole and in parts."""
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    path = layouts.write(tmp_path / "scan.h5", layouts.training_data(patterns=None))
+    counts = layouts.scan.counts.astype(np.uint32)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("patterns", data=counts, chunks=(1, 64, 64), **getattr(hdf5plugin, name)())
+        assert file["patterns"].id.get_create_plist().get_nfilters() == 1
+        assert file["patterns"].id.get_storage_size() < counts.nbytes
+    for in_memory in (0, 2**30):
+        read = read_scan(path, "count_intensity", in_memory=in_memory)
+        np.testing.assert_array_equal(read.intensity[:], counts)
+    assert "36 of 64 x 64, uint32" in describe(open_scan(path))
