@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.npz import is_legacy_order
+from ptycho_torch.data.formats.axes import is_legacy_order
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
 from ptycho_torch.data.patterns import StoredPatterns
 from ptycho_torch.data.readers import read_scan

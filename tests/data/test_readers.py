@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ptycho_torch.data.formats.npz import is_legacy_order
+from ptycho_torch.data.formats.axes import is_legacy_order
 from ptycho_torch.data.readers import inspect_dataset, read_scan, scan_files
 from ptycho_torch.errors import DataError
 

@@ -1,11 +1,16 @@
 """Scans in NPZ: the names and axis orders of the field."""
 
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.npz_archive import Archive, NpzArray
+from ptycho_torch.data.formats.axes import grid_positions, patterns_last
+from ptycho_torch.data.formats.npz_archive import Archive
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
 from ptycho_torch.data.masks import NAMES, Mask, join_masks, read_mask, refuse_ambiguous
@@ -20,21 +25,13 @@ _OUTPUT = {"object", "origin_px", "illumination"}
 _ENERGIES = ("photon_energy_eV", "probe_energy_ev")
 
 
-def is_legacy_order(shape: tuple[int, ...], n_positions: int) -> bool:
-    """Whether a pattern array of that three-dimensional shape is (H, W, n) and not (n, H, W).
+@attrs.frozen(eq=False)
+class NamedArrays:
+    """Arrays by name of the file at path: found, of which no values need be read yet; array reads one whole."""
 
-    The square pair of axes decides; where both or neither is square, the axis that matches
-    n_positions; then the axis shorter than it; then the larger last axis.
-    """
-    first, second, third = shape
-    for canonical, legacy in (
-        (second == third, first == second),
-        (first == n_positions, third == n_positions),
-        (first < n_positions, third < n_positions),
-    ):
-        if canonical != legacy:
-            return legacy
-    return third > max(first, second)
+    path: Path
+    found: Mapping[str, Any]
+    array: Callable[[str], NDArray[Any]]
 
 
 class NpzReader:
@@ -47,27 +44,34 @@ class NpzReader:
     def read(self, file: ScanFile) -> RawScan:
         """All but the patterns. Raises DataError."""
         assert file.npz is not None
-        return _read(file.npz)
+        found = file.npz.arrays()
+        if not any(name in found for name in PATTERN_KEYS) and set(found) == _OUTPUT:
+            raise own_output_error(file.path)
+        return read_names(NamedArrays(file.path, found, file.npz.array), "NPZ", _photons(file.npz))
 
 
 READERS.add("npz")(NpzReader())
 
 
-def _read(archive: Archive) -> RawScan:
-    found, path = archive.arrays(), archive.path
+def read_names(archive: NamedArrays, dialect: str, nphotons: float | None) -> RawScan:
+    """The scan in an archive of arrays with the names of PtychoPINN, in a format named dialect, with nphotons where it
+    states that. Raises DataError."""
+    found, path = archive.found, archive.path
     key = next((name for name in PATTERN_KEYS if name in found), None)
-    names = _coordinates(path, found)
-    if key is None and set(found) == _OUTPUT:
-        raise own_output_error(path)
+    names = _coordinates(found)
     if key is None or names is None:
         missing = [name for name in ("xcoords", "ycoords") if name not in found]
         wanted = [*missing, *(["diffraction (or diff3d)"] if key is None else [])]
         raise DataError(str(path), f"has no {', '.join(wanted)}", f"it holds {', '.join(sorted(found)) or 'nothing'}")
-    shape, n_positions = found[key].shape, found[names[0]].shape[0]
-    if len(shape) != 3:
-        raise DataError(str(path), f"{key} must be three-dimensional (n, N, N), its shape is {shape}")
-    last = is_legacy_order(shape, n_positions)
-    count = shape[2] if last else shape[0]
+    shape = tuple(found[key].shape)
+    last = patterns_last(path, key, shape, math.prod(found[names[0]].shape), _declared_axes(archive))
+    raster = shape[2:] if last else shape[:-2]
+    count, n_axes = math.prod(raster), len(shape)
+    position = _positions(archive, names, raster)
+    n_positions = len(position)
+    patterns = found[key]
+    if n_axes == 4:
+        patterns = patterns.reshape((*shape[:2], count) if last else (count, *shape[2:]))
     remarks: tuple[str, ...] = ()
     if n_positions > count:
         remarks = (f"{n_positions} positions for {count} patterns, the trailing {n_positions - count} not used",)
@@ -75,19 +79,20 @@ def _read(archive: Archive) -> RawScan:
     if "probeGuess" in found:
         probe, more = mode_stack(path, "probeGuess", archive.array("probeGuess"))
         remarks += more
+    frame = shape[:2] if last else shape[-2:]
     label_key = next((name for name in LABEL_KEYS if name in found), None)
     scan = RawScan(
         path=path,
-        dialect="NPZ",
+        dialect=dialect,
         key=key,
-        patterns=found[key],
-        position_yx=_positions(archive, names)[:count],
+        patterns=patterns,
+        position_yx=position[:count],
         origin_known=False,
         probe=probe,
         probe_key="probeGuess",
         patterns_last=last,
-        geometry=_geometry(archive, found, shape[0] if last else shape[1]),
-        nphotons=_photons(archive),
+        geometry=_geometry(archive, found, frame[0]),
+        nphotons=nphotons,
         object=found.get("objectGuess"),
         object_key="objectGuess",
         label=None if label_key is None else found[label_key],
@@ -97,7 +102,7 @@ def _read(archive: Archive) -> RawScan:
     return with_mask(scan, _mask(archive, found, frames_last=last))
 
 
-def _mask(archive: Archive, found: dict[str, NpzArray], *, frames_last: bool) -> Mask | None:
+def _mask(archive: NamedArrays, found: Mapping[str, Any], *, frames_last: bool) -> Mask | None:
     """All masks of the archive together."""
     path, names = archive.path, [name for name in NAMES if name in found]
     if not names:
@@ -105,28 +110,51 @@ def _mask(archive: Archive, found: dict[str, NpzArray], *, frames_last: bool) ->
     return join_masks(path, (read_mask(path, name, archive.array(name), frames_last=frames_last) for name in names))
 
 
-def _coordinates(path: Path, found: dict[str, NpzArray]) -> tuple[str, str] | None:
-    """The names of (y, x), all one-dimensional and of one length; files of SLAC have only `_start`."""
-    for name in ("xcoords", "ycoords", "xcoords_start", "ycoords_start"):
-        if name in found and len(found[name].shape) != 1:
-            raise DataError(str(path), f"{name} must be one-dimensional, its shape is {found[name].shape}")
+def _coordinates(found: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The names of (y, x); files of SLAC have only `_start`."""
     pairs = [(f"ycoords{end}", f"xcoords{end}") for end in ("", "_start")]
-    pairs = [pair for pair in pairs if pair[0] in found and pair[1] in found]
-    lengths = {name: found[name].shape[0] for pair in pairs for name in pair}
-    if len(set(lengths.values())) > 1:
-        counts = " but ".join(f"{lengths[name]} {name}" for name in sorted(lengths, key=lambda n: (n[1:], n)))
-        raise DataError(str(path), counts)
-    return pairs[0] if pairs else None
+    return next((pair for pair in pairs if pair[0] in found and pair[1] in found), None)
 
 
-def _positions(archive: Archive, names: tuple[str, str]) -> NDArray[np.float64]:
-    rows, columns = (archive.array(name) for name in names)
-    if rows.dtype.kind not in "uif" or columns.dtype.kind not in "uif":
-        raise DataError(str(archive.path), f"xcoords or ycoords must be real, not {columns.dtype}, {rows.dtype}")
-    return np.stack([rows, columns], axis=1).astype(np.float64)
+def _declared_axes(archive: NamedArrays) -> str | None:
+    """As the file says it; training data of ptychodus, which writes a mask and the index of each scan, are `nyx`."""
+    if "axes" in archive.found:
+        return "".join(map(str, archive.array("axes").reshape(-1)))
+    return "nyx" if {"bad_pixels", "scan_index", "diff3d"} <= set(archive.found) else None
 
 
-def _geometry(archive: Archive, found: dict[str, NpzArray], side: int) -> Geometry | None:
+def _positions(archive: NamedArrays, names: tuple[str, str], raster: tuple[int, ...]) -> NDArray[np.float64]:
+    """`(n, 2)`; every pair of coordinates must fit together, also one that is not used."""
+    path, found = archive.path, archive.found
+    _check_pairs(path, found, raster)
+    y, x = (archive.array(name) for name in names)
+    if y.dtype.kind not in "uif" or x.dtype.kind not in "uif":
+        raise DataError(str(path), f"xcoords or ycoords must be real, not {x.dtype}, {y.dtype}")
+    position = grid_positions(path, y, x, raster)
+    if position is None:
+        raise DataError(str(path), f"{len(x)} {names[1]} but {len(y)} {names[0]}")
+    return position
+
+
+def _check_pairs(path: Path, found: Mapping[str, Any], raster: tuple[int, ...]) -> None:
+    for end in ("", "_start"):
+        shapes = {
+            f"{axis}coords{end}": tuple(found[f"{axis}coords{end}"].shape)
+            for axis in "xy"
+            if f"{axis}coords{end}" in found
+        }
+        grids = len(shapes) == 2 and len(set(shapes.values())) == 1
+        for name, shape in shapes.items():
+            if len(shape) != 1 and not (grids and len(shape) == 2):
+                raise DataError(
+                    str(path), f"{name} must be one-dimensional, or both grids of one shape; its shape is {shape}"
+                )
+        if len(shapes) == 2 and not grids and len(raster) == 1:
+            counts = " but ".join(f"{shape[0]} {name}" for name, shape in shapes.items())
+            raise DataError(str(path), counts)
+
+
+def _geometry(archive: NamedArrays, found: Mapping[str, Any], side: int) -> Geometry | None:
     """`dx = lambda z / (N p)` where the file states energy, distance and detector pixel; None elsewhere."""
     energy = next((name for name in _ENERGIES if name in found), None)
     if energy is None or not {"detector_distance_m", "detector_pixel_size_m"} <= set(found):

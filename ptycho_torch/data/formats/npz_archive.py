@@ -1,6 +1,7 @@
 """NPZ archives without pickle: array headers without the arrays, and embedded JSON text."""
 
 import json
+import math
 import pickletools
 import zipfile
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ class NpzArray:
     key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    stored_shape: tuple[int, ...] | None = None
+
+    def reshape(self, shape: tuple[int, ...]) -> "NpzArray":
+        """The same values in another shape, in the order in which they lie in the file."""
+        return attrs.evolve(self, shape=shape, stored_shape=self.shape)
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
         """Some of it, or all with `...`; reads all of an archive that is compressed."""
@@ -38,9 +44,11 @@ class NpzArray:
         with open_archive(self.path) as archive:
             rows = archive.rows(self.key) if in_file else None
             found = archive.array(self.key) if rows is None else rows
-        if (found.shape, found.dtype) != (self.shape, self.dtype):
+        if (found.shape, found.dtype) != (self.stored_shape or self.shape, self.dtype):
             raise DataError(str(self.path), f"{self.key} has changed since the file was opened", "run again")
-        return found
+        if self.stored_shape is None:
+            return found
+        return attrs.evolve(found, shape=self.shape) if isinstance(found, FileRows) else found.reshape(self.shape)
 
 
 def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -69,6 +77,10 @@ class Archive:
             except (ValueError, zipfile.BadZipFile, EOFError) as error:
                 raise DataError(str(self.path), f"'{member}' is damaged: {error}") from None
             name = member.removesuffix(".npy")
+            held, declared = self.archive.getinfo(member).file_size, math.prod(shape) * dtype.itemsize
+            if declared > held and not dtype.hasobject:
+                message = f"'{member}' is damaged: it declares {declared} bytes and has {held}"
+                raise DataError(str(self.path), message)
             found[name] = NpzArray(self.path, name, shape, dtype)
         return found
 

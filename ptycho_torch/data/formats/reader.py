@@ -15,7 +15,7 @@ from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.registry import Registry
 
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HDF5_SIGNATURE, MATLAB_73 = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3 MAT-file"
 
 
 @attrs.frozen(eq=False)
@@ -55,7 +55,7 @@ def open_file(path: Path) -> Iterator[ScanFile]:
         except OSError as error:
             raise DataError(str(path), f"cannot be opened: {error.strerror}") from None
         head = stream.read(64)
-        if head.startswith(HDF5_SIGNATURE):
+        if head.startswith((HDF5_SIGNATURE, MATLAB_73)):
             yield ScanFile(path, head, hdf5=opened.enter_context(open_for_reading(path)))
             return
         try:
