@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import shtab
 
-from ptycho_torch.cli import configs, evaluate, inspect, refine, rerun, sweep, train
+from ptycho_torch.cli import configs, convert, evaluate, inspect, refine, rerun, sweep, train
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
 
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     inference.add_arguments(commands.add_parser("infer", help="reconstruct a scan with a trained network"))
     evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
     inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
+    convert.add_arguments(commands.add_parser("convert", help="write a scan in another format"))
     refine.add_arguments(commands.add_parser("refine", help="improve an object without a network"))
     rerun.add_arguments(commands.add_parser("rerun", help="repeat a run from its record and compare"))
     sweep.add_arguments(commands.add_parser("sweep", help="train every combination of some options"))

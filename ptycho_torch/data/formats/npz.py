@@ -155,14 +155,32 @@ def _check_pairs(path: Path, found: Mapping[str, Any], raster: tuple[int, ...]) 
 
 
 def _geometry(archive: NamedArrays, found: Mapping[str, Any], side: int) -> Geometry | None:
-    """`dx = lambda z / (N p)` where the file states energy, distance and detector pixel; None elsewhere."""
-    energy = next((name for name in _ENERGIES if name in found), None)
-    if energy is None or not {"detector_distance_m", "detector_pixel_size_m"} <= set(found):
+    """`object_pixel_m`, or `dx = lambda z / (N p)` where the file states energy, distance and detector pixel; None
+    elsewhere."""
+
+    def known(name: str) -> float | None:
+        return positive_number(archive.path, name, archive.array(name)) if name in found else None
+
+    ev = next((known(name) for name in _ENERGIES if name in found), None)
+    distance, detector = known("detector_distance_m"), known("detector_pixel_size_m")
+    sides = None if detector is None else (detector, detector)
+    if "object_pixel_m" in found:
+        pixel, origin = (_pair(archive, name) for name in ("object_pixel_m", "object_origin_m"))
+        return Geometry(pixel, origin, ev, distance, sides)
+    if ev is None or distance is None or detector is None:
         return None
-    names = (energy, "detector_distance_m", "detector_pixel_size_m")
-    ev, distance, detector = (positive_number(archive.path, name, archive.array(name)) for name in names)
-    pixel = object_pixel_m(ev * ELECTRONVOLT, distance, detector, side)
-    return Geometry((pixel, pixel), (0.0, 0.0), ev, distance, (detector, detector))
+    one = object_pixel_m(ev * ELECTRONVOLT, distance, detector, side)
+    return Geometry((one, one), (0.0, 0.0), ev, distance, sides)
+
+
+def _pair(archive: NamedArrays, name: str) -> tuple[float, float]:
+    """Two lengths (y, x) in m, of a pixel above 0; an origin that is not given is 0."""
+    stored = archive.array(name) if name in archive.found else np.zeros(2)
+    least = 0 if name == "object_pixel_m" else -np.inf
+    if stored.dtype.kind not in "uif" or stored.size != 2 or not ((stored > least) & np.isfinite(stored)).all():
+        raise DataError(str(archive.path), f"{name} must be two lengths (y, x) in m, got {stored!r}")
+    y, x = stored.reshape(-1).tolist()
+    return y, x
 
 
 def _photons(archive: Archive) -> float | None:

@@ -1,0 +1,112 @@
+"""`ptycho convert`: the same scan in another format, with its units, or no file at all."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ptycho_torch.cli.main import main
+from ptycho_torch.data.readers import open_scan, read_scan
+from ptycho_torch.errors import DataError
+from ptycho_torch.output.convert import convert_scan
+from ptycho_torch.records import Dataset
+
+MASK = np.zeros((64, 64), bool)
+MASK[3, 5] = True
+
+
+def _sources(layouts: Any, folder: Path) -> dict[str, Path]:
+    detector = "entry_1/instrument_1/detector_1"
+    cxi = layouts.cxi(**{f"{detector}/mask": MASK.astype(np.uint32)})
+    nexus = layouts.nexus(**{f"{detector}/data": layouts.scan.counts.reshape(6, 6, 64, 64).astype(np.uint16)})
+    layouts.write(folder / "product.h5", layouts.product(), {"photon_energy_eV": 8113.96})
+    layouts.write(folder / "diffraction.h5", layouts.diffraction(bad_pixels=MASK))
+    last = {
+        "diff3d": np.moveaxis(layouts.scan.counts, 0, 2),
+        "xcoords": layouts.scan.position_yx[:, 1],
+        "ycoords": layouts.scan.position_yx[:, 0],
+        "probeGuess": layouts.scan.probe,
+    }
+    np.savez(folder / "last.npz", **last)
+    return {
+        "cxi": layouts.write(folder / "a.cxi", cxi),
+        "nexus": layouts.write(folder / "a.nxs", nexus),
+        "ptyd": layouts.write(folder / "a.ptyd", layouts.ptyd()),
+        "product": folder / "product.h5",
+        "training data": layouts.write(folder / "a.h5", layouts.training_data()),
+        "npz": folder / "last.npz",
+    }
+
+
+def _check_same(first: Dataset, second: Dataset) -> None:
+    """Patterns, distances of positions, probe, mask, and what is known in metres."""
+    np.testing.assert_array_equal(first.intensity[:], second.intensity[:])
+    for one, other in ((first.position_yx, second.position_yx),):
+        np.testing.assert_allclose(one - one[0], other - other[0], atol=1e-6)
+    np.testing.assert_array_equal(first.probe, second.probe)
+    masks = [np.ones((64, 64), bool) if one.valid_pixels is None else one.valid_pixels for one in (first, second)]
+    np.testing.assert_array_equal(masks[0], masks[1])
+    if first.geometry is None:
+        assert second.geometry is None
+        return
+    assert second.geometry is not None
+    assert second.pixel_m == pytest.approx(first.pixel_m)
+    assert second.geometry.photon_energy_ev == pytest.approx(first.geometry.photon_energy_ev)
+    assert second.geometry.distance_m == pytest.approx(first.geometry.distance_m)
+
+
+@pytest.mark.parametrize("ending", ["npz", "cxi", "h5"])
+@pytest.mark.parametrize("kind", ["cxi", "nexus", "ptyd", "product", "training data", "npz"])
+def test_a_scan_is_the_same_in_every_format(kind: str, ending: str, layouts: Any, tmp_path: Path) -> None:
+    """And back in NPZ; CXI needs the whole geometry."""
+    source, target = _sources(layouts, tmp_path)[kind], tmp_path / "new" / f"made.{ending}"
+    if ending == "cxi" and kind not in {"cxi", "nexus", "ptyd"}:
+        with pytest.raises(DataError, match="has no energy, distance or detector pixel, which CXI needs"):
+            convert_scan(source, target)
+        assert not target.exists()
+        return
+    convert_scan(source, target)
+    convert_scan(target, tmp_path / "back.npz")
+    first = read_scan(source, "count_intensity")
+    for made in (target, tmp_path / "back.npz"):
+        _check_same(first, read_scan(made, "count_intensity"))
+        assert open_scan(made).patterns.dtype == open_scan(source).patterns.dtype
+
+
+def test_metres_of_positions_survive(layouts: Any, tmp_path: Path) -> None:
+    """CXI to NPZ and back: the same places in the laboratory."""
+    source = _sources(layouts, tmp_path)["cxi"]
+    convert_scan(source, tmp_path / "made.npz")
+    convert_scan(tmp_path / "made.npz", tmp_path / "back.cxi")
+    places = []
+    for path in (source, tmp_path / "made.npz", tmp_path / "back.cxi"):
+        read = read_scan(path, "count_intensity")
+        assert read.geometry is not None
+        places.append(read.geometry.origin_m + read.position_yx * np.array(read.geometry.pixel_m))
+    np.testing.assert_allclose(places[1], places[0], rtol=1e-9)
+    np.testing.assert_allclose(places[2], places[0], rtol=1e-9)
+
+
+def test_large_counts_keep_every_digit(layouts: Any, tmp_path: Path) -> None:
+    """float32 would round them."""
+    counts = layouts.scan.counts.astype(np.uint32) + 2**24 + 1
+    path = layouts.write(tmp_path / "a.h5", layouts.training_data(patterns=counts))
+    convert_scan(path, tmp_path / "b.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npz")["diff3d"], counts)
+
+
+def test_the_command(layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints what it wrote; refuses what is there, what has no known ending, and what cannot be used."""
+    source = layouts.write(tmp_path / "a.cxi", layouts.cxi())
+    target = tmp_path / "b.npz"
+    assert main(["convert", str(source), str(target)]) == 0
+    assert capsys.readouterr().out == f"wrote 36 patterns of 64 x 64 as NPZ: {target}\n"
+    before = target.read_bytes()
+    for name, reason in (("b.npz", "is there already"), ("b.tif", "has an ending that says no format")):
+        assert main(["convert", str(source), str(tmp_path / name)]) == 2
+        assert reason in capsys.readouterr().err
+    assert target.read_bytes() == before
+    bad = layouts.write(tmp_path / "bad.cxi", layouts.cxi(**{"entry_1/instrument_1/source_1/illumination": np.ones(3)}))
+    assert main(["convert", str(bad), str(tmp_path / "c.npz")]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.cxi", "b.npz", "bad.cxi"]
