@@ -2,7 +2,8 @@
 
 import base64
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.files import create_writable_folder, write_json, write_table
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.bundle_archive import find_bundle
+from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import write_report
-from ptycho_torch.output.run_records import InferenceRecord, machine, to_json
+from ptycho_torch.output.run_records import InferenceRecord, ObjectRecord, TrainingRecord, machine, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
@@ -67,14 +69,14 @@ def reconstruct(
     start = time.perf_counter()
     model_path, test_data_file = Path(model_path), Path(test_data_file)
     trained = load(model_path)
-    scan = open_scan(test_data_file)
-    configs, delta = resolve_inference(
-        trained.setup, model_path, test_data_file, output_dir, sources=sources, scan=scan
-    )
-    setup = configs.config
-    device = choose_device(setup.execution.accelerator)
-    update_legacy_dict(legacy, delta)
-    dataset = read_dataset(scan, setup.torch.scale.domain, setup.torch.data.position_origin)
+    with open_scan(test_data_file) as scan:
+        configs, delta = resolve_inference(
+            trained.setup, model_path, test_data_file, output_dir, sources=sources, scan=scan
+        )
+        setup = configs.config
+        device = choose_device(setup.execution.accelerator)
+        update_legacy_dict(legacy, delta)
+        dataset = read_dataset(scan, setup.torch.scale.domain, setup.torch.data.position_origin)
     files = digests(test_data_file, find_bundle(model_path))
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed)
@@ -127,13 +129,11 @@ def resolve_inference(
     None. Reads all of the scan but its patterns; changes nothing. Raises ConfigError or DataError.
     """
     path = Path(test_data_file)
+    with nullcontext(scan) if scan is not None else open_scan(path) as opened:
+        facts = facts_of(path, [opened])
+    folder = None if output_dir is None else Path(output_dir)
     configs, delta = create_inference_payload(
-        Path(model_path),
-        path,
-        None if output_dir is None else Path(output_dir),
-        trained=trained,
-        facts=facts_of(path, [scan or open_scan(path)]),
-        sources=sources,
+        Path(model_path), path, folder, trained=trained, facts=facts, sources=sources
     )
     if checked:
         refuse_unread(configs)
@@ -150,14 +150,14 @@ def _write(
     configs: Resolved[InferenceSetup],
     bundle: Bundle,
 ) -> None:
-    derivations = {"training": bundle.derivation, "inference": save(configs)}
+    derivations = {"training": bundle.derivation, "inference": derivation_of(configs)}
     write_product(folder / "product.h5", dataset, canvas, bundle.record.history.train_loss)
     write_reconstruction(folder / "reconstruction.npz", canvas)
-    write_json(folder / "config.json", derivations)
+    write_json(folder / "config.json", {name: to_json(derivation) for name, derivation in derivations.items()})
     write_json(folder / "metrics.json", {"training": to_json(bundle.record), "inference": to_json(metrics)})
     draw_object(folder, canvas, configs.config.torch.stitch.window)
     pictures = [folder / "amplitude.png", folder / "phase.png"]
-    summary: dict[str, Any] = {"network": "the one that comes with ptycho, trained on simulated scans"}
+    summary: Mapping[str, object] = {"network": "the one that comes with ptycho, trained on simulated scans"}
     if configs.config.inference.model_path != PRETRAINED:
         draw_losses(folder, bundle.record.history)
         pictures.append(folder / "loss.png")
@@ -174,7 +174,7 @@ def _write(
     )
 
 
-def _entries(record: Any) -> dict[str, Any]:
+def _entries(record: ObjectRecord | TrainingRecord) -> Mapping[str, object]:
     """The entries of a record that are known and stand in no place of their own, for a table."""
     elsewhere = {"history", "versions", "machine", "files"}
     return {name: value for name, value in to_json(record).items() if name not in elsewhere and value is not None}

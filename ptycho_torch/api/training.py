@@ -21,6 +21,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME
+from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.figures import draw_losses
 from ptycho_torch.output.run_records import TrainingRecord, to_json
 from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
@@ -57,16 +58,33 @@ def train(
     code of PtychoPINN reads. resume: go on from the last checkpoint in the output folder, for which
     `training.subsample_seed` must be what it was. Raises ConfigError or DataError before anything is written.
     """
-    configs, delta, opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
-    update_legacy_dict(legacy, delta)
+    opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
+    return run_training(*opened, legacy=legacy, resume=resume)
+
+
+def run_training(
+    configs: Resolved[TrainingSetup],
+    delta: LegacyDelta,
+    opened: TrainingScans,
+    *,
+    legacy: MutableMapping[str, Any] = legacy_params,
+    resume: bool = False,
+) -> TrainingRun:
+    """Train, and write the results, as `train` does.
+
+    configs, delta, opened: as `open_training` returned them; the scans are closed here. legacy, resume: as there.
+    """
     setup = configs.config
-    files = digests(setup.training.train_data_file, setup.training.test_data_file)
-    seed = _common_seed(setup.training.subsample_seed, resume=resume)
-    world = world_size(setup.execution, choose_device(setup.execution.accelerator))
-    if world == 1:
-        made = fit_setup(setup, seed, opened=opened, resume=resume)
-    else:
-        made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
+    with opened.closing():
+        update_legacy_dict(legacy, delta)
+        files = digests(setup.training.train_data_file, setup.training.test_data_file)
+        seed = _common_seed(setup.training.subsample_seed, resume=resume)
+        world = world_size(setup.execution, choose_device(setup.execution.accelerator))
+        if world > 1:
+            opened.close()
+            made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
+        else:
+            made = fit_setup(setup, seed, opened=opened, resume=resume)
     return write_training_run(configs, made, files)
 
 
@@ -92,7 +110,10 @@ def resolve_training(
 
     train_data_file, output_dir, profile, sources: as for `train`; checked: as for `open_training`.
     """
-    configs, delta, _ = open_training(train_data_file, output_dir, profile=profile, sources=sources, checked=checked)
+    configs, delta, opened = open_training(
+        train_data_file, output_dir, profile=profile, sources=sources, checked=checked
+    )
+    opened.close()
     return configs, delta
 
 
@@ -104,7 +125,8 @@ def open_training(
     sources: Sources = Sources(),
     checked: bool = True,
 ) -> tuple[Resolved[TrainingSetup], LegacyDelta, TrainingScans]:
-    """Open the scans of a training and resolve it with their facts: configs, legacy dict delta, scans.
+    """Open the scans of a training and resolve it with their facts: configs, legacy dict delta, and the scans, to be
+    closed by the caller.
 
     train_data_file, output_dir, profile, sources: as for `train`; checked: refuse what this version and this
     machine cannot run. Reads all of the scans but their patterns; changes nothing. Raises ConfigError or
@@ -148,9 +170,9 @@ def write_training_run(
     outside = launched_outside()
     if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)
-    derivation = save(configs)
+    derivation = derivation_of(configs)
     path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))
-    write_json(folder / "config.json", {"training": derivation})
+    write_json(folder / "config.json", {"training": to_json(derivation)})
     write_json(folder / "metrics.json", {"training": to_json(record)})
     draw_losses(folder, record.history)
     return TrainingRun(path, configs, record, made)

@@ -51,13 +51,14 @@ def work(arguments: argparse.Namespace) -> None:
         from ptycho_torch.files import check_folder
         from ptycho_torch.output.bundle import load_bundle
 
-        trained, opened = load_bundle(model).setup, open_scan(scan)
-        configs, delta = resolve_inference(
-            trained, model, scan, sources=sources, checked=arguments.dry_run, scan=opened
-        )
-        if arguments.dry_run:
-            check_folder(configs.config.inference.output_dir)
-            read_dataset(opened, configs.config.torch.scale.domain)
+        trained = load_bundle(model).setup
+        with open_scan(scan) as opened:
+            configs, delta = resolve_inference(
+                trained, model, scan, sources=sources, checked=arguments.dry_run, scan=opened
+            )
+            if arguments.dry_run:
+                check_folder(configs.config.inference.output_dir)
+                read_dataset(opened, configs.config.torch.scale.domain)
         common.print_inspection(arguments, configs, delta)
         return
     result = reconstruct(model, scan, sources=sources)

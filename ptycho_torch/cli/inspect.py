@@ -58,10 +58,10 @@ def _describe(file: Path, scans: "list[RawScan]") -> tuple[str, DataError | None
 
     text = ""
     try:
-        scan = open_scan(file)
-        scans.append(scan)
-        text = describe(scan)
-        check_scan(scan)
+        with open_scan(file) as scan:
+            scans.append(scan)
+            text = describe(scan)
+            check_scan(scan)
     except DataError as error:
         return text, error
     return text, None

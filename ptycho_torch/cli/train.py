@@ -45,10 +45,11 @@ def work(arguments: argparse.Namespace) -> None:
 
         configs, delta, opened = open_training(profile=profile, sources=sources, checked=arguments.dry_run)
         setup = configs.config
-        if arguments.dry_run:
-            check_folder(setup.training.output_dir)
-            for scan in (*opened.training, *opened.validation):
-                read_dataset(scan, setup.torch.scale.domain)
+        with opened.closing():
+            if arguments.dry_run:
+                check_folder(setup.training.output_dir)
+                for scan in (*opened.training, *opened.validation):
+                    read_dataset(scan, setup.torch.scale.domain)
         common.print_inspection(arguments, configs, delta)
         return
     result = train(profile=profile, sources=sources, resume=arguments.resume)

@@ -96,11 +96,13 @@ def amplitude_of(intensity: NDArray[np.float32], mean: float) -> Tensor:
 
     intensity: I, float32 `(n, N, N)`; mean: `<I>` in the same unit. Needs little more memory than its result.
     """
-    amplitude = np.empty_like(intensity)
+    # Memory of torch begins at whole cache lines. That of NumPy need not, and on it MKL may round otherwise,
+    # so that a run repeated in another process would end with other weights.
+    amplitude = torch.empty(intensity.shape)
     for start in range(0, len(intensity), CHUNK):
         part = np.fft.ifftshift(intensity[start : start + CHUNK], axes=(-2, -1))
-        np.sqrt(part / np.float32(mean), out=amplitude[start : start + CHUNK])
-    return torch.from_numpy(amplitude)
+        np.sqrt(part / np.float32(mean), out=amplitude[start : start + CHUNK].numpy())
+    return amplitude
 
 
 @attrs.frozen(eq=False)

@@ -1,7 +1,9 @@
 """An opened scan file: the record that every reader gives, before its values are checked."""
 
+import builtins
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import attrs
 import numpy as np
@@ -36,6 +38,8 @@ class Stored(Protocol):
 class RawScan:
     """A scan as it was opened: small arrays as they are in the file, and handles of the large ones.
 
+    Its files stay open until it is closed; a handle that is read afterwards opens its file again.
+
     path: the file; dialect: its format, for people.
     key, patterns: name and handle of the patterns, real `(n, N, N)`, or `(N, N, n)` where patterns_last.
     position_yx: float64 `(n, 2)` in object pixels, patch centres; origin_known: False where the file does
@@ -48,7 +52,8 @@ class RawScan:
     geometry, nphotons: as far as the file states them.
     object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or `(1, H, W)`;
     label, label_key: of the object patch of each pattern, complex `(n, N, N)`. remarks: a sentence for everything in
-    the file that is not used; refusal: why the scan cannot be reconstructed at all.
+    the file that is not used; refusal: why the scan cannot be reconstructed at all; opened: closes the
+    files.
     """
 
     path: Path
@@ -72,6 +77,17 @@ class RawScan:
     label_key: str = "label"
     remarks: tuple[str, ...] = ()
     refusal: DataError | None = None
+    opened: ExitStack = attrs.field(factory=ExitStack, repr=False)
+
+    def close(self) -> None:
+        """Close the files of the scan."""
+        self.opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: builtins.object) -> None:
+        self.close()
 
     @property
     def count(self) -> int:

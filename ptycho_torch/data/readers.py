@@ -1,32 +1,53 @@
 """Scan files: found by path, opened once, and read from what was opened."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ptycho_config.facts import DatasetFacts
 from ptycho_torch.data.dataset import Domain, Origin, read_dataset
 from ptycho_torch.data.formats.ptychodus import holds_positions, partner_of
-from ptycho_torch.data.formats.reader import read_file
+from ptycho_torch.data.formats.reader import HDF5_SUFFIXES, read_file
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES
 from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import file_digest
 from ptycho_torch.records import Dataset
 
-SUFFIXES = (".npz", ".h5", ".hdf5", ".cxi", ".nxs", ".ptyd", ".emd", ".mat")
+SUFFIXES = (".npz", *HDF5_SUFFIXES)
+MOST_OPEN = 100
 
 
 def open_scan(path: Path) -> RawScan:
-    """One scan file, whatever its format; its patterns stay in the file. Its content, not its name,
-    decides the format. Raises DataError."""
+    """One scan file, whatever its format, open until the scan is closed; its patterns stay in the file. Its content,
+    not its name, decides the format. Raises DataError."""
     if path.is_dir():
         raise DataError(str(path), "is a folder, one scan file is needed", "give one of the files in it")
     return read_file(path)
 
 
 def open_scans(path: Path) -> tuple[RawScan, ...]:
-    """All scans that a path means, see `scan_files`. Raises DataError."""
-    return tuple(open_scan(file) for file in scan_files(path))
+    """All scans that a path means, see `scan_files`; of more than a hundred each is closed at once, because the system
+    allows a process only so many open files. Raises DataError."""
+    files = scan_files(path)
+    with ExitStack() as opened:
+        scans = []
+        for file in files:
+            scans.append(opened.enter_context(open_scan(file)))
+            if len(files) > MOST_OPEN:
+                opened.close()
+        # The others stay open for the caller.
+        opened.pop_all()
+        return tuple(scans)
+
+
+@contextmanager
+def closing(scans: Iterable[RawScan]) -> Iterator[None]:
+    """Close the scans at the end of the block."""
+    with ExitStack() as opened:
+        for scan in scans:
+            opened.enter_context(scan)
+        yield
 
 
 def digests(*paths: Path | None) -> dict[str, str]:
@@ -75,9 +96,12 @@ def facts_of(path: Path, scans: Sequence[RawScan]) -> DatasetFacts:
 
 def inspect_dataset(path: Path) -> DatasetFacts:
     """The facts of a scan file, or of all scans of a folder. Raises DataError."""
-    return facts_of(path, open_scans(path))
+    scans = open_scans(path)
+    with closing(scans):
+        return facts_of(path, scans)
 
 
 def read_scan(path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
     """Open the scan file at path and read it; domain, origin and in_memory as in `read_dataset`. Raises DataError."""
-    return read_dataset(open_scan(path), domain, origin, in_memory)
+    with open_scan(path) as scan:
+        return read_dataset(scan, domain, origin, in_memory)

@@ -129,7 +129,7 @@ def with_coarse_object(scan: Scan) -> Scan:
     moments /= level.square()
     corner = patch_corners(scan.position_yx, scan.probe.shape[-1], origin)
     initial = coarse_object(moments.numpy(), scan.probe.numpy(), corner.numpy(), height, width)
-    return attrs.evolve(scan, initial=torch.from_numpy(initial).mul_(level.float()))
+    return attrs.evolve(scan, initial=torch.from_numpy(initial) * level.float())
 
 
 def _fill_invalid(scan: Scan) -> Callable[[Tensor], Tensor]:
@@ -149,7 +149,7 @@ def _fill_invalid(scan: Scan) -> Callable[[Tensor], Tensor]:
 
 def prepare_probe(stored: NDArray[np.complex64], model: ModelConfig) -> Tensor:
     """The stored probe `(P, N, N)` smoothed and masked as the model says."""
-    probe = torch.from_numpy(stored)
+    probe = torch.tensor(stored)
     if model.gaussian_smoothing_sigma > 0:
         probe = smooth_probe(probe, model.gaussian_smoothing_sigma)
     if model.probe_mask:

@@ -5,9 +5,7 @@ A zip of JSON files and one safetensors file; nothing in it is executed when it 
 
 import json
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import attrs
 import safetensors
@@ -16,7 +14,6 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ptycho_config import ConfigError, dump, fingerprint, load
-from ptycho_config.codec import migrate
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import atomic_write
@@ -34,6 +31,7 @@ from ptycho_torch.output.bundle_archive import (
     find_bundle,
     read_manifest,
 )
+from ptycho_torch.output.derivation import Derivation, migrate_derivation
 from ptycho_torch.output.run_records import TrainingRecord, from_json, library_versions, to_json
 
 _DAMAGE = (*DAMAGE, safetensors.SafetensorError)
@@ -43,13 +41,12 @@ _DAMAGE = (*DAMAGE, safetensors.SafetensorError)
 class Bundle:
     """A trained model as a value: its configuration, its weights and the record of its training.
 
-    weights: by name; derivation: of the configuration, as `save` writes it; record: losses, times
-    and versions.
+    weights: by name; derivation: of the configuration; record: losses, times and versions.
     """
 
     setup: TrainingSetup
     weights: dict[str, Tensor]
-    derivation: Mapping[str, Any]
+    derivation: Derivation
     record: TrainingRecord
 
 
@@ -63,7 +60,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
         "versions": library_versions(),
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
-    training = {"derivation": bundle.derivation, "record": to_json(bundle.record)}
+    training = {"derivation": to_json(bundle.derivation), "record": to_json(bundle.record)}
     path = folder / BUNDLE_NAME
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, json.dumps(manifest, indent=2))
@@ -78,12 +75,13 @@ def load_bundle(path: Path) -> Bundle:
     source = find_bundle(path)
     try:
         with zipfile.ZipFile(source) as archive:
-            manifest, version = read_manifest(archive, source)
+            manifest = read_manifest(archive, source)
             config = archive.read(CONFIG).decode()
             setup = load(TrainingSetup, json.loads(config))
-            training = _migrate_training(json.loads(archive.read(TRAINING)), version)
+            training = json.loads(archive.read(TRAINING))
             weights = load_tensors(archive.read(WEIGHTS))
-            record, derivation = from_json(TrainingRecord, training["record"], source), training["derivation"]
+            record = from_json(TrainingRecord, training["record"], source)
+            derivation = migrate_derivation(from_json(Derivation, training["derivation"], source), TrainingSetup.SCHEMA)
             check_config(source, config, manifest)
     except DataError:
         raise
@@ -92,15 +90,3 @@ def load_bundle(path: Path) -> Bundle:
     except _DAMAGE as error:
         raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
     return Bundle(setup, weights, derivation, record)
-
-
-def _migrate_training(training: dict[str, Any], version: int) -> dict[str, Any]:
-    """`training.json` of an older version as one of the present version: the configs of a derivation had
-    the schema of their time."""
-    if version == VERSION:
-        return training
-    derivation = dict(training["derivation"])
-    for name in ("base", "config"):
-        if name in derivation:
-            derivation[name] = migrate(derivation[name], TrainingSetup.SCHEMA)
-    return {**training, "derivation": derivation}

@@ -36,7 +36,7 @@ def read_derivation(archive: Path) -> dict[str, Any]:
     """The derivation of the training in the bundle `archive`, with the config of the bundle. Raises DataError."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            manifest, _ = read_manifest(opened, archive)
+            manifest = read_manifest(opened, archive)
             config = opened.read(CONFIG).decode()
             derivation: dict[str, Any] = {**json.loads(opened.read(TRAINING))["derivation"]}
             derivation["config"] = json.loads(config)
@@ -48,9 +48,9 @@ def read_derivation(archive: Path) -> dict[str, Any]:
     return derivation
 
 
-def read_manifest(opened: zipfile.ZipFile, archive: Path) -> tuple[dict[str, Any], int]:
-    """The manifest of the bundle `archive`, which is `opened`, and its version. Raises DataError for another kind of
-    file and for a version that this package cannot read."""
+def read_manifest(opened: zipfile.ZipFile, archive: Path) -> dict[str, Any]:
+    """The manifest of the bundle `archive`, which is `opened`. Raises DataError for another kind of file and for
+    a version that this package cannot read."""
     names = set(opened.namelist())
     if MANIFEST not in names:
         raise DataError(str(archive), _foreign(names))
@@ -58,7 +58,7 @@ def read_manifest(opened: zipfile.ZipFile, archive: Path) -> tuple[dict[str, Any
     name, _, version = str(manifest.get("schema")).rpartition("/")
     if name != SCHEMA or not version.isdecimal() or not 1 <= int(version) <= VERSION:
         raise DataError(str(archive), f"has schema {manifest.get('schema')!r}, this version reads '{SCHEMA}/{VERSION}'")
-    return manifest, int(version)
+    return manifest
 
 
 def check_config(archive: Path, config: str, manifest: dict[str, Any]) -> None:

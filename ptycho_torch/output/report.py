@@ -1,15 +1,16 @@
 """A self-contained HTML report: pictures, figures of merit, and where every option came from."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from jinja2 import Environment
 
 from ptycho_config.layers import BASE
 from ptycho_config.transform import plain_path
 from ptycho_torch.files import atomic_write
+from ptycho_torch.output.derivation import Derivation
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
@@ -35,41 +36,52 @@ border-bottom:1px solid #8884;vertical-align:top}tr.set td{font-weight:600}
 """
 
 
-def derivation_rows(derivation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every option of a dumped derivation: path, value, and the layer and line that set it last, alone or with the
-    choice or group that it is part of."""
-    rows = [
-        {"path": path, "value": value, "layer": BASE, "where": ""}
-        for path, value in _leaves(derivation["config"], "")
-        if not path.startswith("$")
-    ]
-    for one in derivation["layers"]:
-        for step in one["steps"]:
+class OptionRow(NamedTuple):
+    """An option, its value, and the layer and line that set it last, alone or with the choice or group that it is
+    part of."""
+
+    path: str
+    value: object
+    layer: str = BASE
+    where: str = ""
+
+
+def option_rows(derivation: Derivation) -> list[OptionRow]:
+    """Every option of a derivation."""
+    rows = [OptionRow(path, value) for path, value in _leaves(derivation.config, "") if not path.startswith("$")]
+    for one in derivation.layers:
+        for step in one.steps:
             place = plain_path(step["path"])
-            for row in rows:
-                if f"{row['path']}.".startswith(f"{place}." if place else ""):
-                    row |= {"layer": one["layer"], "where": step["where"]}
+            set_here = [f"{row.path}.".startswith(f"{place}." if place else "") for row in rows]
+            rows = [
+                row._replace(layer=one.layer, where=step["where"]) if here else row
+                for row, here in zip(rows, set_here, strict=True)
+            ]
     return rows
 
 
-def _leaves(node: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _leaves(node: Mapping[str, object], prefix: str) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
     for key, value in node.items():
         path = f"{prefix}.{key}" if prefix else key
-        found.extend(_leaves(value, path) if isinstance(value, dict) else [(path, value)])
+        found.extend(_leaves(value, path) if isinstance(value, Mapping) else [(path, value)])
     return found
 
 
 def write_report(
-    path: Path, title: str, pictures: list[Path], tables: dict[str, dict[str, Any]], derivations: dict[str, Any]
+    path: Path,
+    title: str,
+    pictures: Sequence[Path],
+    tables: Mapping[str, Mapping[str, object]],
+    derivations: Mapping[str, Derivation],
 ) -> None:
     """Write one HTML file to path that needs no other: pictures embedded, everything escaped.
 
-    title: the heading; pictures: PNG files; tables: rows by heading; derivations: dumped derivations by
+    title: the heading; pictures: PNG files; tables: rows by heading; derivations: of the configurations, by
     heading. Raises OSError where a picture cannot be read or the file cannot be written.
     """
     encoded = {p.stem: base64.b64encode(p.read_bytes()).decode("ascii") for p in pictures}
-    configurations = {name: derivation_rows(derivation) for name, derivation in derivations.items()}
+    configurations = {name: option_rows(derivation) for name, derivation in derivations.items()}
     flat = {heading: dict(_leaves(table, "")) for heading, table in tables.items()}
     page = Environment(autoescape=True).from_string(_TEMPLATE)
     with atomic_write(path) as temporary:

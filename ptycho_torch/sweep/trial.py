@@ -9,7 +9,8 @@ import torch
 from ptycho_config import ConfigError, Problem, parse
 from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
-from ptycho_torch.api import reconstruct, resolve_training, train
+from ptycho_torch.api import reconstruct
+from ptycho_torch.api.training import open_training, run_training
 from ptycho_torch.files import write_json
 from ptycho_torch.output.run_records import TrialRecord, from_json, to_json
 from ptycho_torch.sweep.plan import SWEEP, Trial, trial_key
@@ -21,12 +22,13 @@ def main(order_file: str) -> int:
     trial = from_json(Trial, json.loads(Path(order_file).read_text(encoding="utf-8")), order_file)
     base, folder = trial.base, trial.folder
     sources, profile = base.sources(parse(TrainingSetup, list(trial.point), SWEEP)), named_profile(base.profile)
-    setup = resolve_training(profile=profile, sources=sources)[0].config
-    if trial_key(setup, base) != trial.key:
-        message = "gives other options than when the sweep was planned"
-        raise ConfigError([Problem(str(base.config), message, hint="start the sweep again")], SWEEP)
-    unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, setup.training.nepochs)
-    made = train(None, folder, profile=profile, sources=sources, resume=unfinished)
+    configs, delta, opened = open_training(None, folder, profile=profile, sources=sources)
+    with opened.closing():
+        if trial_key(configs.config, base) != trial.key:
+            message = "gives other options than when the sweep was planned"
+            raise ConfigError([Problem(str(base.config), message, hint="start the sweep again")], SWEEP)
+        unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, configs.config.training.nepochs)
+        made = run_training(configs, delta, opened, resume=unfinished)
     record, r_factor = made.record, None
     if base.test_data is not None:
         r_factor = reconstruct(made.bundle, base.test_data, folder / "reconstruction").metrics.R

@@ -1,5 +1,6 @@
 """From the files of a training to its clusters of patterns."""
 
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import attrs
@@ -13,7 +14,7 @@ from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.joint_dataset import Clusters, JointDataset, parts_of
 from ptycho_torch.data.labels import read_labels
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.data.readers import open_scans
+from ptycho_torch.data.readers import closing, open_scans
 from ptycho_torch.data.scan import (
     Statistics,
     normalise,
@@ -31,6 +32,15 @@ class TrainingScans(NamedTuple):
 
     training: tuple[RawScan, ...]
     validation: tuple[RawScan, ...]
+
+    def closing(self) -> AbstractContextManager[None]:
+        """Close all files at the end of a block."""
+        return closing((*self.training, *self.validation))
+
+    def close(self) -> None:
+        """Close all files."""
+        with self.closing():
+            pass
 
 
 def open_validation_scans(training: TrainingConfig) -> tuple[RawScan, ...]:
@@ -66,7 +76,7 @@ class _Grouped:
 def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None = None) -> TrainingData:
     """Training and validation clusters: from two sets of scans, or each scan split by groups.
 
-    seed: of groups and split; opened: the scans of the setup, which are opened here where it is None.
+    seed: of groups and split; opened: the scans of the setup, which are opened here where it is None, and closed here.
     A folder is all its scans, each grouped by itself, and scaled by its own statistics or by
     those of all training patterns together (`torch.scale.statistics`). Raises DataError.
     """
@@ -75,8 +85,9 @@ def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None 
         assert training.train_data_file is not None
         opened = TrainingScans(open_scans(training.train_data_file), open_validation_scans(training))
     fraction = 0.0 if opened.validation else setup.torch.data.validation_fraction
-    scans = [_group(scan, setup, seed, fraction) for scan in opened.training]
-    others = [_group(scan, setup, seed, 0.0) for scan in opened.validation]
+    with opened.closing():
+        scans = [_group(scan, setup, seed, fraction) for scan in opened.training]
+        others = [_group(scan, setup, seed, 0.0) for scan in opened.validation]
     statistics = pool_statistics([_statistics(one, setup) for one in scans])
     whole, checked = [], []
     for one in scans:

@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from ptycho_config import ConfigError, dump, load
+from ptycho_config import ConfigError, dump, load, resolve
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError, DivergedError
 from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import Bundle, save_bundle
+from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.training.fit import fit_setup
 
 
@@ -47,7 +48,7 @@ def main(folder: Path) -> None:
     setup = load(TrainingSetup, request["setup"])
     made = fit_setup(setup, request["seed"], resume=request["resume"], ready=ready_file(folder, rank).touch)
     if rank == 0:
-        save_bundle(folder, Bundle(setup, made.model.state_dict(), {}, made.record))
+        save_bundle(folder, Bundle(setup, made.model.state_dict(), derivation_of(resolve(setup)), made.record))
 
 
 def _end_with(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""A scan file is opened once for all that is small in it, and once more for its patterns."""
+"""A scan file that fits in memory is opened once in a run."""
 
 import os
 import sys
@@ -49,8 +49,7 @@ def _openings(path: Path) -> Iterator[Counter[str]]:
             del _WATCHED[str(path)]
 
 
-# Of HDF5 Python reads the signature. The library opens it for everything but the patterns, then for those.
-NPZ, HDF5 = Counter(python=2), Counter(python=1, hdf5=2)
+NPZ, HDF5 = Counter(python=1), Counter(hdf5=1)
 # The record of a run has a digest of the bytes of its files.
 DIGEST = Counter(python=1)
 
@@ -62,10 +61,10 @@ def _scan(kind: str, scan_file: Path, layouts: Any, folder: Path) -> tuple[Path,
 
 
 @pytest.mark.parametrize("kind", ["npz", "hdf5"])
-def test_a_training_and_a_reconstruction_open_their_scan_once_for_facts_and_once_for_patterns(
+def test_a_training_and_a_reconstruction_open_their_scan_once(
     kind: str, scan_file: Path, layouts: Any, tmp_path: Path
 ) -> None:
-    """Facts, positions, probe and mask come from one opening, the patterns from another."""
+    """Facts, positions, probe, mask and patterns come from one opening."""
     path, expected = _scan(kind, scan_file, layouts, tmp_path)
     with _openings(path) as counted:
         run = train(path, tmp_path / "out", sources=Sources(overrides=SMALL), legacy={})

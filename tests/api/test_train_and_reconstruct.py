@@ -111,18 +111,18 @@ def test_the_same_seed_trains_the_same_network(trained: TrainingRun, scan_file: 
     assert torch.utils.deterministic.fill_uninitialized_memory
 
 
+def _spoil(path: Path) -> None:
+    """Fill the file with zeros in place: a run that has it open sees that."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+
+
 def test_the_legacy_dict_is_written_once_and_before_any_data_is_read(scan_file: Path, tmp_path: Path) -> None:
     """The file is spoilt at the moment of the update: the error proves that it was read after (CONFIG-001)."""
     path = tmp_path / "scan.npz"
     shutil.copy(scan_file, path)
-
-    def spoil() -> None:
-        arrays = dict(np.load(path, allow_pickle=False))
-        arrays["diff3d"][:] = np.nan
-        np.savez(path, **arrays)
-
-    legacy = RecordingDict(spoil)
-    with pytest.raises(DataError, match="NaN"):
+    legacy = RecordingDict(lambda: _spoil(path))
+    with pytest.raises(DataError, match="'diff3d' cannot be read"):
         train(path, tmp_path / "out", sources=Sources(overrides=SMALL), legacy=legacy)
     assert legacy.updates == 1
     assert legacy["train_data_file_path"] == str(path)
@@ -135,8 +135,8 @@ def test_inference_writes_the_legacy_dict_once_and_before_data(
     """The same boundary on the way out (CONFIG-001)."""
     path = tmp_path / "scan.npz"
     shutil.copy(scan_file, path)
-    legacy = RecordingDict(path.unlink)
-    with pytest.raises(DataError, match="no such file"):
+    legacy = RecordingDict(lambda: _spoil(path))
+    with pytest.raises(DataError, match="'diff3d' cannot be read"):
         reconstruct(trained.bundle, path, tmp_path / "out", legacy=legacy)
     assert legacy.updates == 1
     assert legacy["test_data_file_path"] == str(path)

@@ -88,9 +88,9 @@ def test_a_raster_of_nexus_is_a_list_of_frames(layouts: Any, tmp_path: Path) -> 
     """Rank 4 is flattened line by line and stays in the file; the view of CXI is preferred."""
     raster = layouts.scan.counts.reshape(6, 6, 64, 64)
     path = layouts.write(tmp_path / "scan.nxs", layouts.nexus(**{f"{DETECTOR}/data": raster}))
-    scan = open_scan(path)
-    assert isinstance(scan.patterns, Raster)
-    np.testing.assert_array_equal(scan.patterns[np.array([2, 5, 6, 35])], layouts.scan.counts[[2, 5, 6, 35]])
+    with open_scan(path) as scan:
+        assert isinstance(scan.patterns, Raster)
+        np.testing.assert_array_equal(scan.patterns[np.array([2, 5, 6, 35])], layouts.scan.counts[[2, 5, 6, 35]])
     np.testing.assert_array_equal(read_scan(path, "count_intensity").intensity[:], layouts.scan.counts)
     view = layouts.nexus(**{f"{DETECTOR}/data": raster, "entry_1/data_1/data": layouts.scan.counts})
     assert open_scan(layouts.write(path, view)).key == "entry_1/data_1/data"

@@ -161,9 +161,10 @@ def test_foreign_and_damaged_files(layouts: Any, tmp_path: Path) -> None:
 
 
 def test_a_file_is_closed_after_it_was_read(layouts: Any, tmp_path: Path) -> None:
-    """It can be written to at once."""
+    """It can be written to at once, and what is read later opens it again."""
     path = layouts.write(tmp_path / "training.h5", layouts.training_data())
-    scan = readers.open_scan(path)
+    with readers.open_scan(path) as scan:
+        assert readers.facts_of(path, [scan]).n_patterns == 36
     with h5py.File(path, "a") as file:
         file.attrs["seen"] = True
     assert scan.patterns[3:4].shape == (1, 64, 64)

@@ -3,20 +3,25 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 import torch
 
+from ptycho_config import resolve
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.bundle import Bundle, load_bundle, save_bundle
-from ptycho_torch.output.run_records import Losses, TrainingRecord
+from ptycho_torch.output.derivation import derivation_of
+from ptycho_torch.output.run_records import Losses, TrainingRecord, to_json
 
+DERIVATION = derivation_of(resolve(TrainingSetup()))
 RECORD = TrainingRecord(history=Losses((2.0, 1.0), (3.0, 2.5)), kept_epoch=1, seed=7)
 
 
 def _bundle() -> Bundle:
-    return Bundle(TrainingSetup(), {"a.weight": torch.arange(3.0)}, {"layers": []}, RECORD)
+    return Bundle(TrainingSetup(), {"a.weight": torch.arange(3.0)}, DERIVATION, RECORD)
 
 
 def _rewritten(path: Path, changes: dict[str, bytes | None]) -> Path:
@@ -28,6 +33,10 @@ def _rewritten(path: Path, changes: dict[str, bytes | None]) -> Path:
             if changes.get(name, data) is not None:
                 archive.writestr(name, data)
     return path
+
+
+def _training_json(record: dict[str, Any]) -> bytes:
+    return json.dumps({"derivation": to_json(DERIVATION), "record": record}).encode()
 
 
 def test_what_is_saved_loads_back(tmp_path: Path) -> None:
@@ -46,8 +55,9 @@ def test_what_is_saved_loads_back(tmp_path: Path) -> None:
     [
         ({"manifest.json": b'{"schema": "ptycho.bundle/9"}'}, "this version reads 'ptycho.bundle/2'"),
         ({"manifest.json": b"{"}, "is damaged"),
-        ({"training.json": b'{"derivation": {}, "record": {"history": {}, "sed": 1}}'}, "sed"),
-        ({"training.json": b'{"derivation": {}, "record": {"history": {}, "seed": 1.5}}'}, "seed"),
+        ({"training.json": _training_json({"history": {}, "sed": 1})}, "sed"),
+        ({"training.json": _training_json({"history": {}, "seed": 1.5})}, "seed"),
+        ({"training.json": b'{"derivation": {"layers": []}, "record": {"history": {}}}'}, "fingerprint"),
         ({"training.json": b'{"derivation": {}}'}, "is damaged: 'record'"),
         ({"training.json": b"[]"}, "is damaged"),
         ({"weights.safetensors": b"nonsense"}, "is damaged"),
@@ -78,7 +88,7 @@ def test_a_failed_save_keeps_the_old_bundle(tmp_path: Path) -> None:
     """What was there before stays whole when the new one cannot be written."""
     path = save_bundle(tmp_path, _bundle())
     before = path.read_bytes()
-    broken = Bundle(TrainingSetup(), {}, {"not json": object()}, RECORD)
+    broken = attrs.evolve(_bundle(), derivation=attrs.evolve(DERIVATION, config={"not json": object()}))
     with pytest.raises(TypeError):
         save_bundle(tmp_path, broken)
     assert path.read_bytes() == before
@@ -92,11 +102,12 @@ def test_a_bundle_of_the_first_version_is_read(tmp_path: Path) -> None:
         manifest = json.loads(archive.read("manifest.json"))
     former = {"$schema": "ptycho.training/3", "training": {"model": {"architecture": "primed"}}}
     record = {"history": {"train_loss": [2.0], "val_loss": []}, "seconds": {"data": 0.1, "training": 2.0}}
-    training = {"derivation": {"base": former, "layers": [], "config": former}, "record": record}
+    derivation = {"base": former, "layers": [], "config": former, "fingerprint": ""}
+    training = {"derivation": derivation, "record": record}
     changes = {
         "manifest.json": json.dumps({**manifest, "schema": "ptycho.bundle/1"}).encode(),
         "training.json": json.dumps(training).encode(),
     }
     loaded = load_bundle(_rewritten(path, changes))
     assert loaded.record.history == Losses((2.0,))
-    assert loaded.derivation["config"]["training"]["model"]["architecture"] == "unrolled"
+    assert loaded.derivation.config["training"]["model"]["architecture"] == "unrolled"

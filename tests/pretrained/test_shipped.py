@@ -58,7 +58,7 @@ def test_it_is_small_and_holds_no_code() -> None:
 def test_it_says_how_it_was_made() -> None:
     """The derivation that it holds ends in its own configuration; pooled statistics it has none."""
     bundle = load_bundle(PRETRAINED)
-    assert load_config(TrainingSetup, bundle.derivation["config"]) == bundle.setup
+    assert load_config(TrainingSetup, bundle.derivation.config) == bundle.setup
     assert bundle.setup == resolve_recipe(Path("shipped"), 3, 0, []).config
     assert bundle.record.statistics is None
 

@@ -212,7 +212,7 @@ def test_reconstructions_are_drawn_while_training(scan_file: Path, tmp_path: Pat
 
 
 def test_frozen_statistics_scale_another_scan(scan_file: Path, tmp_path: Path) -> None:
-    """With twice the light in probe and patterns, own statistics give the same object; frozen ones,
+    """With four times the intensity in probe and patterns, own statistics give the same object; frozen ones,
     too, from a network that sees other numbers. They are in the bundle."""
     run = _train(scan_file, tmp_path / "model", torch__scale__statistics="training")
     statistics = run.record.statistics
@@ -222,8 +222,8 @@ def test_frozen_statistics_scale_another_scan(scan_file: Path, tmp_path: Path) -
     assert statistics.patterns == len(rows) < len(dataset.intensity)
     with np.load(scan_file) as arrays:
         brighter = {name: arrays[name] for name in arrays.files}
-    brighter["diff3d"] = brighter["diff3d"] * 2
-    brighter["probeGuess"] = brighter["probeGuess"] * np.complex64(2**0.5)
+    brighter["diff3d"] = brighter["diff3d"] * 4
+    brighter["probeGuess"] = brighter["probeGuess"] * np.complex64(2)
     np.savez(tmp_path / "bright.npz", **brighter)
     own = [
         _reconstruct(run, path, tmp_path / path.stem, "torch.scale.statistics=scan").canvas.object

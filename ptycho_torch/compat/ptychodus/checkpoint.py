@@ -14,6 +14,7 @@ from ptycho_torch.compat.ptychodus.settings import DataConfig, InferenceConfig, 
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.output.derivation import Derivation
 from ptycho_torch.output.run_records import TrainingRecord, from_json, to_json
 
 SCHEMA = "ptycho.ptychodus/1"
@@ -33,7 +34,7 @@ def write_checkpoint(path: Path, bundle: Bundle, flats: dict[str, Any]) -> None:
     text = {
         "schema": SCHEMA,
         "config": json.dumps(dump(bundle.setup)),
-        "derivation": json.dumps(bundle.derivation),
+        "derivation": json.dumps(to_json(bundle.derivation)),
         "record": json.dumps(to_json(bundle.record)),
         "ptychodus": json.dumps({name: attrs.asdict(one) for name, one in flats.items()}),
     }
@@ -50,7 +51,7 @@ def read_checkpoint(path: Path) -> tuple[Bundle, dict[str, Any]]:
         if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
             raise DataError(str(path), "is no model of this package", _HINT)
         setup = load(TrainingSetup, json.loads(stored["config"]))
-        derivation = json.loads(stored["derivation"])
+        derivation = from_json(Derivation, json.loads(stored["derivation"]), path)
         record = from_json(TrainingRecord, json.loads(stored["record"]), path)
         bundle = Bundle(setup, stored["state_dict"], derivation, record)
         fields = json.loads(stored["ptychodus"])

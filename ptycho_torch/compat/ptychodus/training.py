@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ptycho_config import Resolved, Sources, update_legacy_dict
 from ptycho_config.legacy import LegacyDelta, legacy_params
-from ptycho_config.saved import save
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api.training import open_training
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT, read_checkpoint, write_checkpoint
@@ -24,6 +23,8 @@ from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import create_writable_folder, write_json
 from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.output.derivation import derivation_of
+from ptycho_torch.output.run_records import to_json
 from ptycho_torch.reconstruction.trained_model import Trained, restore_model
 from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
 from ptycho_torch.training.fit import training_record, untrained_model
@@ -203,13 +204,13 @@ class Trainer:
         logger.info("Training on %d groups, %d epochs", len(self.data.training), session.trainer.max_epochs)
         with other_ranks(setup, self.seed, self.world):
             outcome = run(session)
-        derivation = save(self.loader.configs)
+        derivation = derivation_of(self.loader.configs)
         record = training_record(session.model, self.data, outcome, self.loading_s, self.seed)
         objects = (scan.object for scan in self.loader.opened.training if scan.object is not None)
         record = attrs.evolve(record, object_shapes=tuple((one.shape[-2], one.shape[-1]) for one in objects))
         bundle = Bundle(setup, session.model.state_dict(), derivation, record)
         folder = self.loader.output_dir
-        write_json(create_writable_folder(folder / "configs") / "config.json", {"training": derivation})
+        write_json(create_writable_folder(folder / "configs") / "config.json", {"training": to_json(derivation)})
         checkpoint = create_writable_folder(folder / "checkpoints") / "best-checkpoint.ckpt"
         write_checkpoint(checkpoint, bundle, self.model.flats)
         self.model.model = PtychoPINN_Lightning(Trained(session.model, setup, bundle), self.model.flats)

@@ -15,7 +15,6 @@ from ptycho_config.layers import OVERRIDES
 from ptycho_config.legacy import legacy_delta
 from ptycho_config.lens import at, fields
 from ptycho_config.policy import is_settable
-from ptycho_config.saved import save
 from ptycho_config.schema import InferenceSetup, PyTorchExecutionConfig, TrainingConfig, TrainingSetup
 from ptycho_config.transform import Transform
 from ptycho_torch.api import load, reconstruct, train
@@ -23,6 +22,7 @@ from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME
+from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 from ptycho_torch.reconstruction.trained_model import restore_model
 
@@ -124,7 +124,7 @@ def save_torch_bundle(
     if isinstance(setup, TrainingConfig):
         setup = create_training_payload(sources=Sources(overrides=_overrides(setup, None)))[0].config
     record = TrainingRecord(history=Losses(), intensity_scale=intensity_scale)
-    bundle = Bundle(setup, dict(models_dict[MODEL].state_dict()), save(resolve(setup)), record)
+    bundle = Bundle(setup, dict(models_dict[MODEL].state_dict()), derivation_of(resolve(setup)), record)
     restore_model(bundle, str(base_path))
     path = Path(base_path)
     folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path

@@ -34,7 +34,7 @@ class EmdReader:
 
     def read(self, file: ScanFile) -> RawScan:
         """All but the patterns. Raises DataError."""
-        return _read(Source(file.path, file.hdf5))
+        return _read(Source(file.path, file.hdf5, file.opened))
 
 
 READERS.add("EMD")(EmdReader())

@@ -25,7 +25,7 @@ class Hdf5Reader:
 
     def read(self, file: ScanFile) -> RawScan:
         """All but the patterns. Raises DataError."""
-        return self.layout(Source(file.path, file.hdf5))
+        return self.layout(Source(file.path, file.hdf5, file.opened))
 
 
 def hdf5_layout(name: str, key: str, *, without: str | None = None) -> Callable[[Layout], Layout]:

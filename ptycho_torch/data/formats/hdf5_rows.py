@@ -60,12 +60,16 @@ def check_readable(path: Path, dataset: h5py.Dataset) -> None:
 
 @attrs.frozen(eq=False)
 class Hdf5Rows:
-    """The array `key` of a file, opened anew for every read: processes that load batches can share it."""
+    """The array `key` of a file, read from the dataset that was found there while its file is open.
+
+    Afterwards every read opens the file anew, so that processes that load batches can share it.
+    """
 
     path: Path
     key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    found: h5py.Dataset | None = None
 
     @classmethod
     def of(cls, path: Path, key: str, dataset: h5py.Dataset) -> "Hdf5Rows":
@@ -74,22 +78,32 @@ class Hdf5Rows:
         Raises DataError.
         """
         check_readable(path, dataset)
-        return cls(path, key, dataset.shape, dataset.dtype)
+        return cls(path, key, dataset.shape, dataset.dtype, dataset)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Hdf5Rows, (self.path, self.key, self.shape, self.dtype)
+
+    @contextmanager
+    def _dataset(self) -> Iterator[h5py.Dataset]:
+        if self.found:
+            yield self.found
+            return
+        with open_for_reading(self.path) as file:
+            yield file[self.key]
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[Any]:
         """A slice, or rows that are sorted and without repeats; runs of rows are read at once."""
         chosen = np.arange(self.shape[0])[rows]
         found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
         breaks = np.flatnonzero(np.diff(chosen) != 1) + 1
-        with open_for_reading(self.path) as file:
-            try:
-                dataset = file[self.key]
+        try:
+            with self._dataset() as dataset:
                 for run in np.split(np.arange(len(chosen)), breaks):
                     if len(run):
                         first, last = chosen[run[0]], chosen[run[-1]]
                         found[run[0] : run[-1] + 1] = dataset[first : last + 1]
-            except (OSError, KeyError) as error:
-                raise DataError(str(self.path), f"{self.key} cannot be read: {error}", "copy it again") from None
+        except (OSError, KeyError) as error:
+            raise DataError(str(self.path), f"{self.key} cannot be read: {error}", "copy it again") from None
         return found
 
 

@@ -5,7 +5,7 @@ import math
 import pickletools
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,9 +22,12 @@ _LOCAL_HEADER = 30
 
 @attrs.frozen(eq=False)
 class NpzArray:
-    """The array `key` of an archive, of which only the header has been read."""
+    """The array `key` of an archive, of which only the header has been read.
 
-    path: Path
+    archive: as it was when that was read; a closed one is opened again.
+    """
+
+    archive: "Archive"
     key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -34,6 +37,11 @@ class NpzArray:
         """The same values in another shape, in the order in which they lie in the file."""
         return attrs.evolve(self, shape=shape, stored_shape=self.shape)
 
+    @property
+    def path(self) -> Path:
+        """The file of the archive."""
+        return self.archive.path
+
     def __getitem__(self, rows: Any) -> NDArray[Any]:
         """Some of it, or all with `...`; reads all of an archive that is compressed."""
         return self.load(in_file=rows is not ...)[rows]
@@ -41,7 +49,7 @@ class NpzArray:
     def load(self, *, in_file: bool) -> FileRows | NDArray[Any]:
         """The array: left in the file if that is wanted and it is not compressed, or read. Raises DataError
         where it is no longer the array that was found."""
-        with open_archive(self.path) as archive:
+        with nullcontext(self.archive) if self.archive.is_open else open_archive(self.path) as archive:
             rows = archive.rows(self.key) if in_file else None
             found = archive.array(self.key) if rows is None else rows
         if (found.shape, found.dtype) != (self.stored_shape or self.shape, self.dtype):
@@ -65,6 +73,11 @@ class Archive:
     path: Path
     archive: zipfile.ZipFile
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be read."""
+        return self.archive.fp is not None
+
     def arrays(self) -> dict[str, NpzArray]:
         """All arrays by name; only their headers are read."""
         found = {}
@@ -81,7 +94,7 @@ class Archive:
             if declared > held and not dtype.hasobject:
                 message = f"'{member}' is damaged: it declares {declared} bytes and has {held}"
                 raise DataError(str(self.path), message)
-            found[name] = NpzArray(self.path, name, shape, dtype)
+            found[name] = NpzArray(self, name, shape, dtype)
         return found
 
     def array(self, name: str) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
-from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, open_for_reading
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, own_output_error, with_mask
@@ -72,8 +72,7 @@ def read_product(source: Source) -> RawScan:
         if stored is not None and _OUR_MARK in stored.attrs:
             raise own_output_error(source.path, f", or put its patterns, {other.name}, next to it")
         raise MissingFileError(str(other), f"the patterns of {source.path.name} are not there", "put it next to it")
-    with open_for_reading(other) as patterns:
-        return _pair(source, Source(other, patterns))
+    return _pair(source, source.open_partner(other))
 
 
 @hdf5_layout("ptychodus diffraction", "patterns")
@@ -85,8 +84,7 @@ def read_diffraction(source: Source) -> RawScan:
         raise MissingFileError(
             str(other), f"positions and probe of {source.path.name} are not there", "put it next to it"
         )
-    with open_for_reading(other) as positions:
-        return _pair(Source(other, positions), source)
+    return _pair(source.open_partner(other), source)
 
 
 def _pair(found: Source, other: Source) -> RawScan:

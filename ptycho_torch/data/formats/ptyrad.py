@@ -5,6 +5,7 @@ does not.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +152,11 @@ def _open_frames(other: Path, given: dict[str, Any], count: int, side: int) -> t
         case ".npy":
             return other.name, np.load(other, mmap_mode="r", allow_pickle=False)
         case ".h5" | ".hdf5" | ".mat":
-            with open_for_reading(other) as file:
+            with ExitStack() as opened:
+                file = opened.enter_context(open_for_reading(other))
                 found = [given.get("key") or "", *(key for key in file if isinstance(file[key], h5py.Dataset))]
                 key = next((one for one in found if one in file), "dp")
-                return key, Source(other, file).rows(key, ndim=(3, 4))
+                return key, Source(other, file, opened).rows(key, ndim=(3, 4))
     raise DataError(str(other), "is not read as frames of PtyRAD", "raw, npy and HDF5 are")
 
 

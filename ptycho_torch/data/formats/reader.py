@@ -1,8 +1,7 @@
 """The interface of a file format, and the registry in which formats are found."""
 
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -16,17 +15,21 @@ from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.registry import Registry
 
 HDF5_SIGNATURE, MATLAB_73 = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3 MAT-file"
+ZIP_SIGNATURE = b"PK"
+HDF5_SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".ptyd", ".emd", ".mat")
 
 
 @attrs.frozen(eq=False)
 class ScanFile:
-    """A file that is being recognised and read, opened once for all readers and closed after them.
+    """A file that is being recognised and read, opened once for all readers.
 
-    path: its place; head: its first 64 bytes; hdf5, npz: the open file where it is of that container, None otherwise.
+    path: its place; head: its first bytes, at most 64; opened: closes it, and what else is entered there, together
+    with the scan; hdf5, npz: the open file where it is of that container, None otherwise.
     """
 
     path: Path
     head: bytes
+    opened: ExitStack
     hdf5: h5py.File | None = None
     npz: Archive | None = None
 
@@ -44,39 +47,40 @@ class Reader(Protocol):
 READERS: Registry[Reader] = Registry("reader", "ptycho.readers")
 
 
-@contextmanager
-def open_file(path: Path) -> Iterator[ScanFile]:
+def _open(path: Path, opened: ExitStack) -> ScanFile:
     """A file for the readers. Raises MissingFileError, or DataError where it cannot be opened."""
-    with ExitStack() as opened:
-        try:
-            stream = opened.enter_context(path.open("rb"))
-        except FileNotFoundError:
-            raise MissingFileError(str(path), "no such file") from None
-        except OSError as error:
-            raise DataError(str(path), f"cannot be opened: {error.strerror}") from None
-        head = stream.read(64)
-        if head.startswith((HDF5_SIGNATURE, MATLAB_73)):
-            yield ScanFile(path, head, hdf5=opened.enter_context(open_for_reading(path)))
-            return
-        try:
-            archive = opened.enter_context(zipfile.ZipFile(stream))
-        except zipfile.BadZipFile:
-            yield ScanFile(path, head)
-            return
-        yield ScanFile(path, head, npz=Archive(path, archive))
+    # Only a first attempt, which saves to open it again after a look at its first bytes.
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        with suppress(OSError):
+            return ScanFile(path, HDF5_SIGNATURE, opened, hdf5=opened.enter_context(h5py.File(path, "r")))
+    try:
+        archive = opened.enter_context(zipfile.ZipFile(path))
+    except zipfile.BadZipFile:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+        is_hdf5 = head.startswith((HDF5_SIGNATURE, MATLAB_73))
+        return ScanFile(path, head, opened, hdf5=opened.enter_context(open_for_reading(path)) if is_hdf5 else None)
+    except FileNotFoundError:
+        raise MissingFileError(str(path), "no such file") from None
+    except OSError as error:
+        raise DataError(str(path), f"cannot be opened: {error.strerror}") from None
+    return ScanFile(path, ZIP_SIGNATURE, opened, npz=Archive(path, archive))
 
 
 def read_file(path: Path) -> RawScan:
     """A file by the first reader that recognises it: those of other packages, then the built-in ones.
 
-    Raises DataError where none does, and ConfigError where a reader of an installed package cannot be imported.
+    The scan holds it open. Raises DataError where none does, and ConfigError where a reader of an installed package
+    cannot be imported.
     """
     built_in = READERS.built_in
     external = [READERS.find(name, READERS.group) for name in READERS.names() if name not in built_in]
-    with open_file(path) as file:
+    with ExitStack() as opened:
+        file = _open(path, opened)
         for reader in (*external, *built_in.values()):
             if reader.recognise(file):
-                return reader.read(file)
+                scan = reader.read(file)
+                return attrs.evolve(scan, opened=opened.pop_all())
         if file.hdf5 is None:
             message = "is not a readable NPZ archive, no HDF5 file, and no installed reader knows it"
             raise DataError(str(path), message)

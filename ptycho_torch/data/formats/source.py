@@ -1,6 +1,7 @@
 """Reading fields of an open HDF5 file, with errors that name file and field."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable, open_for_reading
 from ptycho_torch.data.formats.hdf5_safety import SMALL_ARRAY_BYTES, check_links
 from ptycho_torch.data.geometry import ELECTRONVOLT
 from ptycho_torch.data.masks import NAMES, Mask, join_masks, read_mask, refuse_ambiguous
@@ -30,10 +31,15 @@ _ENERGIES = {"j": 1.0, "joule": 1.0, "joules": 1.0, "ev": ELECTRONVOLT, "kev": 1
 
 @attrs.frozen(eq=False)
 class Source:
-    """An open file and its path."""
+    """An open file and its path; opened closes it, and what else is entered there, after it was read."""
 
     path: Path
     file: h5py.File
+    opened: ExitStack
+
+    def open_partner(self, path: Path) -> "Source":
+        """Another file of the same scan, closed together with this one. Raises DataError."""
+        return Source(path, self.opened.enter_context(open_for_reading(path)), self.opened)
 
     def error(self, message: str, hint: str = "") -> DataError:
         """A DataError about this file."""

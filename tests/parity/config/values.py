@@ -8,9 +8,10 @@ import attrs
 import numpy as np
 import torch
 
-from ptycho_config import create_training_payload, vocabulary
+from ptycho_config import create_training_payload, resolve, vocabulary
 from ptycho_config.schema import InferenceConfig, ModelConfig, PyTorchExecutionConfig, TrainingConfig
 from ptycho_torch.output.bundle import Bundle, save_bundle
+from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 
 CLASSES = {
@@ -103,4 +104,4 @@ def _write_scan(path: Path, content: dict[str, Any]) -> None:
 def write_bundle(folder: Path) -> None:
     """A model trained with the backend's defaults; its weights do not matter here."""
     setup = create_training_payload()[0].config
-    save_bundle(folder, Bundle(setup, {}, {}, TrainingRecord(history=Losses())))
+    save_bundle(folder, Bundle(setup, {}, derivation_of(resolve(setup)), TrainingRecord(history=Losses())))
