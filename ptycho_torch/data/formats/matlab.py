@@ -35,7 +35,7 @@ class MatlabReader:
 
     def read(self, file: ScanFile) -> RawScan:
         """All of the scan, its patterns too. Raises DataError."""
-        found = _version_5(file.path) if file.hdf5 is None else _version_73(Source(file.path, file.hdf5))
+        found = _version_5(file.path) if file.hdf5 is None else _version_73(Source(file.path, file.hdf5, file.opened))
         lists = {name: _as_list(name, array) for name, array in found.items()}
         return read_names(NamedArrays(file.path, lists, lists.__getitem__), "MATLAB", None)
 
