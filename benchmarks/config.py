@@ -5,8 +5,8 @@
 
 Ten overrides in seven groups of the training setup, written out, so that making the change counts; JSON of
 the whole setup; files; imports. The others hold the same tree: plain attrs classes with a strict cattrs
-converter and orjson, chz, OmegaConf, hydra, pydantic. Prints a table of microseconds (best of seven; imports:
-median milliseconds of processor time in new processes), what misses its bar, and one JSON line.
+converter and orjson, chz, OmegaConf, hydra, pydantic. Prints a table of processor times (best of
+seven; imports: median in new processes), what misses its bar, and one JSON line.
 """
 
 import argparse
