@@ -14,7 +14,7 @@ from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import file_digest
 from ptycho_torch.records import Dataset
 
-SUFFIXES = (".npz", *HDF5_SUFFIXES)
+SUFFIXES = (".npz", ".mat", *HDF5_SUFFIXES)
 MOST_OPEN = 100
 
 

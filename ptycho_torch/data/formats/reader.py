@@ -16,7 +16,7 @@ from ptycho_torch.registry import Registry
 
 HDF5_SIGNATURE, MATLAB_73 = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3 MAT-file"
 ZIP_SIGNATURE = b"PK"
-HDF5_SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".ptyd", ".emd", ".mat")
+HDF5_SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".ptyd", ".emd")
 
 
 @attrs.frozen(eq=False)
