@@ -18,6 +18,9 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.records import Dataset, Patterns
 
 MIN_SPAN_PX, MAX_SPAN_PX = 1e-2, 2**16
+# Names in NPZ; the first holds amplitudes in files of PtychoPINN, the second always counts.
+AMPLITUDE_KEY, COUNT_KEY = "diffraction", "diff3d"
+_LOOKED_AT, _FAR_MORE, _FEW = 16, 100.0, 0.01
 Domain = Literal["count_intensity", "normalized_amplitude"]
 Origin = Literal["corner", "centre"]
 
@@ -42,6 +45,8 @@ def read_dataset(scan: RawScan, domain: Domain, origin: Origin = "corner", in_me
     large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large)
     _check_values(path, scan.key, patterns)
+    if domain == "count_intensity":
+        refuse_amplitudes(scan, probe, patterns)
     if scan.amplitudes or domain == "normalized_amplitude":
         patterns = attrs.evolve(patterns, squared=True)
     return Dataset(
@@ -104,6 +109,23 @@ def _check_values(path: Path, key: str, patterns: Patterns) -> None:
         raise DataError(str(path), message, "subtract no more than the dark")
     if dark:
         raise DataError(str(path), f"{key} is zero everywhere")
+
+
+def refuse_amplitudes(scan: RawScan, probe: NDArray[Any], patterns: StoredPatterns) -> None:
+    """Raise DataError where the patterns of a scan have the name that PtychoPINN uses for normalised amplitudes, hardly
+    a whole number among them, and its probe far more power than one of them has in all."""
+    if scan.amplitudes or scan.key != AMPLITUDE_KEY:
+        return
+    sample = patterns[np.unique(np.linspace(0, len(patterns) - 1, min(_LOOKED_AT, len(patterns))).astype(np.int64))]
+    values, mean = sample[sample > 0], float(sample.sum(axis=(1, 2), dtype=np.float64).mean())
+    power = float(np.square(np.abs(probe)).sum(dtype=np.float64))
+    if mean > 0 and power > _FAR_MORE * mean and (values == np.round(values)).mean() < _FEW:
+        raise DataError(
+            str(scan.path),
+            f"{scan.key} seems to hold amplitudes and not counts: no whole numbers, and the probe has "
+            f"{power / mean:.3g} times the mean sum of a pattern",
+            f"set torch.scale.domain=normalized_amplitude; if they are counts, name the array {COUNT_KEY}",
+        )
 
 
 def _probe(scan: RawScan) -> NDArray[np.complex64]:

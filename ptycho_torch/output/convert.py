@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from ptycho_torch.data.dataset import stored_patterns
+from ptycho_torch.data.dataset import AMPLITUDE_KEY, COUNT_KEY, refuse_amplitudes, stored_patterns
 from ptycho_torch.data.geometry import ELECTRONVOLT, array_centre, object_pixel_m
 from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.data.readers import open_scan
@@ -41,6 +41,8 @@ def convert_scan(source: Path, target: Path) -> RawScan:
         raise DataError(str(target), "is there already", "choose another name, or remove it")
     check_folder(target.absolute().parent)
     scan = check_scan(open_scan(source))
+    if target.suffix.lower() != ".npz" and scan.probe is not None:
+        refuse_amplitudes(scan, scan.probe, stored_patterns(scan, in_file=True))
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target) as temporary:
         write(temporary, scan)
@@ -58,6 +60,11 @@ def _parts(scan: RawScan) -> Iterator[NDArray[Any]]:
         if scan.valid_pixels is not None:
             part = np.where(scan.valid_pixels, part, part.dtype.type(0))
         yield np.square(part.astype(np.float32)) if scan.amplitudes else np.ascontiguousarray(part)
+
+
+def _pattern_key(scan: RawScan) -> str:
+    """The name in NPZ, which may leave it to options what the patterns are."""
+    return AMPLITUDE_KEY if scan.key == AMPLITUDE_KEY else COUNT_KEY
 
 
 def _dtype(scan: RawScan) -> np.dtype[Any]:
@@ -79,7 +86,7 @@ def _write_npz(path: Path, scan: RawScan) -> None:
             if array is not None:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                     npy_format.write_array(stream, np.asarray(array), allow_pickle=False)
-        with archive.open("diff3d.npy", "w", force_zip64=True) as stream:
+        with archive.open(f"{_pattern_key(scan)}.npy", "w", force_zip64=True) as stream:
             header = {"descr": npy_format.dtype_to_descr(_dtype(scan)), "fortran_order": False}
             npy_format.write_array_header_1_0(stream, {**header, "shape": (scan.count, *scan.frame)})
             for part in _parts(scan):

@@ -150,3 +150,26 @@ def test_patterns_without_overlap_are_remarked(tmp_path: Path) -> None:
     write_scan(tmp_path / "far.npz", far)
     with pytest.warns(RuntimeWarning, match="do not overlap: their positions are 1.. px apart"):
         read_scan(tmp_path / "far.npz", "count_intensity")
+
+
+def test_normalised_amplitudes_are_never_read_as_counts(tmp_path: Path) -> None:
+    """`diffraction` of PtychoPINN: no whole numbers, and a probe of hundreds of times the sum. Both options read it
+    once it is stated, and counts of any scale under the name for counts."""
+    amplitude = np.sqrt(_counts().astype(np.float32)) / 40
+    stored = {"diff3d": None, "diffraction": amplitude, "probeGuess": np.full((8, 8), 6.0, np.complex64)}
+    path = _write(tmp_path / "a.npz", **stored)
+    reason = (
+        r"seems to hold amplitudes .* \(set torch.scale.domain=normalized_amplitude; if they are counts, name .*diff3d"
+    )
+    with pytest.raises(DataError, match=reason):
+        read_scan(path, "count_intensity")
+    read = read_scan(path, "normalized_amplitude")
+    np.testing.assert_allclose(read.intensity, np.square(amplitude), rtol=1e-6)
+    named = read_scan(
+        _write(tmp_path / "b.npz", **(stored | {"diffraction": None, "diff3d": amplitude})), "count_intensity"
+    )
+    np.testing.assert_array_equal(named.intensity, amplitude)
+    whole = stored | {"diffraction": _counts(), "probeGuess": np.full((8, 8), 60.0, np.complex64)}
+    np.testing.assert_array_equal(
+        read_scan(_write(tmp_path / "c.npz", **whole), "count_intensity").intensity, _counts()
+    )

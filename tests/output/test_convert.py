@@ -110,3 +110,14 @@ def test_the_command(layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture
     bad = layouts.write(tmp_path / "bad.cxi", layouts.cxi(**{"entry_1/instrument_1/source_1/illumination": np.ones(3)}))
     assert main(["convert", str(bad), str(tmp_path / "c.npz")]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.cxi", "b.npz", "bad.cxi"]
+
+
+def test_amplitudes_of_ptychopinn_do_not_become_counts(layouts: Any, tmp_path: Path) -> None:
+    """Their name is kept in NPZ; the other formats would call them counts."""
+    amplitude = np.sqrt(layouts.scan.counts) / 1e4
+    y, x = layouts.scan.position_yx.T
+    np.savez(tmp_path / "a.npz", diffraction=amplitude, xcoords=x, ycoords=y, probeGuess=layouts.scan.probe)
+    convert_scan(tmp_path / "a.npz", tmp_path / "b.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npz")["diffraction"], amplitude)
+    with pytest.raises(DataError, match="seems to hold amplitudes"):
+        convert_scan(tmp_path / "a.npz", tmp_path / "b.h5")
