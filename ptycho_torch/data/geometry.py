@@ -77,6 +77,11 @@ def electron_wavelength_m(energy_ev: float) -> float:
     return PLANCK_TIMES_LIGHT / float(np.sqrt(energy**2 + 2 * energy * ELECTRON_REST_ENERGY))
 
 
+def micrometres(*lengths_m: float) -> str:
+    """Lengths in m as text for people, `0.065 x 0.065 um`."""
+    return f"{' x '.join(f'{1e6 * length:.4g}' for length in lengths_m)} um"
+
+
 def nearest_step(position: NDArray[np.float64]) -> float:
     """The median distance of a position to its nearest neighbour; 0 for a single one."""
     if len(position) < 2:

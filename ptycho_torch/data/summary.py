@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.dataset import stored_patterns
-from ptycho_torch.data.geometry import effective_diameter, nearest_step
+from ptycho_torch.data.geometry import effective_diameter, micrometres, nearest_step
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.records import Geometry
 
@@ -54,7 +54,7 @@ def _positions(position: NDArray[np.float64], geometry: Geometry | None) -> str:
     step = nearest_step(position)
     size = ""
     if geometry is not None:
-        size = f" = {y * geometry.pixel_m[0]:.3g} x {x * geometry.pixel_m[1]:.3g} m"
+        size = f" = {micrometres(y * geometry.pixel_m[0], x * geometry.pixel_m[1])}"
     return f"span {y:.1f} x {x:.1f} px{size} (y, x), median step to the nearest neighbour {step:.2f} px"
 
 
@@ -100,12 +100,11 @@ def _object(scan: RawScan) -> str:
 def _geometry(geometry: Geometry | None) -> str:
     if geometry is None:
         return "not given: lengths are in object pixels"
-    y, x = geometry.pixel_m
-    parts = [f"object pixel {y:.4g} x {x:.4g} m"]
+    parts = [f"object pixel {micrometres(*geometry.pixel_m)}"]
     if geometry.photon_energy_ev is not None:
         parts.append(f"{geometry.photon_energy_ev / 1e3:.4g} keV")
     if geometry.distance_m is not None:
         parts.append(f"detector at {geometry.distance_m:.4g} m")
     if geometry.detector_pixel_m is not None:
-        parts.append(f"its pixel {geometry.detector_pixel_m[0]:.4g} x {geometry.detector_pixel_m[1]:.4g} m")
+        parts.append(f"its pixel {micrometres(*geometry.detector_pixel_m)}")
     return ", ".join(parts)
