@@ -52,7 +52,7 @@ class Dataset:
     unit; position_yx `(n, 2)` float64, patch centres; probe `(P, N, N)` complex64 in the square root of the unit of
     intensity; label `(n, N, N)` complex64, the object patch of each pattern, where the file has them; valid_pixels
     `(N, N)` bool, True where the detector measured (elsewhere intensity is 0), None for all; geometry where the file
-    knows metres.
+    knows metres; probe_stored: False where the file has no probe, and this is one of the mean pattern.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Dataset:
     label: NDArray[np.complex64] | None = None
     valid_pixels: NDArray[np.bool_] | None = None
     geometry: Geometry | None = None
+    probe_stored: bool = True
 
     @property
     def pixel_m(self) -> tuple[float, float] | None:

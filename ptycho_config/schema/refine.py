@@ -1,11 +1,13 @@
 """Improvement of a stitched object against the measured patterns."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config, option
 from ptycho_config.schema.checks import non_negative, positive, share_below_one
 
+Unknown = Literal["probe"]
 # Passes over the object alone, before the probe and the positions are improved too.
 ALONE = 2
 
@@ -19,8 +21,13 @@ def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
 
 @config(constraints=(_late_parts,))
 class RefineOptions:
-    """Passes over all patterns that improve a stitched object."""
+    """Passes over all patterns that improve a stitched object, and the search for what they need first."""
 
+    unknown: Literal["auto"] | tuple[Unknown, ...] = option(
+        "auto",
+        "what is searched for before the network and the passes: a probe; auto: a probe where the file has none or one "
+        "that leaves held-back pixels unexplained; [] nothing. A probe that is found is refined in 12 passes or more",
+    )
     passes: int = option(0, "passes over all patterns; 0 leaves the object as it is", check=non_negative)
     batch: int = option(64, "patterns whose updates are applied together", unit="patterns", check=positive)
     alpha: float = option(

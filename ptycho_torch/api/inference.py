@@ -76,10 +76,11 @@ def reconstruct(
         setup = configs.config
         device = choose_device(setup.execution.accelerator)
         update_legacy_dict(legacy, delta)
-        dataset = read_dataset(scan, setup.torch.scale.domain, setup.torch.data.position_origin)
+        needed = not setup.torch.refine.unknown
+        dataset = read_dataset(scan, setup.torch.scale.domain, setup.torch.data.position_origin, probe_needed=needed)
     files = digests(test_data_file, find_bundle(model_path))
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    task = prepare_reconstruction(trained, dataset, setup, seed)
+    task = prepare_reconstruction(trained, dataset, setup, seed, device)
     folder = create_writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
     record = setup.torch.record
@@ -98,6 +99,7 @@ def reconstruct(
         s2=None if solved.scales is None else solved.scales[1],
         refine=tuple(round(value, 6) for value in solved.made.passes),
         position_corrections=solved.made.corrections,
+        probe=task.probe,
         object_px=canvas.object.shape,
         origin_px=canvas.origin_yx,
         seed=seed,
@@ -130,7 +132,7 @@ def resolve_inference(
     """
     path = Path(test_data_file)
     with nullcontext(scan) if scan is not None else open_scan(path) as opened:
-        facts = facts_of(path, [opened])
+        facts = facts_of(path, [opened], probe_needed=False)
     folder = None if output_dir is None else Path(output_dir)
     configs, delta = create_inference_payload(
         Path(model_path), path, folder, trained=trained, facts=facts, sources=sources

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
-from ptycho_torch.data.dataset import Domain, Origin
-from ptycho_torch.data.readers import read_scan
+from ptycho_torch.data.dataset import Domain, Origin, read_dataset
+from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import normalise, with_coarse_object
 from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError
@@ -21,6 +21,7 @@ from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds,
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
 from ptycho_torch.reconstruction.refine_dataset import refine_dataset
+from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Scan
 
 
@@ -54,12 +55,17 @@ def refine_scan(
     DivergedError before anything is written.
     """
     device = choose_device(accelerator)
-    dataset = read_scan(Path(scan_file), domain, origin)
-    scan = normalise(dataset)
-    initial = _starting_object(start, scan)
+    with open_scan(Path(scan_file)) as opened:
+        dataset = read_dataset(opened, domain, origin, probe_needed=not options.unknown)
+    _starting_object(start, normalise(dataset))
     folder = create_writable_folder(Path(output_dir))
     clock = time.perf_counter()
-    made = refine_dataset(dataset, scan, initial, _origin(scan), options, seed=seed, device=device, visible=visible)
+    known = estimate_unknowns(dataset, options, seed=seed, device=device)
+    dataset, scan = known.dataset, normalise(known.dataset)
+    initial = _starting_object(start, scan)
+    made = refine_dataset(
+        dataset, scan, initial, _origin(scan), known.options, seed=seed, device=device, visible=visible
+    )
     seconds = time.perf_counter() - clock
     fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     metrics = RefinementRecord(
@@ -69,6 +75,7 @@ def refine_scan(
         R_by_pass=tuple(round(value, 6) for value in made.passes),
         position_corrections=made.corrections,
         patterns=len(scan.centre_yx),
+        probe=known.probe,
         options=options,
         seed=seed,
         seconds=RefinementSeconds(refine=round(seconds, 2)),

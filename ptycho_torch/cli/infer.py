@@ -58,7 +58,8 @@ def work(arguments: argparse.Namespace) -> None:
             )
             if arguments.dry_run:
                 check_folder(configs.config.inference.output_dir)
-                read_dataset(opened, configs.config.torch.scale.domain)
+                needed = not configs.config.torch.refine.unknown
+                read_dataset(opened, configs.config.torch.scale.domain, probe_needed=needed)
         common.print_inspection(arguments, configs, delta)
         return
     result = reconstruct(model, scan, sources=sources)
@@ -67,6 +68,8 @@ def work(arguments: argparse.Namespace) -> None:
         f"reconstructed {metrics.patterns} patterns in {metrics.seconds.predict_and_stitch:.1f} s; "
         f"R = {metrics.R:.4f} (a flat object has {metrics.R_flat:.4f})"
     )
+    if metrics.probe is not None:
+        print(metrics.probe.sentence)
     print(f"open {result.folder / 'report.html'}")
     common.print_warning(metrics.doubt)
 

@@ -78,5 +78,7 @@ def work(arguments: argparse.Namespace) -> None:
         f"refined {metrics.patterns} patterns in {seconds:.1f} s; R = {metrics.R:.4f} "
         f"(a flat object has {metrics.R_flat:.4f})"
     )
+    if metrics.probe is not None:
+        print(metrics.probe.sentence)
     print(f"open {made.folder / 'phase.png'}")
     print_warning(metrics.doubt)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.npz_archive import NpzArray
@@ -15,6 +16,7 @@ from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
 from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.errors import DataError
+from ptycho_torch.physics.pupil import Aberration, pupil_probe
 from ptycho_torch.records import Dataset, Patterns
 
 MIN_SPAN_PX, MAX_SPAN_PX = 1e-2, 2**16
@@ -25,35 +27,44 @@ Domain = Literal["count_intensity", "normalized_amplitude"]
 Origin = Literal["corner", "centre"]
 
 
-def read_dataset(scan: RawScan, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
+def read_dataset(
+    scan: RawScan,
+    domain: Domain,
+    origin: Origin = "corner",
+    in_memory: int = IN_MEMORY_BYTES,
+    *,
+    probe_needed: bool = True,
+) -> Dataset:
     """Read the patterns of an opened scan and check all its values.
 
     domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first pixel position
     0 lies, for files that do not say it themselves (NPZ); in_memory: a scan of more bytes than this, as float32, stays
-    in its file and is read as it is needed, unless it is a compressed NPZ. A RuntimeWarning names what is not used of
-    the file. Raises DataError with the file, the array and the reason.
+    in its file and is read as it is needed, unless it is a compressed NPZ; probe_needed: False gives a scan without a
+    probe that of its mean pattern in focus. A RuntimeWarning names what is not used of the file. Raises DataError with
+    the file, the array and the reason.
     """
-    path = check_scan(scan).path
+    path = check_scan(scan, probe_needed=probe_needed).path
     if scan.patterns.dtype.kind not in "uif":
         raise DataError(str(path), f"{scan.key} must hold real numbers, its type is {scan.patterns.dtype}")
-    probe, position = _probe(scan), _positions(scan)
+    stored, position = _probe(scan), _positions(scan)
     if origin == "centre" and not scan.origin_known:
         # The middle of an array of one pixel is the centre of pixel 0.
         position = position + array_centre(1, scan.frame[0])
-    for remark in (*scan.remarks, *_overlap_remarks(probe, position)):
+    for remark in (*scan.remarks, *_overlap_remarks(stored, position)):
         warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
     large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large)
     _check_values(path, scan.key, patterns)
-    if domain == "count_intensity":
-        refuse_amplitudes(scan, probe, patterns)
+    if domain == "count_intensity" and stored is not None:
+        refuse_amplitudes(scan, stored, patterns)
     if scan.amplitudes or domain == "normalized_amplitude":
         patterns = attrs.evolve(patterns, squared=True)
     return Dataset(
         name=path.name,
         intensity=patterns if large else patterns[:],
         position_yx=position,
-        probe=probe,
+        probe=_focused_probe(patterns) if stored is None else stored,
+        probe_stored=stored is not None,
         valid_pixels=scan.valid_pixels,
         geometry=scan.geometry,
     )
@@ -85,7 +96,9 @@ def _positions(scan: RawScan) -> NDArray[np.float64]:
     return position
 
 
-def _overlap_remarks(probe: NDArray[np.complex64], position_yx: NDArray[np.float64]) -> Iterator[str]:
+def _overlap_remarks(probe: NDArray[np.complex64] | None, position_yx: NDArray[np.float64]) -> Iterator[str]:
+    if probe is None:
+        return
     step, width = nearest_step(position_yx), effective_diameter(np.square(np.abs(probe)).sum(axis=0))
     if step > width:
         yield (
@@ -128,9 +141,17 @@ def refuse_amplitudes(scan: RawScan, probe: NDArray[Any], patterns: StoredPatter
         )
 
 
-def _probe(scan: RawScan) -> NDArray[np.complex64]:
+def _focused_probe(patterns: Patterns) -> NDArray[np.complex64]:
+    """The probe of the mean pattern in focus, `(1, N, N)`, with the energy of a mean pattern."""
+    mean = sum(part.sum(axis=0, dtype=np.float64) for part in chunks(patterns)) / len(patterns)
+    probe = pupil_probe(torch.from_numpy(np.fft.ifftshift(mean)), Aberration(0.0)).numpy()
+    return np.asarray(probe * math.sqrt(mean.sum()) / mean.shape[-1], np.complex64)
+
+
+def _probe(scan: RawScan) -> NDArray[np.complex64] | None:
     stored, name = scan.probe, str(scan.path)
-    assert stored is not None
+    if stored is None:
+        return None
     if stored.dtype.kind not in "fc":
         raise DataError(name, f"{scan.probe_key} must be complex, its type is {stored.dtype}")
     probe = np.asarray(stored, np.complex64)

@@ -14,7 +14,8 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
 NO_PROBE = (
-    "every network needs one: add a complex dataset `probe` (N, N) or (modes, N, N) to the HDF5 file, or "
+    "`ptycho infer` and `ptycho refine` find one with torch.refine.unknown=auto, a training needs one: add a complex "
+    "dataset `probe` (N, N) or (modes, N, N) to the HDF5 file, or "
     "save the scan as NPZ with probeGuess"
 )
 
@@ -110,8 +111,9 @@ def with_mask(scan: RawScan, mask: Mask | None) -> RawScan:
     return attrs.evolve(scan, valid_pixels=mask.valid, mask_key=mask.key, remarks=(*scan.remarks, *mask.remarks))
 
 
-def check_scan(scan: RawScan) -> RawScan:
-    """The scan, if its parts fit together. Raises DataError, without reading a pattern."""
+def check_scan(scan: RawScan, *, probe_needed: bool = True) -> RawScan:
+    """The scan, if its parts fit together; it may lack a probe where probe_needed is False. Raises DataError, without
+    reading a pattern."""
     name = str(scan.path)
     if scan.refusal is not None:
         raise scan.refusal
@@ -126,9 +128,9 @@ def check_scan(scan: RawScan) -> RawScan:
         )
     if len(scan.position_yx) != scan.count:
         raise DataError(name, f"{len(scan.position_yx)} positions for {scan.count} patterns", "each pattern needs one")
-    if scan.probe is None:
+    if scan.probe is None and probe_needed:
         raise DataError(name, f"has no {scan.probe_key}", NO_PROBE)
-    if scan.probe.shape[-2:] != (height, width):
+    if scan.probe is not None and scan.probe.shape[-2:] != (height, width):
         rows, columns = scan.probe.shape[-2:]
         raise DataError(name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}")
     if scan.valid_pixels is not None:

@@ -73,14 +73,15 @@ def scan_files(path: Path) -> list[Path]:
     return [file for file in found if file not in second]
 
 
-def facts_of(path: Path, scans: Sequence[RawScan]) -> DatasetFacts:
-    """The facts of the opened scans of a path, together; no pattern is read. Raises DataError for a scan
+def facts_of(path: Path, scans: Sequence[RawScan], *, probe_needed: bool = True) -> DatasetFacts:
+    """The facts of the opened scans of a path, together; no pattern is read. A scan without a probe is refused where
+    probe_needed, and counts as one with one mode elsewhere. Raises DataError for a scan
     that cannot be used and for patterns of different size."""
     sides, modes = {}, []
-    for scan in map(check_scan, scans):
-        assert scan.probe is not None
+    for scan in scans:
+        check_scan(scan, probe_needed=probe_needed)
         sides[scan.path.name] = scan.frame[0]
-        modes.append(len(scan.probe))
+        modes.append(1 if scan.probe is None else len(scan.probe))
     if len(set(sides.values())) > 1:
         listed = ", ".join(f"{name}: {side} px" for name, side in sides.items())
         raise DataError(str(path), f"its scans have patterns of different size ({listed})")

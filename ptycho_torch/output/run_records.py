@@ -88,17 +88,41 @@ class PositionCorrections:
 
 
 @attrs.frozen(kw_only=True)
+class ProbeRecord:
+    """The choice of a probe.
+
+    start: what the search began with, None where the probe of the file was kept; misfit: of pixels that no update saw,
+    after an object was fitted with this probe; misfit_file: the same with that of the file, None where it has none.
+    """
+
+    start: str | None
+    misfit: float
+    misfit_file: float | None
+
+    @property
+    def sentence(self) -> str:
+        """The choice, for people."""
+        if self.start is None:
+            return f"probe: that of the file, held-back misfit {self.misfit:.2g}"
+        compared = "the file has none" if self.misfit_file is None else f"that of the file has {self.misfit_file:.2g}"
+        return f"probe: retrieved from {self.start}, held-back misfit {self.misfit:.2g} ({compared})"
+
+
+@attrs.frozen(kw_only=True)
 class InferenceSeconds:
-    """Wall seconds of reading, of network and stitching, and of refinement where there was one."""
+    """Wall seconds of reading, of the search for a probe, of network and stitching, and of refinement where there was
+    one."""
 
     loading: float
+    unknown: float | None = None
     predict_and_stitch: float
     refine: float | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ObjectRecord:
-    """The entries that the records of reconstructions and refinements have in common.
+    """The entries that the records of reconstructions and refinements have in common; probe: its choice, where there
+    was one.
 
     R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or None; patterns:
     that were used; files: digests of what was read, by path.
@@ -109,6 +133,7 @@ class ObjectRecord:
     doubt: str | None
     patterns: int
     position_corrections: PositionCorrections | None = None
+    probe: ProbeRecord | None = None
     seed: int
     peak_memory_mib: int
     versions: dict[str, str] = attrs.field(factory=library_versions)

@@ -8,31 +8,36 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ptycho_config.schema import InferenceSetup, ModelConfig
+from ptycho_config.schema import InferenceSetup, ModelConfig, RefineOptions
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.reconstructor import LearnedProbe, Reconstructor
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.output.run_records import InferenceSeconds
+from ptycho_torch.output.run_records import InferenceSeconds, ProbeRecord
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
 from ptycho_torch.reconstruction.stitch import find_stitch_weights
 from ptycho_torch.reconstruction.trained_model import Trained
+from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Dataset, Scan
 
 
 @attrs.frozen(eq=False)
 class ReconstructionTask:
     """All that a reconstruction needs: the model, the patterns in units of the file (dataset) and of the
-    network (scan), and groups `(M, C)` of indices int64."""
+    network (scan), groups `(M, C)` of indices int64, the options of the refinement, and the choice of the probe with
+    its wall seconds, None where there was none to make."""
 
     model: Reconstructor
     dataset: Dataset
     scan: Scan
     groups: torch.Tensor
+    refine: RefineOptions
+    probe: ProbeRecord | None = None
+    search_s: float | None = None
 
 
 @attrs.frozen(eq=False)
@@ -45,18 +50,26 @@ class ReconstructionResult:
     seconds: InferenceSeconds
 
 
-def prepare_reconstruction(trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int) -> ReconstructionTask:
-    """The scan in the units of the network, with the probe that it learned.
+def prepare_reconstruction(
+    trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int, device: torch.device
+) -> ReconstructionTask:
+    """The scan in the units of the network, with the probe that a search found or the network learned.
 
-    trained: a model of `api.load`. dataset: the patterns of a file. setup: the options. seed: of the groups.
+    trained: a model of `api.load`. dataset: the patterns of a file. setup: the options. seed: of the groups and the
+    search. device: computes the search.
     Raises DataError, and ConfigError where the package of the stitch weights is missing.
     """
     find_stitch_weights(setup.torch.stitch)
     _refuse_unlearned_modes(trained.model, dataset)
+    start = time.perf_counter()
+    known = estimate_unknowns(dataset, setup.torch.refine, seed=seed, device=device)
+    searched = None if known.probe is None else round(time.perf_counter() - start, 2)
+    dataset = known.dataset
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
     scan = with_initial_object(scan, setup.torch)
-    return ReconstructionTask(model, dataset, scan, _groups(model, dataset, setup, seed))
+    groups = _groups(model, dataset, setup, seed)
+    return ReconstructionTask(model, dataset, scan, groups, known.options, known.probe, searched)
 
 
 def run_reconstruction(
@@ -76,7 +89,8 @@ def run_reconstruction(
     stitched = time.perf_counter()
     made = _refine(canvas, task, setup, seed, device)
     refining = round(time.perf_counter() - stitched, 2) if made.passes else None
-    seconds = InferenceSeconds(loading=0.0, predict_and_stitch=round(stitched - start, 2), refine=refining)
+    predicting = round(stitched - start, 2)
+    seconds = InferenceSeconds(loading=0.0, unknown=task.search_s, predict_and_stitch=predicting, refine=refining)
     return ReconstructionResult(made, scales, seconds)
 
 
@@ -161,8 +175,8 @@ def _stitch(
 def _refine(
     canvas: Canvas, task: ReconstructionTask, setup: InferenceSetup, seed: int, device: torch.device
 ) -> RefinedDataset:
-    """The canvas after `torch.refine.passes` passes over the patterns of the scan; as it is where there are none."""
-    options, scan = setup.torch.refine, task.scan
+    """The canvas after the passes over the patterns of the scan; as it is where there are none."""
+    options, scan = task.refine, task.scan
     if options.passes == 0:
         return RefinedDataset(canvas, task.dataset, scan, ())
     return refine_dataset(

@@ -67,7 +67,7 @@ def test_a_choice_states_it_for_all_its_members(root: type) -> None:
 
 def _another(spec: FieldSpec) -> Any:
     """An accepted value that is not the default."""
-    candidates: list[Any] = [True, False, 2, 3, 0.25, 0.5, "another", "uniform", (1,), (0.25, 0.75)]
+    candidates: list[Any] = [True, False, 2, 3, 0.25, 0.5, "another", "uniform", (1,), (0.25, 0.75), ("probe",)]
     candidates += ["Total_Variation", None]
     if get_origin(spec.annotation) is Literal:
         candidates = [*get_args(spec.annotation)]

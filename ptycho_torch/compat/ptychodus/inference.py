@@ -59,7 +59,9 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     update_legacy_dict(legacy_params, delta)
     dataset = read_dataset(scan, setup.torch.scale.domain)
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    task = prepare_reconstruction(trained, dataset, setup, seed)
+    task = prepare_reconstruction(trained, dataset, setup, seed, device)
+    if task.probe is not None:
+        logger.info(task.probe.sentence)
     made = run_reconstruction(task, setup, seed, device).made
     fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
