@@ -14,7 +14,8 @@ from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE, OVERRIDES
 from ptycho_config.schema.base import FieldSpec, leaves
-from ptycho_config.transform import Step, Transform, plain_path
+from ptycho_config.steps import Step, plain_path
+from ptycho_config.transform import Transform
 from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere
 
 # A path, the text of its value, and its origin.

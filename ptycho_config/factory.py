@@ -23,7 +23,8 @@ from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
 from ptycho_config.schema.base import specs
 from ptycho_config.schema.given import given_names
-from ptycho_config.transform import Step, Transform, layer, with_where
+from ptycho_config.steps import Step
+from ptycho_config.transform import Transform, layer, with_where
 
 Overrides = Transform | Mapping[str, Any] | None
 

@@ -5,7 +5,8 @@ import attrs
 from ptycho_config.layers import FACTS, Layer
 from ptycho_config.lens import Lens, at, fields
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.transform import Step, Transform
+from ptycho_config.steps import Step
+from ptycho_config.transform import Transform
 
 
 @attrs.frozen(kw_only=True)

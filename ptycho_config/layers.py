@@ -7,7 +7,9 @@ from typing import Any
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem
-from ptycho_config.transform import Step, Transform
+from ptycho_config.schema.base import get_path, is_config
+from ptycho_config.steps import Step
+from ptycho_config.transform import Transform, layer, refuse, steps_html, summary
 
 BASE = "schema defaults"
 BACKEND = "pytorch backend"
@@ -28,7 +30,7 @@ INFERENCE = (BASE, BACKEND, BUNDLE, *_OF_THE_RUN)
 IMPLIED = frozenset({BASE, BACKEND, BUNDLE, FACTS})
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Layer:
     """A transform with a name, which all its steps carry; another name that a step had goes to its
     `where`."""
@@ -37,23 +39,27 @@ class Layer:
     transform: Transform
 
     def __attrs_post_init__(self) -> None:
-        steps = tuple(_take_name(step, self.name) for step in self.transform.steps)
-        object.__setattr__(self, "transform", Transform(steps))
+        object.__setattr__(self, "transform", layer(self.name, self.transform))
 
+    def __repr__(self) -> str:
+        return f"<Layer {self.name!r}: {summary(self.transform.steps)}>"
 
-def _take_name(step: Step, name: str) -> Step:
-    if step.layer == name:
-        return step
-    return attrs.evolve(step, layer=name, where=f"{step.layer} {step.where}".strip())
+    def _repr_html_(self) -> str:
+        return steps_html(self.transform.steps)
 
 
 def split_layers(parts: Iterable[Transform | Layer]) -> tuple[Layer, ...]:
-    """The layers of some transforms by the names of their steps, however the steps are distributed
-    over the transforms: successive steps of one name are one layer."""
-    transforms = (one.transform if isinstance(one, Layer) else one for one in parts)
-    steps = (step for transform in transforms for step in transform.steps)
+    """The layers of some `parts` by the names of their steps, however the steps are distributed
+    over the parts: successive steps of one name are one layer."""
+    steps = itertools.chain.from_iterable(map(_steps, parts))
     groups = itertools.groupby(steps, key=lambda step: step.layer)
-    return tuple(Layer(name, Transform(tuple(group))) for name, group in groups)
+    return tuple(Layer(name, Transform(group)) for name, group in groups)
+
+
+def _steps(part: Transform | Layer) -> tuple[Step, ...]:
+    if isinstance(part, Layer):
+        return part.transform.steps
+    return part.steps if isinstance(part, Transform) else refuse(part, "resolve takes transforms and layers")
 
 
 def sort_layers(parts: Iterable[Transform | Layer], order: Sequence[str]) -> tuple[Layer, ...]:
@@ -70,6 +76,9 @@ def sort_layers(parts: Iterable[Transform | Layer], order: Sequence[str]) -> tup
 
 def last_put(parts: Iterable[Transform | Layer], path: str, order: Sequence[str]) -> Any:
     """The value that the highest layer of `parts` in `order` puts at `path`; None where none does."""
-    steps = (step for one in sort_layers(parts, order) for step in one.transform.steps)
-    puts = [step.arg for step in steps if step.path == path and step.op == "put"]
-    return puts[-1] if puts else None
+    steps = [step for one in sort_layers(parts, order) for step in one.transform.steps if step.op == "put"]
+    found = None
+    for step in steps:
+        if path == step.path or (path.startswith(f"{step.path}.") and is_config(type(step.arg))):
+            found = get_path(step.arg, path[len(step.path) :].lstrip("."))
+    return found

@@ -5,53 +5,128 @@ without a plugin; at run time it is a recorder that checks every name.
 """
 
 import sys
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import FrameType
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import get_path, is_config, kind_of, members_of, specs
-from ptycho_config.transform import Step, Transform, put_all
+from ptycho_config.schema.base import FieldSpec, element_spec, get_path, is_config, kind_of, spec_of, specs
+from ptycho_config.steps import Step, join
+from ptycho_config.transform import Transform, refuse
 
 C = TypeVar("C")
 T = TypeVar("T")
 
 
+@attrs.frozen
+class Lens(Generic[T]):
+    """A place in a config: reads it with `get`, and makes changes of it as values.
+
+    path: of the place, empty for the whole config. spec: the field there, which checks a value where it is put.
+    """
+
+    path: str
+    spec: FieldSpec | None = attrs.field(default=None, eq=False, repr=False)
+
+    def get(self, config: Any) -> T:
+        """The value at this place."""
+        return cast("T", get_path(config, self.path))
+
+    def put(self, value: T) -> Transform:
+        """Set the value, in the form in which the field keeps it; a whole group sets each of its leaves.
+
+        A value that the field refuses is a ConfigError here. The kind of a member of a choice stands for
+        the member with its defaults, or for the present one where it is of this kind.
+        """
+        where, spec = _caller(), self.spec
+        argument: Any = value
+        if spec is not None and not (spec.members and isinstance(value, str) and value in spec.members):
+            try:
+                argument = spec.accept(value)
+            except ConfigError as error:
+                raise ConfigError([problem.under(self.path) for problem in error.problems], "a change") from None
+            except ValueError as error:
+                raise ConfigError([Problem(self.path, str(error), where=where)], "a change") from None
+        return Transform((Step(self.path, "put", argument, where=where),))
+
+    def over(self, function: Callable[[T], T]) -> Transform:
+        """Replace the value by `function(value)`, evaluated when the transform is applied.
+
+        At `at(fields(C))` the function is of the whole config, and may set one option from others; the trace
+        shows each option that it changed.
+        """
+        if not callable(function):
+            refuse(function, "give over() a function")
+        return Transform((Step(self.path, "over", function, where=_caller()),))
+
+    def reset(self) -> Transform:
+        """Set the default of the schema again."""
+        return Transform((Step(self.path, "reset", where=_caller()),))
+
+
 class _Recorder:
-    """Records attribute access below a config class and refuses unknown names."""
+    """A place below a config class: knows the places below it and refuses unknown names.
 
-    __slots__ = ("_annotation", "_path")
+    Each is made once and kept in the `__dict__` of the one above, so that naming it again costs an attribute.
+    """
 
-    def __init__(self, annotation: Any, path: tuple[str, ...]) -> None:
-        self._annotation = annotation
-        self._path = path
+    _lens: Lens[Any]
+
+    def __init__(self, lens: Lens[Any]) -> None:
+        self.__dict__["_lens"] = lens
 
     def __getattr__(self, name: str) -> "_Recorder":
         if name.startswith("_"):
             raise AttributeError(name)
-        known = specs(self._annotation) if is_config(self._annotation) else {}
-        if members_of(self._annotation):
-            path = ".".join(self._path)
-            members = ", ".join(cls.__name__ for cls in members_of(self._annotation).values())
-            message = f"is a choice between {members}; name one: narrow(..., {members.partition(',')[0]}).{name}"
-            raise ConfigError([Problem(path, message)], "a field path")
+        lens = self._lens
+        assert lens.spec is not None
+        known = specs(lens.spec.annotation) if lens.spec.is_group else {}
         if name not in known:
-            path = ".".join((*self._path, name))
-            raise ConfigError([Problem(path, "unknown field", hint=near_miss(name, known))], "a field path")
-        return _Recorder(known[name].annotation, (*self._path, name))
+            _refuse_name(lens.path, lens.spec, name, known)
+        made = self.__dict__[name] = _Recorder(Lens(join(lens.path, name), known[name]))
+        return made
+
+    def __getitem__(self, key: object) -> "_Recorder":
+        lens = self._lens
+        assert lens.spec is not None
+        inner = element_spec(lens.spec, str(key))
+        if inner is None:
+            raise ConfigError([Problem(lens.path, f"has no element {key!r}")], "a field path")
+        return _Recorder(Lens(f"{lens.path}.{key}", inner))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise TypeError(f"a field path has no values; change a config with at(...{name}).put({value!r})")
 
     def __dir__(self) -> list[str]:
-        return list(specs(self._annotation)) if is_config(self._annotation) else []
+        spec = self._lens.spec
+        return list(specs(spec.annotation)) if spec is not None and spec.is_group else []
 
     def __repr__(self) -> str:
-        return f"fields(...).{'.'.join(self._path)}"
+        return f"fields(...).{self._lens.path}".rstrip(".")
+
+
+def _refuse_name(path: str, spec: FieldSpec, name: str, known: Mapping[str, FieldSpec]) -> NoReturn:
+    if spec.members:
+        members = ", ".join(cls.__name__ for cls in spec.members.values())
+        message = f"is a choice between {members}; name one: narrow(..., {members.partition(',')[0]}).{name}"
+        raise ConfigError([Problem(path, message)], "a field path")
+    raise ConfigError([Problem(join(path, name), "unknown field", hint=near_miss(name, known))], "a field path")
+
+
+@cache
+def _root(cls: type) -> _Recorder:
+    return _Recorder(Lens("", spec_of(cls)))
 
 
 def fields(cls: type[C]) -> C:
     """The fields of a config class, to be named in `at(...)`."""
-    specs(cls)
-    return cast("C", _Recorder(cls, ()))
+    if not is_config(cls):
+        refuse(cls, "name the fields of a class made with @config")
+    place: Any = cls
+    return cast("C", _root(place))
 
 
 def narrow(place: object, member: type[C]) -> C:
@@ -61,49 +136,39 @@ def narrow(place: object, member: type[C]) -> C:
     """
     if not isinstance(place, _Recorder):
         raise TypeError("narrow() takes a choice named through fields(ConfigClass)")
-    path: tuple[str, ...] = object.__getattribute__(place, "_path")
-    known = members_of(object.__getattribute__(place, "_annotation"))
+    lens = place._lens  # noqa: SLF001 - of this module
+    known = {} if lens.spec is None else lens.spec.members
     if member not in known.values():
         names = ", ".join(cls.__name__ for cls in known.values()) or "nothing: it is no choice"
-        message = f"cannot be a {member.__name__}; it can be {names}"
-        raise ConfigError([Problem(".".join(path), message)], "a field path")
-    return cast("C", _Recorder(member, (*path[:-1], f"{path[-1]}:{kind_of(member)}")))
-
-
-@attrs.frozen
-class Lens(Generic[T]):
-    """A place in a config: reads it with `get`, and makes changes of it as values."""
-
-    path: str
-    is_group: bool = attrs.field(default=False, eq=False)
-
-    def get(self, config: Any) -> T:
-        """The value at this place."""
-        return cast("T", get_path(config, self.path))
-
-    def put(self, value: T) -> Transform:
-        """Set the value; a whole group sets each of its leaves."""
-        where = _caller()
-        if self.is_group:
-            return put_all(value, self.path, where)
-        return Transform((Step(self.path, "put", value, where=where),))
-
-    def over(self, function: Callable[[T], T]) -> Transform:
-        """Replace the value by `function(value)`, evaluated when the transform is applied."""
-        return Transform((Step(self.path, "over", function, where=_caller()),))
+        message = f"cannot be a {getattr(member, '__name__', member)}; it can be {names}"
+        raise ConfigError([Problem(lens.path, message)], "a field path")
+    kept = place.__dict__.setdefault("_members", {})
+    if member not in kept:
+        chosen: Any = member
+        kept[member] = _Recorder(Lens(f"{lens.path}:{kind_of(member)}", spec_of(chosen)))
+    return cast("C", kept[member])
 
 
 def at(place: T) -> Lens[T]:
-    """The lens to a place named through `fields(...)`."""
-    path = object.__getattribute__(place, "_path") if isinstance(place, _Recorder) else ()
-    if not path:
+    """The lens to a place named through `fields(...)`; of `fields(C)` itself, to the whole config."""
+    if not isinstance(place, _Recorder):
         raise TypeError("at() takes a field named through fields(ConfigClass), for instance fields(C).model.N")
-    return Lens(".".join(path), is_group=is_config(object.__getattribute__(place, "_annotation")))
+    return cast("Lens[T]", place._lens)  # noqa: SLF001 - of this module
 
 
 def _caller() -> str:
     frame = sys._getframe(2)  # noqa: SLF001 - the only cheap way to a caller
     filename = frame.f_code.co_filename
-    # A notebook's cells have file names made of hashes, which say nothing to a person.
-    name = "cell" if "ipykernel_" in filename else filename.rpartition("/")[2]
+    name = _cell(frame) if "ipykernel_" in filename or filename[0] == "<" else filename.rpartition("/")[2]
     return f"{name}:{frame.f_lineno}"
+
+
+def _cell(frame: FrameType) -> str:
+    """`cell [3]`: the file names of cells are made of hashes, which say nothing to a person; IPython knows the
+    number of each. Without it, the file name where it is readable, or `cell`."""
+    filename = frame.f_code.co_filename
+    shell = frame.f_globals.get("get_ipython")
+    label = shell().compile.format_code_name(filename) if shell is not None and shell() is not None else None
+    if label is not None:
+        return f"cell {label[1].removeprefix('In')}"
+    return "cell" if "ipykernel_" in filename or "ipython" in filename else filename

@@ -3,13 +3,15 @@
 from functools import cache
 from typing import Any
 
+from ptycho_config.draft import name_layers
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.layers import BUNDLE, IMPLIED, Layer
 from ptycho_config.lens import at, fields
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.base import FieldSpec, leaves, leaves_of
-from ptycho_config.transform import Step, Transform, name_layers, put_all
+from ptycho_config.steps import Step
+from ptycho_config.transform import Transform, put_all
 
 _SIDE = at(fields(InferenceSetup).inference.model.N).path
 _BATCH = at(fields(TrainingSetup).execution.inference_batch_size)
@@ -44,16 +46,16 @@ def bundle_layer(trained: TrainingSetup, where: str) -> Layer:
 def refuse_unread(resolved: Resolved[Any]) -> None:
     """Raise ConfigError with every option that somebody set and nothing would read: no part of this
     version does, or, for an inference, only trainings do."""
-    config = resolved.config
+    config, changes = resolved.config, resolved.explain().changes
     implied = {path: value for path, _, value in leaves_of(resolved.base)}
-    implied |= {change.path: change.new for change in resolved.trace if change.layer in IMPLIED}
+    implied |= {change.path: change.new for change in changes if change.layer in IMPLIED}
     problems = [
         Problem(path, f"{value!r} would have no effect: {sentence}")
         for path, spec, value in leaves_of(config)
         if (sentence := _no_effect(type(config), path)) and value != implied.get(path, spec.default)
     ]
     if problems:
-        raise ConfigError(name_layers(problems, resolved.trace), type(config).SCHEMA)
+        raise ConfigError(name_layers(problems, changes), type(config).SCHEMA)
 
 
 def _no_effect(root: type, path: str) -> str:

@@ -8,7 +8,8 @@ from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.layers import PROFILE, TRAINING, Layer, last_put
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.schema import Cnn, RectangularScaled, TrainingSetup, Unrolled
-from ptycho_config.transform import Step, Transform, layer, with_where
+from ptycho_config.steps import Step
+from ptycho_config.transform import Transform, layer, with_where
 
 _c = fields(TrainingSetup)
 

@@ -1,109 +1,137 @@
 """From named layers to one config, with the reason for every value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from ptycho_config.conflicts import broken_pins, conflicts
+from ptycho_config.draft import raise_all, try_apply
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.layers import BASE, Layer, sort_layers, split_layers
 from ptycho_config.lens import Lens
-from ptycho_config.schema.base import leaves, leaves_of
-from ptycho_config.schema.table import Row, table_html
-from ptycho_config.transform import Change, Step, Transform, plain_path, try_apply
+from ptycho_config.schema.base import FieldSpec, is_config, leaves, leaves_of
+from ptycho_config.schema.table import Line, table_html, table_text
+from ptycho_config.steps import Change, plain_path
+from ptycho_config.transform import Transform, refuse
 
 C = TypeVar("C")
+_HEAD = ("option", "value", "unit", "layer", "where")
+
+
+@attrs.frozen
+class Row:
+    """One value of an option, the value before it, and the layer that set it."""
+
+    path: str
+    old: Any
+    value: Any
+    unit: str
+    doc: str
+    layer: str
+    where: str
+
+    def __str__(self) -> str:
+        value = repr(self.value) if self.old == self.value else f"{self.old!r} -> {self.value!r}"
+        return f"{self.path}: {value} [{self.layer}] {self.where}".rstrip()
+
+
+@attrs.frozen(repr=False)
+class Explanation:
+    """Why options have their values; prints as text and shows as a table in a notebook.
+
+    rows: of one option, every value that it had, oldest first; of several, the last value of each.
+    changes: all changes of these options, oldest first.
+    """
+
+    rows: tuple[Row, ...]
+    changes: tuple[Change, ...]
+    _of_one: str = attrs.field(default="", alias="of_one")
+
+    def __str__(self) -> str:
+        if self._of_one:
+            return "\n".join(map(str, self.rows)) or f"{self._of_one}: not part of this choice"
+        return table_text(_HEAD, self._lines())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return table_html(_HEAD, self._lines())
+
+    def _lines(self) -> Iterator[Line]:
+        for row in self.rows:
+            cells = (row.path, repr(row.value), row.unit, row.layer, row.where)
+            yield Line(cells, row.doc, marked=row.layer != BASE)
 
 
 @attrs.frozen(repr=False)
 class Resolved(Generic[C]):
-    """A config, what it started from, the layers applied, and what each did."""
+    """A config, what it started from, and the layers applied."""
 
     config: C
     base: C
     layers: tuple[Layer, ...]
-    trace: tuple[Change, ...]
+    # Follows from the others.
+    _trace: tuple[Change, ...] = attrs.field(alias="trace", eq=False)
 
-    def history(self, place: str | Lens[Any]) -> tuple[Change, ...]:
-        """Every change of one path, oldest first."""
+    def explain(self, place: str | Lens[Any] = "") -> Explanation:
+        """Why each value is what it is, of one option or of all below `place`; of an option as
+        `training.model.N: 64 -> 128 [command line] argv[3]`. Raises ConfigError for a place that there is not."""
         path = plain_path(place if isinstance(place, str) else place.path)
-        known = [known for known, _ in leaves(type(self.config))]
-        if path not in known:
+        known = dict(leaves(type(self.config)))
+        leaf = _leaf(path, known)
+        if leaf:
+            changes = tuple(change for change in self._trace if change.path == leaf)
+            held = [value for at, _, value in leaves_of(self.config) if at == leaf]
+            rows = [_row(leaf, known[leaf], value, None) for value in held if not changes]
+            rows += [_row(leaf, known[leaf], change.new, change) for change in changes]
+            return Explanation(tuple(rows), changes, leaf)
+        below = f"{path}." if path else ""
+        if not any(one.startswith(below) for one in known):
             raise ConfigError([Problem(path, "unknown field", hint=near_miss(path, known))], "explain")
-        return tuple(change for change in self.trace if change.path == path)
-
-    def explain(self, place: str | Lens[Any]) -> str:
-        """Why a value is what it is: `training.model.N: 64 -> 128 [command line] argv[3]`."""
-        changes = self.history(place)
-        path = plain_path(place if isinstance(place, str) else place.path)
-        if not changes:
-            held = {at: value for at, _, value in leaves_of(self.config)}
-            return f"{path}: {held[path]!r} [{BASE}]" if path in held else f"{path}: not part of this choice"
-        return "\n".join(f"{path}: {_line(change)}".rstrip() for change in changes)
-
-    def table(self) -> tuple[Row, ...]:
-        """Every leaf with its value and the layer that set it last."""
-        last = {change.path: change for change in self.trace}
-        rows = []
-        for path, spec, value in leaves_of(self.config):
-            change = last.get(path)
-            layer, where = (change.layer, change.where) if change else (BASE, "")
-            rows.append(Row(path, value, spec.unit, spec.doc, layer, where))
-        return tuple(rows)
+        last = {change.path: change for change in self._trace}
+        places = [place for place in leaves_of(self.config) if place[0].startswith(below)]
+        rows = [_row(at, spec, value, last.get(at)) for at, spec, value in places]
+        return Explanation(tuple(rows), tuple(change for change in self._trace if change.path.startswith(below)))
 
     def __repr__(self) -> str:
-        layers = ", ".join(dict.fromkeys(change.layer or "unnamed layer" for change in self.trace))
-        return f"<{type(self.config).__name__} after {len(self.trace)} changes by {layers or 'nobody'}>"
+        layers = ", ".join(dict.fromkeys(change.layer or "unnamed layer" for change in self._trace))
+        return f"<{type(self.config).__name__} after {len(self._trace)} changes by {layers or 'nobody'}>"
 
     def _repr_html_(self) -> str:
-        return table_html(self.table(), BASE)
+        return self.explain()._repr_html_()
 
 
-def _line(change: Change) -> str:
-    value = f"{change.new!r}" if change.old == change.new else f"{change.old!r} -> {change.new!r}"
-    return f"{value} [{change.layer or 'unnamed layer'}] {change.where}"
+def _leaf(path: str, known: dict[str, FieldSpec]) -> str:
+    """The leaf at `path`, or around it where it names an element; empty where there is none."""
+    while path not in known and "." in path:
+        path, _, last = path.rpartition(".")
+        if not last.isdecimal():
+            return ""
+    return path if path in known else ""
+
+
+def _row(path: str, spec: FieldSpec, value: Any, change: Change | None) -> Row:
+    if change is None:
+        return Row(path, value, value, spec.unit, spec.doc, BASE, "")
+    return Row(path, change.old, value, spec.unit, spec.doc, change.layer or "unnamed layer", change.where)
 
 
 def resolve(base: C, *layers: Transform | Layer, order: Sequence[str] = ()) -> Resolved[C]:
     """Apply the layers to `base`, later over earlier: in the order given, or in a declared `order` of names.
 
     A layer is what carries one name, however it is divided over the arguments. Raises ConfigError when
-    one layer sets a path to two values, a later layer changes a fixed one (the error names both
+    one layer sets a place to two values, a later layer changes a fixed one (the error names both
     sides), or a layer has no place in `order`.
     """
+    if not is_config(type(base)):
+        refuse(base, "resolve starts from a config")
     found = sort_layers(layers, order) if order else split_layers(layers)
-    config, trace, problems = try_apply(base, [step for one in found for step in one.transform.steps])
-    pins = _broken_pins(trace)
+    config, trace, problems, causes = try_apply(base, [step for one in found for step in one.transform.steps])
+    pins = broken_pins(trace)
     broken = {pin.path for pin in pins}
     # What follows from a broken pin is not reported twice.
     rest = [problem for problem in problems if problem.path not in broken]
-    wrong = [*_conflicts(found), *pins, *rest]
-    if wrong:
-        raise ConfigError(wrong, getattr(type(base), "SCHEMA", type(base).__name__))
+    if wrong := [*conflicts(trace), *pins, *rest]:
+        raise_all(type(base), wrong, causes)
     return Resolved(config, base, found, trace)
-
-
-def _conflicts(layers: tuple[Layer, ...]) -> list[Problem]:
-    problems = []
-    for one in layers:
-        seen: dict[str, Step] = {}
-        for step in one.transform.steps:
-            first = seen.setdefault(step.path, step)
-            if step.op == "put" and first.op == "put" and step.arg != first.arg:
-                message = f"set to {first.arg!r} {first.where} and to {step.arg!r} in the same layer"
-                problems.append(step.problem(message, "keep one of the two"))
-    return problems
-
-
-def _broken_pins(trace: tuple[Change, ...]) -> list[Problem]:
-    problems = []
-    pinned: dict[str, Change] = {}
-    for change in trace:
-        pin = pinned.get(change.path)
-        if pin is not None and change.new != pin.new:
-            source = f"'{pin.layer}'" + (f" ({pin.where})" if pin.where else "")
-            message = f"{source} fixes it to {pin.new!r}, '{change.layer}' asks for {change.new!r}"
-            problems.append(Problem(change.path, message, change.layer, change.where))
-        elif change.fixed:
-            pinned[change.path] = change
-    return problems

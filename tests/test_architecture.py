@@ -14,6 +14,9 @@ LAYERS: dict[str, list[set[str]]] = {
     "ptycho_config": [
         {"errors"},
         {"schema"},
+        {"steps"},
+        {"conflicts"},
+        {"draft"},
         {"transform"},
         {"lens", "layers"},
         {"resolve"},

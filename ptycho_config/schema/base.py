@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
+from operator import attrgetter
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypedDict, TypeVar, Union, Unpack, dataclass_transform, get_args, get_origin, overload
 
@@ -10,7 +11,7 @@ import attrs
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.schema.checks import Check
 from ptycho_config.schema.scalars import Coerce, coercer, type_name
-from ptycho_config.schema.table import Row, table_html
+from ptycho_config.schema.table import Line, table_html
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -26,23 +27,25 @@ class FieldSpec:
     """The properties of one field: the one source for checks, help, reference and reports.
 
     is_group: the field holds another config. members: for a choice between configs, its members
-    by kind; empty for every other field. The rest as in `field`.
+    by kind; empty for every other field. has_elements: values are tuples, whose elements are places
+    too. The rest as in `field`.
     """
 
     name: str
     annotation: Any
-    default: Any
-    unit: str
-    doc: str
-    identity: bool
-    renamed: Mapping[str, str]
-    inference: Inference | None
-    resumable: bool | None
-    unread: str
-    check: Check | None
     accept: Coerce
     is_group: bool
     members: Mapping[str, type]
+    has_elements: bool
+    default: Any
+    unit: str = ""
+    doc: str = ""
+    identity: bool = True
+    renamed: Mapping[str, str] = MappingProxyType({})
+    inference: Inference | None = None
+    resumable: bool | None = None
+    unread: str = ""
+    check: Check | None = None
 
     @property
     def required(self) -> bool:
@@ -117,14 +120,19 @@ def kind_of(cls: type) -> str:
     return str(getattr(cls, "KIND", cls.__name__.lower()))
 
 
+def kind_at(value: Any) -> str | None:
+    """The kind of a member of a choice; None for an option that is off."""
+    return None if value is None else kind_of(type(value))
+
+
 def members_of(annotation: Any) -> dict[str, type]:
     """The members of a choice between config classes by kind; empty for any other annotation."""
     members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
     return {kind_of(member): member for member in members} if all(map(is_config, members)) else {}
 
 
-def _acceptor(attribute: "attrs.Attribute[Any]") -> Coerce:
-    coerce, check = _coercer(attribute.type), attribute.metadata[_META]["check"]
+def _acceptor(annotation: Any, check: Check | None) -> Coerce:
+    coerce = _coercer(annotation)
     if check is None:
         return coerce
 
@@ -142,11 +150,11 @@ def _coercer(annotation: Any) -> Coerce:
     members = members_of(annotation)
     if not (members or is_config(annotation)):
         return coercer(annotation)
-    classes = tuple(members.values()) or annotation
+    classes = frozenset(members.values()) or {annotation}
     expected = f"one of {', '.join(map(repr, members))}" if members else f"a {annotation.__name__}"
 
     def coerce(value: object) -> Any:
-        if isinstance(value, classes):
+        if type(value) in classes:
             return value
         if isinstance(value, str) and value in members:
             return members[value]()
@@ -170,7 +178,7 @@ def _convert_fields(_: type, attributes: "list[attrs.Attribute[Any]]") -> "list[
     for attribute in attributes:
         if _META not in attribute.metadata:
             raise TypeError(f"declare '{attribute.name}' with field(doc=...)")
-        converter = _converter(attribute.name, _acceptor(attribute))
+        converter = _converter(attribute.name, _acceptor(attribute.type, attribute.metadata[_META]["check"]))
         default = attribute.default if attribute.default is attrs.NOTHING else converter(attribute.default)
         built.append(attribute.evolve(converter=converter, default=default))
     return built
@@ -205,14 +213,19 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
 
 
 def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
+    return _place(attribute.name, attribute.type, default=attribute.default, **attribute.metadata[_META])
+
+
+def _place(name: str, annotation: Any, check: Check | None = None, **more: Any) -> FieldSpec:
     return FieldSpec(
-        name=attribute.name,
-        annotation=attribute.type,
-        default=attribute.default,
-        accept=_acceptor(attribute),
-        is_group=is_config(attribute.type),
-        members=MappingProxyType(members_of(attribute.type)),
-        **attribute.metadata[_META],
+        name=name,
+        annotation=annotation,
+        accept=_acceptor(annotation, check),
+        is_group=is_config(annotation),
+        members=MappingProxyType(members_of(annotation)),
+        has_elements=bool(_sequences(annotation)),
+        check=check,
+        **more,
     )
 
 
@@ -222,6 +235,62 @@ def specs(cls: type) -> Mapping[str, FieldSpec]:
     if found is None:
         raise TypeError(f"{cls!r} is not a config class; make it one with @config")
     return found
+
+
+def specs_of(cls: type) -> Mapping[str, FieldSpec] | None:
+    """As `specs`; None for what is no config class."""
+    return getattr(cls, _SPECS, None)
+
+
+@cache
+def _sequences(annotation: Any) -> tuple[Any, ...]:
+    """The tuple types among the alternatives of an annotation."""
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return tuple(member for member in members if get_origin(member) is tuple)
+
+
+@cache
+def spec_of(annotation: Any) -> FieldSpec:
+    """A place of this annotation that is no field: a whole config, or an element."""
+    return _place("", annotation, default=attrs.NOTHING)
+
+
+def element_spec(spec: FieldSpec, name: str) -> FieldSpec | None:
+    """The element `name` of the values of the field `spec`, as a field; None where it can have none."""
+    if not name.isdecimal():
+        return None
+    for arguments in map(get_args, _sequences(spec.annotation)):
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return spec_of(arguments[0])
+        if int(name) < len(arguments):
+            return spec_of(arguments[int(name)])
+    return None
+
+
+@cache
+def _layout(cls: type) -> tuple[Callable[[Any], tuple[Any, ...]], Mapping[str, Callable[[Any, Any], None]]]:
+    names = tuple(specs(cls))
+    read = attrgetter(*names) if len(names) > 1 else lambda config: tuple(getattr(config, name) for name in names)
+    return read, {name: getattr(cls, name).__set__ for name in names}
+
+
+def rebuild(config: C, values: Mapping[str, Any]) -> C:
+    """A copy of `config` with other `values`, which have been accepted before; what relates them is not checked."""
+    cls: Any = type(config)
+    read, write = _layout(cls)
+    made: C = object.__new__(cls)
+    for one, value in zip(write.values(), read(config), strict=True):
+        one(made, value)
+    for name, value in values.items():
+        write[name](made, value)
+    return made
+
+
+def check_together(config: Any) -> None:
+    """Raise ConfigError with what relates the fields of `config` and does not hold."""
+    check = getattr(config, "__attrs_post_init__", None)
+    if check is not None:
+        check()
 
 
 def leaves(cls: type) -> tuple[tuple[str, FieldSpec], ...]:
@@ -264,14 +333,15 @@ def leaves_of(config: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, 
 
 
 def _config_html(config: Any) -> str:
-    return table_html([Row(path, value, spec.unit, spec.doc) for path, spec, value in leaves_of(config)], "")
+    lines = (Line((path, repr(value), spec.unit), spec.doc) for path, spec, value in leaves_of(config))
+    return table_html(("option", "value", "unit"), lines)
 
 
 def get_path(config: Any, path: str) -> Any:
     """The value of `config` at a dotted `path`; `name:kind` demands that a choice has this member."""
-    for token in path.split("."):
+    for token in path.split(".") if path else ():
         name, _, kind = token.partition(":")
-        config = getattr(config, name)
-        if kind and kind_of(type(config)) != kind:
-            raise ConfigError([Problem(path, f"is {kind_of(type(config))!r} here, not {kind!r}")])
+        config = config[int(name)] if isinstance(config, tuple) else getattr(config, name)
+        if kind and kind_at(config) != kind:
+            raise ConfigError([Problem(path, f"is {kind_at(config)!r} here, not {kind!r}")])
     return config

@@ -1,22 +1,18 @@
-"""Tables of options: one row each, as values and as HTML."""
+"""Tables for people, as text and as HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
 
 import attrs
 
 
 @attrs.frozen
-class Row:
-    """One option: its value, what it means, and the layer that set it last."""
+class Line:
+    """One line of a table; title: its tooltip, marked: whether it stands out."""
 
-    path: str
-    value: Any
-    unit: str
-    doc: str
-    layer: str = ""
-    where: str = ""
+    cells: tuple[str, ...]
+    title: str = ""
+    marked: bool = False
 
 
 _STYLE = (
@@ -26,24 +22,21 @@ _STYLE = (
 )
 
 
-def table_html(rows: Sequence[Row], base: str) -> str:
-    """The `rows` that a layer other than `base` has set are bold; the doc of each field is its tooltip."""
-    head = "".join(f"<th>{name}</th>" for name in ("option", "value", "unit", "layer", "where"))
-    lines = [_STYLE, f'<table class="ptycho-options"><tr>{head}</tr>']
-    for row in rows:
-        mark = "" if row.layer == base else ' class="set"'
-        texts = (row.path, repr(row.value), row.unit, row.layer, row.where)
-        cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
-        lines.append(f'<tr{mark} title="{escape(row.doc, quote=True)}">{cells}</tr>')
-    return "\n".join([*lines, "</table>"])
+def table_html(head: Sequence[str], lines: Iterable[Line]) -> str:
+    """The `lines` below the names of their columns `head`."""
+    names = "".join(f"<th>{name}</th>" for name in head)
+    made = [_STYLE, f'<table class="ptycho-options"><tr>{names}</tr>']
+    for line in lines:
+        mark = ' class="set"' if line.marked else ""
+        title = f' title="{escape(line.title, quote=True)}"' if line.title else ""
+        made.append(f"<tr{mark}{title}>{''.join(f'<td>{escape(text)}</td>' for text in line.cells)}</tr>")
+    return "\n".join([*made, "</table>"])
 
 
-def table_text(rows: Sequence[Row]) -> str:
-    """Columns for a terminal; values first set by a layer carry its name."""
-    cells = [(row.path, repr(row.value), row.unit, row.layer, row.where) for row in rows]
-    head = ("option", "value", "unit", "layer", "where")
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+def table_text(head: Sequence[str], lines: Iterable[Line]) -> str:
+    """The `lines` in columns for a terminal, below `head`."""
+    every = [tuple(head), *(line.cells for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
     return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *cells)
+        "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip() for cells in every
     )

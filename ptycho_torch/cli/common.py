@@ -13,7 +13,6 @@ from typing import Any
 from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, dump, parse
 from ptycho_config.layers import COMMAND_LINE
 from ptycho_config.profiles import NO_PROFILE, PROFILES, RECOMMENDED
-from ptycho_config.schema.table import table_text
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, Text, effective_assignments
@@ -88,7 +87,7 @@ def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delt
         for path in alias.paths if alias and alias.paths else (arguments.explain,):
             print(configs.explain(path))
     elif arguments.explain is not None:
-        print(table_text(configs.table()))
+        print(configs.explain())
     elif arguments.print_config:
         print(json.dumps(dump(configs.config), indent=2))
     else:

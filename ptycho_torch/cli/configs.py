@@ -15,7 +15,6 @@ from ptycho_config.profiles import named_profile
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.base import leaves_of
-from ptycho_config.schema.table import table_text
 from ptycho_torch.cli.common import add_profile_flag
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.run_configs import is_run, read_config, read_run
@@ -58,7 +57,7 @@ def _resolve(arguments: argparse.Namespace) -> Resolved[Any]:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    print(table_text(_resolve(arguments).table()))
+    print(_resolve(arguments).explain())
 
 
 def _validate(arguments: argparse.Namespace) -> None:
@@ -100,7 +99,7 @@ def _values(path: Path) -> Mapping[str, _Values]:
     """All options of a complete config or a run, by kind of run."""
     if is_run(path):
         return {
-            kind: {row.path: (row.value, f"{row.layer} {row.where}".strip()) for row in made.table()}
+            kind: {row.path: (row.value, f"{row.layer} {row.where}".strip()) for row in made.explain().rows}
             for kind, made in read_run(path).items()
         }
     table = read_table(path)

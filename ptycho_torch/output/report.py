@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jinja2 import Environment
 
 from ptycho_config.layers import BASE
-from ptycho_config.transform import plain_path
+from ptycho_config.steps import plain_path
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.derivation import Derivation
 

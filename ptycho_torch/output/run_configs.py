@@ -13,7 +13,7 @@ from ptycho_config.codec import migrate
 from ptycho_config.layers import BUNDLE, CONFIG_FILE, FACTS, Layer
 from ptycho_config.schema import InferenceConfig, InferenceSetup, TrainingSetup
 from ptycho_config.schema.base import leaves_of
-from ptycho_config.transform import Step
+from ptycho_config.steps import Step
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME, read_derivation
 
@@ -71,7 +71,7 @@ def read_config(cls: type, path: Path) -> Transform:
     if kind not in found:
         message = f"is the run of a {' and a '.join(found)}; its config is none of a {kind}"
         raise DataError(str(path), message, "give it as --model_path" if kind == "inference" else "")
-    last = {change.path: change.layer for change in found[kind].trace}
+    last = {change.path: change.layer for change in found[kind].explain().changes}
     kept = [
         Step(at, "put", value, CONFIG_FILE, where=str(path))
         for at, _, value in leaves_of(found[kind].config)

@@ -35,7 +35,7 @@ def test_a_folder_is_trained_on_as_a_whole(folder: Path, tmp_path: Path) -> None
     run = train(folder, tmp_path, sources=Sources(overrides={**SMALL, "subsample_seed": 1}), legacy={})
     facts = inspect_dataset(folder)
     assert run.record.groups == pytest.approx(0.95 * facts.n_patterns, abs=2)
-    assert run.configs.explain("training.model.N").endswith(f"probeGuess of {folder.name}")
+    assert str(run.configs.explain("training.model.N")).endswith(f"probeGuess of {folder.name}")
     for name in ("a.npz", "b.npz"):
         made = reconstruct(run.bundle, folder / name, tmp_path / name, legacy={})
         assert np.isfinite(made.canvas.object).all()

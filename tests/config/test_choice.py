@@ -133,9 +133,9 @@ def test_the_trace_explains_the_member_and_its_fields() -> None:
     """Who chose it, and who set what in it; pins reach inside."""
     chosen = layer("bundle", at(C.body).put(Fno(modes=5)), fixed=True)
     resolved = resolve(Net(), chosen)
-    assert resolved.explain("body").startswith("body: 'cnn' -> 'fourier' [bundle]")
-    assert resolved.explain("body.modes").startswith("body.modes: None -> 5 [bundle]")
-    assert {row.path for row in resolved.table()} == {"size", "body", "body.width", "body.modes", "body.mix"}
+    assert str(resolved.explain("body")).startswith("body: 'cnn' -> 'fourier' [bundle]")
+    assert str(resolved.explain("body.modes")).startswith("body.modes: None -> 5 [bundle]")
+    assert {row.path for row in resolved.explain().rows} == {"size", "body", "body.width", "body.modes", "body.mix"}
     with pytest.raises(ConfigError, match=r"'bundle' .*fixes it to 5, 'user' asks for 6"):
         resolve(Net(), chosen, layer("user", at(narrow(C.body, Fno).modes).put(6)))
     assert replay(Net, json.loads(json.dumps(save(resolved)))) == resolved
@@ -145,7 +145,7 @@ def test_the_trace_explains_the_member_and_its_fields() -> None:
 def test_the_trace_ends_at_the_config(a: Net, b: Net) -> None:
     """The last new value of each path is the value of the config."""
     resolved = resolve(a, layer("x", diff(a, b)))
-    last = {change.path: change.new for change in resolved.trace}
+    last = {change.path: change.new for change in resolved.explain().changes}
     held = {path: value for path, _, value in leaves_of(resolved.config)}
     assert all(held[path] == value for path, value in last.items())
 

@@ -84,7 +84,7 @@ def test_layers_apply_in_the_declared_order() -> None:
             overrides={path: 4},
         )
     )
-    layers = [change.layer for change in resolved.history(path)]
+    layers = [change.layer for change in resolved.explain(path).changes]
     assert layers == [*TRAINING[TRAINING.index("config file") :]]
     assert resolved.config.execution.num_workers == 4
 
@@ -92,7 +92,7 @@ def test_layers_apply_in_the_declared_order() -> None:
 def test_what_the_file_says_is_explained_and_cannot_be_contradicted() -> None:
     """N comes from the probe; asking for another N names both sides."""
     resolved, _ = _training()
-    assert resolved.explain("training.model.N") == (
+    assert str(resolved.explain("training.model.N")) == (
         "training.model.N: 64 -> 128 [dataset facts] probeGuess of scan.npz"
     )
     with pytest.raises(ConfigError, match=r"'dataset facts' .*fixes it to 128, 'explicit overrides' asks for 64"):

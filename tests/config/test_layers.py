@@ -46,7 +46,7 @@ def test_a_trace_shows_declared_layers_in_their_order() -> None:
     )
     for resolved, order in ((training, TRAINING), (inference, INFERENCE)):
         assert (BASE, *(one.name for one in resolved.layers)) == order
-        assert list(dict.fromkeys(change.layer for change in resolved.trace)) == [*order[1:]]
+        assert list(dict.fromkeys(change.layer for change in resolved.explain().changes)) == [*order[1:]]
 
 
 def test_layers_may_be_given_in_any_order() -> None:
@@ -67,9 +67,9 @@ def test_another_name_of_a_step_is_kept_in_its_place() -> None:
     """As the profile's name is."""
     study = layer("study 3", EPOCHS.put(7))
     configs, _ = create_training_payload(profile="ci", sources=Sources(overrides=study))
-    explained = configs.explain(EPOCHS)
+    explained = str(configs.explain(EPOCHS))
     assert explained.startswith("training.nepochs: 50 -> 7 [explicit overrides] study 3 test_layers.py:")
-    assert configs.explain("torch.scale.domain").endswith("[profile] ci")
+    assert str(configs.explain("torch.scale.domain")).endswith("[profile] ci")
 
 
 def test_one_argument_can_hold_two_layers() -> None:

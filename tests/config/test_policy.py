@@ -23,7 +23,7 @@ from ptycho_config import (
 from ptycho_config.policy import is_settable, refuse_unread, resumable_options
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.base import FieldSpec, get_path, leaves, specs
-from ptycho_config.transform import Step
+from ptycho_config.steps import Step
 
 ROOT = Path(__file__).parents[2]
 TRAINING, INFERENCE = dict(leaves(TrainingSetup)), dict(leaves(InferenceSetup))
@@ -168,7 +168,7 @@ def test_the_neighbour_rule_comes_with_the_bundle() -> None:
     assert carried.config.torch.grouping == attrs.evolve(
         trained.torch.grouping, x_bounds=(0.0, 1.0), groups_per_centre=1
     )
-    assert carried.explain("torch.grouping.neighbors") == (
+    assert str(carried.explain("torch.grouping.neighbors")) == (
         "torch.grouping.neighbors: 'nearest' -> '4_quadrant' [bundle] m"
     )
     refuse_unread(_infer(trained, {"torch.grouping.neighbors": "nearest"}))

@@ -27,7 +27,7 @@ def test_what_a_profile_changes(name: str | None, snapshot: SnapshotAssertion) -
     """Every option that differs from the schema, with the layer that set it."""
     configs, _ = create_training_payload(profile=name)
     changed = {step.path for step in diff(TrainingSetup(), configs.config).steps}
-    assert {row.path: (row.value, row.layer) for row in configs.table() if row.path in changed} == snapshot
+    assert {row.path: (row.value, row.layer) for row in configs.explain().rows if row.path in changed} == snapshot
 
 
 FIXED = {
@@ -56,7 +56,7 @@ def test_what_ci_suggests_can_be_changed() -> None:
 def test_a_profile_can_be_a_transform_of_ones_own() -> None:
     """It enters at the place of a profile."""
     configs, _ = create_training_payload(profile=profile("unrolled"))
-    assert configs.explain("training.nepochs").endswith("training.nepochs: 50 -> 2 [profile] unrolled")
+    assert str(configs.explain("training.nepochs")).endswith("training.nepochs: 50 -> 2 [profile] unrolled")
 
 
 def test_an_unknown_profile_names_the_nearest() -> None:
@@ -96,7 +96,7 @@ def test_the_legacy_view_of_an_inference(snapshot: SnapshotAssertion) -> None:
     trained = create_training_payload(profile="unrolled")[0].config
     configs, delta = create_inference_payload(Path("model"), Path("scan.npz"), trained=trained)
     assert {"set": dict(delta.set), "unset": sorted(delta.unset)} == snapshot(name="delta")
-    rows = {row.path: (row.value, row.layer) for row in configs.table() if row.layer != "schema defaults"}
+    rows = {row.path: (row.value, row.layer) for row in configs.explain().rows if row.layer != "schema defaults"}
     assert rows == snapshot(name="values")
     assert isinstance(configs.config, InferenceSetup)
 
@@ -150,9 +150,9 @@ def test_a_former_name_still_works_and_the_trace_shows_it() -> None:
     named = parse(TrainingSetup, ["architecture=primed", "torch.net.width=8"], "command line")
     configs = create_training_payload(profile=None, sources=Sources(command_line=named))[0]
     assert configs.config.torch.net == Unrolled(width=8)
-    assert configs.explain("training.model.architecture").endswith(
+    assert str(configs.explain("training.model.architecture")).endswith(
         "'cnn' -> 'unrolled' [command line] assignment 1 as 'architecture' as 'primed'"
     )
     former, present = (create_training_payload(profile=name)[0] for name in ("primed", "unrolled"))
     assert former.config == present.config
-    assert former.explain("training.nepochs") == "training.nepochs: 50 -> 2 [profile] unrolled as 'primed'"
+    assert str(former.explain("training.nepochs")) == "training.nepochs: 50 -> 2 [profile] unrolled as 'primed'"

@@ -19,14 +19,14 @@ def test_the_later_layer_wins_and_explain_says_over_what() -> None:
     """Every value tells its history."""
     resolved = _resolved()
     assert resolved.config.training.nepochs == 7
-    first, second = resolved.explain(EPOCHS).splitlines()
+    first, second = str(resolved.explain(EPOCHS)).splitlines()
     assert first.startswith("training.nepochs: 50 -> 20 [profile] test_resolve.py:")
     assert second == "training.nepochs: 20 -> 7 [command line] assignment 1"
 
 
 def test_an_untouched_value_comes_from_the_schema() -> None:
     """Defaults have a layer too."""
-    assert _resolved().explain("training.batch_size") == "training.batch_size: 16 [schema defaults]"
+    assert str(_resolved().explain("training.batch_size")) == "training.batch_size: 16 [schema defaults]"
 
 
 def test_explain_knows_only_fields() -> None:

@@ -27,7 +27,7 @@ from ptycho_config import (
     save,
 )
 from ptycho_config.schema import Fno, TrainingSetup, Unrolled
-from ptycho_config.transform import Step
+from ptycho_config.steps import Step
 from tests.strategies.configs import BASE
 
 c = fields(TrainingSetup)

@@ -153,8 +153,8 @@ def test_the_trace_says_which_spelling_was_used(name: str) -> None:
     """Canonical and torch names arrive at one option, with the name that was written."""
     path, value, ours = SPELLINGS[name]
     resolved = resolve(TrainingSetup(), parse(TrainingSetup, {name: value}, "notes"))
-    assert resolved.history(path)[-1].new == ours
-    assert resolved.explain(path).endswith(f"[notes] as '{name}'")
+    assert resolved.explain(path).changes[-1].new == ours
+    assert str(resolved.explain(path)).endswith(f"[notes] as '{name}'")
 
 
 def test_one_name_can_set_what_belongs_together() -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from ptycho_config import Transform
 from ptycho_config.schema import ModelConfig, TorchOptions, TrainingConfig, TrainingSetup, Unrolled
-from ptycho_config.transform import Step
+from ptycho_config.steps import Step
 
 # Its network takes patterns of every size.
 BASE = TrainingSetup(

@@ -119,7 +119,7 @@ def test_a_changed_field_is_read_or_refused(name: str, field: str, folder: Path)
     plain, changed = _resolved(folder, {}), _resolved(folder, {(name, field): value, **together})
     steps = [step for step in diff(plain.config, changed.config).steps if step.path != "training.output_dir"]
     if steps:
-        asked = [change for change in changed.trace if change.layer == "ptychodus"]
+        asked = [change for change in changed.explain().changes if change.layer == "ptychodus"]
         spelled = {"grid_size": "C"}.get(field, field)
         assert {f"as {spelled!r}"} & {change.where for change in asked}
     else:
@@ -187,7 +187,7 @@ def test_a_default_gives_way_and_a_choice_counts(folder: Path) -> None:
     chosen = _resolved(folder, {("TrainingConfig", "learning_rate"): 5e-4})
     assert plain.config.execution.learning_rate == 4e-3
     assert chosen.config.execution.learning_rate == 5e-4
-    assert chosen.explain("execution.learning_rate").endswith("[ptychodus] as 'learning_rate'")
+    assert str(chosen.explain("execution.learning_rate")).endswith("[ptychodus] as 'learning_rate'")
     assert plain.config.training.nepochs == 50
 
 

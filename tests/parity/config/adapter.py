@@ -136,7 +136,7 @@ def _audit(configs: Resolved[Any], overrides: Mapping[str, Any]) -> dict[str, An
     """What the trace says about the names that the caller used, in their own spelling."""
     known, found = aliases(type(configs.config)), {}
     for name in overrides:
-        for change in configs.trace:
+        for change in configs.explain().changes:
             if change.layer == "explicit overrides" and change.where.endswith(f"as {name!r}"):
                 found[name] = known[name].translation.write(change.new)
                 break
