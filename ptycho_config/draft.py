@@ -209,7 +209,7 @@ def _new_value(step: Step, spec: FieldSpec, old: Any, default: Any) -> Any:
     try:
         return spec.accept(argument)
     except ConfigError as error:
-        raise ConfigError([_placed(problem, step) for problem in error.problems]) from None
+        raise ConfigError([_under_step(problem, step) for problem in error.problems]) from None
     except ValueError as error:
         raise ConfigError([step.problem(str(error))]) from None
 
@@ -219,13 +219,13 @@ def _call(step: Step, old: Any) -> Any:
     try:
         return step.arg(old)
     except ConfigError as error:
-        raise ConfigError([_placed(problem, step) for problem in error.problems]) from error
+        raise ConfigError([_under_step(problem, step) for problem in error.problems]) from error
     except Exception as error:
         message = f"{name_of(step.arg)} raised {type(error).__name__}: {error}"
         raise ConfigError([step.problem(message)]) from error
 
 
-def _placed(problem: Problem, step: Step) -> Problem:
+def _under_step(problem: Problem, step: Step) -> Problem:
     path = join(plain_path(step.path), problem.path)
     return attrs.evolve(problem, path=path, layer=step.layer, where=step.origin)
 
@@ -284,7 +284,7 @@ def _build_default(cls: type[C], step: Step) -> C:
     try:
         return cls()
     except ConfigError as error:
-        raise ConfigError([_placed(problem, step) for problem in error.problems]) from None
+        raise ConfigError([_under_step(problem, step) for problem in error.problems]) from None
 
 
 def _leaf_changes(path: str, spec: FieldSpec, old: Any, new: Any, step: Step, *, by_kind: bool) -> Iterator[Change]:
