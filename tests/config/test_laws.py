@@ -12,7 +12,6 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from ptycho_config import (
@@ -39,6 +38,7 @@ from ptycho_config.schema.base import get_path, leaves, leaves_of
 from ptycho_config.steps import Change, Step
 from ptycho_config.transform import with_where
 from tests.strategies.configs import BASE, VALUES, puts
+from tests.strategies.laws import Drawn, Law, check_law, is_killed
 
 EPOCHS = at(fields(TrainingSetup).training.nepochs)
 IN_MODEL = tuple(path for path in VALUES if ".model." in path)
@@ -72,8 +72,6 @@ class Algebra:
     replay: Callable[[Any], Any] = lambda saved: replay(TrainingSetup, saved)
 
 
-Drawn = tuple[Any, ...]
-Law = Callable[[Algebra, Drawn], None]
 three = st.tuples(puts(), puts(), puts())
 apart = st.tuples(puts(IN_MODEL, max_size=1), puts(ELSEWHERE, max_size=1))
 alike = st.tuples(puts(IN_MODEL, max_size=1), puts(IN_MODEL, max_size=1))
@@ -326,31 +324,13 @@ LAWS: dict[Law, tuple[st.SearchStrategy[Drawn], Algebra]] = {
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_the_law_holds(law: Law) -> None:
     """For every drawn example."""
-    strategy, _ = LAWS[law]
-
-    @settings(suppress_health_check=[HealthCheck.too_slow])
-    @given(strategy)
-    def holds(drawn: Drawn) -> None:
-        law(Algebra(), drawn)
-
-    holds()
+    check_law(law, LAWS[law][0], Algebra())
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_the_law_kills_its_mutant(law: Law) -> None:
     """Hypothesis finds an example where the mutant breaks it."""
-    strategy, mutant = LAWS[law]
-
-    def breaks(drawn: Drawn) -> bool:
-        try:
-            law(mutant, drawn)
-        except (AssertionError, pytest.fail.Exception, KeyError):
-            return True
-        return False
-
-    assert (
-        find(strategy, breaks, settings=settings(database=None, phases=[Phase.generate], max_examples=500)) is not None
-    )
+    assert is_killed(law, *LAWS[law])
 
 
 def test_over_sees_the_value_of_earlier_steps() -> None:

@@ -1,6 +1,13 @@
 """Layers: precedence, provenance and conflicts."""
 
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
 import pytest
+from IPython.core.compilerop import CachingCompiler
 
 from ptycho_config import ConfigError, Resolved, at, fields, layer, parse, resolve
 from ptycho_config.schema import TrainingSetup
@@ -73,3 +80,77 @@ def test_a_notebook_shows_what_was_changed() -> None:
     html = _resolved()._repr_html_()
     assert "training.nepochs" in html
     assert "command line" in html
+
+
+def _fail(value: int) -> int:
+    raise RuntimeError(f"no way with {value}")
+
+
+def test_a_function_that_fails_is_a_problem_with_its_path_and_layer() -> None:
+    """What it raised is the cause; a value that it may not return, and an error of a config, are placed too."""
+    with pytest.raises(
+        ConfigError, match=r"training\.nepochs: _fail raised RuntimeError: no way with 50   \[mine\]"
+    ) as e:
+        resolve(TrainingSetup(), layer("mine", EPOCHS.over(_fail)))
+    assert isinstance(e.value.__cause__, RuntimeError)
+    with pytest.raises(ConfigError, match="must be greater than 0, got 0") as e:
+        resolve(TrainingSetup(), layer("mine", EPOCHS.over(lambda _: 0) >> at(C.training.batch_size).over(_fail)))
+    assert [problem.path for problem in e.value.problems] == ["training.nepochs", "training.batch_size"]
+    with pytest.raises(ConfigError, match=r"training\.model\.N: must be an integer, got 'x'   \[mine\]"):
+        resolve(TrainingSetup(), layer("mine", at(C.training.model).over(lambda m: attrs.evolve(m, N="x"))))
+    with pytest.raises(ConfigError, match="must return a TrainingSetup, got None"):
+        at(C).over(lambda _: None)(TrainingSetup())  # type: ignore[arg-type,return-value] # that is the test
+
+
+def test_a_wrong_value_is_refused_where_it_is_written() -> None:
+    """And what is accepted is kept in the form of the field."""
+    with pytest.raises(ConfigError, match=r"training\.nepochs: must be an integer, got True   test_resolve\.py:"):
+        EPOCHS.put(True)
+    assert at(C.execution.learning_rate).put(1).steps[0].arg.hex() == (1.0).hex()
+    assert at(C.training.train_data_file).put("a.npz") == at(C.training.train_data_file).put(Path("a.npz"))  # type: ignore[arg-type] # text is a path
+    fixed = at(C.execution.recon_log_fixed_indices)
+    assert hash(fixed.put([1, 2])) == hash(fixed.put((1, 2)))  # type: ignore[arg-type] # a list is a tuple
+
+
+WRONG: dict[str, Callable[[], object]] = {
+    "compose a Transform with >> and another Transform, not 3": lambda: EPOCHS.put(1) >> 3,  # type: ignore[operator]
+    "and another Transform, not <function _fail": lambda: _fail >> EPOCHS.put(1),  # type: ignore[operator]
+    "resolve starts from a config, not {}": lambda: resolve({}, EPOCHS.put(1)),
+    "resolve takes transforms and layers, not 'ci'": lambda: resolve(TrainingSetup(), "ci"),  # type: ignore[arg-type]
+    "make a layer of a Transform, not <function": lambda: layer("a", _fail),  # type: ignore[arg-type]
+    "name a layer by a string, not <Transform": lambda: layer(EPOCHS.put(1), EPOCHS.put(2)),  # type: ignore[arg-type]
+    r"give over\(\) a function, not 3": lambda: EPOCHS.over(3),  # type: ignore[arg-type]
+    "is not a config class": lambda: EPOCHS.put(1)({}),
+    "name the fields of a class made with @config, not": lambda: fields(3),  # type: ignore[type-var,arg-type]
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_an_operand_of_another_kind_is_one_clear_error(message: str) -> None:
+    """It says what is possible, and what was found."""
+    with pytest.raises(TypeError, match=message):
+        WRONG[message]()
+
+
+def test_explain_takes_a_group_or_nothing() -> None:
+    """A table of the last values, as text and as HTML; every change is there too."""
+    found = _resolved().explain("training.model")
+    assert {row.path.rpartition(".")[0] for row in found.rows} == {"training.model"}
+    assert str(found).splitlines()[0].split() == ["option", "value", "unit", "layer", "where"]
+    assert [change.new for change in _resolved().explain().changes] == [20, 7]
+    assert _resolved() == _resolved()
+
+
+def test_cells_of_a_notebook_are_told_apart() -> None:
+    """By the number that IPython gave them; where nothing knows it, they are cells."""
+    code, compiler = "\nt = at(c.training.nepochs).put(3)", CachingCompiler()
+    shell = SimpleNamespace(compile=compiler)
+    for source, found, where in (
+        (compiler.cache(code, 3), shell, "cell [3]:2"),
+        ("ipykernel_1/23.py", shell, "cell:2"),
+        ("ipykernel_1/23.py", None, "cell:2"),
+        ("<stdin>", None, "<stdin>:2"),
+    ):
+        names: dict[str, Any] = {"at": at, "c": C, "get_ipython": lambda found=found: found}
+        exec(compile(code, source, "exec"), names)  # noqa: S102 - as IPython does
+        assert names["t"].steps[0].where == where
