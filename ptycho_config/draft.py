@@ -8,6 +8,7 @@ import attrs
 from ptycho_config.conflicts import broken_pins
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.schema.base import (
+    AnyConfig,
     FieldSpec,
     check_together,
     element_spec,
@@ -20,7 +21,7 @@ from ptycho_config.schema.base import (
 )
 from ptycho_config.steps import Change, Step, join, name_of, plain_path, tokens
 
-C = TypeVar("C")
+C = TypeVar("C", bound=AnyConfig)
 
 
 class Outcome(NamedTuple):

@@ -8,17 +8,20 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import FrameType
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, LiteralString, NoReturn, TypeVar, cast, overload
 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import FieldSpec, element_spec, get_path, is_config, kind_of, spec_of, specs
+from ptycho_config.schema.base import AnyConfig, FieldSpec, element_spec, get_path, is_config, kind_of, spec_of, specs
+from ptycho_config.schema.scalars import EntryPoint
 from ptycho_config.steps import Step, join
 from ptycho_config.transform import Transform, refuse
 
-C = TypeVar("C")
+C = TypeVar("C", bound=AnyConfig)
 T = TypeVar("T")
+# pyright infers `str` for a choice between texts, unless a bound admits literal texts only.
+Text = TypeVar("Text", bound=LiteralString | EntryPoint | float | None)
 
 
 @attrs.frozen
@@ -149,11 +152,15 @@ def narrow(place: object, member: type[C]) -> C:
     return cast("C", kept[member])
 
 
-def at(place: T) -> Lens[T]:
+@overload
+def at(place: Text) -> Lens[Text]: ...
+@overload
+def at(place: T) -> Lens[T]: ...
+def at(place: Any) -> Lens[Any]:
     """The lens to a place named through `fields(...)`; of `fields(C)` itself, to the whole config."""
     if not isinstance(place, _Recorder):
         raise TypeError("at() takes a field named through fields(ConfigClass), for instance fields(C).model.N")
-    return cast("Lens[T]", place._lens)  # noqa: SLF001 - of this module
+    return place._lens  # noqa: SLF001 - of this module
 
 
 def _caller() -> str:

@@ -12,11 +12,11 @@ from typing import Any, NoReturn, TypeVar
 import attrs
 
 from ptycho_config.draft import apply
-from ptycho_config.schema.base import specs
+from ptycho_config.schema.base import AnyConfig, specs
 from ptycho_config.schema.table import Line, table_html
 from ptycho_config.steps import Step, join
 
-C = TypeVar("C")
+C = TypeVar("C", bound=AnyConfig)
 
 
 class Transform:

@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from operator import attrgetter
 from types import MappingProxyType, UnionType
-from typing import Any, Literal, TypedDict, TypeVar, Union, Unpack, dataclass_transform, get_args, get_origin, overload
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Union,
+    Unpack,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
 
 import attrs
 
@@ -20,6 +33,12 @@ Inference = Literal["fixed", "suggested", "ignored", "own"]
 
 _META = "ptycho_config"
 _SPECS = "__config_specs__"
+
+
+class AnyConfig(Protocol):
+    """An instance of a class made with `@config`, as type checkers see it: they give the class this attribute."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @attrs.frozen
@@ -116,7 +135,7 @@ def is_config(cls: object) -> bool:
 
 
 def kind_of(cls: type) -> str:
-    """The tag of a member of a choice: its `KIND`, or its name in lower case."""
+    """The kind of a member of a choice: its `KIND`, or its name in lower case."""
     return str(getattr(cls, "KIND", cls.__name__.lower()))
 
 

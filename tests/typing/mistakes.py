@@ -62,8 +62,8 @@ replace(ModelConfig, base.training.model, gridsize="2")  # both: text for a numb
 
 # Lenses
 at(c.training.nepochs).put("3")  # both: text for a number
-at(c.training.optimizer).put("adamm")  # mypy: value outside the choice
-at(c.training.torch_loss_mode).put("poison")  # mypy: neither a built-in part nor an entry point
+at(c.training.optimizer).put("adamm")  # both: value outside the choice
+at(c.training.torch_loss_mode).put("poison")  # both: neither a built-in part nor an entry point
 at(c.execution.learning_rate).over(shout)  # both: function of text on a number
 narrow(c.torch.net, "fno")  # both: the kind in place of the class
 fields(base)  # both: a config in place of its class
@@ -74,9 +74,9 @@ layer(change, "ci")  # both: arguments in the wrong order
 product(change, change)  # both: axes are lists of changes
 diff(base, applied)  # neither: configs of two classes
 resolve(base, {"training.nepochs": 3})  # both: a mapping is no layer
-resolve(TrainingSetup, change)  # neither: a class in place of a config
+resolve(TrainingSetup, change)  # both: a class in place of a config
 print(resolve(base, change).training)  # both: the config stands in `.config`
-change({"training": {}})  # neither: a mapping is no config
+change({"training": {}})  # both: a mapping is no config
 parse(TrainingSetup, "training.nepochs=3")  # both: one text in place of a list
 load(TrainingSetup, "run.json")  # both: a file name in place of data
 

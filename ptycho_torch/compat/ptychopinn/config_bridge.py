@@ -12,12 +12,14 @@ from ptycho_config import ConfigError, Problem, parse
 from ptycho_config.layers import OVERRIDES
 from ptycho_config.resolve import resolve
 from ptycho_config.schema import InferenceConfig, InferenceSetup, ModelConfig, TrainingConfig, TrainingSetup
+from ptycho_config.schema.base import AnyConfig
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import DataConfig, FlatInferenceConfig, FlatModelConfig, FlatTrainingConfig, from_flat
 
 __all__ = ["to_inference_config", "to_model_config", "to_training_config"]
 
-C = TypeVar("C")
+C = TypeVar("C", bound=AnyConfig)
+T = TypeVar("T")
 Overrides = Mapping[str, Any] | None
 
 
@@ -70,7 +72,7 @@ def _resolve(base: C, flat: Transform, overrides: Overrides) -> C:
     return resolve(base, flat, parse(type(base), overrides or {}, OVERRIDES)).config
 
 
-def _require(name: str, value: C | None) -> C:
+def _require(name: str, value: T | None) -> T:
     if value is None:
         raise ConfigError([Problem(name, "is required", hint=f"give it in overrides: {{{name!r}: ...}}")])
     return value
