@@ -45,6 +45,25 @@ class Geometry:
 
 
 @attrs.frozen(eq=False)
+class ChosenPatterns:
+    """Some of the patterns, those of sorted rows int64, read when they are indexed."""
+
+    patterns: Patterns
+    rows: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, N, N)`."""
+        return len(self.rows), *self.patterns.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any, /) -> NDArray[np.float32]:
+        return self.patterns[self.rows[rows]]
+
+
+@attrs.frozen(eq=False)
 class Dataset:
     """A scan as read from a file.
 
@@ -52,7 +71,8 @@ class Dataset:
     unit; position_yx `(n, 2)` float64, patch centres; probe `(P, N, N)` complex64 in the square root of the unit of
     intensity; label `(n, N, N)` complex64, the object patch of each pattern, where the file has them; valid_pixels
     `(N, N)` bool, True where the detector measured (elsewhere intensity is 0), None for all; geometry where the file
-    knows metres; probe_stored: False where the file has no probe, and this is one of the mean pattern.
+    knows metres; squared: the file holds amplitudes, whose squares intensity is; probe_stored: False where the file has
+    no probe, and this is one of the mean pattern.
     """
 
     name: str
@@ -62,12 +82,20 @@ class Dataset:
     label: NDArray[np.complex64] | None = None
     valid_pixels: NDArray[np.bool_] | None = None
     geometry: Geometry | None = None
+    squared: bool = False
     probe_stored: bool = True
 
     @property
     def pixel_m(self) -> tuple[float, float] | None:
         """The pixel of the object (y, x) in m, where the file knows it."""
         return None if self.geometry is None else self.geometry.pixel_m
+
+    def select(self, rows: NDArray[np.int64]) -> "Dataset":
+        """The same scan with some of its patterns: sorted rows int64."""
+        stored = self.intensity
+        intensity = stored[rows] if isinstance(stored, np.ndarray) else ChosenPatterns(stored, rows)
+        label = None if self.label is None else self.label[rows]
+        return attrs.evolve(self, intensity=intensity, position_yx=self.position_yx[rows], label=label)
 
 
 @attrs.frozen(eq=False)

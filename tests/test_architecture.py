@@ -30,9 +30,10 @@ LAYERS: dict[str, list[set[str]]] = {
         {""},
     ],
     "ptycho_torch": [
-        {"", "errors", "records", "pretrained"},
+        {"", "errors", "records", "verdict", "pretrained"},
         {"files", "device", "registry"},
         {"physics"},
+        {"judgement"},
         {"nets", "data"},
         {"output"},
         {"reconstruction"},
@@ -58,7 +59,7 @@ SHIMS = {
     "workflows.backend_selector",
     "workflows.components",
 }
-PURE = {"physics", "nets", "records"}
+PURE = {"physics", "judgement", "nets", "records"}
 PURE_MODULES = {
     "reconstruction.fit_scales",
     "reconstruction.padding",

@@ -28,6 +28,14 @@ class DataOptions:
         "N px around x starts at pixel x - N/2, or its centre, as ptychodus counts; for odd N both are the "
         "same, it starts at x - (N - 1)/2",
     )
+    mask: Literal["file", "auto"] = suggested(
+        "file",
+        "pixels that are left out: those that the file marks, or also those that are found to hold fill values, to be "
+        "dead, hot or clipped, or to have a counter that starts again at 0",
+    )
+    fix_orientation: bool = suggested(
+        False, "turn the positions to the orientation that fits the patterns, where that is another one"
+    )
 
 
 @config

@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import Mapping, MutableMapping
 from contextlib import nullcontext
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,20 @@ from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.files import create_writable_folder, write_json, write_table
+from ptycho_torch.judgement.fit import judge_fit, measure_fit
+from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.bundle_archive import find_bundle
 from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
-from ptycho_torch.output.report import write_report
+from ptycho_torch.output.report import verdict_table, write_report
 from ptycho_torch.output.run_records import InferenceRecord, ObjectRecord, TrainingRecord, machine, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
-from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
+from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.records import Canvas, Dataset
 
 
@@ -49,7 +52,8 @@ class Reconstruction:
         encoded = (base64.b64encode(picture.read_bytes()).decode("ascii") for picture in pictures)
         images = "".join(f'<img style="width:48%" src="data:image/png;base64,{data}">' for data in encoded)
         fit = f"R = {self.metrics.R:.4f} (flat object {self.metrics.R_flat:.4f})"
-        return f"<div>{images}</div><p>{fit}</p>"
+        verdict = escape(str(self.metrics.verdict))
+        return f"<div>{images}</div><p>{fit}</p><p>{verdict}</p>"
 
 
 def reconstruct(
@@ -76,24 +80,30 @@ def reconstruct(
         setup = configs.config
         device = choose_device(setup.execution.accelerator)
         update_legacy_dict(legacy, delta)
-        needed = not setup.torch.refine.unknown
-        dataset = read_dataset(scan, setup.torch.scale.domain, setup.torch.data.position_origin, probe_needed=needed)
+        options, needed = setup.torch.data, not setup.torch.refine.unknown
+        dataset = read_dataset(
+            scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=needed
+        )
+    judged = judge_scan(dataset, fix_orientation=options.fix_orientation)
+    dataset = judged.dataset
     files = digests(test_data_file, find_bundle(model_path))
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed, device)
+    if task.probe is not None and task.probe.start is not None:
+        judged = judge_with_probe(judged, task.dataset)
     folder = create_writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
     record = setup.torch.record
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
     solved = run_reconstruction(task, setup, seed, device, patches)
     canvas, dataset = solved.made.canvas, solved.made.dataset
-    fit, flat = r_factor_and_flat(solved.made.scan, canvas, device)
+    fit = measure_fit(solved.made.scan, canvas, device)
     if setup.execution.pad_eval:
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
     metrics = InferenceRecord(
-        R=round(require_finite(fit, dataset.name), 6),
-        R_flat=round(flat, 6),
-        doubt=poor_fit_warning(fit, flat),
+        R=round(require_finite(fit.R, dataset.name), 6),
+        R_flat=round(fit.flat, 6),
+        verdict=judge_fit(fit, judged),
         patterns=len(task.groups.unique()),
         s1=None if solved.scales is None else solved.scales[0],
         s2=None if solved.scales is None else solved.scales[1],
@@ -168,7 +178,12 @@ def _write(
         folder / "report.html",
         f"Reconstruction of {dataset.name}",
         pictures,
-        {"Inference": _entries(metrics), "Training": summary, "Versions": metrics.versions},
+        {
+            "Verdict": verdict_table(metrics.verdict),
+            "Inference": _entries(metrics),
+            "Training": summary,
+            "Versions": metrics.versions,
+        },
         {
             "Configuration of the training": derivations["training"],
             "Configuration of the inference": derivations["inference"],
@@ -178,5 +193,5 @@ def _write(
 
 def _entries(record: ObjectRecord | TrainingRecord) -> Mapping[str, object]:
     """The entries of a record that are known and stand in no place of their own, for a table."""
-    elsewhere = {"history", "versions", "machine", "files"}
+    elsewhere = {"history", "versions", "machine", "files", "verdict"}
     return {name: value for name, value in to_json(record).items() if name not in elsewhere and value is not None}

@@ -8,18 +8,20 @@ import numpy as np
 import torch
 
 from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
-from ptycho_torch.data.dataset import Domain, Origin, read_dataset
+from ptycho_torch.data.dataset import Domain, read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import normalise, with_coarse_object
 from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.files import create_writable_folder, write_json
+from ptycho_torch.judgement.fit import judge_fit, measure_fit
+from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.output.figures import draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds, to_json
 from ptycho_torch.physics.canvas import canvas_of
-from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat, require_finite
+from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import refine_dataset
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Scan
@@ -41,14 +43,14 @@ def refine_scan(
     *,
     start: Path | str,
     domain: Domain = ScaleOptions().domain,
-    origin: Origin = DataOptions().position_origin,
+    data: DataOptions = DataOptions(),
     seed: int = 0,
     accelerator: str = "auto",
     visible: bool = False,
 ) -> Refinement:
     """Improve an object against the patterns of a scan; write product, pictures and metrics.
 
-    scan_file: read with this domain of its patterns and this origin of its positions; output_dir: for the
+    scan_file: read with this domain of its patterns and these data options; output_dir: for the
     results; options: of the refinement; start: `coarse`, the object that totals and centres of mass of the
     patterns give, `flat`, or the `reconstruction.npz` or `product.h5` of the same scan; seed: of the order of
     the patterns; accelerator: the device; visible: show progress. Raises ConfigError, DataError or
@@ -56,22 +58,26 @@ def refine_scan(
     """
     device = choose_device(accelerator)
     with open_scan(Path(scan_file)) as opened:
-        dataset = read_dataset(opened, domain, origin, probe_needed=not options.unknown)
+        dataset = read_dataset(opened, domain, data.position_origin, mask=data.mask, probe_needed=not options.unknown)
+    judged = judge_scan(dataset, fix_orientation=data.fix_orientation)
+    dataset = judged.dataset
     _starting_object(start, normalise(dataset))
     folder = create_writable_folder(Path(output_dir))
     clock = time.perf_counter()
     known = estimate_unknowns(dataset, options, seed=seed, device=device)
     dataset, scan = known.dataset, normalise(known.dataset)
+    if known.probe is not None and known.probe.start is not None:
+        judged = judge_with_probe(judged, dataset)
     initial = _starting_object(start, scan)
     made = refine_dataset(
         dataset, scan, initial, _origin(scan), known.options, seed=seed, device=device, visible=visible
     )
     seconds = time.perf_counter() - clock
-    fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
+    fit = measure_fit(made.scan, made.canvas, device)
     metrics = RefinementRecord(
-        R=round(require_finite(fit, dataset.name), 6),
-        R_flat=round(flat, 6),
-        doubt=poor_fit_warning(fit, flat),
+        R=round(require_finite(fit.R, dataset.name), 6),
+        R_flat=round(fit.flat, 6),
+        verdict=judge_fit(fit, judged),
         R_by_pass=tuple(round(value, 6) for value in made.passes),
         position_corrections=made.corrections,
         patterns=len(scan.centre_yx),

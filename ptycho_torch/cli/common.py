@@ -18,7 +18,9 @@ from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, Text, effective_assignments
 from ptycho_torch.errors import DataError, DivergedError
 from ptycho_torch.output.run_configs import read_config
+from ptycho_torch.verdict import Verdict
 
+WRONG = 3
 PROGRESS = "execution.enable_progress_bar"
 
 
@@ -94,10 +96,23 @@ def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delt
         print(json.dumps({"set": dict(delta.set), "unset": sorted(delta.unset)}, indent=2))
 
 
-def print_warning(doubt: str | None) -> None:
-    """Warn on standard error of a result that is probably wrong."""
-    if doubt is not None:
-        print(f"warning: {doubt}", file=sys.stderr)
+def print_warning(text: str) -> None:
+    """Warn on standard error."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def add_strict_flag(parser: argparse.ArgumentParser) -> None:
+    """`--strict`: the exit status says that a verdict is wrong."""
+    parser.add_argument("--strict", action="store_true", help=f"exit with {WRONG} where the verdict is 'wrong'")
+
+
+def print_verdict(verdict: Verdict, *, strict: bool) -> int:
+    """Print the verdict, its sentences on standard error; returns the exit status, which is 3 for a wrong scan or
+    result where the command is strict."""
+    print(f"verdict: {verdict.level}")
+    for sentence in verdict.sentences:
+        print_warning(sentence)
+    return WRONG if strict and verdict.level == "wrong" else 0
 
 
 def non_negative(text: str) -> int:
@@ -126,13 +141,14 @@ def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] | None)
 def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the command that `argv` names, which stands as `work` in the defaults of the parser.
 
-    Returns the exit status: 0 done, 2 for what the user can change (one message), 130 when interrupted.
+    Returns the exit status: 0 done, 2 for what the user can change (one message), 3 where the verdict is wrong and the
+    command strict, 130 when interrupted.
     """
     arguments = parse_arguments(parser, argv)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
-            arguments.work(arguments)
+            status: int | None = arguments.work(arguments)
     except (ConfigError, DataError, DivergedError) as error:
         if arguments.debug:
             traceback.print_exc()
@@ -145,4 +161,4 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status or 0

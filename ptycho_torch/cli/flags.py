@@ -19,6 +19,8 @@ def _model(run: str) -> tuple[Flag, ...]:
         value(f"{run}.model.probe_mask_diameter", "--probe-mask-diameter"),
         value("scale_contract_version", "--scale-contract-version"),
         value("torch.scale.domain", "--measurement-domain"),
+        value("torch.data.mask", "--mask"),
+        switch("torch.data.fix_orientation", "--fix-orientation", "true"),
         switch("torch.record.log_patch_stats", "--log-patch-stats", "true"),
         value("torch.record.patch_stats_limit", "--patch-stats-limit"),
         value("execution.accelerator", "--accelerator"),

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scan.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
     scan.add_argument("--test_data", type=Path, metavar="SCAN", help="the same, by name")
     add_flags(parser, InferenceSetup, INFERENCE)
+    common.add_strict_flag(parser)
     common.add_shared_flags(parser)
     parser.set_defaults(work=work)
 
@@ -35,8 +36,8 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def work(arguments: argparse.Namespace) -> None:
-    """Reconstruct, or show what would be reconstructed."""
+def work(arguments: argparse.Namespace) -> int:
+    """Reconstruct, or show what would be reconstructed; returns the exit status."""
     sources = common.sources_from(arguments, InferenceSetup, INFERENCE)
     model, scan = arguments.model_path, arguments.scan or arguments.test_data
     if not common.is_inspection(arguments):
@@ -58,10 +59,12 @@ def work(arguments: argparse.Namespace) -> None:
             )
             if arguments.dry_run:
                 check_folder(configs.config.inference.output_dir)
-                needed = not configs.config.torch.refine.unknown
-                read_dataset(opened, configs.config.torch.scale.domain, probe_needed=needed)
+                torch, needed = configs.config.torch, not configs.config.torch.refine.unknown
+                read_dataset(
+                    opened, torch.scale.domain, torch.data.position_origin, mask=torch.data.mask, probe_needed=needed
+                )
         common.print_inspection(arguments, configs, delta)
-        return
+        return 0
     result = reconstruct(model, scan, sources=sources)
     metrics = result.metrics
     print(
@@ -71,7 +74,7 @@ def work(arguments: argparse.Namespace) -> None:
     if metrics.probe is not None:
         print(metrics.probe.sentence)
     print(f"open {result.folder / 'report.html'}")
-    common.print_warning(metrics.doubt)
+    return common.print_verdict(metrics.verdict, strict=arguments.strict)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

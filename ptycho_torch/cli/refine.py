@@ -8,7 +8,7 @@ from ptycho_config import parse
 from ptycho_config.layers import COMMAND_LINE
 from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
 from ptycho_config.schema.base import specs
-from ptycho_torch.cli.common import announce, non_negative, print_warning
+from ptycho_torch.cli.common import add_strict_flag, announce, non_negative, print_verdict
 
 PASSES = 6
 GROUP = "torch.refine."
@@ -40,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=specs(DataOptions)["position_origin"].default,
         help="where in the first pixel position 0 of an NPZ lies [default: %(default)s]",
     )
+    parser.add_argument(
+        "--mask",
+        choices=get_args(specs(DataOptions)["mask"].annotation),
+        default=specs(DataOptions)["mask"].default,
+        help="pixels that are left out: those that the file marks, or also those found faulty [default: %(default)s]",
+    )
+    parser.add_argument("--fix-orientation", action="store_true", help="turn the positions as the patterns need it")
+    add_strict_flag(parser)
     parser.add_argument("--accelerator", default="auto", help="device [default: %(default)s]")
     parser.add_argument("--seed", type=non_negative, default=0, help="seed of the order of the patterns")
     parser.add_argument(
@@ -53,12 +61,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(work=work)
 
 
-def work(arguments: argparse.Namespace) -> None:
-    """Refine and print how well the object explains the patterns. Raises ConfigError or DataError."""
+def work(arguments: argparse.Namespace) -> int:
+    """Refine and print how well the object explains the patterns; returns the exit status.
+
+    Raises ConfigError or DataError.
+    """
     switches = {"refine_probe": arguments.probe, "refine_positions": arguments.positions}
     given = [f"passes={arguments.passes}", *(f"{name}=true" for name, enabled in switches.items() if enabled)]
     more = [assignment.removeprefix(GROUP) for assignment in arguments.set]
     options = parse(RefineOptions, [*given, *more], COMMAND_LINE)(RefineOptions())
+    data = DataOptions(
+        position_origin=arguments.position_origin, mask=arguments.mask, fix_orientation=arguments.fix_orientation
+    )
     announce(arguments)
     from ptycho_torch.api.refinement import refine_scan
 
@@ -68,7 +82,7 @@ def work(arguments: argparse.Namespace) -> None:
         options,
         start=arguments.start,
         domain=arguments.measurement_domain,
-        origin=arguments.position_origin,
+        data=data,
         seed=arguments.seed,
         accelerator=arguments.accelerator,
         visible=not arguments.quiet,
@@ -81,4 +95,4 @@ def work(arguments: argparse.Namespace) -> None:
     if metrics.probe is not None:
         print(metrics.probe.sentence)
     print(f"open {made.folder / 'phase.png'}")
-    print_warning(metrics.doubt)
+    return print_verdict(metrics.verdict, strict=arguments.strict)

@@ -16,6 +16,8 @@ from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
 from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.errors import DataError
+from ptycho_torch.judgement.pixels import FILL, pixel_evidence
+from ptycho_torch.judgement.scan import find_pixel_faults
 from ptycho_torch.physics.pupil import Aberration, pupil_probe
 from ptycho_torch.records import Dataset, Patterns
 
@@ -25,6 +27,7 @@ AMPLITUDE_KEY, COUNT_KEY = "diffraction", "diff3d"
 _LOOKED_AT, _FAR_MORE, _FEW = 16, 100.0, 0.01
 Domain = Literal["count_intensity", "normalized_amplitude"]
 Origin = Literal["corner", "centre"]
+Masking = Literal["file", "auto"]
 
 
 def read_dataset(
@@ -32,6 +35,7 @@ def read_dataset(
     domain: Domain,
     origin: Origin = "corner",
     in_memory: int = IN_MEMORY_BYTES,
+    mask: Masking = "file",
     *,
     probe_needed: bool = True,
 ) -> Dataset:
@@ -39,9 +43,10 @@ def read_dataset(
 
     domain: whether its patterns are counts or amplitudes, which are squared; origin: where in the first pixel position
     0 lies, for files that do not say it themselves (NPZ); in_memory: a scan of more bytes than this, as float32, stays
-    in its file and is read as it is needed, unless it is a compressed NPZ; probe_needed: False gives a scan without a
-    probe that of its mean pattern in focus. A RuntimeWarning names what is not used of the file. Raises DataError with
-    the file, the array and the reason.
+    in its file and is read as it is needed, unless it is a compressed NPZ; mask: with `auto`, pixels that are found
+    not to measure are left out with those that the file marks; probe_needed: False gives a scan without a probe that
+    of its mean pattern in focus. A RuntimeWarning names what is not used of the file. Raises DataError with the file,
+    the array and the reason.
     """
     path = check_scan(scan, probe_needed=probe_needed).path
     if scan.patterns.dtype.kind not in "uif":
@@ -54,19 +59,25 @@ def read_dataset(
         warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
     large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large)
-    _check_values(path, scan.key, patterns)
+    probe = _focused_probe(patterns) if stored is None else stored
+    if mask == "auto":
+        patterns = _mask_faults(path, patterns, probe)
+    valid = patterns.valid_pixels
+    _check_values(path, scan.key, patterns, probe)
     if domain == "count_intensity" and stored is not None:
         refuse_amplitudes(scan, stored, patterns)
-    if scan.amplitudes or domain == "normalized_amplitude":
+    squared = scan.amplitudes or domain == "normalized_amplitude"
+    if squared:
         patterns = attrs.evolve(patterns, squared=True)
     return Dataset(
         name=path.name,
         intensity=patterns if large else patterns[:],
         position_yx=position,
-        probe=_focused_probe(patterns) if stored is None else stored,
+        probe=probe,
         probe_stored=stored is not None,
-        valid_pixels=scan.valid_pixels,
+        valid_pixels=valid,
         geometry=scan.geometry,
+        squared=squared,
     )
 
 
@@ -107,14 +118,28 @@ def _overlap_remarks(probe: NDArray[np.complex64] | None, position_yx: NDArray[n
         )
 
 
-def _check_values(path: Path, key: str, patterns: Patterns) -> None:
-    """Every value finite and not negative, and some of them not zero. Raises DataError."""
+def _mask_faults(path: Path, patterns: StoredPatterns, probe: NDArray[np.complex64]) -> StoredPatterns:
+    """The patterns without the pixels that do not measure, with a RuntimeWarning that names them."""
+    valid = patterns.valid_pixels
+    faults = find_pixel_faults(patterns, probe, valid)
+    for one in pixel_evidence(faults, masked=True):
+        warnings.warn(f"{path.name}: {one.text}", RuntimeWarning, stacklevel=3)
+    return attrs.evolve(patterns, valid_pixels=~faults.any if valid is None else valid & ~faults.any)
+
+
+def _check_values(path: Path, key: str, patterns: StoredPatterns, probe: NDArray[np.complex64]) -> None:
+    """Every value finite and not negative, and some of them not zero. Raises DataError, which names pixels that hold
+    a fill value."""
     infinite = negative = 0
     dark = True
     for part in chunks(patterns):
         infinite += int((~np.isfinite(part)).any(axis=(1, 2)).sum())
         negative += int((part < 0).any(axis=(1, 2)).sum())
         dark = dark and not part.any()
+    if infinite or negative:
+        found = pixel_evidence(find_pixel_faults(patterns, probe, patterns.valid_pixels), masked=False)
+        for one in (one for one in found if one.name == FILL):
+            raise DataError(str(path), f"{key}: {one.text}", one.remedy)
     if infinite:
         raise DataError(str(path), f"{key} holds NaN or infinite values in {infinite} patterns", "mask or remove them")
     if negative:

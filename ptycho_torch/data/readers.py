@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ptycho_config.facts import DatasetFacts
-from ptycho_torch.data.dataset import Domain, Origin, read_dataset
+from ptycho_torch.data.dataset import Domain, Masking, Origin, read_dataset
 from ptycho_torch.data.formats.ptychodus import holds_positions, partner_of
 from ptycho_torch.data.formats.reader import HDF5_SUFFIXES, read_file
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES
@@ -102,7 +102,10 @@ def inspect_dataset(path: Path) -> DatasetFacts:
         return facts_of(path, scans)
 
 
-def read_scan(path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES) -> Dataset:
-    """Open the scan file at path and read it; domain, origin and in_memory as in `read_dataset`. Raises DataError."""
+def read_scan(
+    path: Path, domain: Domain, origin: Origin = "corner", in_memory: int = IN_MEMORY_BYTES, mask: Masking = "file"
+) -> Dataset:
+    """Open the scan file at path and read it; domain, origin, in_memory and mask as in `read_dataset`. Raises
+    DataError."""
     with open_scan(path) as scan:
-        return read_dataset(scan, domain, origin, in_memory)
+        return read_dataset(scan, domain, origin, in_memory, mask)

@@ -11,6 +11,7 @@ from ptycho_config.layers import BASE
 from ptycho_config.steps import plain_path
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.derivation import Derivation
+from ptycho_torch.verdict import Verdict
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
@@ -66,6 +67,14 @@ def _leaves(node: Mapping[str, object], prefix: str) -> list[tuple[str, object]]
         path = f"{prefix}.{key}" if prefix else key
         found.extend(_leaves(value, path) if isinstance(value, Mapping) else [(path, value)])
     return found
+
+
+def verdict_table(verdict: Verdict) -> dict[str, str]:
+    """The rows of a verdict in a report: level, remedy, and every piece of evidence by name."""
+    rows: dict[str, str] = {"level": verdict.level}
+    if verdict.remedy:
+        rows["remedy"] = verdict.remedy
+    return rows | {f"{one.name} ({one.level})": one.text for one in verdict.evidence}
 
 
 def write_report(

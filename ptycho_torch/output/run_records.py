@@ -21,6 +21,7 @@ from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.scalars import coercer
 from ptycho_torch.data.scan import Statistics
 from ptycho_torch.errors import DataError
+from ptycho_torch.verdict import Verdict
 
 R = TypeVar("R")
 _LIBRARIES = ("ptycho", "torch", "lightning", "numpy")
@@ -124,13 +125,13 @@ class ObjectRecord:
     """The entries that the records of reconstructions and refinements have in common; probe: its choice, where there
     was one.
 
-    R, R_flat: R factor of the object, and of a flat one; doubt: why the object is probably wrong, or None; patterns:
+    R, R_flat: R factor of the object, and of a flat one; verdict: whether to trust it, and why; patterns:
     that were used; files: digests of what was read, by path.
     """
 
     R: float
     R_flat: float
-    doubt: str | None
+    verdict: Verdict
     patterns: int
     position_corrections: PositionCorrections | None = None
     probe: ProbeRecord | None = None

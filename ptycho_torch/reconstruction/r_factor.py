@@ -14,7 +14,6 @@ from ptycho_torch.records import Canvas, Scan
 CPU = torch.device("cpu")
 # Detector pixels modelled at once.
 CHUNK_PIXELS = 2**18
-HARDLY_BETTER = 0.8
 
 
 def r_factor(scan: Scan, canvas: Canvas, device: torch.device = CPU) -> float:
@@ -45,17 +44,6 @@ def r_factor_and_flat(scan: Scan, canvas: Canvas, device: torch.device = CPU) ->
         flat_misfit += _sum_squares(measured - flat, valid_pixels)
         total += _sum_squares(measured, valid_pixels)
     return misfit / total, flat_misfit / total
-
-
-def poor_fit_warning(fitted: float, flat: float) -> str | None:
-    """The usual reasons for a fitted R that is hardly better than the one of a flat object; None for a lower R."""
-    if fitted < HARDLY_BETTER * flat:
-        return None
-    return (
-        f"R = {fitted:.3g} is hardly better than that of a flat object ({flat:.3g}). Usual reasons: x and y "
-        "exchanged or with another sign, a wrong probe, zero frequency not at the centre of the patterns, "
-        "amplitudes read as counts or the other way round, pixels that do not measure"
-    )
 
 
 def require_finite(r_factor: float, scan: str) -> float:

@@ -1,5 +1,6 @@
 """From the files of a training to its clusters of patterns."""
 
+import warnings
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -24,7 +25,9 @@ from ptycho_torch.data.scan import (
     with_initial_object,
 )
 from ptycho_torch.errors import DataError
+from ptycho_torch.judgement.scan import judge_scan
 from ptycho_torch.records import Dataset, Groups, Scan
+from ptycho_torch.verdict import judge
 
 
 class TrainingScans(NamedTuple):
@@ -123,11 +126,16 @@ def _clusters(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetu
 
 def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float) -> _Grouped:
     training = setup.training
-    dataset = read_dataset(raw, setup.torch.scale.domain, setup.torch.data.position_origin)
+    options = setup.torch.data
+    dataset = read_dataset(raw, setup.torch.scale.domain, options.position_origin, mask=options.mask)
     if training.model.model_type == "supervised":
         centre, _ = split_positions(dataset.position_yx)
         side, subtract = training.model.N, setup.torch.data.phase_subtraction
         dataset = attrs.evolve(dataset, label=read_labels(raw, centre, side, subtract_phase=subtract))
+    judged = judge_scan(dataset, fix_orientation=options.fix_orientation)
+    for sentence in judge(judged.evidence).sentences:
+        warnings.warn(f"{dataset.name}: {sentence}", RuntimeWarning, stacklevel=2)
+    dataset = judged.dataset
     try:
         plan = group_plan(training, setup.torch)
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))

@@ -152,8 +152,8 @@ def test_the_command_starts_from_a_flat_object_where_that_is_asked_for(scan_file
     assert first[1] < 0.8
 
 
-def test_a_result_that_is_hardly_better_than_nothing_is_doubted(tmp_path: Path, capsys: Output) -> None:
-    """With x and y exchanged the patterns cannot be explained; with the right positions there is no doubt."""
+def test_exchanged_coordinates_are_named(tmp_path: Path, capsys: Output) -> None:
+    """By the verdict, with the option that turns the positions; the right positions are sound."""
     with np.load(STAR) as arrays:
         stored = dict(arrays)
     stored["xcoords"], stored["ycoords"] = stored["ycoords"], stored["xcoords"]
@@ -161,6 +161,7 @@ def test_a_result_that_is_hardly_better_than_nothing_is_doubted(tmp_path: Path, 
     for command in ("refine", "infer"):
         for path, doubted in ((STAR, False), (tmp_path / "exchanged.npz", True)):
             assert main([command, str(path), "--output_dir", str(tmp_path / command), "--quiet"]) == 0
-            assert ("warning: R = " in capsys.readouterr().err) == doubted
+            assert ("x and y exchanged" in capsys.readouterr().err) == doubted
             written = json.loads((tmp_path / command / "metrics.json").read_text())
-            assert ("x and y" in (list(written.values())[-1]["doubt"] or "")) == doubted
+            verdict = list(written.values())[-1]["verdict"]
+            assert (verdict.get("level") == "wrong", "orientation" in verdict.get("remedy", "")) == (doubted, doubted)

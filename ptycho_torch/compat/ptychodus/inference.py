@@ -19,9 +19,10 @@ from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
+from ptycho_torch.judgement.fit import judge_fit, measure_fit
+from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.reconstruction.padding import place_on_array
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
-from ptycho_torch.reconstruction.r_factor import poor_fit_warning, r_factor_and_flat
 from ptycho_torch.reconstruction.trained_model import Trained
 
 logger = logging.getLogger(__name__)
@@ -57,16 +58,19 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
         raise ConfigError([Problem("torch.refine.refine_positions", message)], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
-    dataset = read_dataset(scan, setup.torch.scale.domain)
+    judged = judge_scan(read_dataset(scan, setup.torch.scale.domain, mask=setup.torch.data.mask))
+    dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed, device)
     if task.probe is not None:
         logger.info(task.probe.sentence)
+        if task.probe.start is not None:
+            judged = judge_with_probe(judged, task.dataset)
     made = run_reconstruction(task, setup, seed, device).made
-    fit, flat = r_factor_and_flat(made.scan, made.canvas, device)
-    logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit)
-    if (reason := poor_fit_warning(fit, flat)) is not None:
-        logger.warning(reason)
+    fit = measure_fit(made.scan, made.canvas, device)
+    verdict = judge_fit(fit, judged)
+    logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit.R)
+    logger.log(logging.INFO if verdict.level == "sound" else logging.WARNING, "%s", verdict)
     shape = object_shape(arrays.position_yx, trained.bundle.record.object_shapes, scan.frame[0])
     return place_on_array(made.canvas, shape)
 

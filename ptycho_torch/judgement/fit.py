@@ -1,0 +1,147 @@
+"""Evidence from a reconstruction: where its misfit lies, and what noise alone would give."""
+
+from collections.abc import Iterator
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import poisson
+
+from ptycho_torch.judgement.orientation import SIGNIFICANT, Trials
+from ptycho_torch.judgement.pixels import photon_unit
+from ptycho_torch.judgement.scan import Judged
+from ptycho_torch.physics.canvas import patch_corners
+from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
+from ptycho_torch.physics.patches import cut
+from ptycho_torch.records import Canvas, Scan
+from ptycho_torch.verdict import Evidence, Verdict, enumeration, judge
+
+CHUNK_PIXELS = 2**18
+# The share of pixels and the share of the misfit that they may carry.
+WORST_PIXELS, CARRIED = 0.01, 0.5
+WORST_FRAME = 15.0
+# A reconstruction explains at least so much of what an object can explain.
+EXPLAINED = 0.2
+
+
+@attrs.frozen(eq=False)
+class Fit:
+    """Sums of `(sqrt I - sqrt M)^2`: by_pixel `(N, N)`, zero frequency in the middle, less what noise gives, and
+    by_frame `(n,)` as shares of the intensity of the whole scan; R, flat, noise: in all, of the object, a flat one, and
+    of Poisson noise alone."""
+
+    by_pixel: NDArray[np.float64]
+    by_frame: NDArray[np.float64]
+    R: float
+    flat: float
+    noise: float
+
+
+def noise_misfit(photons: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`E[(sqrt k - sqrt m)^2]` of Poisson counts k with mean m, of any shape: 2 m at few photons, 1/4 at many."""
+    mean = np.concatenate([[0.0], np.geomspace(1e-4, 1e3, 400)])
+    counts = np.arange(1200)
+    root = np.array([(poisson.pmf(counts, one) * np.sqrt(counts)).sum() for one in mean])
+    misfit = np.interp(photons, mean, np.maximum(2 * mean - 2 * np.sqrt(mean) * root, 0))
+    return np.asarray(misfit, np.float32)
+
+
+def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
+    """The misfit of the canvas, an object in the units of the dataset that the scan was made of, on the device."""
+    probe, valid = scan.probe.to(device), scan.valid_pixels
+    side, count = probe.shape[-1], len(scan.centre_yx)
+    object_ = torch.from_numpy(canvas.object).to(device) / scan.object_scale
+    corner = patch_corners(scan.centre_yx, side, torch.tensor(canvas.origin_yx)).float()
+    flat = mode_sum_intensity(far_field(probe)).sqrt_()
+    mask = torch.ones(side, side, device=device) if valid is None else valid.to(device, torch.float32)
+    photon, whole = _photon(scan)
+    by_pixel, by_frame = torch.zeros(side, side, dtype=torch.float64), torch.empty(count, dtype=torch.float64)
+    flat_misfit = total = noise = 0.0
+    for rows in torch.arange(count).split(max(1, CHUNK_PIXELS // side**2)):
+        measured = scan.amplitude[rows].to(device) * mask
+        patches = cut(object_, corner[rows].to(device), side)
+        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device))) * mask
+        expected = torch.zeros_like(modelled)
+        if whole:
+            expected = photon * torch.from_numpy(noise_misfit((modelled / photon).cpu().numpy())).to(device)
+        misfit = (measured - modelled.sqrt()).square()
+        by_pixel += (misfit - expected).sum(0, dtype=torch.float64).cpu()
+        by_frame[rows] = misfit.sum((1, 2), dtype=torch.float64).cpu()
+        flat_misfit += float(((measured - flat).square() * mask).sum(dtype=torch.float64))
+        total += float(measured.square().sum(dtype=torch.float64))
+        noise += float(expected.sum(dtype=torch.float64))
+    return Fit(
+        np.fft.fftshift(by_pixel.numpy()) / total,
+        by_frame.numpy() / total,
+        float(by_frame.sum()) / total,
+        flat_misfit / total,
+        noise / total,
+    )
+
+
+def _photon(scan: Scan) -> tuple[float, bool]:
+    """The intensity of one photon in the unit of the scan, and whether its patterns are whole numbers of it."""
+    intensity = scan.amplitude[torch.arange(min(16, len(scan.centre_yx)))].square()
+    if scan.valid_pixels is not None:
+        intensity = intensity * scan.valid_pixels
+    unit = photon_unit(intensity.numpy())[0] or 1.0
+    counts = (intensity / unit).numpy()
+    # Rounding errors of a square root grow with the counts.
+    whole = bool((np.abs(counts - np.round(counts)) <= 1e-2 + 1e-5 * counts).all())
+    return unit, whole
+
+
+def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None = None) -> Iterator[Evidence]:
+    """The evidence of a fit, with the trials of its scan; rows: the numbers of its patterns, None for all."""
+    yield from _pixel_evidence(fit)
+    yield from _frame_evidence(fit, rows)
+    room = max(fit.flat - fit.noise, np.finfo(float).tiny)
+    explained = (fit.flat - fit.R) / room
+    text = (
+        f"R = {fit.R:.3g}, of a flat object {fit.flat:.3g}, of noise alone {fit.noise:.3g}: the object explains "
+        f"{100 * min(explained, 1):.0f} % of what an object can explain"
+    )
+    seen = trials is not None and trials.explains > SIGNIFICANT
+    noisy = fit.noise > 0 and 1.5 * fit.noise > fit.R
+    if explained < EXPLAINED and not seen and not noisy:
+        remedy = "look at probe, positions and patterns with `ptycho inspect`"
+        yield Evidence(name="fit", level="doubtful", text=text, value=explained, remedy=remedy)
+    else:
+        yield Evidence(name="fit", level="sound", text=text, value=explained)
+
+
+def judge_fit(fit: Fit, judged: Judged) -> Verdict:
+    """The verdict from the fit of an object and from the evidence of its scan, judged before."""
+    return judge((*judged.evidence, *fit_evidence(fit, judged.trials, judged.rows)))
+
+
+def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
+    excess = fit.by_pixel.clip(min=0)
+    number = max(1, round(WORST_PIXELS * excess.size))
+    order = np.argsort(excess.ravel())[::-1][:number]
+    share = float(excess.ravel()[order].sum() / max(excess.sum(), np.finfo(float).tiny))
+    bad = share > CARRIED and excess.sum() > 0.5 * fit.noise and excess.sum() > 0.3 * (fit.flat - fit.R)
+    text = f"{100 * share:.0f} % of the misfit lies in 1 % of the pixels"
+    if not bad:
+        yield Evidence(name="misfit of pixels", level="sound", text=text, value=share)
+        return
+    worst = enumeration(f"[{y}, {x}]" for y, x in np.stack(np.unravel_index(order, excess.shape), 1).tolist())
+    remedy = "mask pixels that do not measure, or --mask auto"
+    yield Evidence(name="misfit of pixels", level="wrong", text=f"{text}: {worst}", value=share, remedy=remedy)
+
+
+def _frame_evidence(fit: Fit, rows: NDArray[np.int64] | None) -> Iterator[Evidence]:
+    median = max(float(np.median(fit.by_frame)), np.finfo(float).tiny)
+    ratio = fit.by_frame / median
+    worst = float(ratio.max())
+    text = f"the worst pattern has {worst:.3g} times the misfit of the median one"
+    # Patterns that carry little of the misfit do not change the object.
+    out = np.flatnonzero(ratio > WORST_FRAME)
+    if not len(out):
+        yield Evidence(name="misfit of patterns", level="sound", text=text, value=worst)
+        return
+    frames = tuple(int(one) for one in (out if rows is None else rows[out]))
+    text = f"{text}; {len(frames)} have over {WORST_FRAME:.0f} times: {enumeration(frames)}"
+    remedy = "look at these patterns and their positions"
+    yield Evidence(name="misfit of patterns", level="doubtful", text=text, value=worst, frames=frames, remedy=remedy)

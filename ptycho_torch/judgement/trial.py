@@ -1,0 +1,144 @@
+"""Short reconstructions of a part of a scan under other hypotheses on its positions, judged by pixels held back."""
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ptycho_torch.physics.canvas import canvas_of, patch_corners
+from ptycho_torch.physics.diffraction import (
+    diffraction_intensity,
+    exit_waves,
+    far_field,
+    mode_sum_intensity,
+    over_modes,
+    power,
+    shift_probe,
+)
+from ptycho_torch.physics.exit_wave_update import exit_wave_change, photon_intensity
+from ptycho_torch.physics.windows import add, read
+from ptycho_torch.records import Dataset
+
+PATTERNS, SIDE, BATCH, PASSES = 160, 64, 40, 2
+HELD_BACK = 0.1
+CANDIDATES = 16
+
+# The eight ways in which an instrument may turn and mirror positions (y, x); the first leaves them as they are.
+ORIENTATIONS: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "as recorded": ((1, 0), (0, 1)),
+    "x negated": ((1, 0), (0, -1)),
+    "y negated": ((-1, 0), (0, 1)),
+    "x and y negated": ((-1, 0), (0, -1)),
+    "x and y exchanged": ((0, 1), (1, 0)),
+    "x and y exchanged, then x negated": ((0, 1), (-1, 0)),
+    "x and y exchanged, then y negated": ((0, -1), (1, 0)),
+    "x and y exchanged, then both negated": ((0, -1), (-1, 0)),
+}
+
+
+def turn(position_yx: NDArray[np.float64], orientation: str) -> NDArray[np.float64]:
+    """Positions position_yx `(n, 2)` px in another orientation, with the smallest of each axis where it was."""
+    turned: NDArray[np.float64] = position_yx @ np.array(ORIENTATIONS[orientation], np.float64).T
+    turned += position_yx.min(axis=0) - turned.min(axis=0)
+    return turned
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """Neighbouring patterns of a scan at 64 px at most: rows of the scan, amplitude `(K, N, N)` in FFT order with mean
+    power N^2, probe `(1, N, N)` that gives such patterns, valid and held `(N, N)` bool in FFT order, the pixels that
+    measure and those of them that no update sees, and the side of a pixel in pixels of the scan."""
+
+    rows: NDArray[np.int64]
+    amplitude: Tensor
+    probe: Tensor
+    valid: Tensor
+    held: Tensor
+    pixel: float
+
+
+def choose_part(dataset: Dataset, rng: np.random.Generator) -> Part:
+    """Up to 160 patterns around the place where they differ most, cut to their middle 64 px.
+
+    dataset: the scan; rng: draws the places that are compared, and the pixels that are held back.
+    """
+    rows = _block(dataset, rng)
+    side = dataset.probe.shape[-1]
+    small = min(side, SIDE - side % 2)
+    start = side // 2 - small // 2
+    window = slice(start, start + small)
+    intensity = np.fft.ifftshift(dataset.intensity[rows][:, window, window], axes=(1, 2))
+    mask = np.ones((side, side), np.bool_) if dataset.valid_pixels is None else dataset.valid_pixels
+    valid = torch.from_numpy(np.fft.ifftshift(mask[window, window]))
+    strongest = dataset.probe[np.square(np.abs(dataset.probe)).sum(axis=(1, 2)).argmax()]
+    spectrum = np.fft.fftshift(np.fft.fft2(strongest))[window, window]
+    # The middle of a patch stays where it is: the phase of an even side is that of its pixel N/2.
+    probe = torch.from_numpy(np.fft.ifft2(np.fft.ifftshift(spectrum)).astype(np.complex64))[None]
+    amplitude = torch.from_numpy(intensity).clamp(min=0).sqrt() * valid
+    amplitude *= small / amplitude.square().sum((1, 2)).mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+    flat = mode_sum_intensity(far_field(probe)) * valid
+    probe = probe * (small / flat.sum().sqrt().clamp(min=torch.finfo(torch.float32).tiny))
+    held = torch.from_numpy(rng.random((small, small)) < HELD_BACK) & valid
+    return Part(rows, amplitude, probe, valid, held, side / small)
+
+
+def _block(dataset: Dataset, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Sorted rows of the patterns around one position, of several drawn by rng the one where patterns differ most."""
+    count = len(dataset.position_yx)
+    if count <= PATTERNS:
+        return np.arange(count)
+    places = dataset.position_yx[rng.choice(count, CANDIDATES, replace=False)]
+    _, blocks = cKDTree(dataset.position_yx).query(places, k=PATTERNS, p=np.inf)
+    return np.sort(blocks[int(np.argmax([_difference(dataset, block) for block in blocks]))])
+
+
+def _difference(dataset: Dataset, block: NDArray[np.int64]) -> float:
+    """The part of the intensity of some patterns of a block that differs from their mean."""
+    some = np.sort(block)[:: len(block) // 16]
+    amplitude = np.sqrt(dataset.intensity[some].clip(min=0))
+    mean = amplitude.mean(axis=0)
+    return float(np.square(amplitude - mean).sum() / max(float(np.square(amplitude).sum()), 1e-30))
+
+
+def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
+    """`sum (sqrt I - sqrt M)^2` over the held-back pixels of each pattern, `(K,)`, after a short reconstruction.
+
+    part: the patterns; position_yx `(K, 2)`: their positions in pixels of the scan. The object starts flat.
+    """
+    side = part.probe.shape[-1]
+    place = torch.from_numpy(position_yx / part.pixel)
+    centre = torch.round(place)
+    probes = shift_probe(part.probe, (place - centre).float())
+    origin, height, width = canvas_of(centre, side)
+    corners = patch_corners(centre, side, origin).long().tolist()
+    object_ = torch.ones(height, width, dtype=torch.complex64)
+    seen, photon = part.valid & ~part.held, photon_intensity(part.amplitude)
+    strongest = float(power(part.probe).max())
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(corners)))
+    for _ in range(PASSES):
+        for rows in order.split(BATCH):
+            own = [corners[row] for row in rows.tolist()]
+            patches, illumination = read(object_, own, side), torch.zeros(height, width)
+            waves = exit_waves(patches, probes[rows])
+            change, _ = exit_wave_change(waves, part.amplitude[rows], photon, seen)
+            add(illumination, mode_sum_intensity(probes[rows]), own)
+            step = torch.zeros_like(object_)
+            add(step, over_modes(change * probes[rows].conj()), own)
+            object_ += step / illumination.clamp_min(0.3 * strongest)
+    misfit = torch.empty(len(corners), dtype=torch.float64)
+    for rows in torch.arange(len(corners)).split(BATCH):
+        patches = read(object_, [corners[row] for row in rows.tolist()], side)
+        modelled = diffraction_intensity(patches, probes[rows]).sqrt()
+        misfit[rows] = ((part.amplitude[rows] - modelled).square() * part.held).sum((1, 2), dtype=torch.float64)
+    return misfit
+
+
+def flat_misfit(part: Part) -> Tensor:
+    """The same of a flat object, which every pattern shows with its own total: `(K,)` float64."""
+    flat = mode_sum_intensity(far_field(part.probe)).sqrt()
+    seen = part.valid & ~part.held
+    level = (part.amplitude.square() * seen).sum((1, 2)) / (flat.square() * seen).sum()
+    modelled = flat * level.sqrt()[:, None, None]
+    return ((part.amplitude - modelled).square() * part.held).sum((1, 2), dtype=torch.float64)

@@ -1,0 +1,60 @@
+"""Every row of docs/faults.md: the fault is named from the scan alone, and good scans are sound."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ptycho_torch.judgement.orientation import RECORDED
+from ptycho_torch.judgement.scan import judge_scan
+from ptycho_torch.verdict import judge
+from tests.faults.scans import FAULTS, GOOD, good
+
+IMAGES = [("coins", "camera"), ("astronaut", "moon")]
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+
+
+@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named(name: str, seed: int) -> None:
+    """With its numbers, as the worst of the evidence; nothing else is called wrong."""
+    fault, evidence, words = FAULTS[name]
+    found = judge_scan(fault(good(seed=seed, images=IMAGES[seed]))).evidence
+    worse = {one.name: one.text for one in found if one.level != "sound"}
+    assert set(worse) == {evidence}
+    assert words in worse[evidence]
+
+
+@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_scan_is_sound(name: str, seed: int) -> None:
+    """At few photons, with weak and thick phase, little overlap, and modes."""
+    verdict = judge(judge_scan(good(seed=seed, images=IMAGES[seed], **GOOD[name])).evidence)
+    assert (verdict.level, verdict.sentences) == ("sound", ())
+
+
+@pytest.mark.parametrize("name", ["x and y exchanged", "positions negated", "x negated"])
+def test_the_orientation_is_applied(name: str) -> None:
+    """Then the scan is sound, and the positions are those of the good scan but for a shift."""
+    scan = good()
+    fixed = judge_scan(FAULTS[name][0](scan), fix_orientation=True)
+    moved = fixed.dataset.position_yx - scan.position_yx
+    np.testing.assert_allclose(moved, np.broadcast_to(moved[0], moved.shape), atol=1e-9)
+    assert judge(fixed.evidence).level == "sound"
+    assert judge_scan(fixed.dataset).orientation == RECORDED
+
+
+def test_patterns_that_do_not_measure_are_left_out() -> None:
+    """Of patterns and positions alike, by index."""
+    judged = judge_scan(FAULTS["dark patterns"][0](good()))
+    assert judged.rows is not None
+    assert sorted(set(range(len(good().position_yx))) - set(judged.rows.tolist())) == [5, 60, 61]
+    np.testing.assert_array_equal(judged.dataset.position_yx, good().position_yx[judged.rows])
+
+
+def test_the_page_lists_every_fault_and_every_good_scan() -> None:
+    """One row each."""
+    rows = re.findall(r"^\| ([^|]+?) +\|", PAGE.read_text(), re.MULTILINE)
+    assert {row for row in rows if row in FAULTS} == set(FAULTS)
+    assert {row for row in rows if row in GOOD} == set(GOOD)
