@@ -73,8 +73,9 @@ def work(arguments: argparse.Namespace) -> int:
     )
     if metrics.probe is not None:
         print(metrics.probe.sentence)
+    status = common.print_verdict(metrics.verdict, strict=arguments.strict)
     print(f"open {result.folder / 'report.html'}")
-    return common.print_verdict(metrics.verdict, strict=arguments.strict)
+    return status
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -94,5 +94,6 @@ def work(arguments: argparse.Namespace) -> int:
     )
     if metrics.probe is not None:
         print(metrics.probe.sentence)
+    status = print_verdict(metrics.verdict, strict=arguments.strict)
     print(f"open {made.folder / 'phase.png'}")
-    return print_verdict(metrics.verdict, strict=arguments.strict)
+    return status

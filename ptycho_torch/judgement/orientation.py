@@ -79,7 +79,7 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
         yield Evidence(name="orientation", level="sound", text=text, value=own)
     elif winner in ORIENTATIONS:
         text = f"positions fit the patterns with {winner}: {figures}"
-        remedy = "" if fixed else "--fix-orientation applies it"
+        remedy = "" if fixed else "--fix-orientation, torch.data.fix_orientation=true, applies it"
         text = f"{text}; they were turned" if fixed else text
         yield Evidence(name="orientation", level="sound" if fixed else "wrong", text=text, value=own, remedy=remedy)
     else:

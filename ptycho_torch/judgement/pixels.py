@@ -70,6 +70,9 @@ def pixel_faults(sample: Real, flat: Real, valid: Mask | None = None) -> PixelFa
     constant = ((sample == first) | (np.isnan(sample) & np.isnan(first))).all(axis=0) & (first != 0) & known
     # Patterns that are all the same are another fault, and pixels that are always full are clipped.
     largest = np.nanmax(np.where(constant | ~known, -np.inf, sample))
+    # Where other pixels are negative too, as after the subtraction of a dark, a negative value is no mark.
+    negative = bool((sample[:, known & ~constant] < 0).any())
+    constant &= ~negative | ~(first < 0)
     fill = constant & (first != largest) if constant.sum() <= 0.5 * known.sum() else none
     usable = known & ~fill
     counted = np.where(usable & np.isfinite(sample), sample, 0).clip(min=0)
@@ -192,5 +195,5 @@ def pixel_evidence(faults: PixelFaults, *, masked: bool) -> Iterator[Evidence]:
             level="sound" if masked else "doubtful" if name == "clipped pixels" else "wrong",
             value=count,
             text=f"{count} pixels {text}: {where}" + (", left out" if masked else ""),
-            remedy="" if masked else "--mask auto leaves them out",
+            remedy="" if masked else "--mask auto, torch.data.mask=auto, leaves them out",
         )
