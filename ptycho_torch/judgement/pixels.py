@@ -72,7 +72,7 @@ def pixel_faults(sample: Real, flat: Real, valid: Mask | None = None) -> PixelFa
     largest = np.nanmax(np.where(constant | ~known, -np.inf, sample))
     # Where other pixels are negative too, as after the subtraction of a dark, a negative value is no mark.
     negative = bool((sample[:, known & ~constant] < 0).any())
-    constant &= ~negative | ~(first < 0)
+    constant &= ~(first < 0) | (not negative)
     fill = constant & (first != largest) if constant.sum() <= 0.5 * known.sum() else none
     usable = known & ~fill
     counted = np.where(usable & np.isfinite(sample), sample, 0).clip(min=0)
