@@ -26,7 +26,7 @@ from config_peers import ASSIGNMENTS, BASE, CHANGES, PARTIAL, Rows, microseconds
 
 from ptycho_config import Transform, at, diff, dump, fields, fingerprint, layer, load, parse, resolve
 from ptycho_config.schema import TrainingSetup
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.paths import leaves
 
 # Microseconds; of the import milliseconds, on top of attrs, cattrs and yaml.
 BARS = {

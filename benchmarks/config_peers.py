@@ -20,7 +20,8 @@ from cattrs.strategies import configure_tagged_union
 
 from ptycho_config import dump
 from ptycho_config.schema import TrainingSetup
-from ptycho_config.schema.base import FieldSpec, specs
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.specs import specs
 
 Rows = dict[str, float]
 BASE = TrainingSetup()

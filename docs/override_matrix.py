@@ -6,7 +6,9 @@ from pathlib import Path
 from ptycho_config.legacy import RENAMED
 from ptycho_config.policy import inference_policy
 from ptycho_config.schema import InferenceConfig, InferenceSetup, ModelConfig, TrainingConfig, TrainingSetup
-from ptycho_config.schema.base import FieldSpec, kind_of, leaves, specs
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.paths import leaves
+from ptycho_config.schema.specs import kind_of, specs
 from ptycho_config.steps import plain_path
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.flags import INFERENCE, TRAINING

@@ -13,7 +13,8 @@ from ptycho_config.codec import dump, fingerprint, load, migration
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.resolve import Resolved, resolve
-from ptycho_config.schema.base import config, field
+from ptycho_config.schema.base import config
+from ptycho_config.schema.fields import field
 from ptycho_config.transform import Transform, diff, layer, product
 
 if TYPE_CHECKING:

@@ -14,7 +14,10 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.strategies import configure_tagged_union
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import AnyConfig, FieldSpec, is_config, kind_of, leaves_of, specs
+from ptycho_config.schema.base import AnyConfig
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.paths import leaves_of
+from ptycho_config.schema.specs import is_config, kind_of, specs
 
 C = TypeVar("C", bound=AnyConfig)
 SCHEMA_KEY = "$schema"

@@ -13,7 +13,8 @@ import yaml
 from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, migrate
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE, OVERRIDES
-from ptycho_config.schema.base import FieldSpec, leaves
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.paths import leaves
 from ptycho_config.steps import Step, plain_path
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary.aliases import Alias, aliases, only_elsewhere

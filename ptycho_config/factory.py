@@ -21,8 +21,8 @@ from ptycho_config.profiles import RECOMMENDED, recommended_profile
 from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
-from ptycho_config.schema.base import specs
 from ptycho_config.schema.given import given_names
+from ptycho_config.schema.specs import specs
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform, layer, with_where
 

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem
-from ptycho_config.schema.base import get_path, is_config
+from ptycho_config.schema.paths import get_path
+from ptycho_config.schema.specs import is_config
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform, layer, refuse, steps_html, summary
 

@@ -13,8 +13,11 @@ from typing import Any, Generic, LiteralString, NoReturn, TypeVar, cast, overloa
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import AnyConfig, FieldSpec, element_spec, get_path, is_config, kind_of, spec_of, specs
+from ptycho_config.schema.base import AnyConfig, element_spec, spec_of
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.paths import get_path
 from ptycho_config.schema.scalars import EntryPoint
+from ptycho_config.schema.specs import is_config, kind_of, specs
 from ptycho_config.steps import Step, join
 from ptycho_config.transform import Transform, refuse
 

@@ -3,13 +3,14 @@
 from functools import cache
 from typing import Any
 
-from ptycho_config.draft import name_layers
+from ptycho_config.apply import name_layers
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.layers import BUNDLE, IMPLIED, Layer
 from ptycho_config.lens import at, fields
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.schema.base import FieldSpec, leaves, leaves_of
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.paths import leaves, leaves_of
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform, put_all
 

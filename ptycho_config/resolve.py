@@ -5,12 +5,15 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from ptycho_config.apply import raise_all, try_apply
 from ptycho_config.conflicts import broken_pins, conflicts
-from ptycho_config.draft import raise_all, try_apply
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.layers import BASE, Layer, sort_layers, split_layers
 from ptycho_config.lens import Lens
-from ptycho_config.schema.base import AnyConfig, FieldSpec, is_config, leaves, leaves_of
+from ptycho_config.schema.base import AnyConfig
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.paths import leaves, leaves_of
+from ptycho_config.schema.specs import is_config
 from ptycho_config.schema.table import Line, table_html, table_text
 from ptycho_config.steps import Change, plain_path
 from ptycho_config.transform import Transform, refuse

@@ -13,7 +13,8 @@ from ptycho_config.layers import Layer
 from ptycho_config.named_functions import Function, find_function, function_name
 from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.saved_values import classes_at, value_from_json, value_to_json
-from ptycho_config.schema.base import AnyConfig, specs
+from ptycho_config.schema.base import AnyConfig
+from ptycho_config.schema.specs import specs
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform, diff
 

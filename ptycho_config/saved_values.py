@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from ptycho_config.codec import KIND_KEY, dump, load
 from ptycho_config.errors import near_miss
-from ptycho_config.schema.base import is_config, kind_of, specs
+from ptycho_config.schema.specs import is_config, kind_of, specs
 
 # A table of one such key stands for what JSON lacks; a datetime is a date too.
 _TEXTS: dict[str, tuple[type, Any, Any]] = {

@@ -11,8 +11,9 @@ from typing import Any, NoReturn, TypeVar
 
 import attrs
 
-from ptycho_config.draft import apply
-from ptycho_config.schema.base import AnyConfig, specs
+from ptycho_config.apply import apply
+from ptycho_config.schema.base import AnyConfig
+from ptycho_config.schema.specs import specs
 from ptycho_config.schema.table import Line, table_html
 from ptycho_config.steps import Step, join
 

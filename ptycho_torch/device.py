@@ -10,7 +10,7 @@ import torch
 
 from ptycho_config import ConfigError, Problem
 from ptycho_config.schema import TrainingSetup
-from ptycho_config.schema.base import leaves_of
+from ptycho_config.schema.paths import leaves_of
 
 
 def choose_device(accelerator: str) -> torch.device:

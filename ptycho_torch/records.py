@@ -71,8 +71,8 @@ class Dataset:
     unit; position_yx `(n, 2)` float64, patch centres; probe `(P, N, N)` complex64 in the square root of the unit of
     intensity; label `(n, N, N)` complex64, the object patch of each pattern, where the file has them; valid_pixels
     `(N, N)` bool, True where the detector measured (elsewhere intensity is 0), None for all; geometry where the file
-    knows metres; squared: the file holds amplitudes, whose squares intensity is; probe_stored: False where the file has
-    no probe, and this is one of the mean pattern.
+    knows metres; squared: the file holds amplitudes, whose squares intensity is; probe_known: False where the file has
+    no probe and none was retrieved: this one is of the mean pattern in focus.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Dataset:
     valid_pixels: NDArray[np.bool_] | None = None
     geometry: Geometry | None = None
     squared: bool = False
-    probe_stored: bool = True
+    probe_known: bool = True
 
     @property
     def pixel_m(self) -> tuple[float, float] | None:

@@ -17,6 +17,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"steps"},
         {"conflicts"},
         {"draft"},
+        {"apply"},
         {"transform"},
         {"lens", "layers"},
         {"resolve"},

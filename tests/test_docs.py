@@ -9,7 +9,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from ptycho_config.schema import TrainingSetup
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.paths import leaves
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

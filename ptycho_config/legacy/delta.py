@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from ptycho_config.schema import InferenceConfig, ModelConfig, TrainingConfig
-from ptycho_config.schema.base import specs
+from ptycho_config.schema.specs import specs
 
 RENAMED: Mapping[str, str] = MappingProxyType(
     {

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, option, suggested
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import non_negative, positive, positive_or_auto
+from ptycho_config.schema.fields import option, suggested
 from ptycho_config.schema.given import Given
 from ptycho_config.schema.model import gone
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, option
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import between, non_negative, positive
+from ptycho_config.schema.fields import option
 
 _FACTOR = between(0.0, 1.0)
 

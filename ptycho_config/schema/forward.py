@@ -2,8 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from ptycho_config.schema.base import config, option, suggested
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import positive
+from ptycho_config.schema.fields import option, suggested
 
 
 @config

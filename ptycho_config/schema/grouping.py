@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, option, suggested
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import fractions, non_negative, positive
+from ptycho_config.schema.fields import option, suggested
 
 
 @config

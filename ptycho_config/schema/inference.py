@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from ptycho_config.schema.base import config, field, option, suggested
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import non_negative, positive
+from ptycho_config.schema.fields import field, option, suggested
 from ptycho_config.schema.given import Given
 from ptycho_config.schema.model import ModelConfig
 

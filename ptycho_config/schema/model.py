@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, kind_of, option
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import at_least, between, non_negative, positive
+from ptycho_config.schema.fields import option
 from ptycho_config.schema.given import Given
 from ptycho_config.schema.networks import Architecture, Network, NetworkFacts
+from ptycho_config.schema.specs import kind_of
 
 gone = functools.partial(option, unread="belongs to a network that the replaced system does not have any more")
 _SIDES = f"{', '.join(map(str, NetworkFacts.sides_px[:-1]))} or {NetworkFacts.sides_px[-1]}"

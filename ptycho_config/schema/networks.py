@@ -7,8 +7,9 @@ What several networks share (`fno_modes`, `n_filters_scale`, ...) is part of the
 import json
 from typing import Any, ClassVar, Literal
 
-from ptycho_config.schema.base import config, option
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import assignments, between, odd, part_name, positive, share_below_one
+from ptycho_config.schema.fields import option
 from ptycho_config.schema.scalars import EntryPoint
 
 # The patterns of a group together, as channels; each pattern alone; one object for all patterns.

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, option
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import non_negative, positive, share_below_one
+from ptycho_config.schema.fields import option
 
 Unknown = Literal["probe"]
 # Passes over the object alone, before the probe and the positions are improved too.

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, field, kind_of, option
+from ptycho_config.schema.base import config
 from ptycho_config.schema.execution import PyTorchExecutionConfig
+from ptycho_config.schema.fields import field, option
 from ptycho_config.schema.forward import RectangularScaled
 from ptycho_config.schema.grouping import FourQuadrant
 from ptycho_config.schema.inference import InferenceConfig
 from ptycho_config.schema.model import ModelConfig
 from ptycho_config.schema.networks import External, NeuralopUno, Sees
+from ptycho_config.schema.specs import kind_of
 from ptycho_config.schema.torch_options import TorchOptions
 from ptycho_config.schema.training import TrainingConfig
 

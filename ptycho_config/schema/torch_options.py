@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, option, suggested
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import between, non_negative, part_name, positive
+from ptycho_config.schema.fields import option, suggested
 from ptycho_config.schema.fine_tuning import FineTuneOptions
 from ptycho_config.schema.forward import Amplitude, ForwardModel, ScaleOptions
 from ptycho_config.schema.grouping import GroupingOptions

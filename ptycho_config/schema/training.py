@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from ptycho_config.errors import Problem
-from ptycho_config.schema.base import config, option
+from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import between, non_negative, part_name, positive, power_of_two
+from ptycho_config.schema.fields import option
 from ptycho_config.schema.given import Given
 from ptycho_config.schema.model import ModelConfig
 from ptycho_config.schema.scalars import EntryPoint

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import attrs
 
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.paths import leaves
 from ptycho_config.vocabulary.flat import FLAT_CLASSES, FlatModelConfig, destinations, paths_of
 from ptycho_config.vocabulary.translation import SAME, Translation
 

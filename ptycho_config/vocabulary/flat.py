@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 import ptycho_config.vocabulary.translation as to
-from ptycho_config.schema.base import specs
+from ptycho_config.schema.specs import specs
 from ptycho_config.vocabulary.translation import SAME, Translation
 
 _META = "ptycho_config.flat"

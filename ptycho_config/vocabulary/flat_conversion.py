@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import ptycho_config.vocabulary.flat as foreign
 from ptycho_config.errors import ConfigError, Problem
-from ptycho_config.schema.base import leaves, leaves_of, specs
+from ptycho_config.schema.paths import leaves, leaves_of
+from ptycho_config.schema.specs import specs
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary.flat import FLAT_CLASSES, destinations, paths_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ptycho_config import Resolved, Sources, Transform, at, fields
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.schema.base import leaves_of
+from ptycho_config.schema.paths import leaves_of
 from ptycho_config.steps import Step
 from ptycho_torch.api.inference import reconstruct
 from ptycho_torch.api.training import train

@@ -8,11 +8,13 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, dump, parse
 from ptycho_config.layers import COMMAND_LINE
 from ptycho_config.profiles import NO_PROFILE, PROFILES, RECOMMENDED
+from ptycho_config.schema import DataOptions, ScaleOptions
+from ptycho_config.schema.specs import specs
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Flag, Text, effective_assignments
@@ -99,6 +101,22 @@ def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delt
 def print_warning(text: str) -> None:
     """Warn on standard error."""
     print(f"warning: {text}", file=sys.stderr)
+
+
+def add_reading_flags(parser: argparse.ArgumentParser) -> None:
+    """`--measurement-domain` and `--mask`, for commands without the options of a setup."""
+    parser.add_argument(
+        "--measurement-domain",
+        choices=list(ScaleOptions.CONTRACTS),
+        default=specs(ScaleOptions)["domain"].default,
+        help="what the patterns are [default: %(default)s]",
+    )
+    parser.add_argument(
+        "--mask",
+        choices=get_args(specs(DataOptions)["mask"].annotation),
+        default=specs(DataOptions)["mask"].default,
+        help="pixels that are left out: those that the file marks, or also those found faulty [default: %(default)s]",
+    )
 
 
 def add_strict_flag(parser: argparse.ArgumentParser) -> None:

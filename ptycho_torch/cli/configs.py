@@ -14,7 +14,7 @@ from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import named_profile
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.schema.base import leaves_of
+from ptycho_config.schema.paths import leaves_of
 from ptycho_torch.cli.common import add_profile_flag
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.run_configs import is_run, read_config, read_run

@@ -4,13 +4,11 @@ import argparse
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
-from ptycho_config.schema import DataOptions, ScaleOptions
-from ptycho_config.schema.base import specs
-from ptycho_torch.cli.common import WRONG, add_strict_flag
+from ptycho_torch.cli.common import WRONG, add_reading_flags, add_strict_flag
 from ptycho_torch.errors import DataError
 from ptycho_torch.verdict import Verdict, judge
 
@@ -23,18 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a scan file, or a folder of scans")
     parser.add_argument("--json", action="store_true", help="print only what configurations need, as JSON")
     parser.add_argument("--draw", type=Path, metavar="FILE", help="write a picture of the scan, PNG")
-    parser.add_argument(
-        "--measurement-domain",
-        choices=list(ScaleOptions.CONTRACTS),
-        default=specs(ScaleOptions)["domain"].default,
-        help="what the patterns are [default: %(default)s]",
-    )
-    parser.add_argument(
-        "--mask",
-        choices=get_args(specs(DataOptions)["mask"].annotation),
-        default=specs(DataOptions)["mask"].default,
-        help="pixels that are left out: those that the file marks, or also those found faulty [default: %(default)s]",
-    )
+    add_reading_flags(parser)
     add_strict_flag(parser)
     parser.set_defaults(work=inspect)
 
@@ -53,7 +40,7 @@ def inspect(arguments: argparse.Namespace) -> int:
     from ptycho_torch.data.readers import facts_of, inspect_dataset, scan_files
 
     if arguments.json:
-        print(json.dumps(attrs.asdict(inspect_dataset(arguments.file)), indent=2))
+        print(json.dumps(attrs.asdict(inspect_dataset(arguments.file, probe_needed=False)), indent=2))
         return 0
     files = scan_files(arguments.file)
     if arguments.draw is not None and len(files) > 1:
@@ -73,7 +60,7 @@ def inspect(arguments: argparse.Namespace) -> int:
         elif text:
             print(text)
     if not unusable:
-        facts_of(arguments.file, scans)
+        facts_of(arguments.file, scans, probe_needed=False)
     elif len(files) == 1:
         raise next(iter(unusable.values()))
     else:
@@ -107,7 +94,8 @@ def _judge(scan: "RawScan", arguments: argparse.Namespace) -> tuple[list[str], V
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        dataset = read_dataset(scan, arguments.measurement_domain, mask=arguments.mask)
+        # A reconstruction can retrieve a probe that is not there.
+        dataset = read_dataset(scan, arguments.measurement_domain, mask=arguments.mask, probe_needed=False)
     verdict = judge(judge_scan(dataset).evidence)
     if arguments.draw is not None:
         from ptycho_torch.output.scan_figure import draw_scan

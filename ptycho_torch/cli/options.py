@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ptycho_config.policy import is_settable
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.paths import leaves
 from ptycho_config.vocabulary import aliases
 
 # The path of an option, its value, and how it was given.

@@ -6,9 +6,9 @@ from typing import get_args
 
 from ptycho_config import parse
 from ptycho_config.layers import COMMAND_LINE
-from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
-from ptycho_config.schema.base import specs
-from ptycho_torch.cli.common import add_strict_flag, announce, non_negative, print_verdict
+from ptycho_config.schema import DataOptions, RefineOptions
+from ptycho_config.schema.specs import specs
+from ptycho_torch.cli.common import add_reading_flags, add_strict_flag, announce, non_negative, print_verdict
 
 PASSES = 6
 GROUP = "torch.refine."
@@ -28,23 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passes", type=int, default=PASSES, help="passes over the patterns [default: %(default)s]")
     parser.add_argument("--probe", action="store_true", help="refine the probe too")
     parser.add_argument("--positions", action="store_true", help="correct the positions of the scan too")
-    parser.add_argument(
-        "--measurement-domain",
-        choices=list(ScaleOptions.CONTRACTS),
-        default=specs(ScaleOptions)["domain"].default,
-        help="what the patterns are [default: %(default)s]",
-    )
+    add_reading_flags(parser)
     parser.add_argument(
         "--position-origin",
         choices=get_args(specs(DataOptions)["position_origin"].annotation),
         default=specs(DataOptions)["position_origin"].default,
         help="where in the first pixel position 0 of an NPZ lies [default: %(default)s]",
-    )
-    parser.add_argument(
-        "--mask",
-        choices=get_args(specs(DataOptions)["mask"].annotation),
-        default=specs(DataOptions)["mask"].default,
-        help="pixels that are left out: those that the file marks, or also those found faulty [default: %(default)s]",
     )
     parser.add_argument("--fix-orientation", action="store_true", help="turn the positions as the patterns need it")
     add_strict_flag(parser)

@@ -35,8 +35,8 @@ def read_dataset(
     domain: Domain,
     origin: Origin = "corner",
     in_memory: int = IN_MEMORY_BYTES,
-    mask: Masking = "file",
     *,
+    mask: Masking = "file",
     probe_needed: bool = True,
 ) -> Dataset:
     """Read the patterns of an opened scan and check all its values.
@@ -59,11 +59,10 @@ def read_dataset(
         warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
     large = math.prod(scan.patterns.shape) * 4 > in_memory
     patterns = stored_patterns(scan, in_file=large)
-    probe = _focused_probe(patterns) if stored is None else stored
     if mask == "auto":
-        patterns = _mask_faults(path, patterns, probe)
+        patterns = _mask_faults(path, patterns, stored)
     valid = patterns.valid_pixels
-    _check_values(path, scan.key, patterns, probe)
+    _check_values(path, scan.key, patterns, stored)
     if domain == "count_intensity" and stored is not None:
         refuse_amplitudes(scan, stored, patterns)
     squared = scan.amplitudes or domain == "normalized_amplitude"
@@ -73,8 +72,8 @@ def read_dataset(
         name=path.name,
         intensity=patterns if large else patterns[:],
         position_yx=position,
-        probe=probe,
-        probe_stored=stored is not None,
+        probe=_focused_probe(patterns) if stored is None else stored,
+        probe_known=stored is not None,
         valid_pixels=valid,
         geometry=scan.geometry,
         squared=squared,
@@ -118,7 +117,7 @@ def _overlap_remarks(probe: NDArray[np.complex64] | None, position_yx: NDArray[n
         )
 
 
-def _mask_faults(path: Path, patterns: StoredPatterns, probe: NDArray[np.complex64]) -> StoredPatterns:
+def _mask_faults(path: Path, patterns: StoredPatterns, probe: NDArray[np.complex64] | None) -> StoredPatterns:
     """The patterns without the pixels that do not measure, with a RuntimeWarning that names them."""
     valid = patterns.valid_pixels
     faults = find_pixel_faults(patterns, probe, valid)
@@ -127,7 +126,7 @@ def _mask_faults(path: Path, patterns: StoredPatterns, probe: NDArray[np.complex
     return attrs.evolve(patterns, valid_pixels=~faults.any if valid is None else valid & ~faults.any)
 
 
-def _check_values(path: Path, key: str, patterns: StoredPatterns, probe: NDArray[np.complex64]) -> None:
+def _check_values(path: Path, key: str, patterns: StoredPatterns, probe: NDArray[np.complex64] | None) -> None:
     """Every value finite and not negative, and some of them not zero. Raises DataError, which names pixels that hold
     a fill value."""
     infinite = negative = 0

@@ -95,11 +95,14 @@ def facts_of(path: Path, scans: Sequence[RawScan], *, probe_needed: bool = True)
     )
 
 
-def inspect_dataset(path: Path) -> DatasetFacts:
-    """The facts of a scan file, or of all scans of a folder. Raises DataError."""
+def inspect_dataset(path: Path, *, probe_needed: bool = True) -> DatasetFacts:
+    """The facts of a scan file, or of all scans of a folder, at path; probe_needed as in `facts_of`.
+
+    Raises DataError.
+    """
     scans = open_scans(path)
     with closing(scans):
-        return facts_of(path, scans)
+        return facts_of(path, scans, probe_needed=probe_needed)
 
 
 def read_scan(
@@ -108,4 +111,4 @@ def read_scan(
     """Open the scan file at path and read it; domain, origin, in_memory and mask as in `read_dataset`. Raises
     DataError."""
     with open_scan(path) as scan:
-        return read_dataset(scan, domain, origin, in_memory, mask)
+        return read_dataset(scan, domain, origin, in_memory, mask=mask)

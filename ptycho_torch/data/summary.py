@@ -64,7 +64,7 @@ def _intensity(probe: NDArray[np.generic]) -> NDArray[np.float64]:
 
 def _probe(scan: RawScan, sample: NDArray[np.float32]) -> str:
     if scan.probe is None:
-        return "none"
+        return "none: `ptycho infer` and `ptycho refine` retrieve one, a training needs one"
     modes = _intensity(scan.probe)
     power = modes.sum(axis=(1, 2))
     shares = ", ".join(f"{100 * share:.1f} %" for share in power / max(power.sum(), np.finfo(float).tiny))

@@ -71,8 +71,8 @@ def pixel_faults(sample: Real, flat: Real, valid: Mask | None = None) -> PixelFa
     # Patterns that are all the same are another fault, and pixels that are always full are clipped.
     largest = np.nanmax(np.where(constant | ~known, -np.inf, sample))
     # Where other pixels are negative too, as after the subtraction of a dark, a negative value is no mark.
-    negative = bool((sample[:, known & ~constant] < 0).any())
-    constant &= ~(first < 0) | (not negative)
+    if bool((sample[:, known & ~constant] < 0).any()):
+        constant &= ~(first < 0)
     fill = constant & (first != largest) if constant.sum() <= 0.5 * known.sum() else none
     usable = known & ~fill
     counted = np.where(usable & np.isfinite(sample), sample, 0).clip(min=0)

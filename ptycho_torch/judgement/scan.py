@@ -49,12 +49,13 @@ def sample_of(patterns: Patterns) -> NDArray[np.float32]:
     return patterns[np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(np.int64))]
 
 
-def find_pixel_faults(patterns: Patterns, probe: NDArray[np.complex64], valid: Mask | None) -> PixelFaults:
+def find_pixel_faults(patterns: Patterns, probe: NDArray[np.complex64] | None, valid: Mask | None) -> PixelFaults:
     """The pixels `(N, N)` of patterns `(n, N, N)`, as stored, that do not measure.
 
-    probe `(P, N, N)`; valid `(N, N)`: the pixels that the file does not mark.
+    probe `(P, N, N)`, None where it is not known; valid `(N, N)`: the pixels that the file does not mark.
     """
-    return pixel_faults(sample_of(patterns), flat_pattern(probe), valid)
+    flat = np.ones(patterns.shape[1:]) if probe is None else flat_pattern(probe)
+    return pixel_faults(sample_of(patterns), flat, valid)
 
 
 def judge_scan(dataset: Dataset, *, fix_orientation: bool = False) -> Judged:
@@ -81,8 +82,8 @@ def judge_scan(dataset: Dataset, *, fix_orientation: bool = False) -> Judged:
     beam = list(beam_evidence(mean, shown, whole=whole, power=power, squared=dataset.squared))
     if faults.wrapped.any():
         beam = []
-    # Where the beam is elsewhere, or its middle is not measured, trials compare nothing.
-    unknown = bool(beam) or frames.mostly_repeated or bool(faults.wrapped.any())
+    # Where the beam is elsewhere, its middle not measured, or the probe not known, trials compare nothing.
+    unknown = bool(beam) or frames.mostly_repeated or bool(faults.wrapped.any()) or not dataset.probe_known
     trials = None if unknown else position_trials(attrs.evolve(kept, valid_pixels=measuring))
     judged = Judged(kept, (), rows, trials)
     turned = fix_orientation and judged.orientation != RECORDED

@@ -8,9 +8,9 @@ from torch import nn
 
 from ptycho_config import ConfigError, Problem
 from ptycho_config.schema import External, ModelConfig, TorchOptions, Unrolled
-from ptycho_config.schema.base import kind_of
 from ptycho_config.schema.networks import Sees
 from ptycho_config.schema.setup import network_problems
+from ptycho_config.schema.specs import kind_of
 from ptycho_torch.nets.adapter import PerGroup
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla

@@ -12,7 +12,7 @@ from ptycho_config import ConfigError, Resolved, Transform, diff, load, parse, r
 from ptycho_config.codec import migrate
 from ptycho_config.layers import BUNDLE, CONFIG_FILE, FACTS, Layer
 from ptycho_config.schema import InferenceConfig, InferenceSetup, TrainingSetup
-from ptycho_config.schema.base import leaves_of
+from ptycho_config.schema.paths import leaves_of
 from ptycho_config.steps import Step
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME, read_derivation

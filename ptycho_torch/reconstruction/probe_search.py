@@ -95,7 +95,7 @@ class ProbeSearch:
         misfits = {Aberration(phase): self._joint(pupil_probe(mean, Aberration(phase))) for phase in phases}
         for halving in range(HALVINGS + 1):
             step = STEP_RAD / 2**halving
-            # Beside each other in defocus at the first step are those that were compared already.
+            # At the first step the neighbours in defocus were compared already.
             for axis in Aberration._fields:
                 best = min(misfits, key=misfits.__getitem__)
                 for sign in (-1, 1):

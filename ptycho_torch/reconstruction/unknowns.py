@@ -38,9 +38,9 @@ def estimate_unknowns(dataset: Dataset, options: RefineOptions, *, seed: int, de
     scan = normalise(dataset)
     with torch.inference_mode():
         search = ProbeSearch(scan, np.random.default_rng(seed), device)
-        before = search.misfit(scan.probe) if dataset.probe_stored else None
+        before = search.misfit(scan.probe) if dataset.probe_known else None
         kept = automatic and before is not None and search.explains(before)
-        found = None if kept else search.run(scan.probe if dataset.probe_stored else None)
+        found = None if kept else search.run(scan.probe if dataset.probe_known else None)
     if before is not None and (found is None or not search.replaces(found, before)):
         return KnownDataset(dataset, options, ProbeRecord(start=None, misfit=round(before, 6), misfit_file=None))
     assert found is not None
@@ -49,4 +49,4 @@ def estimate_unknowns(dataset: Dataset, options: RefineOptions, *, seed: int, de
     )
     change = at(_OPTIONS.passes).put(max(options.passes, PASSES_AFTER_SEARCH)) >> at(_OPTIONS.refine_probe).put(True)
     probe = (found.probe / scan.probe_factor).numpy()
-    return KnownDataset(attrs.evolve(dataset, probe=probe), change(options), record)
+    return KnownDataset(attrs.evolve(dataset, probe=probe, probe_known=True), change(options), record)

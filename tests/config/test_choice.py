@@ -27,7 +27,7 @@ from ptycho_config import (
 )
 from ptycho_config.json_schema import json_schema
 from ptycho_config.saved import replay, save
-from ptycho_config.schema.base import get_path, leaves_of
+from ptycho_config.schema.paths import get_path, leaves_of
 
 
 @config

@@ -22,7 +22,9 @@ from ptycho_config import (
 )
 from ptycho_config.policy import is_settable, refuse_unread, resumable_options
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.schema.base import FieldSpec, get_path, leaves, specs
+from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.paths import get_path, leaves
+from ptycho_config.schema.specs import specs
 from ptycho_config.steps import Step
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from ptycho_config.schema import (
     TrainingConfig,
     TrainingSetup,
 )
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.paths import leaves
 from ptycho_config.schema.replace import replace
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ptycho_config import ConfigError, parse, resolve
 from ptycho_config.schema import Cnn, Fno, InferenceSetup, MinDistance, RefineOptions, TrainingSetup
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.paths import leaves
 from ptycho_config.vocabulary import (
     FLAT_CLASSES,
     DataConfig,

@@ -54,18 +54,27 @@ def test_a_folder_is_told_scan_by_scan(layouts: Any, tmp_path: Path, capsys: Out
 
 def test_a_scan_of_no_use_is_described_first(layouts: Any, tmp_path: Path, capsys: Output) -> None:
     """What is there, then what is missing and how to give it, and status 2."""
-    path = layouts.write(tmp_path / "scan.ptyd", layouts.ptyd(probe=None))
+    path = layouts.write(tmp_path / "scan.ptyd", layouts.ptyd(probe=np.ones((32, 32), np.complex64)))
     assert umbrella.main(["inspect", str(path)]) == 2
     told = capsys.readouterr()
     assert "36 of 64 x 64, float32" in told.out
+    assert "probe has 32 x 32 pixels, the patterns 64 x 64" in told.err
+
+
+def test_a_scan_without_a_probe_can_be_reconstructed(layouts: Any, tmp_path: Path, capsys: Output) -> None:
+    """As `ptycho infer` does, which retrieves one; a training names what it lacks."""
+    path = layouts.write(tmp_path / "scan.ptyd", layouts.ptyd(probe=None))
+    assert umbrella.main(["inspect", str(path)]) == 0
+    told = capsys.readouterr()
+    assert "retrieve one" in told.out
     assert "not known without a probe" in told.out
-    assert "has no probe" in told.err
-    assert "add a complex dataset `probe`" in told.err
+    assert umbrella.main(["train", str(path), "--output_dir", str(tmp_path / "out")]) == 2
+    assert "has no probe" in capsys.readouterr().err
 
 
 def test_bad_scans_of_a_folder_hide_no_other(layouts: Any, tmp_path: Path, capsys: Output) -> None:
     """Each is told, of the bad ones why; status 2 and one line that counts and names them."""
-    layouts.write(tmp_path / "a.ptyd", layouts.ptyd(probe=None))
+    layouts.write(tmp_path / "a.ptyd", layouts.ptyd(probe=np.ones((32, 32), np.complex64)))
     (tmp_path / "b.npz").write_bytes(b"no archive")
     whole = REAL.read_bytes()
     (tmp_path / "c.npz").write_bytes(bytes(64) + whole[64:])
@@ -75,7 +84,7 @@ def test_bad_scans_of_a_folder_hide_no_other(layouts: Any, tmp_path: Path, capsy
     by_name = dict.fromkeys(name for name in told.out.splitlines() if not name.startswith(" "))
     assert list(by_name) == ["a.ptyd", "b.npz", "c.npz", "d.cxi"]
     reasons = [line for line in told.out.splitlines() if line.startswith("  unusable   ")]
-    assert [reason.split()[1:3] for reason in reasons] == [["has", "no"], ["is", "not"], ["'diff3d.npy'", "is"]]
+    assert [reason.split()[1:3] for reason in reasons] == [["probe", "has"], ["is", "not"], ["'diff3d.npy'", "is"]]
     assert told.err == f"error: {tmp_path}: 3 of 4 scans cannot be used: a.ptyd, b.npz, c.npz\n"
 
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from ptycho_config.schema import Cnn, Ffno, Fno, FnoVanilla, ModelConfig, NeuralopUno, TorchOptions, Unrolled
 from ptycho_config.schema import Network as NetworkOptions
-from ptycho_config.schema.base import kind_of
 from ptycho_config.schema.networks import Architecture
+from ptycho_config.schema.specs import kind_of
 from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
 from ptycho_torch.nets.network import NETWORKS, Network, ObjectNetwork

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -39,7 +40,7 @@ def _dataset(guess: Complex | None) -> Dataset:
     focused = defocused_probe(64, pupil_px=12.0, defocus_rad=0.0)
     probe = np.abs(np.linalg.norm(simulated.probe)) * (focused if guess is None else guess)[None]
     stored = guess is not None
-    return Dataset("s", simulated.counts, simulated.position_yx, probe.astype(np.complex64), probe_stored=stored)
+    return Dataset("s", simulated.counts, simulated.position_yx, probe.astype(np.complex64), probe_known=stored)
 
 
 def _disk() -> Complex:
@@ -182,8 +183,29 @@ def test_a_file_without_a_probe(tmp_path: Path) -> None:
     assert not (tmp_path / "no").exists()
     with open_scan(tmp_path / "scan.npz") as opened:
         focused = read_dataset(opened, "count_intensity", probe_needed=False)
-    assert not focused.probe_stored
+    assert not focused.probe_known
     assert np.square(np.abs(focused.probe)).sum() == pytest.approx(simulated.counts.sum((1, 2)).mean(), rel=1e-3)
+
+
+def _focused(path: Path, counts: NDArray[Any], simulated: SimulatedScan, **options: Any) -> Dataset:
+    y, x = simulated.position_yx.T
+    np.savez(path, diff3d=counts, xcoords=x, ycoords=y)
+    with open_scan(path) as opened:
+        return read_dataset(opened, probe_needed=False, **options)
+
+
+def test_the_probe_of_a_mean_pattern_is_that_of_its_valid_pixels_and_of_its_intensity(tmp_path: Path) -> None:
+    """Fill values that are left out do not enter it, and amplitudes are squared before."""
+    simulated = _simulated()
+    whole = _focused(tmp_path / "a.npz", simulated.counts, simulated, domain="count_intensity")
+    roots = _focused(tmp_path / "b.npz", np.sqrt(simulated.counts), simulated, domain="normalized_amplitude")
+    np.testing.assert_allclose(roots.probe, whole.probe, atol=1e-4 * np.abs(whole.probe).max())
+    filled = simulated.counts.astype(np.float32)
+    filled[:, 3:5, 3:60] = np.nan
+    with pytest.warns(RuntimeWarning, match="hold nan in every pattern"):
+        masked = _focused(tmp_path / "c.npz", filled, simulated, domain="count_intensity", mask="auto")
+    assert np.isfinite(masked.probe).all()
+    assert np.abs(np.vdot(masked.probe, whole.probe)) > 0.99 * np.square(np.abs(whole.probe)).sum()
 
 
 @pytest.mark.slow

@@ -81,8 +81,10 @@ def test_a_training_of_several_processes_that_diverges_is_refused(scan_file: Pat
     assert not (tmp_path / "out" / "wts.h5.zip").exists()
 
 
+# A job in the background of a shell inherits an ignored SIGINT.
 ENDLESS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from ptycho_config import Sources
 from ptycho_torch.api import train
 from tests.training.test_ranks import TWO
@@ -101,8 +103,11 @@ def test_no_process_outlives_the_one_that_started_it(number: signal.Signals, sca
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         ranks = [Path("/proc") / rank for rank in children.read_text().split()]
         process.send_signal(number)
-        # The launcher kills what does not end within 30 s.
-        _, said = process.communicate(timeout=15)
+        try:
+            # The launcher kills what does not end within 30 s.
+            _, said = process.communicate(timeout=15)
+        finally:
+            process.kill()
     assert process.returncode == -number
     assert ("KeyboardInterrupt" in said) == (number == signal.SIGINT)
     assert len(ranks) == 2

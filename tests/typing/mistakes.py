@@ -32,7 +32,7 @@ from ptycho_config.schema import (
     TrainingConfig,
     TrainingSetup,
 )
-from ptycho_config.schema.base import option
+from ptycho_config.schema.fields import option
 from ptycho_config.schema.replace import replace
 
 base = TrainingSetup()

@@ -16,7 +16,7 @@ from ptycho_config.layers import CLIENT as LAYER
 from ptycho_config.lens import at, fields
 from ptycho_config.profiles import PROFILES
 from ptycho_config.schema import TrainingSetup
-from ptycho_config.schema.base import leaves
+from ptycho_config.schema.paths import leaves
 from ptycho_config.steps import Step
 from ptycho_config.vocabulary import destinations, paths_of
 from ptycho_config.vocabulary.flat import Flat

@@ -15,7 +15,7 @@ from ptychodus.model.ptychopinn_torch import reconstructor as client
 
 import ptycho_torch.config_params as flat
 from ptycho_config import ConfigError, diff
-from ptycho_config.schema.base import leaves_of
+from ptycho_config.schema.paths import leaves_of
 from ptycho_torch.compat.ptychodus.training import ConfigManager, PtychoDataLoader, resolve_client
 from ptycho_torch.errors import DataError
 from tests.compat.ptychodus.client import configs, judged, reconstruct_here, reconstructor, train_here

@@ -9,7 +9,7 @@ from typing import Any
 
 from ptycho_config import load
 from ptycho_config.schema import InferenceSetup, TrainingSetup
-from ptycho_config.schema.base import leaves_of
+from ptycho_config.schema.paths import leaves_of
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli import train
