@@ -75,7 +75,7 @@ def _covers(change: Change, first: Change) -> bool:
 
 def _pins_below(change: Change, pins: dict[str, _Places], ends: Mapping[str, Change]) -> Iterator[Any]:
     """The pins of options that a change of a choice may have removed."""
-    if change.whole and not isinstance(change.new, (tuple, Mapping)):
+    if change.whole and not isinstance(change.new, tuple):
         below = (path for path in pins if path.startswith(f"{change.path}.") and path not in ends)
         for path in below:
             yield from pins[path].items()
@@ -85,7 +85,7 @@ def _part(change: Change, place: str) -> Any:
     """The value that `change` gives to a place at or below its leaf."""
     if place == change.path:
         return change.new
-    if isinstance(change.new, (tuple, Mapping)):
+    if isinstance(change.new, tuple):
         return element(change.new, place[len(change.path) + 1 :])
     return _GONE
 

@@ -1,10 +1,9 @@
 """Steps and changes as plain data, and the paths that they name.
 
-A path is `group.name`; `choice:kind.name` demands a member of a choice, `name.0` is an element of a tuple or a
-mapping, and the empty path is the whole config.
+A path is `group.name`; `choice:kind.name` demands a member of a choice, `name.0` is an element of a tuple,
+and the empty path is the whole config.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -58,8 +57,8 @@ class Step:
 class Change(NamedTuple):
     """The effect of one step on one leaf: an entry of the trace. Cheap: there are many.
 
-    whole: the leaf has parts of its own: it is a choice (old and new are kinds), a tuple or a mapping. implied:
-    the value follows from the member of a choice that was named, so nobody has set it.
+    whole: the leaf has parts of its own: it is a choice (old and new are kinds), or a tuple. implied: the value
+    follows from the member of a choice that was named, so nobody has set it.
     """
 
     path: str
@@ -81,7 +80,7 @@ class Change(NamedTuple):
 
     @property
     def inside(self) -> str:
-        """The path below the leaf that the step names, for an element of a tuple or mapping; mostly empty."""
+        """The path below the leaf that the step names, for an element of a tuple; mostly empty."""
         path = self.step.path
         if len(path) <= len(self.path):
             return ""
@@ -114,10 +113,10 @@ def join(prefix: str, path: str) -> str:
 
 
 def element(value: Any, inside: str) -> Any:
-    """The part of the tuple, mapping or config `value` at the path `inside`; None where there is none."""
+    """The part of the tuple or config `value` at the path `inside`; None where there is none."""
     for token in inside.split(".") if inside else ():
         if isinstance(value, tuple):
             value = value[int(token)] if int(token) < len(value) else None
         else:
-            value = value.get(token) if isinstance(value, Mapping) else getattr(value, token, None)
+            value = getattr(value, token, None)
     return value
