@@ -24,7 +24,6 @@ from ptycho_torch.files import create_writable_folder, write_json, write_table
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.output.bundle_archive import find_bundle
 from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.figures import draw_losses, draw_object
 from ptycho_torch.output.product import write_product, write_reconstruction
@@ -84,9 +83,9 @@ def reconstruct(
         dataset = read_dataset(
             scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=needed
         )
+        files = {**digests([scan]), **trained.bundle.source}
     judged = judge_scan(dataset, fix_orientation=options.fix_orientation)
     dataset = judged.dataset
-    files = digests(test_data_file, find_bundle(model_path))
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed, device)
     if task.probe is not None and task.probe.start is not None:

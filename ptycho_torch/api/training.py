@@ -77,7 +77,7 @@ def run_training(
     setup = configs.config
     with opened.closing():
         update_legacy_dict(legacy, delta)
-        files = digests(setup.training.train_data_file, setup.training.test_data_file)
+        files = digests((*opened.training, *opened.validation))
         seed = _common_seed(setup.training.subsample_seed, resume=resume)
         world = world_size(setup.execution, choose_device(setup.execution.accelerator))
         if world > 1:

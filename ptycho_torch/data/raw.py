@@ -1,6 +1,7 @@
 """An opened scan file: the record that every reader gives, before its values are checked."""
 
 import builtins
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -53,8 +54,8 @@ class RawScan:
     geometry, nphotons: as far as the file states them.
     object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or `(1, H, W)`;
     label, label_key: of the object patch of each pattern, complex `(n, N, N)`. remarks: a sentence for everything in
-    the file that is not used; refusal: why the scan cannot be reconstructed at all; opened: closes the
-    files.
+    the file that is not used; refusal: why the scan cannot be reconstructed at all; descriptor: that
+    of the open file, None once it is closed; opened: closes the files.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class RawScan:
     label_key: str = "label"
     remarks: tuple[str, ...] = ()
     refusal: DataError | None = None
+    descriptor: Callable[[], int | None] = attrs.field(default=lambda: None, repr=False)
     opened: ExitStack = attrs.field(factory=ExitStack, repr=False)
 
     def close(self) -> None:

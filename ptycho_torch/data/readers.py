@@ -11,7 +11,7 @@ from ptycho_torch.data.formats.reader import HDF5_SUFFIXES, read_file
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES
 from ptycho_torch.data.raw import RawScan, check_scan
 from ptycho_torch.errors import DataError, MissingFileError
-from ptycho_torch.files import file_digest
+from ptycho_torch.files import file_digest, open_digest
 from ptycho_torch.records import Dataset
 
 SUFFIXES = (".npz", ".mat", *HDF5_SUFFIXES)
@@ -50,10 +50,17 @@ def closing(scans: Iterable[RawScan]) -> Iterator[None]:
         yield
 
 
-def digests(*paths: Path | None) -> dict[str, str]:
-    """The digest of every file that the paths of scans, and of other files, mean, by path; None means nothing."""
-    files = [file for path in paths if path is not None for file in scan_files(path)]
-    return {str(file): file_digest(file) for file in files}
+def digests(scans: Iterable[RawScan]) -> dict[str, str]:
+    """The digest of the file of every scan, by path; one that was closed is opened again. Raises DataError."""
+    return {str(scan.path): _digest(scan) for scan in scans}
+
+
+def _digest(scan: RawScan) -> str:
+    descriptor = scan.descriptor()
+    try:
+        return file_digest(scan.path) if descriptor is None else open_digest(descriptor)
+    except OSError as error:
+        raise DataError(str(scan.path), f"cannot be read: {error.strerror}") from None
 
 
 def scan_files(path: Path) -> list[Path]:

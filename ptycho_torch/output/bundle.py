@@ -5,7 +5,9 @@ A zip of JSON files and one safetensors file; nothing in it is executed when it 
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
 import safetensors
@@ -16,7 +18,7 @@ from torch import Tensor
 from ptycho_config import ConfigError, dump, fingerprint, load
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError
-from ptycho_torch.files import atomic_write
+from ptycho_torch.files import atomic_write, open_digest
 from ptycho_torch.output.bundle_archive import (
     BUNDLE_NAME,
     CONFIG,
@@ -41,13 +43,15 @@ _DAMAGE = (*DAMAGE, safetensors.SafetensorError)
 class Bundle:
     """A trained model as a value: its configuration, its weights and the record of its training.
 
-    weights: by name; derivation: of the configuration; record: losses, times and versions.
+    weights: by name; derivation: of the configuration; record: losses, times and versions; source: the digest of the
+    file that it was read from, by path.
     """
 
     setup: TrainingSetup
     weights: dict[str, Tensor]
     derivation: Derivation
     record: TrainingRecord
+    source: Mapping[str, str] = MappingProxyType({})
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> Path:
@@ -74,7 +78,8 @@ def load_bundle(path: Path) -> Bundle:
     """Read a bundle: an archive, or the folder of one. Raises DataError where it is damaged or foreign."""
     source = find_bundle(path)
     try:
-        with zipfile.ZipFile(source) as archive:
+        with source.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            digest = open_digest(stream.fileno())
             manifest = read_manifest(archive, source)
             config = archive.read(CONFIG).decode()
             setup = load(TrainingSetup, json.loads(config))
@@ -89,4 +94,4 @@ def load_bundle(path: Path) -> Bundle:
         raise DataError(str(source), f"its configuration cannot be read: {error}") from None
     except _DAMAGE as error:
         raise DataError(str(source), f"is damaged: {error}", "copy it again or train again") from None
-    return Bundle(setup, weights, derivation, record)
+    return Bundle(setup, weights, derivation, record, {str(source): digest})

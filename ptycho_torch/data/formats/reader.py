@@ -33,6 +33,14 @@ class ScanFile:
     hdf5: h5py.File | None = None
     npz: Archive | None = None
 
+    def descriptor(self) -> int | None:
+        """The descriptor of the open file, None once it is closed."""
+        if self.hdf5:
+            handle: int = self.hdf5.id.get_vfd_handle()
+            return handle
+        stream = None if self.npz is None else self.npz.archive.fp
+        return None if stream is None else stream.fileno()
+
 
 class Reader(Protocol):
     """Reads the files of one format. A module with these two functions is a reader too."""
@@ -80,7 +88,7 @@ def read_file(path: Path) -> RawScan:
         for reader in (*external, *built_in.values()):
             if reader.recognise(file):
                 scan = reader.read(file)
-                return attrs.evolve(scan, opened=opened.pop_all())
+                return attrs.evolve(scan, descriptor=file.descriptor, opened=opened.pop_all())
         if file.hdf5 is None:
             message = "is not a readable NPZ archive, no HDF5 file, and no installed reader knows it"
             raise DataError(str(path), message)
