@@ -49,7 +49,7 @@ def microseconds(work: Callable[[], object]) -> float:
 
 
 def plain_data() -> dict[str, Any]:
-    return {name: value for name, value in dump(BASE).items() if name != "$schema"}
+    return {name: value for name, value in dump(BASE).items() if name != "schema"}
 
 
 def merged(node: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 import ptycho_config.migrations  # noqa: F401 - registers the steps from older documents
-from ptycho_config.codec import dump, fingerprint, load, migration
+from ptycho_config.codec import dump, fingerprint, load
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.lens import at, fields, narrow
 from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.schema.base import config
 from ptycho_config.schema.fields import field
 from ptycho_config.transform import Transform, diff, layer, product
+from ptycho_config.versions import migration
 
 if TYPE_CHECKING:
     from ptycho_config.documents import parse

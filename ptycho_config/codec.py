@@ -17,13 +17,12 @@ from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.schema.base import AnyConfig
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.paths import leaves_of
-from ptycho_config.schema.specs import is_config, kind_of, specs
+from ptycho_config.schema.scalars import shorten
+from ptycho_config.schema.specs import is_config, kind_of, members_of, specs
+from ptycho_config.versions import SCHEMA_KEY, body_of, schema_of
 
 C = TypeVar("C", bound=AnyConfig)
-SCHEMA_KEY = "$schema"
 KIND_KEY = "kind"
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-_MIGRATIONS: dict[tuple[str, int], Migration] = {}
 
 
 @functools.cache
@@ -37,10 +36,15 @@ def converter() -> cattrs.Converter:
     return made
 
 
+def tag_of(members: Mapping[str, type]) -> str:
+    """The key that names the member of a choice: `kind`, or `$kind` where a member has an option of that name."""
+    return f"${KIND_KEY}" if any(KIND_KEY in specs(member) for member in members.values()) else KIND_KEY
+
+
 @functools.cache
 def _tag(choice: Any) -> None:
     """Write and read the members of a choice with their kind; once, because cattrs forgets all hooks."""
-    configure_tagged_union(choice, converter(), kind_of, KIND_KEY)
+    configure_tagged_union(choice, converter(), kind_of, tag_of(members_of(choice)))
 
 
 def _structure_hook(cls: type) -> Callable[[Any, Any], Any]:
@@ -49,7 +53,7 @@ def _structure_hook(cls: type) -> Callable[[Any, Any], Any]:
 
     def structure(data: Any, _: Any) -> Any:
         if not isinstance(data, Mapping):
-            raise ValueError(f"must be a table of options, got {data!r}")  # noqa: TRY004 - a Problem
+            raise ValueError(f"must be a table of options, got {shorten(data)}")  # noqa: TRY004 - a Problem
         return read(data, cls)
 
     return structure
@@ -62,13 +66,14 @@ def _field_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
         return lambda value, _: spec.accept(value)
     _tag(spec.annotation)
     read, listed = converter().get_structure_hook(spec.annotation), ", ".join(map(repr, spec.members))
+    tag = tag_of(spec.members)
 
     def structure(value: Any, choice: Any) -> Any:
-        if not isinstance(value, Mapping) or KIND_KEY not in value:
-            raise ValueError(f"must be a table with {KIND_KEY!r}, one of {listed}, got {value!r}")
-        if (kind := value[KIND_KEY]) not in spec.members:
+        if not isinstance(value, Mapping) or tag not in value:
+            raise ValueError(f"must be a table with {tag!r}, one of {listed}, got {shorten(value)}")
+        if not isinstance(kind := value[tag], str) or kind not in spec.members:
             hint = near_miss(str(kind), spec.members)
-            raise ConfigError([Problem(KIND_KEY, f"must be one of {listed}, got {kind!r}", hint=hint)])
+            raise ConfigError([Problem(tag, f"must be one of {listed}, got {shorten(kind)}", hint=hint)])
         return read(dict(value), choice)
 
     return structure
@@ -84,7 +89,8 @@ def _write_choice(spec: FieldSpec) -> Callable[[Any], dict[str, Any]]:
     _tag(spec.annotation)
     write = converter().get_unstructure_hook(spec.annotation)
     # The kind first, for people.
-    return lambda value: {KIND_KEY: "", **write(value)}
+    tag = tag_of(spec.members)
+    return lambda value: {tag: "", **write(value)}
 
 
 def _problems(error: BaseException) -> Iterator[Problem]:
@@ -110,49 +116,18 @@ def _problems(error: BaseException) -> Iterator[Problem]:
 
 
 def dump(config: Any) -> dict[str, Any]:
-    """A config as plain data, with `$schema` where its class names one."""
+    """A config as plain data, with `schema`, its version, where its class names one."""
     data: dict[str, Any] = converter().unstructure(config)
-    schema = getattr(type(config), "SCHEMA", None)
+    schema = schema_of(type(config))
     return {SCHEMA_KEY: schema, **data} if schema else data
-
-
-def migration(name: str, version: int) -> Callable[[Migration], Migration]:
-    """Register the pure step that turns a document of `name/version` into the next version."""
-
-    def register(step: Migration) -> Migration:
-        if (name, version) in _MIGRATIONS:
-            raise ValueError(f"there is a migration of {name}/{version} already")
-        _MIGRATIONS[name, version] = step
-        return step
-
-    return register
-
-
-def migrate(data: Mapping[str, Any], schema: str) -> dict[str, Any]:
-    """The document `data` in the version of `schema` (`name/version`), step by step; without
-    `$schema` it counts as current. Raises ConfigError for a newer or a foreign document."""
-    name, _, current = schema.rpartition("/")
-    found = str(data.get(SCHEMA_KEY, schema))
-    found_name, _, found_version = found.rpartition("/")
-    if found_name != name or not found_version.isdigit() or int(found_version) > int(current):
-        message = f"this version reads {schema!r}, the document is {found!r}"
-        raise ConfigError([Problem(SCHEMA_KEY, message)], schema)
-    if found == schema:
-        return dict(data) if SCHEMA_KEY in data else {SCHEMA_KEY: schema, **data}
-    body = {key: value for key, value in data.items() if key != SCHEMA_KEY}
-    for version in range(int(found_version), int(current)):
-        step = _MIGRATIONS.get((name, version))
-        if step is None:
-            raise ConfigError([Problem(SCHEMA_KEY, f"there is no migration from {name}/{version}")], schema)
-        body = step(body)
-    return {SCHEMA_KEY: schema, **body}
 
 
 def load(cls: type[C], data: Mapping[str, Any]) -> C:
     """The `cls` that `dump` wrote as `data`, migrated, or one ConfigError with all problems of the document."""
-    schema = getattr(cls, "SCHEMA", None)
-    current = migrate(data, schema) if schema else data
-    body = {key: value for key, value in current.items() if key != SCHEMA_KEY}
+    schema = schema_of(cls)
+    if not isinstance(data, Mapping):
+        raise ConfigError([Problem("", f"must be a table of options, got {shorten(data)}")], schema or cls.__name__)
+    body = body_of(data, schema)
     try:
         return converter().structure(body, cls)
     except (ConfigError, cattrs.BaseValidationError) as error:

@@ -4,14 +4,15 @@ Pure: no file is read, no global is touched, no device is used. What a data file
 in as `DatasetFacts`, read before by the caller.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import attrs
 
 import ptycho_config.layers as names
-from ptycho_config.documents import parse
+from ptycho_config.documents import parse_or_explain
+from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.layers import INFERENCE, TRAINING, Layer
 from ptycho_config.legacy import LegacyDelta, legacy_delta
@@ -21,37 +22,50 @@ from ptycho_config.profiles import RECOMMENDED, recommended_profile
 from ptycho_config.profiles import profile as named_profile
 from ptycho_config.resolve import Resolved, resolve
 from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecutionConfig, TrainingSetup
+from ptycho_config.schema.base import AnyConfig
 from ptycho_config.schema.given import given_names
 from ptycho_config.schema.specs import specs
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform, layer, with_where
 
+C = TypeVar("C", bound=AnyConfig)
 Overrides = Transform | Mapping[str, Any] | None
+
+
+class ReadLayers(NamedTuple):
+    """Layers, and the problems of what could not be read."""
+
+    layers: tuple[Layer, ...]
+    problems: tuple[Problem, ...]
 
 
 @attrs.frozen(kw_only=True)
 class Sources:
-    """The layers that users provide. client: the settings of a program that calls this one."""
+    """The layers that users provide. client: the settings of a program that calls this one. problems: those of what
+    could not be read, which are raised with the problems of the layers."""
 
     client: Transform = Transform()
     config_file: Transform = Transform()
     execution: PyTorchExecutionConfig | None = None
     command_line: Transform = Transform()
     overrides: Overrides = None
+    problems: tuple[Problem, ...] = ()
 
-    def layers(self, cls: type, arguments: Transform) -> tuple[Layer, ...]:
+    def layers(self, cls: type, arguments: Transform) -> ReadLayers:
         """Each by its name. Of an execution config those options count that it was given."""
         execution = Transform() if self.execution is None else put_given(self.execution, "execution")
-        overrides = self.overrides or Transform()
+        overrides, problems = self.overrides or Transform(), self.problems
         if not isinstance(overrides, Transform):
-            overrides = parse(cls, overrides, names.OVERRIDES)
-        return (
+            overrides, found = parse_or_explain(cls, overrides, names.OVERRIDES)
+            problems += found
+        layers = (
             Layer(names.CLIENT, self.client),
             Layer(names.CONFIG_FILE, self.config_file),
             Layer(names.EXECUTION, execution),
             Layer(names.COMMAND_LINE, self.command_line),
             Layer(names.OVERRIDES, arguments >> overrides),
         )
+        return ReadLayers(layers, problems)
 
 
 def put_given(config: Any, prefix: str) -> Transform:
@@ -71,14 +85,31 @@ def training_layers(
     sources: Sources,
     facts: DatasetFacts | None = None,
     arguments: Transform = Transform(),
-) -> tuple[Layer, ...]:
-    """All layers of a training: `profile`, `facts` of the scan, `sources`, and above all `arguments`. The
-    profile `recommended` depends on the network that the layers above it name. Raises ConfigError for an
-    unknown profile or option."""
-    given = sources.layers(TrainingSetup, arguments)
-    chosen = recommended_profile(given) if profile == RECOMMENDED else named_profile(profile)
+) -> ReadLayers:
+    """All layers of a training: `profile`, `facts` of the scan, `sources`, and above all `arguments`; the problems
+    are an unknown profile and unknown options. The profile `recommended` depends on the network that the layers
+    above it name."""
+    given, problems = sources.layers(TrainingSetup, arguments)
+    chosen = Transform()
+    try:
+        chosen = recommended_profile(given) if profile == RECOMMENDED else named_profile(profile)
+    except ConfigError as error:
+        problems = (*error.problems, *problems)
     read = () if facts is None else (facts.training_layer(),)
-    return Layer(names.BACKEND, _training_backend()), Layer(names.PROFILE, chosen), *read, *given
+    layers = (Layer(names.BACKEND, _training_backend()), Layer(names.PROFILE, chosen), *read, *given)
+    return ReadLayers(layers, problems)
+
+
+def _resolve(base: C, read: ReadLayers, order: Sequence[str]) -> Resolved[C]:
+    """Resolve what could be read, to name all that is wrong at once."""
+    found, subject = list(read.problems), getattr(type(base), "SCHEMA", "")
+    try:
+        resolved = resolve(base, *read.layers, order=order)
+    except ConfigError as error:
+        found += error.problems
+    if found:
+        raise ConfigError(found, subject)
+    return resolved
 
 
 def create_training_payload(
@@ -100,8 +131,7 @@ def create_training_payload(
         arguments >>= at(c.training.train_data_file).put(train_data_file)
     if output_dir is not None:
         arguments >>= at(c.training.output_dir).put(output_dir)
-    layers = training_layers(profile, sources, facts, arguments)
-    resolved = resolve(TrainingSetup(), *layers, order=TRAINING)
+    resolved = _resolve(TrainingSetup(), training_layers(profile, sources, facts, arguments), TRAINING)
     return resolved, legacy_delta(resolved.config.training)
 
 
@@ -123,14 +153,14 @@ def create_inference_payload(
     c = fields(InferenceSetup)
     base = InferenceSetup(inference=InferenceConfig(model_path=model_path, test_data_file=test_data_file))
     arguments = Transform() if output_dir is None else at(c.inference.output_dir).put(output_dir)
-    resolved = resolve(
-        base,
+    given, problems = sources.layers(InferenceSetup, arguments)
+    layers = (
         Layer(names.BACKEND, layer("", at(c.inference.backend).put("pytorch"), fixed=True)),
         bundle_layer(trained, model_path.name),
         *(() if facts is None else (facts.inference_layer(),)),
-        *sources.layers(InferenceSetup, arguments),
-        order=INFERENCE,
+        *given,
     )
+    resolved = _resolve(base, ReadLayers(layers, problems), INFERENCE)
     return resolved, legacy_delta(resolved.config.inference)
 
 

@@ -8,10 +8,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
-from ptycho_config.codec import KIND_KEY, SCHEMA_KEY, converter
+from ptycho_config.codec import KIND_KEY, converter
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.scalars import EntryPoint
 from ptycho_config.schema.specs import is_config, kind_of, members_of, specs
+from ptycho_config.versions import SCHEMA_KEY
 
 _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},

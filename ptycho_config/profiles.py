@@ -83,4 +83,4 @@ def named_profile(name: str) -> str | Transform | None:
     if name == NO_PROFILE:
         return None
     path = Path(name)
-    return parse(TrainingSetup, path) if path.suffix and path.exists() else name
+    return parse(TrainingSetup, path, PROFILE) if path.suffix and path.exists() else name

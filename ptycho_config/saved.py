@@ -7,7 +7,7 @@ passes, unless the caller trusts the file to name any.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, TypedDict, TypeVar, overload
 
-from ptycho_config.codec import dump, fingerprint, load, migrate
+from ptycho_config.codec import dump, fingerprint, load
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.layers import Layer
 from ptycho_config.named_functions import Function, find_function, function_name
@@ -17,6 +17,7 @@ from ptycho_config.schema.base import AnyConfig
 from ptycho_config.schema.specs import specs
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform, diff
+from ptycho_config.versions import version_of
 
 C = TypeVar("C", bound=AnyConfig)
 _KEYS = {"path", "op", "value", "layer", "fixed", "where"}
@@ -183,7 +184,7 @@ def _compare(made: Any, held: Any, data: Mapping[str, Any]) -> None:
         for step in diff(held, made).steps
     ]
     schema = getattr(type(made), "SCHEMA", None)
-    current = schema is None or migrate(data["config"], schema) == data["config"]
+    current = version_of(data["config"], schema) == schema
     # The fingerprint of an older schema is another one.
     if not problems and current and data.get("fingerprint") != fingerprint(made):
         problems = [Problem("fingerprint", f"is not that of the config, which is {fingerprint(made)}", hint=hint)]

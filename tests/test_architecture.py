@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS: dict[str, list[set[str]]] = {
     "ptycho_config": [
         {"errors"},
-        {"schema"},
+        {"schema", "versions", "short_names", "formats"},
         {"steps"},
         {"conflicts"},
         {"draft"},
@@ -22,10 +22,9 @@ LAYERS: dict[str, list[set[str]]] = {
         {"lens", "layers"},
         {"resolve"},
         {"codec", "named_functions"},
-        {"saved_values"},
-        {"saved"},
-        {"migrations", "vocabulary"},
-        {"documents", "json_schema", "policy"},
+        {"saved_values", "written_options"},
+        {"saved", "documents", "json_schema"},
+        {"migrations", "vocabulary", "policy"},
         {"profiles", "facts", "legacy"},
         {"factory"},
         {""},
@@ -141,6 +140,18 @@ def test_modules_import_each_other_in_no_circle(package: str) -> None:
             del below[name]
         below = {name: needed - set(free) for name, needed in below.items()}
     assert below == {}
+
+
+def test_the_algebra_knows_no_option_of_this_project() -> None:
+    """What every configuration uses imports the making of config classes, and neither classes nor vocabulary."""
+    own_rooms = next(at for at, rooms in enumerate(LAYERS["ptycho_config"]) if "vocabulary" in rooms)
+    general = set().union(*LAYERS["ptycho_config"][:own_rooms])
+    making = ("base", "checks", "fields", "given", "paths", "replace", "scalars", "specs", "table")
+    own = {f"schema.{name}" for name in making}
+    for name, path in _modules("ptycho_config").items():
+        if name in own or (_place(name) in general and _place(name) != "schema"):
+            project = {one for one in _inner_imports("ptycho_config", path) if _place(one) == "schema"} - own
+            assert project == set(), name
 
 
 def test_a_foreign_name_is_a_shim_of_six_lines() -> None:

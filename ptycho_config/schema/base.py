@@ -12,7 +12,7 @@ from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.schema.checks import Check
 from ptycho_config.schema.fields import META, FieldSpec, field
 from ptycho_config.schema.paths import leaves_of
-from ptycho_config.schema.scalars import Coerce, coercer
+from ptycho_config.schema.scalars import Coerce, coercer, shorten
 from ptycho_config.schema.specs import SPECS, is_config, members_of, specs
 from ptycho_config.schema.table import Line, table_html
 
@@ -35,7 +35,7 @@ def _acceptor(annotation: Any, check: Check | None) -> Coerce:
         coerced = coerce(value)
         reason = None if coerced is None else check(coerced)
         if reason:
-            raise ValueError(f"{reason}, got {value!r}")
+            raise ValueError(f"{reason}, got {shorten(value)}")
         return coerced
 
     return accept
@@ -53,7 +53,7 @@ def _coercer(annotation: Any) -> Coerce:
             return value
         if isinstance(value, str) and value in members:
             return members[value]()
-        raise ValueError(f"must be {expected}, got {value!r}")
+        raise ValueError(f"must be {expected}, got {shorten(value)}")
 
     return coerce
 

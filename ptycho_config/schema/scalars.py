@@ -5,8 +5,10 @@ An int refuses `True` and `2.0`; a float takes an int and stores a float; `-0.0`
 configurations with different JSON and different fingerprints.
 """
 
+import contextlib
 import math
 import os
+import reprlib
 from collections.abc import Callable
 from datetime import date, datetime
 from enum import Enum
@@ -20,37 +22,55 @@ Coerce = Callable[[object], Any]
 EntryPoint = NewType("EntryPoint", str)
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
+
+
+def shorten(value: object) -> str:
+    """The representation of a `value` of any size, for a message."""
+    return _SHORT.repr(value)
+
+
 def _bool(value: object) -> bool:
     if value is True or value is False:
         return value
-    raise ValueError(f"must be true or false, got {value!r}")
+    raise ValueError(f"must be true or false, got {shorten(value)}")
 
 
 def _int(value: object) -> int:
     if type(value) is int or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    raise ValueError(f"must be an integer, got {value!r}")
+    raise ValueError(f"must be an integer, got {shorten(value)}")
 
 
 def _float(value: object) -> float:
     # x - x is 0 for every number but NaN and the infinities, and cheaper than isfinite.
     if type(value) is float and value - value == 0.0:
         return value + 0.0
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value) + 0.0
-    raise ValueError(f"must be a finite number, got {value!r}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        # An integer may be too large for a float.
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(value):
+                return float(value) + 0.0
+    raise ValueError(f"must be a finite number, got {shorten(value)}")
 
 
 def _str(value: object) -> str:
-    if isinstance(value, str) and not isinstance(value, Enum):
+    if isinstance(value, str) and not isinstance(value, Enum) and _is_unicode(value):
         return value
-    raise ValueError(f"must be a string, got {value!r}")
+    raise ValueError(f"must be a string, got {shorten(value)}")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether every character can be written; JSON can name halves of characters."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _path(value: object) -> Path:
-    if isinstance(value, (str, os.PathLike)) and str(value):
+    if isinstance(value, (str, os.PathLike)) and str(value) and "\0" not in str(value):
         return Path(value)
-    raise ValueError(f"must be a path, got {value!r}")
+    raise ValueError(f"must be a path, got {shorten(value)}")
 
 
 def _iso(cls: type[date], expected: str) -> Coerce:
@@ -61,14 +81,14 @@ def _iso(cls: type[date], expected: str) -> Coerce:
         try:
             return cls.fromisoformat(value)  # type: ignore[arg-type] # TypeError where it is no text
         except (TypeError, ValueError):
-            raise ValueError(f"must be {expected}, got {value!r}") from None
+            raise ValueError(f"must be {expected}, got {shorten(value)}") from None
 
     return coerce
 
 
 def _none(value: object) -> None:
     if value is not None:
-        raise ValueError(f"must be null, got {value!r}")
+        raise ValueError(f"must be null, got {shorten(value)}")
 
 
 _SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
@@ -86,7 +106,7 @@ def _literal(choices: tuple[Any, ...]) -> Coerce:
         try:
             return known[type(value), value]
         except (KeyError, TypeError):
-            raise ValueError(f"must be one of {listed}, got {value!r}") from None
+            raise ValueError(f"must be one of {listed}, got {shorten(value)}") from None
 
     return coerce
 
@@ -99,7 +119,7 @@ def _enum(cls: type[Enum]) -> Coerce:
             return cls(value)
         except ValueError:
             listed = ", ".join(repr(member.value) for member in cls)
-            raise ValueError(f"must be one of {listed}, got {value!r}") from None
+            raise ValueError(f"must be one of {listed}, got {shorten(value)}") from None
 
     return coerce
 
@@ -116,8 +136,8 @@ def _union(members: tuple[Any, ...]) -> Coerce:
             try:
                 return attempt(value)
             except ValueError as error:
-                reasons.append(str(error).removesuffix(f", got {value!r}").removeprefix("must be "))
-        raise ValueError(f"must be {' or '.join(reasons)}, got {value!r}")
+                reasons.append(str(error).removesuffix(f", got {shorten(value)}").removeprefix("must be "))
+        raise ValueError(f"must be {' or '.join(reasons)}, got {shorten(value)}")
 
     return coerce
 
@@ -131,7 +151,7 @@ def _tuple(items: tuple[Any, ...]) -> Coerce:
     def coerce(value: object) -> Any:
         sequence = _sequence(value)
         if len(sequence) != len(coercers):
-            raise ValueError(f"must have {len(coercers)} items, got {value!r}")
+            raise ValueError(f"must have {len(coercers)} items, got {shorten(value)}")
         return tuple(one(item) for one, item in zip(coercers, sequence, strict=True))
 
     return coerce
@@ -140,7 +160,7 @@ def _tuple(items: tuple[Any, ...]) -> Coerce:
 def _sequence(value: object) -> tuple[Any, ...]:
     if isinstance(value, (list, tuple)):
         return tuple(value)
-    raise ValueError(f"must be a list, got {value!r}")
+    raise ValueError(f"must be a list, got {shorten(value)}")
 
 
 def coercer(annotation: Any) -> Coerce:

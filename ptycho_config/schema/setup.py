@@ -178,6 +178,7 @@ class TrainingSetup:
     """Configuration of a training run."""
 
     SCHEMA: ClassVar[str] = "ptycho.training/4"
+    VOCABULARY: ClassVar[str] = "ptycho_config.vocabulary.aliases:vocabulary"
 
     training: TrainingConfig = option(TrainingConfig(), "what is learned", inference="ignored")
     execution: PyTorchExecutionConfig = option(
@@ -191,6 +192,7 @@ class InferenceSetup:
     """Configuration of an inference run."""
 
     SCHEMA: ClassVar[str] = "ptycho.inference/4"
+    VOCABULARY: ClassVar[str] = "ptycho_config.vocabulary.aliases:vocabulary"
 
     inference: InferenceConfig = field(inference="own", doc="what is reconstructed")
     execution: PyTorchExecutionConfig = option(

@@ -1,8 +1,6 @@
 """Foreign spellings of the options: the flat torch-side classes, and short names."""
 
-from ptycho_config.vocabulary.aliases import Alias as Alias
 from ptycho_config.vocabulary.aliases import aliases as aliases
-from ptycho_config.vocabulary.aliases import only_elsewhere as only_elsewhere
 from ptycho_config.vocabulary.flat import FLAT_CLASSES as FLAT_CLASSES
 from ptycho_config.vocabulary.flat import DataConfig as DataConfig
 from ptycho_config.vocabulary.flat import DatagenConfig as DatagenConfig

@@ -1,25 +1,13 @@
 """Short and foreign names of options: `K` or `neighbor_count` for `training.neighbor_count`."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
-
-import attrs
 
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.paths import leaves
+from ptycho_config.short_names import Alias, Vocabulary
 from ptycho_config.vocabulary.flat import FLAT_CLASSES, FlatModelConfig, destinations, paths_of
-from ptycho_config.vocabulary.translation import SAME, Translation
-
-
-@attrs.frozen
-class Alias:
-    """The paths that a name sets, the reading of its value, or why there is no such option any more."""
-
-    paths: tuple[str, ...]
-    translation: Translation = SAME
-    gone: str = ""
-
 
 # Names of the commands and factories of the replaced system that are no field of any class.
 _EXTRA = {"max_epochs": "epochs"}
@@ -31,9 +19,14 @@ _OTHER: Mapping[type, tuple[str, type]] = {
 }
 
 
-@cache
 def aliases(root: type) -> Mapping[str, Alias]:
-    """Every short name that a setup class understands.
+    """Every short name that the setup class `root` understands."""
+    return vocabulary(root).aliases
+
+
+@cache
+def vocabulary(root: type) -> Vocabulary:
+    """Every short name that a setup class `root` understands, and the hint for those of the other one.
 
     The last part of a path is a name of it; where several paths end alike, the first in the
     order of the schema has it: the run before its execution, the execution before the backend's
@@ -55,10 +48,10 @@ def aliases(root: type) -> Mapping[str, Alias]:
     for name, other in _EXTRA.items():
         if other in found:
             found[name] = found[other]
-    return MappingProxyType(found)
+    return Vocabulary(MappingProxyType(found), partial(_only_elsewhere, root))
 
 
-def only_elsewhere(root: type, name: str) -> str:
+def _only_elsewhere(root: type, name: str) -> str:
     """`it belongs to training (training.nepochs)` for a path or short name that the setup class
     `root` lacks and the other one has; empty otherwise."""
     if root not in _OTHER or name.rpartition(".")[2] in aliases(root):

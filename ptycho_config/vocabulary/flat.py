@@ -12,7 +12,7 @@ import attrs
 
 import ptycho_config.vocabulary.translation as to
 from ptycho_config.schema.specs import specs
-from ptycho_config.vocabulary.translation import SAME, Translation
+from ptycho_config.short_names import SAME, Translation
 
 _META = "ptycho_config.flat"
 

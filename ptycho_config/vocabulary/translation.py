@@ -1,27 +1,10 @@
 """Foreign spellings of single values: a reading and a writing for each kind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from ptycho_config.schema import ScaleOptions
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-@attrs.frozen
-class Translation:
-    """`read` turns the foreign value into ours, `write` ours into the foreign one.
-
-    A value that `read` does not know passes unchanged, so the field's own check refuses it
-    and lists what there is. `read` raises ValueError where the value cannot be meant.
-    """
-
-    read: Callable[[Any], Any] = _same
-    write: Callable[[Any], Any] = _same
+from ptycho_config.short_names import Translation
 
 
 def words(ours: Mapping[str, str], *synonyms: tuple[str, str]) -> Translation:
@@ -32,7 +15,7 @@ def words(ours: Mapping[str, str], *synonyms: tuple[str, str]) -> Translation:
     def read(value: Any) -> Any:
         return reading.get(value, value) if isinstance(value, str) else value
 
-    return Translation(read, lambda value: writing.get(value, value))
+    return Translation(read, lambda value: writing.get(value, value), ({"enum": list(reading)},))
 
 
 def _side(value: Any) -> Any:
@@ -47,13 +30,16 @@ def _weight(value: Any) -> Any:
     return float(value) if isinstance(value, bool) else value
 
 
-SAME = Translation()
-SQUARE = Translation(_side, lambda side: (side, side))
-SWITCH = Translation(_weight, lambda weight: weight > 0)
+SQUARE = Translation(_side, lambda side: (side, side), ({"enum": [[side, side] for side in (1, 2, 3)]},))
+SWITCH = Translation(_weight, lambda weight: weight > 0, ({"type": "boolean"},))
 TEXT = Translation(write=lambda path: None if path is None else str(path))
 MODE = words({"Unsupervised": "pinn", "Supervised": "supervised"})
 ACTIVATION = words({"silu": "swish"}, ("SiLU", "swish"))
 LOSS = words({"Poisson": "poisson", "MAE": "mae"})
 NEIGHBORS = words({"Nearest": "nearest", "Min_dist": "min_dist", "4_quadrant": "4_quadrant"})
 CONTRACT = words({version: domain for domain, version in ScaleOptions.CONTRACTS.items()})
-DEVICE = Translation(lambda name: "auto" if name == "cuda" else name, lambda name: "cpu" if name == "cpu" else "cuda")
+DEVICE = Translation(
+    lambda name: "auto" if name == "cuda" else name,
+    lambda name: "cpu" if name == "cpu" else "cuda",
+    ({"const": "cuda"},),
+)

@@ -135,7 +135,7 @@ def open_training(
     scan = None if train_data_file is None else Path(train_data_file)
     folder = None if output_dir is None else Path(output_dir)
     # The last layer names the scan, before the options are known to be right.
-    named = scan or last_put(training_layers(profile, sources), "training.train_data_file", TRAINING)
+    named = scan or last_put(training_layers(profile, sources).layers, "training.train_data_file", TRAINING)
     path = Path(named) if isinstance(named, str | Path) else None
     if path is None or not path.exists():
         # Mistakes in the options are reported first.

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, dump, parse
+import attrs
+
+from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, dump
+from ptycho_config.documents import parse_or_explain
 from ptycho_config.layers import COMMAND_LINE
-from ptycho_config.profiles import NO_PROFILE, PROFILES, RECOMMENDED
+from ptycho_config.profiles import NO_PROFILE, PROFILES, RECOMMENDED, named_profile
 from ptycho_config.schema import DataOptions, ScaleOptions
 from ptycho_config.schema.specs import specs
 from ptycho_config.transform import Transform
@@ -58,13 +61,27 @@ def sources_from(
     """The config-file and command-line layers of parsed arguments, for a setup of class `cls` with these
     flags; positional: those without a flag. Progress is shown unless `--quiet` or an option says otherwise."""
     texts = [*positional, *effective_assignments(arguments.given, flags)]
-    assigned = parse(cls, arguments.set, COMMAND_LINE)
-    from_file = read_config(cls, arguments.config) if arguments.config else Transform()
+    assigned, problems = parse_or_explain(cls, arguments.set, COMMAND_LINE)
+    from_file = Transform()
+    if arguments.config:
+        try:
+            from_file = read_config(cls, arguments.config)
+        except ConfigError as error:
+            problems = (*error.problems, *problems)
     if arguments.quiet:
         texts.append((PROGRESS, "false", "--quiet"))
     elif PROGRESS not in {step.path for step in (*assigned.steps, *from_file.steps)}:
         texts.append((PROGRESS, "true", "without --quiet"))
-    return Sources(config_file=from_file, command_line=parse(cls, texts, COMMAND_LINE) >> assigned)
+    flagged, found = parse_or_explain(cls, texts, COMMAND_LINE)
+    return Sources(config_file=from_file, command_line=flagged >> assigned, problems=(*problems, *found))
+
+
+def profile_from(arguments: argparse.Namespace, sources: Sources) -> tuple[str | Transform | None, Sources]:
+    """The profile of parsed arguments, and the sources with the problems of its file."""
+    try:
+        return named_profile(arguments.profile), sources
+    except ConfigError as error:
+        return None, attrs.evolve(sources, problems=(*error.problems, *sources.problems))
 
 
 def add_profile_flag(parser: argparse.ArgumentParser) -> None:

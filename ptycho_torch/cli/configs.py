@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ptycho_config import Sources, create_training_payload, dump, load
-from ptycho_config.codec import SCHEMA_KEY, migrate
-from ptycho_config.documents import read_table
+from ptycho_config import ConfigError, Sources, create_training_payload, dump, load
+from ptycho_config.formats import read_document
 from ptycho_config.json_schema import json_schema
 from ptycho_config.policy import refuse_unread
-from ptycho_config.profiles import named_profile
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.paths import leaves_of
-from ptycho_torch.cli.common import add_profile_flag
+from ptycho_config.versions import migrate, version_of
+from ptycho_torch.cli.common import add_profile_flag, profile_from
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.run_configs import is_run, read_config, read_run
 
@@ -52,8 +51,14 @@ def _resolve(arguments: argparse.Namespace) -> Resolved[Any]:
     """The config of a run as it was, or that of a training with the file on top of the profile."""
     if arguments.file is not None and is_run(arguments.file):
         return list(read_run(arguments.file).values())[-1]
-    sources = Sources(config_file=read_config(TrainingSetup, arguments.file)) if arguments.file else Sources()
-    return create_training_payload(profile=named_profile(arguments.profile), sources=sources)[0]
+    sources = Sources()
+    if arguments.file:
+        try:
+            sources = Sources(config_file=read_config(TrainingSetup, arguments.file))
+        except ConfigError as error:
+            sources = Sources(problems=error.problems)
+    profile, sources = profile_from(arguments, sources)
+    return create_training_payload(profile=profile, sources=sources)[0]
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -69,7 +74,7 @@ def _migrate(arguments: argparse.Namespace) -> None:
     if is_run(arguments.file):
         _print_json(dump(_resolve(arguments).config))
     else:
-        _print_json(migrate(read_table(arguments.file), TrainingSetup.SCHEMA))
+        _print_json(migrate(read_document(arguments.file).data, TrainingSetup.SCHEMA))
 
 
 # By path: the value of an option, and the layer that set it, where that is known.
@@ -102,7 +107,7 @@ def _values(path: Path) -> Mapping[str, _Values]:
             kind: {row.path: (row.value, f"{row.layer} {row.where}".strip()) for row in made.explain().rows}
             for kind, made in read_run(path).items()
         }
-    table = read_table(path)
-    inference = str(table.get(SCHEMA_KEY)).startswith(InferenceSetup.SCHEMA.partition("/")[0])
+    table = read_document(path).data
+    inference = str(version_of(table, TrainingSetup.SCHEMA)).startswith(InferenceSetup.SCHEMA.partition("/")[0])
     setup: Any = load(InferenceSetup if inference else TrainingSetup, table)
     return {"inference" if inference else "training": {at: (value, "") for at, _, value in leaves_of(setup)}}

@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.cli import common
 from ptycho_torch.cli.flags import TRAINING
@@ -34,7 +33,7 @@ def work(arguments: argparse.Namespace) -> None:
     """Train, or show what would be trained."""
     positional = [] if arguments.scan is None else [("training.train_data_file", arguments.scan, "SCAN")]
     sources = common.sources_from(arguments, TrainingSetup, TRAINING, positional)
-    profile = named_profile(arguments.profile)
+    profile, sources = common.profile_from(arguments, sources)
     if not common.is_inspection(arguments):
         common.announce(arguments)
     from ptycho_torch.api.training import open_training, train

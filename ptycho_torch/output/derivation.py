@@ -6,8 +6,8 @@ from typing import Any
 import attrs
 
 from ptycho_config import Resolved
-from ptycho_config.codec import migrate
 from ptycho_config.saved import save
+from ptycho_config.versions import migrate
 from ptycho_torch.output.run_records import from_json
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ptycho_config import ConfigError, Resolved, Transform, diff, load, parse, replay, resolve
-from ptycho_config.codec import migrate
 from ptycho_config.layers import BUNDLE, CONFIG_FILE, FACTS, Layer
 from ptycho_config.schema import InferenceConfig, InferenceSetup, TrainingSetup
 from ptycho_config.schema.paths import leaves_of
 from ptycho_config.steps import Step
+from ptycho_config.versions import version_of
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME, read_derivation
 
@@ -113,7 +113,7 @@ def _base(setup: TrainingSetup | InferenceSetup) -> Any:
 def _is_current(cls: type[Any], derivation: Mapping[str, Any]) -> bool:
     """Whether the steps are those of this version of the schema, and none calls a function."""
     documents = [derivation.get("base"), derivation.get("config")]
-    known = all(isinstance(one, Mapping) and migrate(one, cls.SCHEMA) == one for one in documents)
+    known = all(isinstance(one, Mapping) and version_of(one, cls.SCHEMA) == cls.SCHEMA for one in documents)
     return known and not any(step.get("op") == "over" for step in _steps_in(derivation))
 
 

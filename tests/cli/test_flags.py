@@ -87,7 +87,7 @@ def test_a_file_can_be_the_profile(scan_file: Path, tmp_path: Path, capsys: pyte
     argv = ["--train_data_file", str(scan_file), "--profile", str(tmp_path / "ours.yaml")]
     assert train.main([*argv, "--max_epochs", "12", "--explain", "training.nepochs"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "training.nepochs: 50 -> 11 [profile] config file ours.yaml:1 as 'nepochs'",
+        "training.nepochs: 50 -> 11 [profile] ours.yaml:1 as 'nepochs'",
         "training.nepochs: 11 -> 12 [command line] --max_epochs",
     ]
 

@@ -103,7 +103,7 @@ def test_the_umbrella_command_inspects_files_and_configs(scan_file: Path, tmp_pa
     assert umbrella.main(["config", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/4"
     assert umbrella.main(["config", "migrate", str(tmp_path / "a.yaml")]) == 0
-    assert json.loads(capsys.readouterr().out)["$schema"] == "ptycho.training/4"
+    assert json.loads(capsys.readouterr().out)["schema"] == "ptycho.training/4"
 
 
 def test_configs_are_compared_option_by_option(tmp_path: Path, capsys: Output) -> None:

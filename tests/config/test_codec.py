@@ -74,16 +74,16 @@ def test_a_document_of_another_schema_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("a.yaml", "training:\n  nphotons: 1e9\n  scheduler: no\n"),
-        ("a.json", '{"training": {"nphotons": 1e9, "scheduler": "no"}}'),
-        ("a.toml", 'training.nphotons = 1e9\ntraining.scheduler = "no"\n'),
+        ("a.yaml", "training.nphotons: 1e9\ntorch.record.notes: no\n"),
+        ("a.json", '{"training": {"nphotons": 1e9}, "torch.record.notes": "no"}'),
+        ("a.toml", 'training.nphotons = 1e9\ntorch.record.notes = "no"\n'),
     ],
 )
 def test_config_files_read_alike(tmp_path: Path, name: str, text: str) -> None:
     """`1e9` is a number and `no` is a word in every format."""
     (tmp_path / name).write_text(text)
     steps = {step.path: step.arg for step in parse(TrainingSetup, tmp_path / name).steps}
-    assert steps == {"training.nphotons": 1e9, "training.scheduler": "no"}
+    assert steps == {"training.nphotons": 1e9, "torch.record.notes": "no"}
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ from ptycho_config import (
     update_legacy_dict,
 )
 from ptycho_config.apply import try_apply
-from ptycho_config.codec import migrate
 from ptycho_config.schema import TorchOptions, TrainingSetup
 from ptycho_config.schema.paths import get_path, leaves, leaves_of
 from ptycho_config.steps import Change, Step
 from ptycho_config.transform import with_where
+from ptycho_config.versions import migrate
 from tests.strategies.configs import BASE, VALUES, puts
 from tests.strategies.laws import Drawn, Law, check_law, is_killed
 

@@ -18,7 +18,7 @@ from ptycho_config import (
     resolve,
     update_legacy_dict,
 )
-from ptycho_config.documents import read_table
+from ptycho_config.formats import read_document
 from ptycho_config.legacy import DEFAULTS, LegacyParams, legacy_delta
 from ptycho_config.schema import InferenceConfig, TrainingSetup
 from ptycho_config.vocabulary import aliases, to_flat
@@ -64,7 +64,7 @@ def _update_legacy(given: dict[str, Any], folder: Path, store: Store) -> None:
 
 
 def _yaml(given: dict[str, Any], folder: Path, _: Store) -> dict[str, Any]:
-    return read_table(folder / given["path"])
+    return read_document(folder / given["path"]).data
 
 
 def _params(given: dict[str, Any], _: Path, params: Any) -> list[Any]:
