@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, TrainingSetup, TRAINING)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
+    common.add_strict_flag(parser)
     common.add_profile_flag(parser)
     common.add_shared_flags(parser)
     parser.set_defaults(work=work)
@@ -29,8 +30,8 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def work(arguments: argparse.Namespace) -> None:
-    """Train, or show what would be trained."""
+def work(arguments: argparse.Namespace) -> int:
+    """Train, or show what would be trained; returns the exit status."""
     positional = [] if arguments.scan is None else [("training.train_data_file", arguments.scan, "SCAN")]
     sources = common.sources_from(arguments, TrainingSetup, TRAINING, positional)
     profile, sources = common.profile_from(arguments, sources)
@@ -47,18 +48,21 @@ def work(arguments: argparse.Namespace) -> None:
         with opened.closing():
             if arguments.dry_run:
                 check_folder(setup.training.output_dir)
+                data = setup.torch.data
                 for scan in (*opened.training, *opened.validation):
-                    read_dataset(scan, setup.torch.scale.domain)
+                    read_dataset(scan, setup.torch.scale.domain, data.position_origin, mask=data.mask)
         common.print_inspection(arguments, configs, delta)
-        return
+        return 0
     result = train(profile=profile, sources=sources, resume=arguments.resume)
     record = result.record
     assert record.kept_epoch is not None
     assert record.seconds is not None
+    assert record.verdict is not None
     print(
         f"trained {len(record.history.train_loss)} epochs in {record.seconds.training:.0f} s, kept epoch "
         f"{record.kept_epoch + 1}; bundle: {result.bundle}"
     )
+    return common.print_verdict(record.verdict, strict=arguments.strict)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,8 @@ from ptycho_torch.records import Dataset
 from ptycho_torch.verdict import Evidence
 
 RECORDED = "as recorded"
+# Names of evidence.
+ORIENTATION, LAG = "orientation", "lag"
 # A difference of means over patterns counts from so many standard errors on, and as this share of what the object
 # explains at all.
 SIGNIFICANT, SUBSTANTIAL = 5.0, 0.1
@@ -76,14 +78,12 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
     if winner == RECORDED:
         others = min(value for name, value in trials.misfit.items() if name != RECORDED)
         text = f"no other orientation of the positions is clearly better: misfit {own:.3g}, the best other {others:.3g}"
-        yield Evidence(name="orientation", level="sound", text=text, value=own)
+        yield Evidence(name=ORIENTATION, level="sound", text=text, value=own)
     elif winner in ORIENTATIONS:
         text = f"positions fit the patterns with {winner}: {figures}"
         remedy = "" if fixed else "--fix-orientation, torch.data.fix_orientation=true, applies it"
         text = f"{text}; they were turned" if fixed else text
-        yield Evidence(name="orientation", level="sound" if fixed else "wrong", text=text, value=own, remedy=remedy)
+        yield Evidence(name=ORIENTATION, level="sound" if fixed else "wrong", text=text, value=own, remedy=remedy)
     else:
         text = f"patterns fit the positions of {winner}: {figures}"
-        yield Evidence(
-            name="lag", level="wrong", text=text, value=own, remedy="shift positions against patterns by one"
-        )
+        yield Evidence(name=LAG, level="wrong", text=text, value=own, remedy="shift positions against patterns by one")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.judgement.beam import beam_evidence
 from ptycho_torch.judgement.frames import FrameFaults, frame_evidence, frame_faults
-from ptycho_torch.judgement.orientation import RECORDED, Trials, position_trials, trial_evidence
+from ptycho_torch.judgement.orientation import LAG, ORIENTATION, RECORDED, Trials, position_trials, trial_evidence
 from ptycho_torch.judgement.pixels import PixelFaults, photon_unit, pixel_evidence, pixel_faults
 from ptycho_torch.judgement.positions import position_evidence, position_spikes
 from ptycho_torch.judgement.trial import ORIENTATIONS, turn
@@ -95,10 +95,16 @@ def judge_scan(dataset: Dataset, *, fix_orientation: bool = False) -> Judged:
 
 def judge_with_probe(judged: Judged, dataset: Dataset) -> Judged:
     """The evidence about a scan that was `judged` with the probe of its file, once more with that of `dataset`, the
-    same scan with a probe that was found; the evidence about single patterns stays."""
+    same scan with a probe that was found; the evidence about single patterns stays, and what the probe of the file
+    says of the positions where that fits better: a beam with much astigmatism hides that axes are exchanged."""
     again = judge_scan(dataset)
-    of_patterns = (one for one in judged.evidence if one.frames)
-    return attrs.evolve(judged, evidence=(*of_patterns, *again.evidence), trials=again.trials)
+    before, after, found = judged.trials, again.trials, again.evidence
+    kept = [one for one in judged.evidence if one.frames]
+    displaced = [one for one in judged.evidence if one.name in (ORIENTATION, LAG) and one.level == "wrong"]
+    if displaced and before and (after is None or before.misfit[before.winner] < after.misfit[RECORDED]):
+        found = tuple(one for one in found if one.name not in (ORIENTATION, LAG))
+        kept += displaced
+    return attrs.evolve(judged, evidence=(*kept, *found), trials=again.trials)
 
 
 def _kept_rows(frames: FrameFaults, spikes: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -59,8 +59,9 @@ class TrainingRecord:
 
     history: the losses; kept_epoch: the epoch whose weights were kept, from 0; parameters: of the network;
     groups: trained on; statistics: of the training patterns, None where the scans are too different;
-    seed: of weights, grouping and order; files: digests of the scans by path; object_shapes: `(H, W)` px of the
-    objects of the scans, for ptychodus; intensity_scale: as given to `save_torch_bundle`. None where not known.
+    verdict: on the scans; seed: of weights, grouping and order; files: digests of the scans by path;
+    object_shapes: `(H, W)` px of the objects of the scans, for ptychodus; intensity_scale: as given to
+    `save_torch_bundle`. None where not known.
     """
 
     history: Losses
@@ -68,6 +69,7 @@ class TrainingRecord:
     parameters: int | None = None
     groups: int | None = None
     statistics: Statistics | None = None
+    verdict: Verdict | None = None
     seed: int | None = None
     seconds: TrainingSeconds | None = None
     peak_memory_mib: int | None = None

@@ -27,7 +27,7 @@ from ptycho_torch.data.scan import (
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.scan import judge_scan
 from ptycho_torch.records import Dataset, Groups, Scan
-from ptycho_torch.verdict import judge
+from ptycho_torch.verdict import Evidence, Verdict, judge
 
 
 class TrainingScans(NamedTuple):
@@ -53,12 +53,13 @@ def open_validation_scans(training: TrainingConfig) -> tuple[RawScan, ...]:
 
 @attrs.frozen(eq=False)
 class TrainingData:
-    """Clusters to train on and to validate on, and the frozen statistics of the former; None where the
-    scans are too different for such."""
+    """Clusters to train on and to validate on, and the frozen statistics of the former, None where the
+    scans are too different for such; verdict: on all scans."""
 
     training: Clusters
     validation: Clusters | None
     statistics: Statistics | None
+    verdict: Verdict = judge(())
 
     @property
     def probe_shape(self) -> tuple[int, ...]:
@@ -68,9 +69,10 @@ class TrainingData:
 
 @attrs.frozen(eq=False)
 class _Grouped:
-    """A dataset with its groups and which of them are trained on and held back."""
+    """A dataset with the evidence on it, its groups, and which of them are trained on and held back."""
 
     dataset: Dataset
+    evidence: tuple[Evidence, ...]
     groups: Groups
     kept: torch.Tensor
     held_back: torch.Tensor
@@ -99,7 +101,14 @@ def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None 
         if len(one.held_back):
             checked.append(_clusters(one, scan, one.held_back, setup))
     checked += [_clusters(one, _scale(one, statistics, setup), one.kept, setup) for one in others]
-    return TrainingData(_join(whole), _join(checked) if checked else None, statistics)
+    return TrainingData(_join(whole), _join(checked) if checked else None, statistics, _verdict([*scans, *others]))
+
+
+def _verdict(scans: list[_Grouped]) -> Verdict:
+    """The verdict on all scans; each sentence names its scan where there are several."""
+    if len(scans) == 1:
+        return judge(scans[0].evidence)
+    return judge(attrs.evolve(e, text=f"{one.dataset.name}: {e.text}") for one in scans for e in one.evidence)
 
 
 def _join(parts: list[ClusterDataset]) -> Clusters:
@@ -141,4 +150,4 @@ def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float) -> _G
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
-    return _Grouped(dataset, groups, *split_rows(len(groups.members), fraction, seed))
+    return _Grouped(dataset, judged.evidence, groups, *split_rows(len(groups.members), fraction, seed))

@@ -80,6 +80,7 @@ def training_record(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         groups=len(data.training),
         statistics=data.statistics,
+        verdict=data.verdict,
         seed=seed,
         seconds=TrainingSeconds(data=round(loading_s, 2), training=round(outcome.seconds, 2)),
         peak_memory_mib=round(peak_memory_mib()),

@@ -150,18 +150,3 @@ def test_the_command_starts_from_a_flat_object_where_that_is_asked_for(scan_file
         first.append(made["R_by_pass"][0] / made["R_flat"])
     assert first[0] == pytest.approx(1, rel=0.2)
     assert first[1] < 0.8
-
-
-def test_exchanged_coordinates_are_named(tmp_path: Path, capsys: Output) -> None:
-    """By the verdict, with the option that turns the positions; the right positions are sound."""
-    with np.load(STAR) as arrays:
-        stored = dict(arrays)
-    stored["xcoords"], stored["ycoords"] = stored["ycoords"], stored["xcoords"]
-    np.savez(tmp_path / "exchanged.npz", **stored)
-    for command in ("refine", "infer"):
-        for path, doubted in ((STAR, False), (tmp_path / "exchanged.npz", True)):
-            assert main([command, str(path), "--output_dir", str(tmp_path / command), "--quiet"]) == 0
-            assert ("x and y exchanged" in capsys.readouterr().err) == doubted
-            written = json.loads((tmp_path / command / "metrics.json").read_text())
-            verdict = list(written.values())[-1]["verdict"]
-            assert (verdict.get("level") == "wrong", "orientation" in verdict.get("remedy", "")) == (doubted, doubted)

@@ -200,7 +200,8 @@ class Trainer:
 
     def train(self, **_: Any) -> None:
         """Train, then write `checkpoints/best-checkpoint.ckpt` into the folder of the run."""
-        session, setup = self.session, self.session.setup
+        session, setup, verdict = self.session, self.session.setup, self.data.verdict
+        logger.log(logging.INFO if verdict.level == "sound" else logging.WARNING, "%s", verdict)
         logger.info("Training on %d groups, %d epochs", len(self.data.training), session.trainer.max_epochs)
         with other_ranks(setup, self.seed, self.world):
             outcome = run(session)
