@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ptycho_torch.data.alignment import align
+from ptycho_torch.data.checks import check_scan
 from ptycho_torch.data.formats.npz_archive import NpzArray
 from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest_step
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
-from ptycho_torch.data.raw import RawScan, check_scan
+from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.pixels import FILL, pixel_evidence
 from ptycho_torch.judgement.scan import find_pixel_faults
@@ -68,6 +70,10 @@ def read_dataset(
     squared = scan.amplitudes or domain == "normalized_amplitude"
     if squared:
         patterns = attrs.evolve(patterns, squared=True)
+    if len(position) != len(patterns) and stored is not None:
+        kept = align(scan, patterns, stored)
+        warnings.warn(f"{path.name}: {kept.remark}", RuntimeWarning, stacklevel=2)
+        patterns, position = attrs.evolve(patterns, rows=kept.of(scan).rows), position[kept.positions]
     return Dataset(
         name=path.name,
         intensity=patterns if large else patterns[:],

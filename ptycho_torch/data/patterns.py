@@ -40,7 +40,7 @@ class StoredPatterns:
         """`(n, N, N)`."""
         first, second, third = self.stored.shape
         if self.patterns_last:
-            return third, first, second
+            first, second, third = third, first, second
         return (first if self.rows is None else len(self.rows)), second, third
 
     def __len__(self) -> int:

@@ -10,19 +10,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.masks import Mask, check_mask
+from ptycho_torch.data.masks import Mask
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
-
-NO_PROBE = (
-    "`ptycho infer` and `ptycho refine` find one with torch.refine.unknown=auto, a training needs one: add a complex "
-    "dataset `probe` (N, N) or (modes, N, N) to the HDF5 file, or "
-    "save the scan as NPZ with probeGuess"
-)
-
-
-# No detector is larger, and one pattern of this side is a quarter of a gigabyte.
-MOST_SIDE_PX = 8192
 
 
 class Stored(Protocol):
@@ -47,7 +37,8 @@ class RawScan:
     position_yx: float64 `(n, 2)` in object pixels, patch centres; origin_known: False where the file does
     not say where in the first pixel position 0 lies.
     amplitudes: the format says that the patterns are square roots of counts, whatever options say.
-    probe: complex `(P, N, N)` under the name probe_key; None where the file has none.
+    probe: complex `(P, N, N)` under the name probe_key; None where the file has none; probe_pixel_m: its pixel (y, x),
+    where the file states it.
     rows: the patterns that have a position, int64, sorted; None for all.
     valid_pixels: bool `(N, N)`, True where the detector measured; None for all. The values of the others are read as 0,
     whatever they are; mask_key: its name in the file.
@@ -65,6 +56,7 @@ class RawScan:
     position_yx: NDArray[np.float64]
     probe: NDArray[Any] | None
     probe_key: str = "probe"
+    probe_pixel_m: tuple[float, float] | None = None
     rows: NDArray[np.int64] | None = None
     patterns_last: bool = False
     origin_known: bool = True
@@ -94,7 +86,7 @@ class RawScan:
 
     @property
     def count(self) -> int:
-        """The number of patterns that are used."""
+        """The number of patterns."""
         if self.rows is not None:
             return len(self.rows)
         return self.patterns.shape[2 if self.patterns_last else 0]
@@ -111,33 +103,6 @@ def with_mask(scan: RawScan, mask: Mask | None) -> RawScan:
     if mask is None:
         return scan
     return attrs.evolve(scan, valid_pixels=mask.valid, mask_key=mask.key, remarks=(*scan.remarks, *mask.remarks))
-
-
-def check_scan(scan: RawScan, *, probe_needed: bool = True) -> RawScan:
-    """The scan, if its parts fit together; it may lack a probe where probe_needed is False. Raises DataError, without
-    reading a pattern."""
-    name = str(scan.path)
-    if scan.refusal is not None:
-        raise scan.refusal
-    height, width = scan.frame
-    if scan.count == 0:
-        raise DataError(name, f"{scan.key} holds no patterns, its shape is {scan.patterns.shape}")
-    if height != width:
-        raise DataError(name, f"patterns must be square, {scan.key} has {height} x {width} pixels")
-    if height > MOST_SIDE_PX:
-        raise DataError(
-            name, f"{scan.key} has patterns of {height} x {width}", f"crop them to {MOST_SIDE_PX} px at most"
-        )
-    if len(scan.position_yx) != scan.count:
-        raise DataError(name, f"{len(scan.position_yx)} positions for {scan.count} patterns", "each pattern needs one")
-    if scan.probe is None and probe_needed:
-        raise DataError(name, f"has no {scan.probe_key}", NO_PROBE)
-    if scan.probe is not None and scan.probe.shape[-2:] != (height, width):
-        rows, columns = scan.probe.shape[-2:]
-        raise DataError(name, f"{scan.probe_key} has {rows} x {columns} pixels, the patterns {height} x {width}")
-    if scan.valid_pixels is not None:
-        check_mask(scan.path, scan.mask_key, scan.valid_pixels, scan.frame)
-    return scan
 
 
 def own_output_error(path: Path, otherwise: str = "") -> DataError:

@@ -5,11 +5,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ptycho_config.facts import DatasetFacts
+from ptycho_torch.data.checks import check_scan
 from ptycho_torch.data.dataset import Domain, Masking, Origin, read_dataset
 from ptycho_torch.data.formats.ptychodus import holds_positions, partner_of
 from ptycho_torch.data.formats.reader import HDF5_SUFFIXES, read_file
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES
-from ptycho_torch.data.raw import RawScan, check_scan
+from ptycho_torch.data.probes import fit_probe
+from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.files import file_digest, open_digest
 from ptycho_torch.records import Dataset
@@ -23,7 +25,7 @@ def open_scan(path: Path) -> RawScan:
     not its name, decides the format. Raises DataError."""
     if path.is_dir():
         raise DataError(str(path), "is a folder, one scan file is needed", "give one of the files in it")
-    return read_file(path)
+    return fit_probe(read_file(path))
 
 
 def open_scans(path: Path) -> tuple[RawScan, ...]:
@@ -95,7 +97,7 @@ def facts_of(path: Path, scans: Sequence[RawScan], *, probe_needed: bool = True)
     photons = {scan.nphotons for scan in scans}
     return DatasetFacts(
         name=path.name if len(scans) > 1 else scans[0].path.name,
-        n_patterns=sum(scan.count for scan in scans),
+        n_patterns=sum(min(scan.count, len(scan.position_yx)) for scan in scans),
         n_pixels=scans[0].frame[0],
         probe_modes=max(modes),
         nphotons=photons.pop() if len(photons) == 1 else None,

@@ -60,12 +60,12 @@ def position_trials(dataset: Dataset, seed: int = 0) -> Trials | None:
     return Trials(
         {name: float(one.mean()) / total for name, one in misfit.items()},
         float(flat.mean()) / total,
-        {name: _standard_errors(own - one) for name, one in misfit.items()},
-        _standard_errors(flat - own),
+        {name: standard_errors(own - one) for name, one in misfit.items()},
+        standard_errors(flat - own),
     )
 
 
-def _standard_errors(difference: Tensor) -> float:
+def standard_errors(difference: Tensor) -> float:
     """The mean of a difference `(K,)` in units of its standard error, 0 where nothing differs."""
     spread = float(difference.std()) / len(difference) ** 0.5
     return float(difference.mean()) / spread if spread > 0 else 0.0

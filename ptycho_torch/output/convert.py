@@ -12,9 +12,10 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from ptycho_torch.data.checks import check_scan
 from ptycho_torch.data.dataset import AMPLITUDE_KEY, COUNT_KEY, refuse_amplitudes, stored_patterns
 from ptycho_torch.data.geometry import ELECTRONVOLT, array_centre, object_pixel_m
-from ptycho_torch.data.raw import RawScan, check_scan
+from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import atomic_write, check_folder

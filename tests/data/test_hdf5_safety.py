@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from ptycho_torch.data.raw import RawScan, check_scan
+from ptycho_torch.data.checks import check_scan
+from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.data.summary import describe
 from ptycho_torch.errors import DataError

@@ -50,17 +50,6 @@ def test_every_number_type_reads_alike(dtype: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.intensity, _counts())
 
 
-def test_surplus_positions_are_dropped_with_both_numbers(tmp_path: Path) -> None:
-    """The trailing ones, and the warning says how many of how many; too few are an error."""
-    more = np.arange(9.0)
-    path = _write(tmp_path / "a.npz", xcoords=more, ycoords=more + 10)
-    with pytest.warns(RuntimeWarning, match="9 positions for 7 patterns, the trailing 2 not used"):
-        read = read_scan(path, "count_intensity")
-    assert read.position_yx[:, 1].tolist() == list(range(7))
-    with pytest.raises(DataError, match="6 positions for 7 patterns"):
-        read_scan(_write(path, xcoords=more[:6], ycoords=more[:6]), "count_intensity")
-
-
 def test_start_coordinates_may_be_there_or_not(tmp_path: Path) -> None:
     """Nominal positions count; start positions are read where there are no others, as in SLAC files."""
     start = {"xcoords_start": np.arange(7.0) + 1, "ycoords_start": np.arange(7.0) + 30}

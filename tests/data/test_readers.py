@@ -112,13 +112,6 @@ def test_a_crafted_metadata_pickle_is_not_executed(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "exploded").exists()
 
 
-def test_surplus_positions_are_reported(tmp_path: Path) -> None:
-    """More positions than patterns are cut with a warning, never silently."""
-    path = _write(tmp_path, xcoords=np.arange(9.0), ycoords=np.arange(9.0))
-    with pytest.warns(RuntimeWarning, match="9 positions for 7 patterns"):
-        assert len(read_scan(path, "count_intensity").position_yx) == 7
-
-
 BAD = {
     "no diffraction": ({"diff3d": None}, "has no diffraction"),
     "no probe": ({"probeGuess": None}, "has no probeGuess"),

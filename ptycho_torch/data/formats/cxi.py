@@ -66,7 +66,7 @@ def scan_of_entry(
         detector_pixel_m=(length(f"{DETECTOR}/y_pixel_size"), length(f"{DETECTOR}/x_pixel_size")),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    probe, probe_key, remarks = source.probe(f"{SOURCE}/illumination", *probes)
+    probe, probe_key, probe_pixel_m, remarks = source.probe(f"{SOURCE}/illumination", *probes)
     scan = RawScan(
         path=source.path,
         dialect=dialect,
@@ -75,6 +75,7 @@ def scan_of_entry(
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         geometry=geometry,
         remarks=remarks,
     )

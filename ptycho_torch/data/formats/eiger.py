@@ -31,7 +31,7 @@ def read_master(source: Source) -> RawScan:
         detector_pixel_m=(source.length(f"{_DETECTOR}/y_pixel_size"), source.length(f"{_DETECTOR}/x_pixel_size")),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    probe, probe_key, more = source.probe()
+    probe, probe_key, probe_pixel_m, more = source.probe()
     scan = RawScan(
         path=source.path,
         dialect="Dectris master",
@@ -40,6 +40,7 @@ def read_master(source: Source) -> RawScan:
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         geometry=geometry,
         remarks=(*more, *remarks),
     )

@@ -77,7 +77,7 @@ def _read(source: Source) -> RawScan:
     position, geometry = on_pixels(
         raster_positions(cube.shape[0], cube.shape[1], steps.scan_m), (pixels[0], pixels[1]), (side[0], side[1])
     )
-    probe, probe_key, more = source.probe()
+    probe, probe_key, probe_pixel_m, more = source.probe()
     scan = RawScan(
         path=source.path,
         dialect="EMD",
@@ -86,6 +86,7 @@ def _read(source: Source) -> RawScan:
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         geometry=geometry,
         remarks=(*more, *remarks),
     )

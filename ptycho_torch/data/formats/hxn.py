@@ -32,7 +32,7 @@ def read_hxn(source: Source) -> RawScan:
         detector_pixel_m=(detector, detector),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    probe, probe_key, remarks = source.probe()
+    probe, probe_key, probe_pixel_m, remarks = source.probe()
     if not corner:
         remarks += ("diffamp has its zero frequency in the middle of a frame, and is read so",)
     scan = RawScan(
@@ -44,6 +44,7 @@ def read_hxn(source: Source) -> RawScan:
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         geometry=geometry,
         remarks=remarks,
     )

@@ -68,13 +68,10 @@ def read_names(archive: NamedArrays, dialect: str, nphotons: float | None) -> Ra
     raster = shape[2:] if last else shape[:-2]
     count, n_axes = math.prod(raster), len(shape)
     position = _positions(archive, names, raster)
-    n_positions = len(position)
     patterns = found[key]
     if n_axes == 4:
         patterns = patterns.reshape((*shape[:2], count) if last else (count, *shape[2:]))
     remarks: tuple[str, ...] = ()
-    if n_positions > count:
-        remarks = (f"{n_positions} positions for {count} patterns, the trailing {n_positions - count} not used",)
     probe = None
     if "probeGuess" in found:
         probe, more = mode_stack(path, "probeGuess", archive.array("probeGuess"))
@@ -86,10 +83,11 @@ def read_names(archive: NamedArrays, dialect: str, nphotons: float | None) -> Ra
         dialect=dialect,
         key=key,
         patterns=patterns,
-        position_yx=position[:count],
+        position_yx=position,
         origin_known=False,
         probe=probe,
         probe_key="probeGuess",
+        probe_pixel_m=_pair(archive, "probe_pixel_m") if "probe_pixel_m" in found else None,
         patterns_last=last,
         geometry=_geometry(archive, found, frame[0]),
         nphotons=nphotons,
@@ -176,7 +174,7 @@ def _geometry(archive: NamedArrays, found: Mapping[str, Any], side: int) -> Geom
 def _pair(archive: NamedArrays, name: str) -> tuple[float, float]:
     """Two lengths (y, x) in m, of a pixel above 0; an origin that is not given is 0."""
     stored = archive.array(name) if name in archive.found else np.zeros(2)
-    least = 0 if name == "object_pixel_m" else -np.inf
+    least = -np.inf if name == "object_origin_m" else 0
     if stored.dtype.kind not in "uif" or stored.size != 2 or not ((stored > least) & np.isfinite(stored)).all():
         raise DataError(str(archive.path), f"{name} must be two lengths (y, x) in m, got {stored!r}")
     y, x = stored.reshape(-1).tolist()

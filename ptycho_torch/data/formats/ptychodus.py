@@ -46,7 +46,7 @@ def read_training_data(source: Source) -> RawScan:
     middle = _middle(object_.shape, patterns)
     offsets = [source.array(f"probe_position_{axis}_px") for axis, _ in _AXES]
     position = _pairs(source, *(offset + m for offset, m in zip(offsets, middle, strict=True)))
-    probe, probe_key, remarks = source.probe()
+    probe, probe_key, probe_pixel_m, remarks = source.probe()
     pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
     scan = RawScan(
         path=source.path,
@@ -56,6 +56,7 @@ def read_training_data(source: Source) -> RawScan:
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         geometry=_geometry(source, pixel, [0.0, 0.0], middle),
         object=object_,
         remarks=remarks,
@@ -94,7 +95,7 @@ def _pair(found: Source, other: Source) -> RawScan:
     position, geometry = _place_positions(found, patterns, centred=pty_chi)
     if not pty_chi:
         position, rows = _match_positions(found, other, position)
-    probe, probe_key, remarks = found.probe()
+    probe, probe_key, probe_pixel_m, remarks = found.probe()
     scan = RawScan(
         path=found.path,
         dialect="pty-chi patterns and parameters" if pty_chi else "ptychodus product and diffraction",
@@ -103,6 +104,7 @@ def _pair(found: Source, other: Source) -> RawScan:
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         rows=rows,
         geometry=_with_detector(geometry, other, patterns),
         object=found.stored("object"),

@@ -32,7 +32,7 @@ def read_ptyd(source: Source) -> RawScan:
         detector_pixel_m=_detector_pixel(source),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    probe, probe_key, remarks = source.probe()
+    probe, probe_key, probe_pixel_m, remarks = source.probe()
     expected = source.known("meta/num_frames")
     if expected is not None and expected > patterns.shape[0]:
         remarks += (f"it holds {patterns.shape[0]} of {expected:.0f} frames",)
@@ -44,6 +44,7 @@ def read_ptyd(source: Source) -> RawScan:
         position_yx=pixels,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         geometry=geometry,
         remarks=remarks,
     )

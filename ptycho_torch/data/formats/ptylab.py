@@ -1,13 +1,11 @@
 """PtyLab (`PtyLab/PtyLab.py`, `.m` and `.jl`): counts, SI units, rows before columns."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
-from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.formats.source import Source, StoredProbe
 from ptycho_torch.data.formats.views import as_list
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field
 from ptycho_torch.data.raw import RawScan, with_mask
@@ -30,7 +28,7 @@ def read_ptylab(source: Source) -> RawScan:
         detector_pixel_m=(detector, detector),
         frame=(patterns.shape[1], patterns.shape[2]),
     )
-    probe, probe_key, remarks = _probe(source)
+    probe, probe_key, probe_pixel_m, remarks = _probe(source)
     scan = RawScan(
         path=source.path,
         dialect="PtyLab",
@@ -39,18 +37,19 @@ def read_ptylab(source: Source) -> RawScan:
         position_yx=position,
         probe=probe,
         probe_key=probe_key,
+        probe_pixel_m=probe_pixel_m,
         geometry=geometry,
         remarks=remarks,
     )
     return refuse_near_field(with_mask(scan, source.mask()))
 
 
-def _probe(source: Source) -> tuple[NDArray[Any] | None, str, tuple[str, ...]]:
+def _probe(source: Source) -> StoredProbe:
     """As `Source.probe`; in results of PtyLab the modes `(1, 1, P, 1, N, N)` are the third of six axes."""
     if source.find("probe") is not None:
         stored = source.array("probe")
         if stored.ndim == 6 and stored.shape[0] == stored.shape[1] == stored.shape[3] == 1:
-            return stored[0, 0, :, 0], "probe", ()
+            return stored[0, 0, :, 0], "probe", source.pixel_m("probe"), ()
     return source.probe()
 
 

@@ -27,6 +27,9 @@ _LENGTHS = {
     "pm": 1e-12,
 }
 _ENERGIES = {"j": 1.0, "joule": 1.0, "joules": 1.0, "ev": ELECTRONVOLT, "kev": 1e3 * ELECTRONVOLT}
+_PIXEL = ("pixel_height_m", "pixel_width_m")
+# A probe `(P, N, N)` or None, its key, its pixel (y, x) in m where that is known, and remarks.
+StoredProbe = tuple[NDArray[Any] | None, str, tuple[float, float] | None, tuple[str, ...]]
 
 
 @attrs.frozen(eq=False)
@@ -139,13 +142,22 @@ class Source:
             raise self.error(f"{key} has the units {text!r}", f"known are {', '.join(table)}")
         return size
 
-    def probe(self, *keys: str) -> tuple[NDArray[Any] | None, str, tuple[str, ...]]:
-        """`(probe (P, N, N) or None, its key, remarks)` from the first of the keys, or `probe`."""
+    def pixel_m(self, key: str) -> tuple[float, float] | None:
+        """The attributes `pixel_height_m` and `pixel_width_m` of a dataset, None where it has neither."""
+        if not any(name in self.dataset(key).attrs for name in _PIXEL):
+            return None
+        height, width = (self.attribute(key, name) for name in _PIXEL)
+        if min(height, width) <= 0:
+            raise self.error(f"{key} has pixels of {height} x {width} m, they must be above 0")
+        return height, width
+
+    def probe(self, *keys: str) -> StoredProbe:
+        """The probe at the first of the keys, or at `probe`."""
         for key in (*keys, "probe"):
             if self.find(key) is not None:
                 modes, remarks = mode_stack(self.path, key, self.array(key))
-                return modes, key, remarks
-        return None, f"probe (looked for {', '.join((*keys, 'probe'))})", ()
+                return modes, key, self.pixel_m(key), remarks
+        return None, f"probe (looked for {', '.join((*keys, 'probe'))})", None, ()
 
     def mask(self, *keys: str) -> Mask | None:
         """The pixels that every mask among the keys, or of the root, finds valid; None where the file has none."""
