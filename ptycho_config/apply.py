@@ -9,8 +9,10 @@ from ptycho_config.conflicts import broken_pins
 from ptycho_config.draft import Draft, default_at, locate
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.schema.base import AnyConfig
+from ptycho_config.schema.exact import differ
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.paths import leaves_of
+from ptycho_config.schema.places import start_member
 from ptycho_config.schema.specs import kind_at, specs
 from ptycho_config.steps import Change, Step, join, name_of, plain_path
 
@@ -86,6 +88,8 @@ def _run(root: Draft, step: Step) -> list[Change]:
     old = draft.current(name)
     new = _new_value(step, spec, old, default)
     draft.replace(name, new)
+    if step.op == "put" and spec.names_member(step.arg):
+        draft.below(name).is_new = True
     if leaf:
         holder, leaf_name, path = leaf
         return [Change(path, before, holder.current(leaf_name), step, whole=True)]
@@ -120,6 +124,8 @@ def _new_value(step: Step, spec: FieldSpec, old: Any, default: Any) -> Any:
     # Naming the present member of a choice keeps its options.
     if spec.members and isinstance(argument, str) and argument == kind_at(old):
         return old
+    if spec.names_member(argument):
+        return start_member(spec.members[argument])
     try:
         return spec.accept(argument)
     except ConfigError as error:
@@ -156,7 +162,7 @@ def _leaf_changes(path: str, spec: FieldSpec, old: Any, new: Any, step: Step, *,
     computes it."""
     if spec.members and (step.op != "over" or type(old) is not type(new)):
         yield Change(path, kind_at(old), kind_at(new), step, whole=True)
-        held = {at: value for at, _, value in leaves_of(old)} if type(old) is type(new) else {}
+        held = {at: value for at, _, value in leaves_of(old)} if type(old) is type(new) and old is not None else {}
         for at, inner, value in leaves_of(new) if new is not None else ():
             whole = bool(inner.members) or inner.has_elements
             yield Change(f"{path}.{at}", held.get(at), value, step, whole, by_kind)
@@ -171,5 +177,5 @@ def _differences(path: str, old: Any, new: Any, step: Step, *, everything: bool)
             yield from _differences(here, before, after, step, everything=everything)
         elif spec.members:
             yield from _leaf_changes(here, spec, before, after, step, by_kind=False)
-        elif everything or before != after:
+        elif everything or differ(before, after):
             yield Change(here, before, after, step, spec.has_elements)

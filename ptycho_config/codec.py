@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from cattrs.strategies import configure_tagged_union
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
 from ptycho_config.schema.base import AnyConfig
 from ptycho_config.schema.fields import FieldSpec
-from ptycho_config.schema.paths import leaves_of
+from ptycho_config.schema.places import element_spec, holds_configs
 from ptycho_config.schema.scalars import shorten
-from ptycho_config.schema.specs import is_config, kind_of, members_of, specs
+from ptycho_config.schema.specs import is_config, kind_of, specs, specs_of
+from ptycho_config.steps import join
 from ptycho_config.versions import SCHEMA_KEY, body_of, schema_of
 
 C = TypeVar("C", bound=AnyConfig)
@@ -37,14 +37,9 @@ def converter() -> cattrs.Converter:
 
 
 def tag_of(members: Mapping[str, type]) -> str:
-    """The key that names the member of a choice: `kind`, or `$kind` where a member has an option of that name."""
+    """The key that names which of the `members` of a choice is meant: `kind`, or `$kind` where one has an option of
+    that name."""
     return f"${KIND_KEY}" if any(KIND_KEY in specs(member) for member in members.values()) else KIND_KEY
-
-
-@functools.cache
-def _tag(choice: Any) -> None:
-    """Write and read the members of a choice with their kind; once, because cattrs forgets all hooks."""
-    configure_tagged_union(choice, converter(), kind_of, tag_of(members_of(choice)))
 
 
 def _structure_hook(cls: type) -> Callable[[Any, Any], Any]:
@@ -62,35 +57,86 @@ def _structure_hook(cls: type) -> Callable[[Any, Any], Any]:
 def _field_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
     if spec.is_group:
         return converter().get_structure_hook(spec.annotation)
-    if not spec.members:
-        return lambda value, _: spec.accept(value)
-    _tag(spec.annotation)
-    read, listed = converter().get_structure_hook(spec.annotation), ", ".join(map(repr, spec.members))
-    tag = tag_of(spec.members)
+    if spec.members:
+        return _choice_hook(spec)
+    return _elements_hook(spec) if holds_configs(spec) else lambda value, _: spec.accept(value)
 
-    def structure(value: Any, choice: Any) -> Any:
-        if not isinstance(value, Mapping) or tag not in value:
+
+def _choice_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
+    """A reader of a choice; a config that can be off is a table like any other, or null."""
+    tag, listed = tag_of(spec.members), ", ".join(map(repr, spec.members))
+    read = {kind: converter().get_structure_hook(member) for kind, member in spec.members.items()}
+    only = spec.only_member
+
+    def structure(value: Any, _: Any) -> Any:
+        if value is None and spec.optional:
+            return None
+        if not isinstance(value, Mapping) or (tag not in value and only is None):
             raise ValueError(f"must be a table with {tag!r}, one of {listed}, got {shorten(value)}")
-        if not isinstance(kind := value[tag], str) or kind not in spec.members:
+        kind = value.get(tag, only)
+        if not isinstance(kind, str) or kind not in spec.members:
             hint = near_miss(str(kind), spec.members)
             raise ConfigError([Problem(tag, f"must be one of {listed}, got {shorten(kind)}", hint=hint)])
-        return read(dict(value), choice)
+        return read[kind]({key: one for key, one in value.items() if key != tag}, spec.members[kind])
 
     return structure
 
 
+def _elements_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
+    """A reader of a tuple or a mapping of configs."""
+
+    def read_element(name: str, value: Any, problems: list[Problem]) -> Any:
+        place = element_spec(spec, name)
+        try:
+            return value if place is None else _field_hook(place)(value, place.annotation)
+        except (cattrs.BaseValidationError, ValueError) as error:
+            problems += [problem.under(name) for problem in _problems(error)]
+
+    def structure(value: Any, _: Any) -> Any:
+        made, problems = value, list[Problem]()
+        if isinstance(value, (list, tuple)):
+            made = [read_element(str(position), one, problems) for position, one in enumerate(value)]
+        elif isinstance(value, Mapping):
+            made = {name: read_element(str(name), one, problems) for name, one in value.items()}
+        if problems:
+            raise ConfigError(problems)
+        return spec.accept(made)
+
+    return structure
+
+
+def read_value(spec: FieldSpec, value: Any) -> Any:
+    """The `value` of an option with `spec` as it is written, with configs for the tables in a list or table of them.
+    Raises ConfigError with every problem."""
+    if not holds_configs(spec) or not isinstance(value, (list, Mapping)):
+        return value
+    return _elements_hook(spec)(value, spec.annotation)
+
+
 def _unstructure_hook(cls: type) -> Callable[[Any], Any]:
-    choices = [spec for spec in specs(cls).values() if spec.members]
-    hooks: Any = {spec.name: override(unstruct_hook=_write_choice(spec)) for spec in choices}
+    nested = [spec for spec in specs(cls).values() if spec.members or spec.has_elements]
+    hooks: Any = {spec.name: override(unstruct_hook=functools.partial(write_value, spec)) for spec in nested}
     return make_dict_unstructure_fn(cls, converter(), **hooks)
 
 
-def _write_choice(spec: FieldSpec) -> Callable[[Any], dict[str, Any]]:
-    _tag(spec.annotation)
-    write = converter().get_unstructure_hook(spec.annotation)
-    # The kind first, for people.
-    tag = tag_of(spec.members)
-    return lambda value: {tag: "", **write(value)}
+def write_value(spec: FieldSpec, value: Any) -> Any:
+    """The `value` of an option with `spec` as plain data."""
+    if value is None:
+        return None
+    if spec.members:
+        plain = converter().unstructure(value)
+        # The kind first, for people.
+        return plain if spec.only_member else {tag_of(spec.members): kind_of(type(value)), **plain}
+    if isinstance(value, Mapping):
+        return {name: _write_element(spec, name, one) for name, one in value.items()}
+    if isinstance(value, tuple):
+        return [_write_element(spec, str(position), one) for position, one in enumerate(value)]
+    return converter().unstructure(value)
+
+
+def _write_element(spec: FieldSpec, name: str, value: Any) -> Any:
+    place = element_spec(spec, name)
+    return converter().unstructure(value) if place is None else write_value(place, value)
 
 
 def _problems(error: BaseException) -> Iterator[Problem]:
@@ -138,12 +184,20 @@ def fingerprint(config: Any, without: Collection[str] = ()) -> str:
     """sha256 of the sorted JSON of every field that is part of the config's identity, but for the paths
     in `without`."""
     values = converter().unstructure(config)
-    for path, spec, _ in leaves_of(config):
-        if not spec.identity or path in without:
-            *groups, name = path.split(".")
-            node = values
-            for group in groups:
-                node = node[group]
-            del node[name]
+    _drop_others(config, values, "", without)
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _drop_others(value: Any, plain: Any, path: str, without: Collection[str]) -> None:
+    """Remove from `plain`, the data of the `value` at a path, what is no part of the identity."""
+    known = specs_of(type(value))
+    if known is None and isinstance(value, (tuple, Mapping)):
+        for key, one in value.items() if isinstance(value, Mapping) else enumerate(value):
+            _drop_others(one, plain[key], join(path, str(key)), without)
+    for name, spec in (known or {}).items():
+        here = join(path, name)
+        if not spec.identity or here in without:
+            del plain[name]
+        elif spec.is_group or spec.members or spec.has_elements:
+            _drop_others(getattr(value, name), plain[name], here, without)

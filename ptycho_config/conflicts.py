@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ptycho_config.errors import Problem
-from ptycho_config.steps import Change, element, exact, join
+from ptycho_config.schema.exact import differ
+from ptycho_config.steps import Change, element, join
 
 # By place: the change that set it last, and the value.
 _Places = dict[str, tuple[Change, Any]]
@@ -33,7 +34,7 @@ def broken_pins(trace: Iterable[Change]) -> list[Problem]:
         for change in ends.values() if pins else ():
             for place, (pin, value) in [*pins.get(change.path, {}).items(), *_pins_below(change, pins, ends)]:
                 now = _part(change, place)
-                if _differ(value, now):
+                if differ(value, now):
                     problems.append(_broken(place, pin, value, change, now))
         for change in changes:
             if change.step.fixed and not change.implied:
@@ -56,14 +57,14 @@ def _add(places: _Places, changes: list[Change]) -> list[Problem]:
         value = _part(change, place)
         if (first := places.get(place)) is None or not _covers(change, first[0]):
             places[place] = change, value
-        elif _differ(first[1], value):
+        elif differ(first[1], value):
             problems.append(_conflict(place, *first, change, value))
     wholes = [change for change in changes if change.whole]
     for place, (first_change, value) in list(places.items()) if wholes else ():
         above = [change for change in wholes if place.startswith(f"{change.path}.") and place not in here]
         if above and _covers(change := above[-1], first_change):
             now = _part(change, place)
-            if _differ(value, now):
+            if differ(value, now):
                 problems.append(_conflict(place, first_change, value, change, now))
     return problems
 
@@ -75,7 +76,7 @@ def _covers(change: Change, first: Change) -> bool:
 
 def _pins_below(change: Change, pins: dict[str, _Places], ends: Mapping[str, Change]) -> Iterator[Any]:
     """The pins of options that a change of a choice may have removed."""
-    if change.whole and not isinstance(change.new, tuple):
+    if change.whole and not isinstance(change.new, (tuple, Mapping)):
         below = (path for path in pins if path.startswith(f"{change.path}.") and path not in ends)
         for path in below:
             yield from pins[path].items()
@@ -85,13 +86,9 @@ def _part(change: Change, place: str) -> Any:
     """The value that `change` gives to a place at or below its leaf."""
     if place == change.path:
         return change.new
-    if isinstance(change.new, tuple):
+    if isinstance(change.new, (tuple, Mapping)):
         return element(change.new, place[len(change.path) + 1 :])
     return _GONE
-
-
-def _differ(first: Any, second: Any) -> bool:
-    return first is not second and exact(first) != exact(second)
 
 
 def _text(value: Any) -> str:

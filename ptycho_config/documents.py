@@ -116,6 +116,10 @@ def _in_table(
         if not isinstance(key, str):
             yield Problem(path, f"a key must be text, got {shorten(key)}", where=where)
         elif isinstance(value, Mapping) and plain_path(path) in known.groups:
+            spec = known.specs.get(plain_path(path), (None,))[0]
+            if spec is not None and spec.only_member:
+                # A table switches on a config that can be off.
+                yield Written(path, spec.only_member, where)
             yield from _in_table(cls, value, file, document, keys)
         else:
             yield Written(path, value, where, document.texts.get(keys) if document else None)

@@ -1,21 +1,24 @@
 """A config under change, each node of which is rebuilt once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import check_together, element_spec, rebuild
 from ptycho_config.schema.fields import FieldSpec
+from ptycho_config.schema.mapping import FrozenMapping
 from ptycho_config.schema.paths import leaves
+from ptycho_config.schema.places import check_together, element_spec, rebuild, required_fields
 from ptycho_config.schema.specs import kind_at, specs_of
 from ptycho_config.steps import Step, join, plain_path, tokens
 
 
 class Draft:
-    """A config or a tuple under change: values to be, and drafts of the nodes below."""
+    """A config, tuple or mapping under change: values to be, and drafts of the nodes below. is_new: it has never been
+    judged."""
 
-    __slots__ = ("groups", "node", "spec", "specs", "values")
+    __slots__ = ("groups", "is_new", "node", "spec", "specs", "values")
 
     def __init__(self, node: Any, spec: FieldSpec | None = None) -> None:
         self.node = node
@@ -23,14 +26,17 @@ class Draft:
         self.specs = specs_of(type(node))
         self.values: dict[str, Any] = {}
         self.groups: dict[str, Draft] = {}
+        self.is_new = False
 
-    def find(self, name: str) -> FieldSpec | None:
-        """The field of this name, or the element of this position; None if there is none."""
+    def find(self, name: str, *, new: bool = False) -> FieldSpec | None:
+        """The field of this name, or the element of this position or key; None if there is none. A mapping has
+        room for a `new` one."""
         if self.specs is not None:
             return self.specs.get(name)
         inner = None if self.spec is None else element_spec(self.spec, name)
-        here = isinstance(self.node, tuple) and name.isdecimal() and int(name) < len(self.node)
-        return inner if here else None
+        if isinstance(self.node, tuple):
+            return inner if name.isdecimal() and int(name) < len(self.node) else None
+        return inner if isinstance(self.node, Mapping) and (new or name in self.node or name in self.values) else None
 
     def below(self, name: str) -> "Draft":
         """The draft of the node of this name, made where there is none yet."""
@@ -44,7 +50,7 @@ class Draft:
             return self.values[name]
         if self.specs is not None:
             return getattr(self.node, name)
-        return self.node[int(name)]
+        return self.node.get(name) if isinstance(self.node, Mapping) else self.node[int(name)]
 
     def current(self, name: str) -> Any:
         """The value now; its constraints hold only at the end."""
@@ -68,8 +74,11 @@ class Draft:
         before, below = len(problems), {}
         for name, group in self.groups.items():
             below[name] = group.finish(join(path, name), problems)
+        required = () if self.specs is None else required_fields(type(self.node))
+        missing = [one for one in required if one not in self.groups and self._value(one) is attrs.NOTHING]
+        problems += [Problem(join(path, one), "is required") for one in missing]
         # What relates fields is not judged while one of them is wrong.
-        if not (self.values or below) or len(problems) > before:
+        if not (self.values or below or self.is_new) or len(problems) > before:
             return self.node
         node = self._with(below)
         try:
@@ -89,6 +98,8 @@ class Draft:
             return self.node
         if self.specs is not None:
             return rebuild(self.node, changed)
+        if isinstance(self.node, Mapping):
+            return FrozenMapping({**self.node, **changed})
         return tuple(changed.get(str(position), value) for position, value in enumerate(self.node))
 
 
@@ -110,7 +121,7 @@ def locate(root: Draft, step: Step) -> tuple[Draft, str, FieldSpec, tuple[Draft,
         if kind and kind != (found := kind_at(draft.node)):
             problem = step.problem(f"{name} is {found!r} here, the change is for {kind!r}")
             raise ConfigError([attrs.evolve(problem, path=plain_path(step.path))])
-    spec = draft.find(last)
+    spec = draft.find(last, new=step.op == "put")
     if spec is None:
         raise ConfigError([_unknown(root.node, draft, last, step)])
     return draft, last, spec, leaf
@@ -118,7 +129,7 @@ def locate(root: Draft, step: Step) -> tuple[Draft, str, FieldSpec, tuple[Draft,
 
 def _unknown(root: Any, draft: Draft, name: str, step: Step) -> Problem:
     if draft.specs is None:
-        size = f"{len(draft.node)} elements" if isinstance(draft.node, tuple) else "no elements"
+        size = f"{len(draft.node)} elements" if isinstance(draft.node, (tuple, Mapping)) else "no elements"
         return step.problem(f"there is no {name!r} in {draft.node!r}, which has {size}")
     known = [path for path, _ in leaves(type(root))]
     if plain_path(step.path) in known:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
-from ptycho_config.codec import KIND_KEY, converter
+from ptycho_config.codec import KIND_KEY, write_value
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.scalars import EntryPoint
 from ptycho_config.schema.specs import is_config, kind_of, members_of, specs
@@ -50,7 +50,7 @@ def _property(spec: FieldSpec) -> dict[str, Any]:
     unit = f" ({spec.unit})" if spec.unit else ""
     found = {"description": spec.doc + unit, **_type(spec.annotation)}
     if not spec.is_group and spec.default is not attrs.NOTHING:
-        found["default"] = converter().unstructure(spec.default, spec.annotation)
+        found["default"] = write_value(spec, spec.default)
     return found
 
 

@@ -13,9 +13,10 @@ from typing import Any, Generic, LiteralString, NoReturn, TypeVar, cast, overloa
 import attrs
 
 from ptycho_config.errors import ConfigError, Problem, near_miss
-from ptycho_config.schema.base import AnyConfig, element_spec, spec_of
+from ptycho_config.schema.base import AnyConfig
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.paths import get_path
+from ptycho_config.schema.places import element_spec, spec_of
 from ptycho_config.schema.scalars import EntryPoint
 from ptycho_config.schema.specs import is_config, kind_of, specs
 from ptycho_config.steps import Step, join
@@ -49,7 +50,7 @@ class Lens(Generic[T]):
         """
         where, spec = _caller(), self.spec
         argument: Any = value
-        if spec is not None and not (spec.members and isinstance(value, str) and value in spec.members):
+        if spec is not None and not spec.names_member(value):
             try:
                 argument = spec.accept(value)
             except ConfigError as error:

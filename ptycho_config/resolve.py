@@ -107,11 +107,10 @@ class Resolved(Generic[C]):
 
 def _leaf(path: str, known: dict[str, FieldSpec]) -> str:
     """The leaf at `path`, or around it where it names an element; empty where there is none."""
+    whole = path
     while path not in known and "." in path:
-        path, _, last = path.rpartition(".")
-        if not last.isdecimal():
-            return ""
-    return path if path in known else ""
+        path = path.rpartition(".")[0]
+    return path if path in known and (path == whole or known[path].has_elements) else ""
 
 
 def _row(path: str, spec: FieldSpec, value: Any, change: Change | None) -> Row:

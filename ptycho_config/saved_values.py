@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from ptycho_config.codec import KIND_KEY, dump, load
 from ptycho_config.errors import near_miss
+from ptycho_config.schema.mapping import FrozenMapping
 from ptycho_config.schema.specs import is_config, kind_of, specs
 
 # A table of one such key stands for what JSON lacks; a datetime is a date too.
@@ -62,8 +63,8 @@ def _read_tuple(data: Mapping[str, Any], key: str, classes: tuple[type, ...]) ->
     return tuple(value_from_json(one, classes) for one in data[key])
 
 
-def _read_table(data: Mapping[str, Any], key: str, classes: tuple[type, ...]) -> dict[str, Any]:
-    return {name: value_from_json(one, classes) for name, one in data[key].items()}
+def _read_table(data: Mapping[str, Any], key: str, classes: tuple[type, ...]) -> FrozenMapping[Any]:
+    return FrozenMapping({name: value_from_json(one, classes) for name, one in data[key].items()})
 
 
 def _read_enum(data: Mapping[str, Any], key: str, classes: tuple[type, ...]) -> Enum:

@@ -4,19 +4,14 @@ A path is `group.name`; `choice:kind.name` demands a member of a choice, `name.0
 and the empty path is the whole config.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import attrs
 
 from ptycho_config.errors import Problem
-
-
-def exact(value: Any) -> Any:
-    """A key that tells 1, 1.0 and True apart, in sequences too, and can be hashed where `value` is a list."""
-    if isinstance(value, (tuple, list)):
-        return (type(value), *map(exact, value))
-    return type(value), value
+from ptycho_config.schema.exact import exact
 
 
 @attrs.frozen
@@ -113,10 +108,12 @@ def join(prefix: str, path: str) -> str:
 
 
 def element(value: Any, inside: str) -> Any:
-    """The part of the tuple or config `value` at the path `inside`; None where there is none."""
+    """The part of the tuple, mapping or config `value` at the path `inside`; None where there is none."""
     for token in inside.split(".") if inside else ():
         if isinstance(value, tuple):
             value = value[int(token)] if int(token) < len(value) else None
+        elif isinstance(value, Mapping):
+            value = value.get(token)
         else:
             value = getattr(value, token, None)
     return value

@@ -13,6 +13,7 @@ import attrs
 
 from ptycho_config.apply import apply
 from ptycho_config.schema.base import AnyConfig
+from ptycho_config.schema.exact import differ
 from ptycho_config.schema.specs import specs
 from ptycho_config.schema.table import Line, table_html
 from ptycho_config.steps import Step, join
@@ -165,5 +166,5 @@ def _puts(old: Any, new: Any, prefix: str) -> Iterator[Step]:
         same_member = before is not None and type(before) is type(after)
         if spec.is_group or (spec.members and same_member):
             yield from _puts(before, after, path)
-        elif old is None or before != after:
+        elif old is None or differ(before, after):
             yield Step(path, "put", after)

@@ -6,13 +6,15 @@ from typing import Any
 
 import attrs
 
-from ptycho_config.codec import tag_of
-from ptycho_config.errors import Problem, near_miss
+from ptycho_config.codec import read_value, tag_of
+from ptycho_config.errors import ConfigError, Problem, near_miss
+from ptycho_config.schema.exact import differ
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.paths import leaves
+from ptycho_config.schema.places import below
 from ptycho_config.schema.scalars import shorten
 from ptycho_config.short_names import Alias, vocabulary_of
-from ptycho_config.steps import Step, exact, plain_path
+from ptycho_config.steps import Step, plain_path
 
 
 @attrs.frozen
@@ -34,6 +36,21 @@ class KnownOptions:
     specs: dict[str, tuple[FieldSpec, ...]]
     groups: frozenset[str]
     tags: dict[str, str]
+
+    def at(self, path: str) -> tuple[FieldSpec, ...]:
+        """The options at a path without kinds, or the elements of options; nothing where there is none."""
+        if path in self.specs:
+            return self.specs[path]
+        above, dot, name = path.rpartition(".")
+        return tuple(found for spec in (self.at(above) if dot else ()) for found in below(spec, name))
+
+    def rank(self, step: Step) -> tuple[int, int]:
+        """The order of steps, so that it does not matter in which options are written: choices, outer ones first,
+        then options, then elements."""
+        path = plain_path(step.path)
+        if path not in self.specs:
+            return 2, path.count(".")
+        return (0, path.count(".")) if self.specs[path][0].members else (1, 0)
 
 
 @cache
@@ -59,8 +76,7 @@ class ReadOptions:
 
 
 def read_options(cls: type, written: Iterable[Written | Problem], layer: str) -> ReadOptions:
-    """Steps of the `layer` with full paths, from options `written` for a config class `cls`. Choices come first, so
-    that the order in which options are written does not matter."""
+    """Steps of the `layer` with full paths, from options `written` for a config class `cls`."""
     known = known_options(cls)
     steps: list[Step] = []
     problems: list[Problem] = []
@@ -72,13 +88,13 @@ def read_options(cls: type, written: Iterable[Written | Problem], layer: str) ->
         alias, step, wrong = _option(cls, one, layer)
         problems += wrong
         for path in () if wrong else alias.paths:
-            put, refused = _put(attrs.evolve(step, path=path), one, alias, known.specs[plain_path(path)])
+            put, refused = _put(attrs.evolve(step, path=path), one, alias, known.at(plain_path(path)))
             if put is None:
                 problems += refused
             else:
                 steps.append(put)
                 refusals += refused
-    steps.sort(key=lambda step: not known.specs[plain_path(step.path)][0].members)
+    steps.sort(key=known.rank)
     return ReadOptions(layer, tuple(steps), tuple(problems), tuple(refusals))
 
 
@@ -87,7 +103,7 @@ def _option(cls: type, one: Written, layer: str) -> tuple[Alias, Step, list[Prob
     known = known_options(cls)
     path = known.tags.get(plain_path(one.path), one.path)
     step = Step(path, "put", one.value, layer, where=one.where)
-    if plain_path(path) in known.specs:
+    if known.at(plain_path(path)):
         return Alias((path,)), step, list(_strange_members(step, known))
     alias = vocabulary_of(cls).aliases.get(path)
     if alias is None or alias.gone:
@@ -122,15 +138,22 @@ def _read(step: Step, reading: Any, alias: Alias, specs: tuple[FieldSpec, ...]) 
     for spec in specs:
         if isinstance(value, str) and value in spec.renamed:
             where, value = f"{where} as {value!r}".strip(), spec.renamed[value]
-    put, reasons = attrs.evolve(step, arg=value, where=where), []
+    step = attrs.evolve(step, arg=value, where=where)
+    failed: list[tuple[Step | None, list[Problem]]] = []
     for spec in specs:
         try:
-            spec.accept(value)
+            put = attrs.evolve(step, arg=read_value(spec, value))
+            if not spec.names_member(value):
+                spec.accept(put.arg)
+        except ConfigError as error:
+            # The tables within are no configs, so they cannot be put.
+            inner = [attrs.evolve(step.problem(one.message, one.hint), path=one.path) for one in error.problems]
+            failed.append((None, [one.under(step.path) for one in inner]))
         except ValueError as error:
-            reasons.append(str(error))
+            failed.append((step, [step.problem(str(error))]))
         else:
             return put, []
-    return put, [put.problem(reasons[0])]
+    return failed[0]
 
 
 def contradictions_in(steps: Iterable[Step]) -> list[Problem]:
@@ -139,7 +162,7 @@ def contradictions_in(steps: Iterable[Step]) -> list[Problem]:
     problems = []
     for step in steps:
         first = seen.setdefault(step.path, step)
-        if exact(first.arg) != exact(step.arg):
+        if differ(first.arg, step.arg):
             message = f"set to {shorten(first.arg)} {first.where} and to {shorten(step.arg)} in the same layer"
             problems.append(step.problem(message, "keep one of the two"))
     return problems
@@ -150,7 +173,7 @@ def _strange_members(step: Step, known: KnownOptions) -> Iterator[Problem]:
     groups = step.path.split(".")
     for position, group in enumerate(groups):
         choice, colon, kind = plain_path(".".join(groups[: position + 1])), *group.partition(":")[1:]
-        members = known.specs[choice][0].members if choice in known.specs else {}
+        members = {name for spec in known.at(choice) for name in spec.members} if colon else set()
         if colon and kind not in members:
             yield step.problem(f"{choice} has no member {kind!r}", near_miss(kind, members))
         elif colon and position == len(groups) - 1:

@@ -146,12 +146,10 @@ def test_the_algebra_knows_no_option_of_this_project() -> None:
     """What every configuration uses imports the making of config classes, and neither classes nor vocabulary."""
     own_rooms = next(at for at, rooms in enumerate(LAYERS["ptycho_config"]) if "vocabulary" in rooms)
     general = set().union(*LAYERS["ptycho_config"][:own_rooms])
-    making = ("base", "checks", "fields", "given", "paths", "replace", "scalars", "specs", "table")
-    own = {f"schema.{name}" for name in making}
-    for name, path in _modules("ptycho_config").items():
-        if name in own or (_place(name) in general and _place(name) != "schema"):
-            project = {one for one in _inner_imports("ptycho_config", path) if _place(one) == "schema"} - own
-            assert project == set(), name
+    modules = _modules("ptycho_config")
+    project = {"schema", *(name for name, path in modules.items() if "\n@config" in path.read_text())}
+    for name in {one for one in modules if _place(one) in general} - project:
+        assert not _inner_imports("ptycho_config", modules[name]) & project, name
 
 
 def test_a_foreign_name_is_a_shim_of_six_lines() -> None:

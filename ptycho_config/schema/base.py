@@ -1,82 +1,29 @@
 """`@config`: frozen classes whose fields check themselves and explain themselves."""
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from operator import attrgetter
-from types import MappingProxyType, UnionType
-from typing import Any, ClassVar, Protocol, TypeVar, Union, dataclass_transform, get_args, get_origin, overload
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform, overload
 
 import attrs
 
-from ptycho_config.errors import ConfigError, Problem
-from ptycho_config.schema.checks import Check
-from ptycho_config.schema.fields import META, FieldSpec, field
+from ptycho_config.errors import ConfigError, Problem, near_miss
+from ptycho_config.schema.declaration import Declaration
+from ptycho_config.schema.fields import field
 from ptycho_config.schema.paths import leaves_of
-from ptycho_config.schema.scalars import Coerce, coercer, shorten
-from ptycho_config.schema.specs import SPECS, is_config, members_of, specs
+from ptycho_config.schema.specs import specs
 from ptycho_config.schema.table import Line, table_html
 
 C = TypeVar("C")
 Constraint = Callable[[Any], Iterable[Problem]]
+_CONSTRAINTS = "__config_constraints__"
+_POST_INIT = "__config_post_init__"
 
 
 class AnyConfig(Protocol):
     """An instance of a class made with `@config`, as type checkers see it: they give the class this attribute."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-def _acceptor(annotation: Any, check: Check | None) -> Coerce:
-    coerce = _coercer(annotation)
-    if check is None:
-        return coerce
-
-    def accept(value: object) -> Any:
-        coerced = coerce(value)
-        reason = None if coerced is None else check(coerced)
-        if reason:
-            raise ValueError(f"{reason}, got {shorten(value)}")
-        return coerced
-
-    return accept
-
-
-def _coercer(annotation: Any) -> Coerce:
-    members = members_of(annotation)
-    if not (members or is_config(annotation)):
-        return coercer(annotation)
-    classes = frozenset(members.values()) or {annotation}
-    expected = f"one of {', '.join(map(repr, members))}" if members else f"a {annotation.__name__}"
-
-    def coerce(value: object) -> Any:
-        if type(value) in classes:
-            return value
-        if isinstance(value, str) and value in members:
-            return members[value]()
-        raise ValueError(f"must be {expected}, got {shorten(value)}")
-
-    return coerce
-
-
-def _converter(name: str, accept: Coerce) -> Coerce:
-    def convert(value: object) -> Any:
-        try:
-            return accept(value)
-        except ValueError as error:
-            raise ConfigError([Problem(name, str(error))]) from None
-
-    return convert
-
-
-def _convert_fields(_: type, attributes: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
-    built = []
-    for attribute in attributes:
-        if META not in attribute.metadata:
-            raise TypeError(f"declare '{attribute.name}' with field(doc=...)")
-        converter = _converter(attribute.name, _acceptor(attribute.type, attribute.metadata[META]["check"]))
-        default = attribute.default if attribute.default is attrs.NOTHING else converter(attribute.default)
-        built.append(attribute.evolve(converter=converter, default=default))
-    return built
 
 
 @overload
@@ -91,88 +38,75 @@ def config(cls: Any = None, /, *, constraints: tuple[Constraint, ...] = ()) -> A
     They run once the whole node is built, so the order of changes never makes a false error.
     """
 
-    def check_together(self: Any) -> None:
-        problems = [problem for constraint in constraints for problem in constraint(self)]
+    def decorate(cls: Any, names: Mapping[str, Any]) -> Any:
+        _check_both(cls, constraints)
+        cls._repr_html_ = _config_html
+        declared = Declaration(names)
+        built = attrs.frozen(kw_only=True, field_transformer=declared.convert)(cls)
+        declared.finish(built)
+        _report_all(built)
+        return built
+
+    if cls is not None:
+        return decorate(cls, sys._getframe(1).f_locals)  # noqa: SLF001 - the names that annotations may use
+    return lambda cls: decorate(cls, sys._getframe(1).f_locals)  # noqa: SLF001 - as above
+
+
+def _check_both(cls: Any, constraints: tuple[Constraint, ...]) -> None:
+    """Let a config check itself after its construction: by the method of its class, and by all constraints, those of
+    the classes that it derives from included."""
+    setattr(cls, _CONSTRAINTS, constraints)
+    every = [one for base in reversed(cls.__mro__) for one in base.__dict__.get(_CONSTRAINTS, ())]
+    own = cls.__dict__.get("__attrs_post_init__") or getattr(cls, _POST_INIT, None)
+    if not (every or own):
+        return
+
+    def check(self: Any) -> None:
+        try:
+            if own is not None:
+                own(self)
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError([Problem("", str(error))], type(self).__name__) from error
+        problems = [problem for constraint in every for problem in constraint(self)]
         if problems:
             raise ConfigError(problems, type(self).__name__)
 
-    def decorate(cls: Any) -> Any:
-        if constraints:
-            cls.__attrs_post_init__ = check_together
-        cls._repr_html_ = _config_html
-        built = attrs.frozen(kw_only=True, field_transformer=_convert_fields)(cls)
-        setattr(built, SPECS, MappingProxyType({spec.name: spec for spec in map(_spec, attrs.fields(built))}))
-        return built
-
-    return decorate if cls is None else decorate(cls)
+    setattr(cls, _POST_INIT, own)
+    cls.__attrs_post_init__ = check
 
 
-def _spec(attribute: "attrs.Attribute[Any]") -> FieldSpec:
-    return _place(attribute.name, attribute.type, default=attribute.default, **attribute.metadata[META])
+def _report_all(cls: Any) -> None:
+    """Let the constructor of `cls` report every problem of its arguments at once, as reading a document does."""
+    make = cls.__init__
+
+    @wraps(make)
+    def construct(self: Any, *args: Any, **values: Any) -> None:
+        try:
+            make(self, *args, **values)
+        except (ConfigError, TypeError):
+            problems = [] if args else list(_wrong_arguments(cls, values))
+            if not problems:
+                raise
+            raise ConfigError(problems, cls.__name__) from None
+
+    cls.__init__ = construct
 
 
-def _place(name: str, annotation: Any, check: Check | None = None, **more: Any) -> FieldSpec:
-    return FieldSpec(
-        name=name,
-        annotation=annotation,
-        accept=_acceptor(annotation, check),
-        is_group=is_config(annotation),
-        members=MappingProxyType(members_of(annotation)),
-        has_elements=bool(_sequences(annotation)),
-        check=check,
-        **more,
-    )
-
-
-@cache
-def _sequences(annotation: Any) -> tuple[Any, ...]:
-    """The tuple types among the alternatives of an annotation."""
-    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return tuple(member for member in members if get_origin(member) is tuple)
-
-
-@cache
-def spec_of(annotation: Any) -> FieldSpec:
-    """A place of this annotation that is no field: a whole config, or an element."""
-    return _place("", annotation, default=attrs.NOTHING)
-
-
-def element_spec(spec: FieldSpec, name: str) -> FieldSpec | None:
-    """The element `name` of the values of the field `spec`, as a field; None where it can have none."""
-    if not name.isdecimal():
-        return None
-    for arguments in map(get_args, _sequences(spec.annotation)):
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return spec_of(arguments[0])
-        if int(name) < len(arguments):
-            return spec_of(arguments[int(name)])
-    return None
-
-
-@cache
-def _layout(cls: type) -> tuple[Callable[[Any], tuple[Any, ...]], Mapping[str, Callable[[Any, Any], None]]]:
-    names = tuple(specs(cls))
-    read = attrgetter(*names) if len(names) > 1 else lambda config: tuple(getattr(config, name) for name in names)
-    return read, {name: getattr(cls, name).__set__ for name in names}
-
-
-def rebuild(config: C, values: Mapping[str, Any]) -> C:
-    """A copy of `config` with other `values`, which have been accepted before; what relates them is not checked."""
-    cls: Any = type(config)
-    read, write = _layout(cls)
-    made: C = object.__new__(cls)
-    for one, value in zip(write.values(), read(config), strict=True):
-        one(made, value)
-    for name, value in values.items():
-        write[name](made, value)
-    return made
-
-
-def check_together(config: Any) -> None:
-    """Raise ConfigError with what relates the fields of `config` and does not hold."""
-    check = getattr(config, "__attrs_post_init__", None)
-    if check is not None:
-        check()
+def _wrong_arguments(cls: type, values: Mapping[str, Any]) -> Iterator[Problem]:
+    known = specs(cls)
+    yield from (Problem(name, "unknown field", hint=near_miss(name, known)) for name in values if name not in known)
+    for name, spec in known.items():
+        if name in values:
+            try:
+                spec.accept(values[name])
+            except ConfigError as error:
+                yield from (problem.under(name) for problem in error.problems)
+            except ValueError as error:
+                yield Problem(name, str(error))
+        elif spec.required:
+            yield Problem(name, "is required")
 
 
 def _config_html(config: Any) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+from types import MappingProxyType, NoneType
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, get_args, overload
 
 import attrs
 
@@ -20,9 +20,9 @@ META = "ptycho_config"
 class FieldSpec:
     """The properties of one field: the one source for checks, help, reference and reports.
 
-    is_group: the field holds another config. members: for a choice between configs, its members
-    by kind; empty for every other field. has_elements: values are tuples, whose elements are places
-    too. The rest as in `field`.
+    is_group: the field holds another config. members: for a choice between configs, or a config that can be off, the
+    members by kind; empty for every other field. has_elements: values are tuples or mappings, whose elements are
+    places too. The rest as in `field`.
     """
 
     name: str
@@ -45,6 +45,20 @@ class FieldSpec:
     def required(self) -> bool:
         """Whether the field has no default."""
         return self.default is attrs.NOTHING
+
+    @property
+    def optional(self) -> bool:
+        """Whether the field can be off: null in place of a config."""
+        return bool(self.members) and NoneType in get_args(self.annotation)
+
+    @property
+    def only_member(self) -> str | None:
+        """The kind of a config that can be off, which need not be named; None where there are others."""
+        return next(iter(self.members)) if len(self.members) == 1 else None
+
+    def names_member(self, value: object) -> bool:
+        """Whether `value` is the kind of a member, which stands for the member with its defaults."""
+        return isinstance(value, str) and value in self.members
 
     @property
     def type_name(self) -> str:

@@ -16,7 +16,7 @@ def replace(cls: Callable[P, C], config: C, *args: P.args, **changes: P.kwargs) 
 
     Where the config knows what its constructor was given, the copy was given that and the changes. Its class `cls`
     tells type checkers which fields there are; they ask for required fields too. There are no positional `args`.
-    Raises ConfigError as the class does, and TypeError for a field that it does not have.
+    Raises ConfigError as the class does.
     """
     if type(config) is not cls or args:
         raise TypeError(f"give the class of the config, the config, and fields by name, got {cls!r} and {config!r}")

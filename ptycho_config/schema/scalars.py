@@ -1,4 +1,4 @@
-"""Strict values: each annotation accepts these and nothing else.
+"""Strict scalars: each type accepts these values and nothing else.
 
 An int refuses `True` and `2.0`; a float takes an int and stores a float; `-0.0` becomes
 `0.0`; NaN and infinities are refused. Otherwise `1 == 1.0 == True` would be equal
@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
@@ -91,95 +91,11 @@ def _none(value: object) -> None:
         raise ValueError(f"must be null, got {shorten(value)}")
 
 
-_SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
-_SCALARS[EntryPoint] = _str
+SCALARS: dict[Any, Coerce] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path, NoneType: _none}
+SCALARS[EntryPoint] = _str
 _NAMES = {NoneType: "null", EntryPoint: "package:name"}
-_SCALARS[date] = _iso(date, "a date, as 2024-12-31")
-_SCALARS[datetime] = _iso(datetime, "a date and time, as 2024-12-31T23:59:59")
-
-
-def _literal(choices: tuple[Any, ...]) -> Coerce:
-    listed = ", ".join(map(repr, choices))
-    known = {(type(choice), choice): choice for choice in choices}
-
-    def coerce(value: object) -> Any:
-        try:
-            return known[type(value), value]
-        except (KeyError, TypeError):
-            raise ValueError(f"must be one of {listed}, got {shorten(value)}") from None
-
-    return coerce
-
-
-def _enum(cls: type[Enum]) -> Coerce:
-    def coerce(value: object) -> Enum:
-        if isinstance(value, cls):
-            return value
-        try:
-            return cls(value)
-        except ValueError:
-            listed = ", ".join(repr(member.value) for member in cls)
-            raise ValueError(f"must be one of {listed}, got {shorten(value)}") from None
-
-    return coerce
-
-
-def _union(members: tuple[Any, ...]) -> Coerce:
-    coercers = [coercer(member) for member in members]
-    nullable = NoneType in members
-
-    def coerce(value: object) -> Any:
-        if value is None and nullable:
-            return None
-        reasons = []
-        for attempt in coercers:
-            try:
-                return attempt(value)
-            except ValueError as error:
-                reasons.append(str(error).removesuffix(f", got {shorten(value)}").removeprefix("must be "))
-        raise ValueError(f"must be {' or '.join(reasons)}, got {shorten(value)}")
-
-    return coerce
-
-
-def _tuple(items: tuple[Any, ...]) -> Coerce:
-    if len(items) == 2 and items[1] is Ellipsis:
-        each = coercer(items[0])
-        return lambda value: tuple(map(each, _sequence(value)))
-    coercers = tuple(map(coercer, items))
-
-    def coerce(value: object) -> Any:
-        sequence = _sequence(value)
-        if len(sequence) != len(coercers):
-            raise ValueError(f"must have {len(coercers)} items, got {shorten(value)}")
-        return tuple(one(item) for one, item in zip(coercers, sequence, strict=True))
-
-    return coerce
-
-
-def _sequence(value: object) -> tuple[Any, ...]:
-    if isinstance(value, (list, tuple)):
-        return tuple(value)
-    raise ValueError(f"must be a list, got {shorten(value)}")
-
-
-def coercer(annotation: Any) -> Coerce:
-    """The function that accepts a value of `annotation` or raises ValueError with the reason."""
-    if annotation in _SCALARS:
-        return _SCALARS[annotation]
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return _literal(arguments)
-    if origin in (Union, UnionType):
-        return _union(arguments)
-    if origin is tuple:
-        return _tuple(arguments)
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return _enum(annotation)
-    raise TypeError(
-        f"{annotation!r} cannot be a config field: use scalars, Path, dates, Literal, Enum, unions and "
-        "tuples of them, or another @config class"
-    )
+SCALARS[date] = _iso(date, "a date, as 2024-12-31")
+SCALARS[datetime] = _iso(datetime, "a date and time, as 2024-12-31T23:59:59")
 
 
 def type_name(annotation: Any) -> str:
@@ -189,8 +105,10 @@ def type_name(annotation: Any) -> str:
         return " | ".join(map(repr, arguments))
     if origin in (Union, UnionType):
         return " | ".join(map(type_name, arguments))
+    if origin is Mapping:
+        return f"{{name: {type_name(arguments[1])}}}"
     if origin is tuple:
         return "[" + ", ".join("..." if a is Ellipsis else type_name(a) for a in arguments) + "]"
     if annotation in _NAMES:
         return _NAMES[annotation]
-    return str(annotation.__name__).lower() if annotation in _SCALARS else str(annotation.__name__)
+    return str(annotation.__name__).lower() if annotation in SCALARS else str(annotation.__name__)

@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from ptycho_config import dump
 from ptycho_config import load as load_config
 from ptycho_config.schema import RefineOptions
-from ptycho_config.schema.scalars import coercer
+from ptycho_config.schema.values import coercer
 from ptycho_torch.data.scan import Statistics
 from ptycho_torch.errors import DataError
 from ptycho_torch.verdict import Verdict
