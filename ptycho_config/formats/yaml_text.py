@@ -91,7 +91,8 @@ class _Builder:
             self._set_key(event.value, line)
             return
         value = _value_of(event, line)
-        if event.tag is None and event.implicit[0] and not isinstance(value, str):
+        in_table = self._open and self._open[-1].key is not None
+        if in_table and event.tag is None and event.implicit[0] and not isinstance(value, str):
             self.texts[self._here()] = event.value
         self._add(value, 1, line)
         if event.anchor:

@@ -16,7 +16,7 @@ from ptycho_config.schema.paths import leaves_of
 from ptycho_config.versions import migrate, version_of
 from ptycho_torch.cli.common import add_profile_flag, profile_from
 from ptycho_torch.errors import DataError
-from ptycho_torch.output.run_configs import is_run, read_config, read_run
+from ptycho_torch.output.run_configs import KINDS, is_run, read_config, read_run
 
 RUN = "or a run: its folder, config.json or bundle"
 
@@ -36,8 +36,9 @@ def add_arguments(config: argparse.ArgumentParser) -> None:
     compare.add_argument("old", type=Path, help=f"a config as printed by --print-config, {RUN}")
     compare.add_argument("new", type=Path)
     compare.set_defaults(work=_diff)
-    schema = commands.add_parser("schema", help="print the JSON Schema")
-    schema.set_defaults(work=lambda _: _print_json(json_schema(TrainingSetup)))
+    schema = commands.add_parser("schema", help="print the JSON Schema of config files, for editors")
+    schema.add_argument("kind", nargs="?", choices=list(KINDS), default="training", help="[default: %(default)s]")
+    schema.set_defaults(work=lambda arguments: _print_json(json_schema(KINDS[arguments.kind])))
     bring = commands.add_parser("migrate", help="print a config file, or the config of a run, in the current version")
     bring.add_argument("file", type=Path, help=f"a config file, {RUN}")
     bring.set_defaults(work=_migrate)

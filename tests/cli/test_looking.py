@@ -100,8 +100,9 @@ def test_the_umbrella_command_inspects_files_and_configs(scan_file: Path, tmp_pa
     assert capsys.readouterr().out.endswith("a.yaml: valid\n")
     assert umbrella.main(["config", "show", str(tmp_path / "a.yaml")]) == 0
     assert "config file" in capsys.readouterr().out
-    assert umbrella.main(["config", "schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["title"] == "ptycho.training/4"
+    for kind in ("training", "inference"):
+        assert umbrella.main(["config", "schema", kind]) == 0
+        assert json.loads(capsys.readouterr().out)["title"] == f"ptycho.{kind}/4"
     assert umbrella.main(["config", "migrate", str(tmp_path / "a.yaml")]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "ptycho.training/4"
 

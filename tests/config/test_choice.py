@@ -25,7 +25,6 @@ from ptycho_config import (
     product,
     resolve,
 )
-from ptycho_config.json_schema import json_schema
 from ptycho_config.saved import replay, save
 from ptycho_config.schema.paths import get_path, leaves_of
 
@@ -183,15 +182,6 @@ def test_documents_without_a_way_here_are_refused(schema: str) -> None:
     """Newer, unknown and foreign ones."""
     with pytest.raises(ConfigError, match=r"test\.net|other"):
         load(Net, {"$schema": schema})
-
-
-def test_json_schema_states_the_choice() -> None:
-    """One alternative for each member, told apart by its kind."""
-    schema = json_schema(Net)
-    first, second = schema["properties"]["body"]["oneOf"]
-    assert first["properties"]["kind"] == {"const": "cnn"}
-    assert second["properties"]["mix"]["minItems"] == 2
-    assert schema["properties"]["size"] == {"description": "side (px)", "enum": [64, 128], "default": 64}
 
 
 def test_a_config_shows_itself_in_a_notebook() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -299,6 +300,18 @@ def test_identity_counts_within_elements_and_for_groups() -> None:
     assert fingerprint(Holder()) == fingerprint(at(h.outputs[0].folder).put("b")(Holder()))
     assert fingerprint(Holder()) == fingerprint(Holder(log=Output(folder="b")))
     assert fingerprint(Holder()) != fingerprint(Holder(outputs=()))
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "own_configs.md"
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """As it stands there."""
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, str(PAGE), "exec"), {"__name__": "own_configs"})  # noqa: S102 - of this repository
+    printed = capsys.readouterr().out
+    assert re.search(r"scan.angles +9 +explicit overrides", printed)
+    assert re.search(r"window +'window' +explicit overrides", printed)
 
 
 def test_every_leaf_is_found_once() -> None:
