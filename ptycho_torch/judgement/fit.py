@@ -6,8 +6,8 @@ import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import poisson
 
+from ptycho_torch.judgement.noise import noise_misfit
 from ptycho_torch.judgement.orientation import SIGNIFICANT, Trials
 from ptycho_torch.judgement.pixels import photon_unit
 from ptycho_torch.judgement.scan import Judged
@@ -36,15 +36,6 @@ class Fit:
     R: float
     flat: float
     noise: float
-
-
-def noise_misfit(photons: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`E[(sqrt k - sqrt m)^2]` of Poisson counts k with mean m, of any shape: 2 m at few photons, 1/4 at many."""
-    mean = np.concatenate([[0.0], np.geomspace(1e-4, 1e3, 400)])
-    counts = np.arange(1200)
-    root = np.array([(poisson.pmf(counts, one) * np.sqrt(counts)).sum() for one in mean])
-    misfit = np.interp(photons, mean, np.maximum(2 * mean - 2 * np.sqrt(mean) * root, 0))
-    return np.asarray(misfit, np.float32)
 
 
 def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:

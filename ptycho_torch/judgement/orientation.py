@@ -5,19 +5,29 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_torch.judgement.trial import ORIENTATIONS, choose_part, flat_misfit, held_back_misfit, turn
+from ptycho_torch.judgement.likeness import ALIKE, likeness
+from ptycho_torch.judgement.noise import noise_misfit
+from ptycho_torch.judgement.trial import ORIENTATIONS, Part, choose_part, flat_misfit, held_back_misfit, turn
+from ptycho_torch.physics.exit_wave_update import photon_intensity
 from ptycho_torch.records import Dataset
 from ptycho_torch.verdict import Evidence
 
 RECORDED = "as recorded"
 # Names of evidence.
-ORIENTATION, LAG = "orientation", "lag"
+ORIENTATION, LAG, SCALE, ORDER = OF_POSITIONS = "orientation", "lag", "scale", "order"
+# Factors of all positions; the outer ones are only compared with, as far positions let each pattern fit by itself.
+SCALES = tuple(2 ** (step / 2) for step in range(-3, 4))
 # A difference of means over patterns counts from so many standard errors on, and as this share of what the object
 # explains at all.
 SIGNIFICANT, SUBSTANTIAL = 5.0, 0.1
 MIN_PATTERNS = 25
+# A minimum over scales is lower than its neighbours by so many standard errors.
+MINIMUM = 3.0
+# Patterns differ from that of a flat object by so many times what noise gives.
+VISIBLE = 2.0
 
 
 @attrs.frozen
@@ -25,13 +35,17 @@ class Trials:
     """The misfit at held-back pixels of short reconstructions, as a share of the intensity there.
 
     misfit: by hypothesis; flat: of a flat object; better: by how many standard errors the recorded positions are worse
-    than each hypothesis; explains: the same for the flat object against the recorded positions.
+    than each hypothesis; explains: the same for the flat object against the recorded positions; alike: how much
+    patterns resemble those at the nearest positions, None where nothing shows it; ordered: by how many standard errors
+    the recorded positions are better than those in an order by chance, None where noise alone would hide it.
     """
 
     misfit: dict[str, float]
     flat: float
     better: dict[str, float]
     explains: float
+    alike: float | None = None
+    ordered: float | None = None
 
     @property
     def winner(self) -> str:
@@ -41,9 +55,17 @@ class Trials:
         clear = self.better[best] > SIGNIFICANT and gain > SUBSTANTIAL * (self.flat - self.misfit[best]) > 0
         return best if clear else RECORDED
 
+    @property
+    def unordered(self) -> bool:
+        """Whether the positions are no better than in any other order, and neighbours are not alike."""
+        if self.alike is None or self.ordered is None or self.winner != RECORDED:
+            return False
+        return self.alike < ALIKE and self.ordered < SIGNIFICANT
+
 
 def position_trials(dataset: Dataset, seed: int = 0) -> Trials | None:
-    """Short reconstructions of a part of a scan with its positions in eight orientations, and one pattern off.
+    """Short reconstructions of a part of a scan with its positions in eight orientations, one pattern off, and at other
+    scales.
 
     dataset: the scan, without patterns that do not measure; seed: of the part. None for too few patterns.
     """
@@ -52,9 +74,11 @@ def position_trials(dataset: Dataset, seed: int = 0) -> Trials | None:
     part, place = choose_part(dataset, np.random.default_rng(seed)), dataset.position_yx
     hypotheses = {name: turn(place, name) for name in ORIENTATIONS}
     hypotheses |= {"one pattern later": np.roll(place, 1, axis=0), "one pattern earlier": np.roll(place, -1, axis=0)}
+    by_chance = np.random.default_rng(seed).permutation(place[part.rows])
     with torch.inference_mode():
         misfit = {name: held_back_misfit(part, place[part.rows]) for name, place in hypotheses.items()}
-        flat = flat_misfit(part)
+        misfit |= _other_scale(part, place[part.rows], misfit[RECORDED])
+        flat, shuffled = flat_misfit(part), held_back_misfit(part, by_chance)
         total = float((part.amplitude.square() * part.held).sum((1, 2)).mean())
     own = misfit[RECORDED]
     return Trials(
@@ -62,7 +86,29 @@ def position_trials(dataset: Dataset, seed: int = 0) -> Trials | None:
         float(flat.mean()) / total,
         {name: standard_errors(own - one) for name, one in misfit.items()},
         standard_errors(flat - own),
+        likeness(part, place[part.rows]),
+        standard_errors(shuffled - own) if float(flat.mean()) > VISIBLE * _noise(part) else None,
     )
+
+
+def _noise(part: Part) -> float:
+    """The misfit of noise alone at the held-back pixels of a pattern."""
+    photon = photon_intensity(part.amplitude)
+    mean = part.amplitude.square().mean(0)[part.held].numpy()
+    return photon * float(noise_misfit(mean / photon).sum()) if photon else 0.0
+
+
+def _other_scale(part: Part, place: NDArray[np.float64], own: Tensor) -> dict[str, Tensor]:
+    """The misfit of the positions `(K, 2)` at the best scale by name, where that is a minimum and not their own."""
+    misfit = {scale: own if scale == 1 else held_back_misfit(part, scale * place) for scale in SCALES[1:-1]}
+    best = min(misfit, key=lambda scale: float(misfit[scale].mean()))
+    at = SCALES.index(best)
+    for neighbour in (SCALES[at - 1], SCALES[at + 1]):
+        if neighbour not in misfit:
+            misfit[neighbour] = held_back_misfit(part, neighbour * place)
+        if best == 1 or standard_errors(misfit[neighbour] - misfit[best]) < MINIMUM:
+            return {}
+    return {f"times {best:.2g}": misfit[best]}
 
 
 def standard_errors(difference: Tensor) -> float:
@@ -73,6 +119,14 @@ def standard_errors(difference: Tensor) -> float:
 
 def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]:
     """The evidence of trials; fixed: the positions are turned to the best orientation."""
+    if trials.unordered:
+        text = (
+            f"patterns do not resemble those at the nearest positions (correlation {trials.alike:.2f}), and fit "
+            "positions in any other order as well: positions are those of other patterns"
+        )
+        remedy = "check the order of positions and patterns"
+        yield Evidence(name=ORDER, level="wrong", text=text, value=trials.alike, remedy=remedy)
+        return
     own, winner = trials.misfit[RECORDED], trials.winner
     figures = f"misfit at held-back pixels {trials.misfit[winner]:.3g} instead of {own:.3g}"
     if winner == RECORDED:
@@ -84,6 +138,10 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
         remedy = "" if fixed else "--fix-orientation, torch.data.fix_orientation=true, applies it"
         text = f"{text}; they were turned" if fixed else text
         yield Evidence(name=ORIENTATION, level="sound" if fixed else "wrong", text=text, value=own, remedy=remedy)
+    elif winner.startswith("times"):
+        text = f"patterns fit the positions {winner}, or the probe is another one: {figures}"
+        remedy = "check the unit of positions, energy, distance and size of a detector pixel"
+        yield Evidence(name=SCALE, level="wrong", text=text, value=own, remedy=remedy)
     else:
         text = f"patterns fit the positions of {winner}: {figures}"
         yield Evidence(name=LAG, level="wrong", text=text, value=own, remedy="shift positions against patterns by one")

@@ -25,7 +25,8 @@ LEAST_CLIPPED = 10
 FEW = 0.03
 MANY_PHOTONS = 200
 COUNTER_BITS = (8, 10, 12, 14, 15, 16, 20, 24, 31, 32)
-WRAPPED_SHARE = 0.005
+# A hole has less than this share of its neighbours; by chance no pattern has one where they are bright.
+HOLE, LEAST_HOLES = 0.2, 5
 
 
 @attrs.frozen(eq=False)
@@ -159,20 +160,25 @@ def _clipping(counted: Real, photon: float, *, whole: bool) -> tuple[float, Mask
 
 
 def _overflow(counted: Real, usable: Mask, photon: float) -> Mask:
-    """Pixels whose counter starts again at 0: dark in the middle of what nearly fills it, again and again."""
+    """Pixels whose counter starts again at 0: holes between neighbours that nearly fill it, where a pattern of an
+    oversampled object is smooth."""
     largest = float(counted.max())
     full = next((2.0**bits for bits in COUNTER_BITS if 0.8 * 2**bits <= largest < 2**bits), None)
+    none = np.zeros_like(usable)
     # With few photons neighbours differ as much by chance.
     if full is None or full < MANY_PHOTONS * photon:
-        return np.zeros_like(usable)
-    next_ones = [np.roll(counted, step, axis) for axis in (1, 2) for step in (1, -1)]
-    # Two of the four neighbours: at the edge of a bright disk a pixel has one.
-    around = np.partition(np.stack(next_ones), 2, axis=0)[2]
-    bright = (around > 0.6 * full) & usable
-    fallen = bright & (counted < 0.15 * full)
-    if fallen.sum() < max(LEAST_CLIPPED, WRAPPED_SHARE * bright.sum()):
-        return np.zeros_like(usable)
-    return np.asarray(ndimage.binary_dilation(fallen.any(axis=0), np.ones((3, 3))) & usable, np.bool_)
+        return none
+    sides = [np.roll(counted, step, axis) for axis in (1, 2) for step in (1, -1)]
+    # Three of the four neighbours have more: the edge of a bright disk is no hole.
+    around = np.partition(np.stack(sides), 1, axis=0)[1]
+    hole = (around > 0.5 * full) & (counted < HOLE * around) & usable
+    peak = counted.max(axis=0)
+    # A pixel that never counts much is another fault.
+    hole &= peak > 0.5 * full
+    if hole.sum() < LEAST_HOLES:
+        return none
+    near = ndimage.binary_dilation(hole.any(axis=0), np.ones((3, 3))) | (peak > 0.9 * full)
+    return np.asarray(near & usable, np.bool_)
 
 
 def pixel_evidence(faults: PixelFaults, *, masked: bool) -> Iterator[Evidence]:

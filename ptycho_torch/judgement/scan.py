@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.judgement.beam import beam_evidence
 from ptycho_torch.judgement.frames import FrameFaults, frame_evidence, frame_faults
-from ptycho_torch.judgement.orientation import LAG, ORIENTATION, RECORDED, Trials, position_trials, trial_evidence
+from ptycho_torch.judgement.orientation import OF_POSITIONS, RECORDED, Trials, position_trials, trial_evidence
 from ptycho_torch.judgement.pixels import PixelFaults, photon_unit, pixel_evidence, pixel_faults
 from ptycho_torch.judgement.positions import position_evidence, position_spikes
 from ptycho_torch.judgement.trial import ORIENTATIONS, turn
@@ -100,9 +100,9 @@ def judge_with_probe(judged: Judged, dataset: Dataset) -> Judged:
     again = judge_scan(dataset)
     before, after, found = judged.trials, again.trials, again.evidence
     kept = [one for one in judged.evidence if one.frames]
-    displaced = [one for one in judged.evidence if one.name in (ORIENTATION, LAG) and one.level == "wrong"]
+    displaced = [one for one in judged.evidence if one.name in OF_POSITIONS and one.level == "wrong"]
     if displaced and before and (after is None or before.misfit[before.winner] < after.misfit[RECORDED]):
-        found = tuple(one for one in found if one.name not in (ORIENTATION, LAG))
+        found = tuple(one for one in found if one.name not in OF_POSITIONS)
         kept += displaced
     return attrs.evolve(judged, evidence=(*kept, *found), trials=again.trials)
 

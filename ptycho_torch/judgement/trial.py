@@ -14,7 +14,6 @@ from ptycho_torch.physics.diffraction import (
     far_field,
     mode_sum_intensity,
     over_modes,
-    power,
     shift_probe,
 )
 from ptycho_torch.physics.exit_wave_update import exit_wave_change, photon_intensity
@@ -24,6 +23,7 @@ from ptycho_torch.records import Dataset
 PATTERNS, SIDE, BATCH, PASSES = 160, 64, 40, 2
 HELD_BACK = 0.1
 CANDIDATES = 16
+MODES, LEAST_SHARE = 3, 0.05
 
 # The eight ways in which an instrument may turn and mirror positions (y, x); the first leaves them as they are.
 ORIENTATIONS: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
@@ -48,7 +48,7 @@ def turn(position_yx: NDArray[np.float64], orientation: str) -> NDArray[np.float
 @attrs.frozen(eq=False)
 class Part:
     """Neighbouring patterns of a scan at 64 px at most: rows of the scan, amplitude `(K, N, N)` in FFT order with mean
-    power N^2, probe `(1, N, N)` that gives such patterns, valid and held `(N, N)` bool in FFT order, the pixels that
+    power N^2, probe `(P, N, N)` that gives such patterns, valid and held `(N, N)` bool in FFT order, the pixels that
     measure and those of them that no update sees, and the side of a pixel in pixels of the scan."""
 
     rows: NDArray[np.int64]
@@ -72,16 +72,23 @@ def choose_part(dataset: Dataset, rng: np.random.Generator) -> Part:
     intensity = np.fft.ifftshift(dataset.intensity[rows][:, window, window], axes=(1, 2))
     mask = np.ones((side, side), np.bool_) if dataset.valid_pixels is None else dataset.valid_pixels
     valid = torch.from_numpy(np.fft.ifftshift(mask[window, window]))
-    strongest = dataset.probe[np.square(np.abs(dataset.probe)).sum(axis=(1, 2)).argmax()]
-    spectrum = np.fft.fftshift(np.fft.fft2(strongest))[window, window]
+    spectrum = np.fft.fftshift(np.fft.fft2(_strongest_modes(dataset.probe)), axes=(1, 2))[:, window, window]
     # The middle of a patch stays where it is: the phase of an even side is that of its pixel N/2.
-    probe = torch.from_numpy(np.fft.ifft2(np.fft.ifftshift(spectrum)).astype(np.complex64))[None]
+    probe = torch.from_numpy(np.fft.ifft2(np.fft.ifftshift(spectrum, axes=(1, 2))).astype(np.complex64))
     amplitude = torch.from_numpy(intensity).clamp(min=0).sqrt() * valid
     amplitude *= small / amplitude.square().sum((1, 2)).mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
     flat = mode_sum_intensity(far_field(probe)) * valid
     probe = probe * (small / flat.sum().sqrt().clamp(min=torch.finfo(torch.float32).tiny))
     held = torch.from_numpy(rng.random((small, small)) < HELD_BACK) & valid
     return Part(rows, amplitude, probe, valid, held, side / small)
+
+
+def _strongest_modes(probe: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """At most three modes of `(P, N, N)`, each of a considerable share of the power."""
+    power = np.square(np.abs(probe)).sum(axis=(1, 2), dtype=np.float64)
+    order = np.argsort(-power)[:MODES]
+    chosen: NDArray[np.complex64] = probe[order[power[order] >= LEAST_SHARE * power.sum()]]
+    return chosen
 
 
 def _block(dataset: Dataset, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -115,7 +122,7 @@ def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
     corners = patch_corners(centre, side, origin).long().tolist()
     object_ = torch.ones(height, width, dtype=torch.complex64)
     seen, photon = part.valid & ~part.held, photon_intensity(part.amplitude)
-    strongest = float(power(part.probe).max())
+    strongest = float(mode_sum_intensity(part.probe).max())
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(corners)))
     for _ in range(PASSES):
         for rows in order.split(BATCH):

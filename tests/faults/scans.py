@@ -123,6 +123,9 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "x and y exchanged": (_moved(lambda yx: yx[:, ::-1].copy()), "orientation", "with x and y exchanged"),
     "positions negated": (_moved(lambda yx: -yx), "orientation", "with x and y negated"),
     "x negated": (_moved(lambda yx: yx * (1, -1)), "orientation", "with x negated"),
+    "positions 1.5 times": (_moved(lambda yx: 1.5 * yx), "scale", "fit the positions times 0.71"),
+    "positions halved": (_moved(lambda yx: 0.5 * yx), "scale", "fit the positions times 2"),
+    "shuffled": (_moved(lambda yx: np.random.default_rng(3).permutation(yx)), "order", "those of other patterns"),
     "positions late": (_moved(lambda yx: np.roll(yx, 1, axis=0)), "lag", "one pattern earlier"),
     "spikes of the encoder": (
         _moved(_spike),
