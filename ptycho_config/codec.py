@@ -105,12 +105,17 @@ def _elements_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
     return structure
 
 
-def read_value(spec: FieldSpec, value: Any) -> Any:
-    """The `value` of an option with `spec` as it is written, with configs for the tables in a list or table of them.
-    Raises ConfigError with every problem."""
-    if not holds_configs(spec) or not isinstance(value, (list, Mapping)):
-        return value
-    return _elements_hook(spec)(value, spec.annotation)
+def read_value(spec: FieldSpec, value: Any, *, is_element: bool) -> Any:
+    """The `value` of an option with `spec` as it is written, with configs for the tables in a list or table of them;
+    where it is an element (`is_element`), also for a table alone. Raises ConfigError with every problem."""
+    if holds_configs(spec) and isinstance(value, (list, Mapping)):
+        return _elements_hook(spec)(value, spec.annotation)
+    if is_element and (spec.is_group or spec.members) and isinstance(value, Mapping):
+        try:
+            return _field_hook(spec)(value, spec.annotation)
+        except cattrs.BaseValidationError as error:
+            raise ConfigError(_problems(error)) from None
+    return value
 
 
 def _unstructure_hook(cls: type) -> Callable[[Any], Any]:

@@ -1,7 +1,6 @@
 """Layers from what people write: assignments, mappings, and JSON, TOML or YAML 1.2 files."""
 
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,24 +64,32 @@ def _read(cls: type, source: Source, name: str | None) -> ReadOptions:
         name = OVERRIDES if name is None else name
         return read_options(cls, _in_table(cls, body_of(source, schema_of(cls)), "", None), name)
     if isinstance(source, (list, tuple)):
-        return read_options(cls, map(_parse_assignment, source, count(1)), COMMAND_LINE if name is None else name)
+        return read_options(cls, _in_texts(cls, source), COMMAND_LINE if name is None else name)
     raise TypeError(f"give a list of assignments, a mapping or a Path, got {source!r}")
 
 
-def _parse_assignment(assignment: str | Text, position: int) -> Written | Problem:
-    if not isinstance(assignment, str):
-        path, text, where = assignment
-    else:
-        path, equals, text = assignment.partition("=")
-        where = f"assignment {position}"
-        if not equals:
-            return Problem(assignment, "must read PATH=VALUE", where=where)
+def _in_texts(cls: type, assignments: Iterable[str | Text]) -> Iterator[Written | Problem]:
+    for position, assignment in enumerate(assignments, 1):
+        if not isinstance(assignment, str):
+            path, text, where = assignment
+        else:
+            (path, equals, text), where = assignment.partition("="), f"assignment {position}"
+            if not equals:
+                yield Problem(assignment, "must read PATH=VALUE", where=where)
+                continue
+        value = _read_text(text)
+        if isinstance(value, dict):
+            yield from _in_table(cls, {path: value}, where, None)
+        else:
+            yield Written(path, value, where, text)
+
+
+def _read_text(text: str) -> Any:
+    """A list, a table, quoted text, or a scalar; what is none of them is text."""
     try:
-        # A list, a table, or quoted text.
-        value = read_yaml(text).data if text[:1] in ("[", "{", '"', "'") else core_value(text)
+        return read_yaml(text).data if text[:1] in ("[", "{", '"', "'") else core_value(text)
     except FormatError:
-        value = text
-    return Written(path, value, where, text)
+        return text
 
 
 def _in_file(cls: type, path: Path, name: str) -> Iterator[Written | Problem]:

@@ -99,7 +99,8 @@ class Resolved(Generic[C]):
 
     def __repr__(self) -> str:
         layers = ", ".join(dict.fromkeys(change.layer or "unnamed layer" for change in self._trace))
-        return f"<{type(self.config).__name__} after {len(self._trace)} changes by {layers or 'nobody'}>"
+        count = f"{len(self._trace)} change{'s' * (len(self._trace) != 1)}"
+        return f"<{type(self.config).__name__} after {count} by {layers or 'nobody'}>"
 
     def _repr_html_(self) -> str:
         return self.explain()._repr_html_()
@@ -122,7 +123,7 @@ def _row(path: str, spec: FieldSpec, value: Any, change: Change | None) -> Row:
 def resolve(base: C, *layers: Transform | Layer, order: Sequence[str] = ()) -> Resolved[C]:
     """Apply the layers to `base`, later over earlier: in the order given, or in a declared `order` of names.
 
-    A layer is what carries one name, however it is divided over the arguments. Raises ConfigError when
+    Successive steps of one name are one layer, however they are divided over the arguments. Raises ConfigError when
     one layer sets a place to two values, a later layer changes a fixed one (the error names both
     sides), or a layer has no place in `order`.
     """

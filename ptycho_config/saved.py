@@ -149,8 +149,8 @@ def _read_steps(data: Any, layer: str, read: _ReadStep) -> Transform:
         except KeyError as error:
             problems.append(Problem("", f"step {position} has no {error}", layer))
         except (TypeError, ValueError, AttributeError) as error:
-            path = one.get("path") if isinstance(one, Mapping) else ""
-            problems.append(Problem(str(path), f"step {position} cannot be read: {error}", layer))
+            path = str(one.get("path", "")) if isinstance(one, Mapping) else ""
+            problems.append(Problem(path, f"step {position} cannot be read: {error}", layer))
     if problems:
         _refuse(*problems)
     return Transform(tuple(steps))

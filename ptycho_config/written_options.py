@@ -88,7 +88,7 @@ def read_options(cls: type, written: Iterable[Written | Problem], layer: str) ->
         alias, step, wrong = _option(cls, one, layer)
         problems += wrong
         for path in () if wrong else alias.paths:
-            put, refused = _put(attrs.evolve(step, path=path), one, alias, known.at(plain_path(path)))
+            put, refused = _put(_alter(step, path=path), one, alias, known)
             if put is None:
                 problems += refused
             else:
@@ -111,14 +111,14 @@ def _option(cls: type, one: Written, layer: str) -> tuple[Alias, Step, list[Prob
     return alias, attrs.evolve(step, where=f"{step.where} as {path!r}".strip()), []
 
 
-def _put(step: Step, one: Written, alias: Alias, specs: tuple[FieldSpec, ...]) -> tuple[Step | None, list[Problem]]:
+def _put(step: Step, one: Written, alias: Alias, known: KnownOptions) -> tuple[Step | None, list[Problem]]:
     """The step with the first reading of the value that is accepted, or with the value and the reason why it is not;
     no step where another vocabulary has no such value."""
     for reading in _readings(one):
-        put, refused = _read(step, reading, alias, specs)
+        put, refused = _read(step, reading, alias, known)
         if not refused:
             return put, []
-    return _read(step, one.value, alias, specs)
+    return _read(step, one.value, alias, known)
 
 
 def _readings(one: Written) -> Iterator[Any]:
@@ -129,20 +129,21 @@ def _readings(one: Written) -> Iterator[Any]:
         yield one.text
 
 
-def _read(step: Step, reading: Any, alias: Alias, specs: tuple[FieldSpec, ...]) -> tuple[Step | None, list[Problem]]:
+def _read(step: Step, reading: Any, alias: Alias, known: KnownOptions) -> tuple[Step | None, list[Problem]]:
     try:
         value = alias.translation.read(reading)
     except ValueError as error:
         return None, [step.problem(str(error))]
-    where = step.where
+    where, path = step.where, plain_path(step.path)
+    specs, is_element = known.at(path), path not in known.specs
     for spec in specs:
         if isinstance(value, str) and value in spec.renamed:
             where, value = f"{where} as {value!r}".strip(), spec.renamed[value]
-    step = attrs.evolve(step, arg=value, where=where)
+    step = _alter(step, arg=value, where=where)
     failed: list[tuple[Step | None, list[Problem]]] = []
     for spec in specs:
         try:
-            put = attrs.evolve(step, arg=read_value(spec, value))
+            put = _alter(step, arg=read_value(spec, value, is_element=is_element))
             if not spec.names_member(value):
                 spec.accept(put.arg)
         except ConfigError as error:
@@ -154,6 +155,13 @@ def _read(step: Step, reading: Any, alias: Alias, specs: tuple[FieldSpec, ...]) 
         else:
             return put, []
     return failed[0]
+
+
+def _alter(step: Step, **changes: Any) -> Step:
+    """As `attrs.evolve`, which takes more time than all else here: mostly nothing changes."""
+    if all(getattr(step, name) is value for name, value in changes.items()):
+        return step
+    return attrs.evolve(step, **changes)
 
 
 def contradictions_in(steps: Iterable[Step]) -> list[Problem]:
@@ -170,6 +178,8 @@ def contradictions_in(steps: Iterable[Step]) -> list[Problem]:
 
 def _strange_members(step: Step, known: KnownOptions) -> Iterator[Problem]:
     """The kinds that a path demands, as `torch.net:fno.modes` does, and no member has: a problem each."""
+    if ":" not in step.path:
+        return
     groups = step.path.split(".")
     for position, group in enumerate(groups):
         choice, colon, kind = plain_path(".".join(groups[: position + 1])), *group.partition(":")[1:]
@@ -185,5 +195,6 @@ def _unknown(cls: type, step: Step, known: KnownOptions) -> Problem:
         return step.problem(
             f"is a group of options, got {shorten(step.arg)}", "give a table, or the path of one option"
         )
-    hint = vocabulary_of(cls).elsewhere(step.path) or near_miss(step.path, [*known.specs, *sorted(known.groups)])
+    places = [one for one in (*known.specs, *sorted(known.groups)) if not step.path.startswith(f"{one}.")]
+    hint = vocabulary_of(cls).elsewhere(step.path) or near_miss(step.path, places)
     return step.problem("unknown field", hint)

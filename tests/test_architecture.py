@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS: dict[str, list[set[str]]] = {
     "ptycho_config": [
         {"errors"},
-        {"schema", "versions", "short_names", "formats"},
+        {"versions", "short_names", "formats"},
+        {"schema"},
         {"steps"},
         {"conflicts"},
         {"draft"},

@@ -31,7 +31,7 @@ def _key_lines(text: str) -> dict[Keys, int]:
         if mark == "\n":
             line += 1
         elif mark == ":":
-            key = json.loads(last)
+            key = json.loads(last) if "\\" in last else last[1:-1]
             above, seen = open_[-1]
             if key in seen:
                 raise given_twice(key, seen[key], line)

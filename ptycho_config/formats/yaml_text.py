@@ -88,6 +88,8 @@ class _Builder:
 
     def _take_scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         if self._awaits_key():
+            if event.value == "<<" and event.implicit[0]:
+                raise FormatError("YAML 1.2 has no merge keys (<<): write the options out", line)
             self._set_key(event.value, line)
             return
         value = _value_of(event, line)

@@ -15,6 +15,7 @@ from ptycho_config.schema.places import place
 from ptycho_config.schema.scalars import Coerce
 from ptycho_config.schema.specs import SPECS, specs, specs_of
 from ptycho_config.schema.values import acceptor
+from ptycho_config.versions import SCHEMA_KEY
 
 
 class Declaration:
@@ -42,6 +43,8 @@ class Declaration:
             raise TypeError(f"declare '{name}' with field(doc=...)")
         if name.startswith("_"):
             raise TypeError(f"'{name}' cannot be an option: names of options start with a letter")
+        if name == SCHEMA_KEY and hasattr(cls, "SCHEMA"):
+            raise TypeError(f"'{name}' cannot be an option of a class with SCHEMA, whose documents state it there")
         if attribute.inherited:  # type: ignore[attr-defined] # missing in the stubs
             self._late |= has_text(attribute.type)
             return attribute

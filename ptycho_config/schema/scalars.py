@@ -39,8 +39,10 @@ def _bool(value: object) -> bool:
 
 
 def _int(value: object) -> int:
-    if type(value) is int or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        if -(2**63) <= value < 2**64:
+            return int(value)
+        raise ValueError(f"must be an integer of at most 64 bits, got {shorten(value)}")
     raise ValueError(f"must be an integer, got {shorten(value)}")
 
 
@@ -58,7 +60,7 @@ def _float(value: object) -> float:
 
 def _str(value: object) -> str:
     if isinstance(value, str) and not isinstance(value, Enum) and _is_unicode(value):
-        return value
+        return value if type(value) is str else str(value)
     raise ValueError(f"must be a string, got {shorten(value)}")
 
 

@@ -52,7 +52,7 @@ def coercer(annotation: Any) -> Coerce:
 def _config(members: dict[str, type], *, optional: bool) -> Coerce:
     classes = frozenset(members.values())
     only = next(iter(members.values())).__name__
-    expected = f"a {only}" if len(members) == 1 else f"one of {', '.join(map(repr, members))}"
+    expected = f"an instance of {only}" if len(members) == 1 else f"one of {', '.join(map(repr, members))}"
     expected += " or null" if optional else ""
 
     def coerce(value: object) -> Any:

@@ -67,7 +67,8 @@ def sources_from(
         try:
             from_file = read_config(cls, arguments.config)
         except ConfigError as error:
-            problems = (*error.problems, *problems)
+            from_it = (attrs.evolve(one, where=one.where or str(arguments.config)) for one in error.problems)
+            problems = (*from_it, *problems)
     if arguments.quiet:
         texts.append((PROGRESS, "false", "--quiet"))
     elif PROGRESS not in {step.path for step in (*assigned.steps, *from_file.steps)}:

@@ -163,6 +163,7 @@ BROKEN: dict[str, tuple[str, str | bytes, str]] = {
     "deep TOML": ("a.toml", f"a = {_deep('[', ']', 99_999)}", "nests too deep"),
     "deep keys": ("a.toml", "a = 1\n" + ".".join("b" * 99) + " = 1", "a.toml:2 is not valid toml: nests more than"),
     "two documents": ("a.yaml", "a: 1\n---\nb: 2", "a.yaml:2 is not valid yaml: has more than one document"),
+    "a merge key": ("a.yaml", "a: 1\nb:\n  <<: 1", "a.yaml:3 is not valid yaml: YAML 1.2 has no merge keys"),
     "a foreign tag": ("a.yaml", "a: !!python/object:os.system x", "is not read"),
     "a foreign table": ("a.yaml", "a: !mine {b: 1}", "the tag '!mine' is not read"),
     "a wrong tag": ("a.yaml", "a: !!int x", "'x' with the tag"),
@@ -195,6 +196,19 @@ def test_a_file_of_comments_sets_nothing(tmp_path: Path) -> None:
     """It is not empty: somebody has written it so."""
     (tmp_path / "a.yaml").write_text("# training:\n")
     assert not parse(TrainingSetup, tmp_path / "a.yaml")
+
+
+def test_elements_without_quotes_are_no_text_of_their_list(tmp_path: Path) -> None:
+    """A list is refused where text is meant."""
+    (tmp_path / "a.yaml").write_text("torch.record.notes: [1, 2]\n")
+    with pytest.raises(ConfigError, match=r"must be a string, got \[1, 2\]"):
+        parse(TrainingSetup, tmp_path / "a.yaml")(TrainingSetup())
+
+
+def test_an_assignment_may_be_a_table() -> None:
+    """As in a file."""
+    texts = ["training={nepochs: 3, model: {gridsize: 2}}", "torch.data={mask: file}"]
+    assert parse(TrainingSetup, texts) == parse(TrainingSetup, ["nepochs=3", "gridsize=2", "torch.data.mask=file"])
 
 
 WORDS = ("training", "model", "N", "torch", "net", "kind", "fno", "schema", "$schema", "ptycho.training/1", "4", "null")

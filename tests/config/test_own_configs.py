@@ -105,13 +105,16 @@ def test_texts_address_all_of_it() -> None:
     """Elements, kinds and null."""
     texts = ["window=window", "window.top=5", "stages.0.steps=3", "weights.ssim=.5", "scan=tomography"]
     texts += ["scan:tomography.angles=5", "detector=counting", "detector.kind=merlin", "limits=null"]
-    made = parse(Run, texts)(Run(limits=Limits()))
+    texts += ["stages.1={name: phase, steps: 2}"]
+    made = parse(Run, texts)(Run(limits=Limits(), stages=(Stage(name="align"), Stage(name="x"))))
     assert made.window == detectors.Window(top=5)
-    assert made.stages[0].steps == 3
+    assert made.stages == (Stage(name="align", steps=3), Stage(name="phase", steps=2))
     assert dict(made.weights) == {"mae": 1.0, "ssim": 0.5}
     assert made.scan == Tomography(angles=5)
     assert made.detector == detectors.Options(kind="merlin")
     assert made.limits is None
+    with pytest.raises(ConfigError, match=r"stages\.0\.name: is required   \[command line\] assignment 1"):
+        parse(Run, ["stages.0={steps: 2}"])
 
 
 def test_a_group_is_switched_on_and_off() -> None:
@@ -237,6 +240,16 @@ def test_what_a_config_cannot_hold_is_refused_where_it_is_declared(annotation: A
     """With what it can hold."""
     with pytest.raises(TypeError, match=message):
         _declare(annotation)
+
+
+def test_the_version_of_a_document_is_no_option() -> None:
+    """One of the two would be lost."""
+    with pytest.raises(TypeError, match="whose documents state it there"):
+
+        @config
+        class _Both:
+            SCHEMA: ClassVar[str] = "both/1"
+            schema: str = field(default="", doc="a scheme")
 
 
 def test_two_members_of_one_kind_are_refused() -> None:

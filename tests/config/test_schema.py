@@ -27,6 +27,7 @@ from ptycho_config.schema.replace import replace
         ({"N": 64.0}, "must be an integer, got 64.0"),
         ({"N": 63}, "the network 'cnn' takes patterns of 64, 128 or 256 px, got 63"),
         ({"gridsize": True}, "must be an integer, got True"),
+        ({"gridsize": 10**400}, "must be an integer of at most 64 bits"),
         ({"gridsize": 4}, "must lie between 1 and 3, got 4"),
         ({"probe_scale": float("nan")}, "must be a finite number, got nan"),
         ({"probe_scale": 0}, "must be greater than 0, got 0"),
