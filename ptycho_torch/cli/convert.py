@@ -8,7 +8,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ptycho convert`."""
     parser.add_argument("source", type=Path, metavar="IN", help="a scan file of any format that is read")
     parser.add_argument(
-        "target", type=Path, metavar="OUT", help="a new file: .npz, .cxi, or .h5 (training data of ptychodus)"
+        "target",
+        type=Path,
+        metavar="OUT",
+        help="a new file: .npz, .cxi, .h5 (training data of ptychodus), or product.h5 (patterns in diffraction.h5)",
     )
     parser.set_defaults(work=convert)
 

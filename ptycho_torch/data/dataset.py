@@ -65,7 +65,7 @@ def read_dataset(
         patterns = _mask_faults(path, patterns, stored)
     valid = patterns.valid_pixels
     _check_values(path, scan.key, patterns, stored)
-    if domain == "count_intensity" and stored is not None:
+    if domain == "count_intensity":
         refuse_amplitudes(scan, stored, patterns)
     squared = scan.amplitudes or domain == "normalized_amplitude"
     if squared:
@@ -154,10 +154,10 @@ def _check_values(path: Path, key: str, patterns: StoredPatterns, probe: NDArray
         raise DataError(str(path), f"{key} is zero everywhere")
 
 
-def refuse_amplitudes(scan: RawScan, probe: NDArray[Any], patterns: StoredPatterns) -> None:
+def refuse_amplitudes(scan: RawScan, probe: NDArray[Any] | None, patterns: StoredPatterns) -> None:
     """Raise DataError where the patterns of a scan have the name that PtychoPINN uses for normalised amplitudes, hardly
     a whole number among them, and its probe far more power than one of them has in all."""
-    if scan.amplitudes or scan.key != AMPLITUDE_KEY:
+    if scan.amplitudes or scan.key != AMPLITUDE_KEY or probe is None:
         return
     sample = patterns[np.unique(np.linspace(0, len(patterns) - 1, min(_LOOKED_AT, len(patterns))).astype(np.int64))]
     values, mean = sample[sample > 0], float(sample.sum(axis=(1, 2), dtype=np.float64).mean())

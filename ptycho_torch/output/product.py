@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.patterns import mean_intensity
@@ -25,30 +27,46 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence
     column `x - N//2 - origin`. Both agree for an object whose centre is the position `origin + array_centre(W, N)`.
     `origin_px` (y, x) of the object is that origin, in pixels of the scan. Unknown numbers are 0.
     """
-    geometry = dataset.geometry or _PIXELS
-    pixel, start = np.array(geometry.pixel_m), np.array(geometry.origin_m)
-    position = start + dataset.position_yx * pixel
-    middle = [array_centre(length, dataset.probe.shape[-1]) for length in canvas.object.shape]
-    centre = start + (np.array(canvas.origin_yx) + middle) * pixel
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as product:
-        product.attrs.update({"name": dataset.name, "comments": "" if dataset.geometry else _UNITS, "far_field": True})
-        product.attrs.update(dict.fromkeys(_UNKNOWN, 0.0))
-        product.attrs["photon_energy_eV"] = geometry.photon_energy_ev or 0.0
-        product.attrs["detector_object_distance_m"] = geometry.distance_m or 0.0
+        write_places(
+            product, dataset.name, dataset.position_yx, dataset.probe, canvas.object, canvas.origin_yx, dataset.geometry
+        )
         product.attrs["probe_photon_count"] = mean_intensity(dataset.intensity) * dataset.probe[0].size
-        product["probe_position_indexes"] = np.arange(len(position))
-        product["probe_position_x_m"] = position[:, 1]
-        product["probe_position_y_m"] = position[:, 0]
-        product["probe"] = dataset.probe[None]
-        product["opr_weights"] = np.ones((len(position), 1))
-        product["object"] = canvas.object[None]
-        product["object_layer_spacing_m"] = np.empty(0)
         product["loss_epochs"] = np.arange(len(losses))
         product["loss_values"] = np.asarray(losses, np.float64)
-        for name in ("probe", "object"):
-            product[name].attrs.update({"pixel_width_m": pixel[1], "pixel_height_m": pixel[0]})
-        product["object"].attrs.update({"center_x_m": centre[1], "center_y_m": centre[0]})
         product["object"].attrs["origin_px"] = np.asarray(canvas.origin_yx, np.int64)
+
+
+def write_places(
+    product: h5py.File,
+    name: str,
+    position_yx: NDArray[np.float64],
+    probe: NDArray[Any],
+    object_: NDArray[Any],
+    origin_yx: tuple[int, int],
+    geometry: Geometry | None,
+) -> None:
+    """Write a scan called name to an open product, all but its patterns: position_yx `(n, 2)` px, probe `(P, N, N)`,
+    object_ `(H, W)` whose pixel `[0, 0]` is that of the scan at origin_yx, and geometry, None for lengths in pixels."""
+    known = geometry or _PIXELS
+    pixel, start = np.array(known.pixel_m), np.array(known.origin_m)
+    position = start + position_yx * pixel
+    middle = [array_centre(length, probe.shape[-1]) for length in object_.shape]
+    centre = start + (np.array(origin_yx) + middle) * pixel
+    product.attrs.update({"name": name, "comments": "" if geometry else _UNITS, "far_field": True})
+    product.attrs.update(dict.fromkeys(_UNKNOWN, 0.0))
+    product.attrs["photon_energy_eV"] = known.photon_energy_ev or 0.0
+    product.attrs["detector_object_distance_m"] = known.distance_m or 0.0
+    product["probe_position_indexes"] = np.arange(len(position))
+    product["probe_position_x_m"] = position[:, 1]
+    product["probe_position_y_m"] = position[:, 0]
+    product["probe"] = probe[None]
+    product["opr_weights"] = np.ones((len(position), 1))
+    product["object"] = object_[None]
+    product["object_layer_spacing_m"] = np.empty(0)
+    for array in ("probe", "object"):
+        product[array].attrs.update({"pixel_width_m": pixel[1], "pixel_height_m": pixel[0]})
+    product["object"].attrs.update({"center_x_m": centre[1], "center_y_m": centre[0]})
 
 
 def write_reconstruction(path: Path, canvas: Canvas) -> None:

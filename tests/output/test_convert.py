@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ptychodus.api.io import load_diffraction_data, load_product
 
 from ptycho_torch.cli.main import main
 from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.convert import convert_scan
 from ptycho_torch.records import Dataset
+from tests.faults.scans import good
+from tests.layouts import SOURCE_1
 
 MASK = np.zeros((64, 64), bool)
 MASK[3, 5] = True
@@ -56,12 +59,12 @@ def _check_same(first: Dataset, second: Dataset) -> None:
     assert second.geometry.distance_m == pytest.approx(first.geometry.distance_m)
 
 
-@pytest.mark.parametrize("ending", ["npz", "cxi", "h5"])
+@pytest.mark.parametrize("name", ["made.npz", "made.cxi", "made.h5", "product.h5"])
 @pytest.mark.parametrize("kind", ["cxi", "nexus", "ptyd", "product", "training data", "npz"])
-def test_a_scan_is_the_same_in_every_format(kind: str, ending: str, layouts: Any, tmp_path: Path) -> None:
+def test_a_scan_is_the_same_in_every_format(kind: str, name: str, layouts: Any, tmp_path: Path) -> None:
     """And back in NPZ; CXI needs the whole geometry."""
-    source, target = _sources(layouts, tmp_path)[kind], tmp_path / "new" / f"made.{ending}"
-    if ending == "cxi" and kind not in {"cxi", "nexus", "ptyd"}:
+    source, target = _sources(layouts, tmp_path)[kind], tmp_path / "new" / name
+    if name == "made.cxi" and kind not in {"cxi", "nexus", "ptyd"}:
         with pytest.raises(DataError, match="has no energy, distance or detector pixel, which CXI needs"):
             convert_scan(source, target)
         assert not target.exists()
@@ -121,3 +124,41 @@ def test_amplitudes_of_ptychopinn_do_not_become_counts(layouts: Any, tmp_path: P
     np.testing.assert_array_equal(np.load(tmp_path / "b.npz")["diffraction"], amplitude)
     with pytest.raises(DataError, match="seems to hold amplitudes"):
         convert_scan(tmp_path / "a.npz", tmp_path / "b.h5")
+
+
+def test_a_scan_without_a_probe_stays_one(layouts: Any, tmp_path: Path) -> None:
+    """In every format but the product, which needs one, and of which nothing is left."""
+    source = layouts.write(tmp_path / "a.cxi", layouts.cxi(**{f"{SOURCE_1}/illumination": None}))
+    for name in ("made.npz", "made.cxi", "made.h5"):
+        assert convert_scan(source, tmp_path / name).probe is None
+        np.testing.assert_array_equal(open_scan(tmp_path / name).patterns[...], layouts.scan.counts)
+    with pytest.raises(DataError, match="has no probe, which a product needs"):
+        convert_scan(source, tmp_path / "pair" / "product.h5")
+    assert list((tmp_path / "pair").iterdir()) == []
+
+
+def test_ptychodus_reads_the_pair(layouts: Any, tmp_path: Path) -> None:
+    """Patterns, mask, positions in metres, pixel, energy and distance are those of the scan."""
+    source = _sources(layouts, tmp_path)["cxi"]
+    convert_scan(source, tmp_path / "pair" / "product.h5")
+    read, made = read_scan(source, "count_intensity"), load_product(tmp_path / "pair" / "product.h5")
+    assert read.geometry is not None
+    patterns = load_diffraction_data(tmp_path / "pair" / "diffraction.h5")
+    np.testing.assert_array_equal(patterns.get_patterns(), read.intensity[:])
+    np.testing.assert_array_equal(patterns.get_bad_pixels(), MASK)
+    places = [(point.y_m, point.x_m) for point in made.probe_positions]
+    np.testing.assert_allclose(places, read.geometry.origin_m + read.position_yx * read.geometry.pixel_m, rtol=1e-9)
+    assert made.metadata.photon_energy_eV == pytest.approx(read.geometry.photon_energy_ev)
+    assert made.metadata.detector_distance_m == pytest.approx(read.geometry.distance_m)
+
+
+def test_surplus_positions_are_not_converted(tmp_path: Path) -> None:
+    """With a warning that names what is left out; the number of photons is kept."""
+    scan = good()
+    y, x = scan.position_yx.T
+    arrays = {"diff3d": scan.intensity[1:], "xcoords": x, "ycoords": y, "probeGuess": scan.probe}
+    np.savez(tmp_path / "a.npz", **arrays, _metadata=np.array('{"physics_parameters": {"nphotons": 5}}'))
+    with pytest.warns(RuntimeWarning, match="the first 1 and the last 0 positions are not used"):
+        made = convert_scan(tmp_path / "a.npz", tmp_path / "b.npz")
+    np.testing.assert_array_equal(made.position_yx, scan.position_yx[1:])
+    assert made.nphotons == 5
