@@ -13,6 +13,7 @@ from ptycho_config.formats.document import Document, FormatError
 from ptycho_config.formats.yaml_text import read_yaml
 from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE, OVERRIDES
 from ptycho_config.schema.scalars import shorten
+from ptycho_config.short_names import vocabulary_of
 from ptycho_config.steps import plain_path
 from ptycho_config.transform import Transform
 from ptycho_config.versions import body_of, schema_of, version_of
@@ -122,7 +123,7 @@ def _in_table(
         path = ".".join(map(str, keys))
         if not isinstance(key, str):
             yield Problem(path, f"a key must be text, got {shorten(key)}", where=where)
-        elif isinstance(value, Mapping) and plain_path(path) in known.groups:
+        elif isinstance(value, Mapping) and (plain_path(path) in known.groups or path in vocabulary_of(cls).tables):
             spec = known.specs.get(plain_path(path), (None,))[0]
             if spec is not None and spec.only_member:
                 # A table switches on a config that can be off.

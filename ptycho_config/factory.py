@@ -14,7 +14,7 @@ import ptycho_config.layers as names
 from ptycho_config.documents import parse_or_explain
 from ptycho_config.errors import ConfigError, Problem
 from ptycho_config.facts import DatasetFacts
-from ptycho_config.layers import INFERENCE, TRAINING, Layer
+from ptycho_config.layers import INFERENCE, TRAINING, Layer, last_put
 from ptycho_config.legacy import LegacyDelta, legacy_delta
 from ptycho_config.lens import at, fields
 from ptycho_config.policy import bundle_layer
@@ -25,6 +25,7 @@ from ptycho_config.schema import InferenceConfig, InferenceSetup, PyTorchExecuti
 from ptycho_config.schema.base import AnyConfig
 from ptycho_config.schema.given import given_names
 from ptycho_config.schema.specs import specs
+from ptycho_config.short_names import vocabulary_of
 from ptycho_config.steps import Step
 from ptycho_config.transform import Transform, layer, with_where
 
@@ -53,7 +54,7 @@ class Sources:
 
     def layers(self, cls: type, arguments: Transform) -> ReadLayers:
         """Each by its name. Of an execution config those options count that it was given."""
-        execution = Transform() if self.execution is None else put_given(self.execution, "execution")
+        execution = Transform() if self.execution is None else _move(cls, put_given(self.execution, "execution"))
         overrides, problems = self.overrides or Transform(), self.problems
         if not isinstance(overrides, Transform):
             overrides, found = parse_or_explain(cls, overrides, names.OVERRIDES)
@@ -80,6 +81,15 @@ def put_given(config: Any, prefix: str) -> Transform:
     return Transform(tuple(steps))
 
 
+def _move(cls: type, transform: Transform) -> Transform:
+    """The steps at the paths where a setup class `cls` reads their options."""
+    moved = vocabulary_of(cls).moved
+    return Transform(
+        attrs.evolve(step, path=moved[step.path], where=f"as {step.path!r}") if step.path in moved else step
+        for step in transform.steps
+    )
+
+
 def training_layers(
     profile: str | Transform | None,
     sources: Sources,
@@ -96,7 +106,7 @@ def training_layers(
     except ConfigError as error:
         problems = (*error.problems, *problems)
     read = () if facts is None else (facts.training_layer(),)
-    layers = (Layer(names.BACKEND, _training_backend()), Layer(names.PROFILE, chosen), *read, *given)
+    layers = (Layer(names.BACKEND, _training_backend(given)), Layer(names.PROFILE, chosen), *read, *given)
     return ReadLayers(layers, problems)
 
 
@@ -164,12 +174,15 @@ def create_inference_payload(
     return resolved, legacy_delta(resolved.config.inference)
 
 
-def _training_backend() -> Transform:
-    """The name of this backend, and its defaults where they differ from the canonical ones."""
+def _training_backend(above: Sequence[Layer]) -> Transform:
+    """The name of this backend, and its defaults where they differ from the canonical ones; enough neighbours for
+    the groups that the layers above ask for."""
     c = fields(TrainingSetup)
+    side = last_put(above, at(c.training.model.gridsize).path, TRAINING)
+    neighbours = max(6, side**2 - 1) if isinstance(side, int) else 6
     defaults = (
         layer("", at(c.training.backend).put("pytorch"), fixed=True)
-        >> at(c.training.neighbor_count).put(6)
+        >> at(c.training.neighbor_count).put(neighbours)
         >> at(c.training.intensity_scale_trainable).put(False)
         >> at(c.training.model.amp_activation).put("swish")
     )

@@ -1,6 +1,6 @@
 """Named sets of recommended values: ordinary layers, visible in `explain`."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from ptycho_config.documents import parse
@@ -54,11 +54,24 @@ PROFILES: dict[str, Transform] = {
 RENAMED = {"primed": "unrolled"}
 
 
-def recommended_profile(above: Iterable[Layer]) -> Transform:
+def recommended_profile(above: Sequence[Layer]) -> Transform:
     """The profile for the network that the layers above ask for: `unrolled` for the one that we
-    recommend, and also where none is named; nothing for another, whose defaults then count."""
-    named = last_put(above, at(_c.training.model.architecture).path, TRAINING)
-    return profile("unrolled" if named in (None, "unrolled") else None)
+    recommend, and also where none is named; nothing for another, whose defaults then count.
+
+    Where a layer above has fewer neighbours than the profile, a group has as many partners as they leave.
+    """
+    model, training = _c.training.model, _c.training
+    if last_put(above, at(model.architecture).path, TRAINING) not in (None, "unrolled"):
+        return Transform()
+    neighbours = last_put(above, at(training.neighbor_count).path, TRAINING)
+    side = last_put(above, at(model.gridsize).path, TRAINING) or 1
+    partners = at(_c.torch.overlap.partners)
+    most = last_put([Layer(PROFILE, PROFILES["unrolled"])], partners.path, TRAINING)
+    if not isinstance(neighbours, int) or not isinstance(side, int) or neighbours - (side**2 - 1) >= most:
+        return profile("unrolled")
+    kept = Transform(step for step in profile("unrolled").steps if step.path != partners.path)
+    fewer = partners.put(max(0, neighbours - (side**2 - 1)))
+    return kept >> layer(PROFILE, with_where(fewer, "unrolled, as many as neighbor_count leaves"))
 
 
 def profile(name: str | Transform | None) -> Transform:

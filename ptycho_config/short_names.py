@@ -45,10 +45,14 @@ class Alias:
 
 @attrs.frozen
 class Vocabulary:
-    """aliases: by name. elsewhere: the hint for a name that only another root class knows, or nothing."""
+    """aliases: by name. elsewhere: the hint for a name that only another root class knows, or nothing.
+    moved: options that are read at another path than their own. tables: of other configuration files, whose options
+    are aliases as `table.name`."""
 
     aliases: Mapping[str, Alias] = MappingProxyType({})
     elsewhere: Callable[[str], str] = _nowhere
+    moved: Mapping[str, str] = MappingProxyType({})
+    tables: frozenset[str] = frozenset()
 
 
 @cache

@@ -103,6 +103,10 @@ def _option(cls: type, one: Written, layer: str) -> tuple[Alias, Step, list[Prob
     known = known_options(cls)
     path = known.tags.get(plain_path(one.path), one.path)
     step = Step(path, "put", one.value, layer, where=one.where)
+    moved = vocabulary_of(cls).moved.get(path)
+    # A complete document holds both, the moved one with its default.
+    if moved is not None and not any(one.value in (spec.default, str(spec.default)) for spec in known.at(path)):
+        return Alias((moved,)), attrs.evolve(step, where=f"{one.where} as {path!r}".strip()), []
     if known.at(plain_path(path)):
         return Alias((path,)), step, list(_strange_members(step, known))
     alias = vocabulary_of(cls).aliases.get(path)

@@ -6,11 +6,20 @@ from types import MappingProxyType
 
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.paths import leaves
+from ptycho_config.schema.specs import specs
 from ptycho_config.short_names import Alias, Vocabulary
 from ptycho_config.vocabulary.flat import FLAT_CLASSES, FlatModelConfig, destinations, paths_of
+from ptycho_config.vocabulary.tables import TABLES, names_in_tables
 
 # Names of the commands and factories of the replaced system that are no field of any class.
 _EXTRA = {"max_epochs": "epochs"}
+# Options that other programs set in two places, by the one that is read.
+_MOVED = {
+    "run.n_images": "run.n_groups",
+    "execution.scheduler": "training.scheduler",
+    "execution.gradient_clip_val": "training.gradient_clip_val",
+    "execution.gradient_clip_algorithm": "training.gradient_clip_algorithm",
+}
 # The flat class means groups around each pattern; everywhere else the name means patterns kept.
 _AMBIGUOUS = {"n_subsample"}
 _OTHER: Mapping[type, tuple[str, type]] = {
@@ -48,7 +57,12 @@ def vocabulary(root: type) -> Vocabulary:
     for name, other in _EXTRA.items():
         if other in found:
             found[name] = found[other]
-    return Vocabulary(MappingProxyType(found), partial(_only_elsewhere, root))
+    run = next(iter(specs(root)))
+    moved = {old.replace("run.", f"{run}."): new.replace("run.", f"{run}.") for old, new in _MOVED.items()}
+    moved = {old: new for old, new in moved.items() if new in known}
+    found["n_images"] = Alias((f"{run}.n_groups",))
+    found.update(list(names_in_tables(root, found, frozenset(known))))
+    return Vocabulary(MappingProxyType(found), partial(_only_elsewhere, root), MappingProxyType(moved), TABLES)
 
 
 def _only_elsewhere(root: type, name: str) -> str:

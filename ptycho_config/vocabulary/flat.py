@@ -209,12 +209,12 @@ class FlatInferenceConfig:
 class DatagenConfig:
     """Simulation."""
 
-    objects_per_probe: int = no_option(4, "simulation is not part of a run")
-    diff_per_object: int = no_option(7000, "simulation is not part of a run")
-    object_class: str = no_option("dead_leaves", "simulation is not part of a run")
-    image_size: tuple[int, int] = no_option((250, 250), "simulation is not part of a run")
-    probe_paths: list[str] = no_option(attrs.Factory(list), "simulation is not part of a run")
-    beamstop_diameter: int = no_option(4, "simulation is not part of a run")
+    objects_per_probe: int = no_option(4, "simulation is not part of a run: use ptycho simulate")
+    diff_per_object: int = no_option(7000, "simulation is not part of a run: use ptycho simulate")
+    object_class: str = no_option("dead_leaves", "simulation is not part of a run: use ptycho simulate")
+    image_size: tuple[int, int] = no_option((250, 250), "simulation is not part of a run: use ptycho simulate")
+    probe_paths: list[str] = no_option(attrs.Factory(list), "simulation is not part of a run: use ptycho simulate")
+    beamstop_diameter: int = no_option(4, "simulation is not part of a run: use ptycho simulate")
 
 
 FLAT_CLASSES = (DataConfig, FlatModelConfig, FlatTrainingConfig, FlatInferenceConfig)

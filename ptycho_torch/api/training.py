@@ -14,7 +14,7 @@ from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
 from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.saved import save
-from ptycho_config.schema import TrainingSetup
+from ptycho_config.schema import TrainingConfig, TrainingSetup
 from ptycho_torch.data.readers import digests, facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
@@ -29,6 +29,7 @@ from ptycho_torch.training.fit import Fitted, fit_setup
 from ptycho_torch.training.launch import fit_in_processes
 from ptycho_torch.training.named_parts import check_named_parts
 from ptycho_torch.training.ranks import launched_outside, world_size
+from ptycho_torch.training.trainer import seed_of_checkpoint
 
 
 @attrs.frozen(eq=False)
@@ -55,8 +56,8 @@ def train(
 
     train_data_file: a scan or a folder of scans; output_dir: for the results; both may stand in `sources`,
     the layers of options. profile: the layer below everything else, None for none. legacy: the dict that
-    code of PtychoPINN reads. resume: go on from the last checkpoint in the output folder, for which
-    `training.subsample_seed` must be what it was. Raises ConfigError or DataError before anything is written.
+    code of PtychoPINN reads. resume: go on from the last checkpoint in the output folder, with its seed where
+    `training.subsample_seed` is null. Raises ConfigError or DataError before anything is written.
     """
     opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
     return run_training(*opened, legacy=legacy, resume=resume)
@@ -78,7 +79,7 @@ def run_training(
     with opened.closing():
         update_legacy_dict(legacy, delta)
         files = digests((*opened.training, *opened.validation))
-        seed = _common_seed(setup.training.subsample_seed, resume=resume)
+        seed = _common_seed(setup.training, resume=resume)
         world = world_size(setup.execution, choose_device(setup.execution.accelerator))
         if world > 1:
             opened.close()
@@ -88,11 +89,14 @@ def run_training(
     return write_training_run(configs, made, files)
 
 
-def _common_seed(seed: int | None, *, resume: bool) -> int:
-    """The configured seed or a fresh one, which neither a training that is resumed nor processes that
-    were started elsewhere could agree on."""
-    if seed is None and (resume or launched_outside() is not None):
-        message = "is needed to resume a training, and where several processes train together"
+def _common_seed(training: TrainingConfig, *, resume: bool) -> int:
+    """The configured seed, that of the checkpoint where a training is resumed, or a fresh one, which processes that
+    were started elsewhere could not agree on."""
+    seed, checkpoint = training.subsample_seed, training.output_dir / "checkpoints" / "last.ckpt"
+    if seed is None and resume and checkpoint.is_file():
+        seed = seed_of_checkpoint(checkpoint)
+    if seed is None and ((resume and checkpoint.is_file()) or launched_outside() is not None):
+        message = "is needed where several processes train together, and is in no checkpoint to resume from"
         hint = "give the number that the record of the run names, or any for a new one"
         raise ConfigError([Problem("training.subsample_seed", message, hint=hint)], "the run")
     return seed_or_fresh(seed)

@@ -20,7 +20,7 @@ from ptycho_config.schema import DataOptions, ScaleOptions
 from ptycho_config.schema.specs import specs
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
-from ptycho_torch.cli.options import Flag, Text, effective_assignments
+from ptycho_torch.cli.options import Text, effective_assignments
 from ptycho_torch.errors import DataError, DivergedError
 from ptycho_torch.output.run_configs import read_config
 from ptycho_torch.verdict import Verdict
@@ -55,12 +55,10 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
-def sources_from(
-    arguments: argparse.Namespace, cls: type, flags: Sequence[Flag], positional: Sequence[Text] = ()
-) -> Sources:
-    """The config-file and command-line layers of parsed arguments, for a setup of class `cls` with these
-    flags; positional: those without a flag. Progress is shown unless `--quiet` or an option says otherwise."""
-    texts = [*positional, *effective_assignments(arguments.given, flags)]
+def sources_from(arguments: argparse.Namespace, cls: type, positional: Sequence[Text] = ()) -> Sources:
+    """The config-file and command-line layers of parsed arguments, for a setup of class `cls`; positional: those
+    without a flag. Progress is shown unless `--quiet` or an option says otherwise."""
+    texts = [*positional, *effective_assignments(arguments.given)]
     assigned, problems = parse_or_explain(cls, arguments.set, COMMAND_LINE)
     from_file = Transform()
     if arguments.config:

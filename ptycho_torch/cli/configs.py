@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from ptycho_config.policy import refuse_unread
 from ptycho_config.resolve import Resolved
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.paths import leaves_of
-from ptycho_config.versions import migrate, version_of
+from ptycho_config.versions import EDITOR_KEY, SCHEMA_KEY, migrate, version_of
 from ptycho_torch.cli.common import add_profile_flag, profile_from
+from ptycho_torch.compat.ptychopinn.config_files import translate
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.run_configs import KINDS, is_run, read_config, read_run
 
@@ -39,7 +41,9 @@ def add_arguments(config: argparse.ArgumentParser) -> None:
     schema = commands.add_parser("schema", help="print the JSON Schema of config files, for editors")
     schema.add_argument("kind", nargs="?", choices=list(KINDS), default="training", help="[default: %(default)s]")
     schema.set_defaults(work=lambda arguments: _print_json(json_schema(KINDS[arguments.kind])))
-    bring = commands.add_parser("migrate", help="print a config file, or the config of a run, in the current version")
+    bring = commands.add_parser(
+        "migrate", help="print a config file, of PtychoPINN too, or the config of a run, in the current version"
+    )
     bring.add_argument("file", type=Path, help=f"a config file, {RUN}")
     bring.set_defaults(work=_migrate)
 
@@ -75,7 +79,14 @@ def _migrate(arguments: argparse.Namespace) -> None:
     if is_run(arguments.file):
         _print_json(dump(_resolve(arguments).config))
     else:
-        _print_json(migrate(read_document(arguments.file).data, TrainingSetup.SCHEMA))
+        data = read_document(arguments.file).data
+        if SCHEMA_KEY in data or EDITOR_KEY in data:
+            _print_json(migrate(data, TrainingSetup.SCHEMA))
+            return
+        document, fates = translate(data)
+        _print_json(document)
+        for fate in fates:
+            print(fate, file=sys.stderr)
 
 
 # By path: the value of an option, and the layer that set it, where that is known.

@@ -2,7 +2,12 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+from ptycho_torch.cli.common import run
+from ptycho_torch.cli.dialects import ANSWERS
+from ptycho_torch.cli.parser import Parser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +23,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(work=work)
+    if isinstance(parser, Parser):
+        parser.answer = _answer
+
+
+def _answer(flag: str) -> str:
+    objects = "objects are compared, not models: reconstruct with ptycho_inference first, and give its output folder"
+    name = flag.removeprefix("--").replace("-", "_")
+    return objects if name in {"model_path", "model_dir", "test_data", "test_data_file"} else ANSWERS.get(flag, "")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `ptycho_evaluate`."""
+    made = Parser(prog="ptycho_evaluate", description=__doc__)
+    made.set_defaults(debug=False)
+    add_arguments(made)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return run(parser(), argv)
 
 
 def work(arguments: argparse.Namespace) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from ptycho_config.schema import InferenceSetup
 from ptycho_torch.cli import common
+from ptycho_torch.cli.dialects import EPILOG, add_dialects
 from ptycho_torch.cli.flags import INFERENCE
 from ptycho_torch.cli.options import add_flags
+from ptycho_torch.cli.parser import Parser
 from ptycho_torch.pretrained import PRETRAINED
 
 
@@ -16,29 +18,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add every argument of an inference."""
     parser.add_argument(
         "--model_path",
+        "--model-path",
+        "--model_dir",
+        "--model-dir",
         type=Path,
         default=PRETRAINED,
         help="folder of a training run, or its wts.h5.zip [default: the network that comes with ptycho]",
     )
     scan = parser.add_mutually_exclusive_group(required=True)
     scan.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
-    scan.add_argument("--test_data", type=Path, metavar="SCAN", help="the same, by name")
+    scan.add_argument(
+        "--test_data",
+        "--test-data",
+        "--test_data_file",
+        "--test-data-file",
+        type=Path,
+        metavar="SCAN",
+        help="the same, by name",
+    )
     add_flags(parser, InferenceSetup, INFERENCE)
     common.add_strict_flag(parser)
     common.add_shared_flags(parser)
+    add_dialects(parser, InferenceSetup, INFERENCE)
     parser.set_defaults(work=work)
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho_inference`."""
-    made = argparse.ArgumentParser(prog="ptycho_inference", description=__doc__)
+    made = Parser(prog="ptycho_inference", description=__doc__, epilog=EPILOG)
     add_arguments(made)
     return made
 
 
 def work(arguments: argparse.Namespace) -> int:
     """Reconstruct, or show what would be reconstructed; returns the exit status."""
-    sources = common.sources_from(arguments, InferenceSetup, INFERENCE)
+    sources = common.sources_from(arguments, InferenceSetup)
     model, scan = arguments.model_path, arguments.scan or arguments.test_data
     if not common.is_inspection(arguments):
         if model == PRETRAINED and not arguments.quiet:

@@ -10,11 +10,12 @@ import shtab
 from ptycho_torch.cli import configs, convert, evaluate, inspect, refine, rerun, sweep, train
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
+from ptycho_torch.cli.parser import Parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho`, but for those of `train` and `infer`."""
-    made = argparse.ArgumentParser(prog="ptycho", description=__doc__)
+    made = Parser(prog="ptycho", description=__doc__)
     made.add_argument("--version", action="version", version=version("ptycho"))
     made.set_defaults(debug=False)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")

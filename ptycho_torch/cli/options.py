@@ -3,7 +3,7 @@
 import argparse
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -42,8 +42,15 @@ def switch(path: str, name: str, text: str, **more: Any) -> Flag:
     return Flag((name,), path, text=text, **more)
 
 
+class Given(NamedTuple):
+    """A flag as it was given."""
+
+    text: Text
+    flag: Flag
+
+
 class _Given(argparse.Action):
-    """Collects `(path, text, flag)` in the order given; warns where a flag is deprecated."""
+    """Collects what is given in the order given; warns where a flag is deprecated."""
 
     def __init__(self, *, flag: Flag, **more: object) -> None:
         self.flag = flag
@@ -60,7 +67,7 @@ class _Given(argparse.Action):
         if flag.deprecated:
             warnings.warn(f"{used} is deprecated: {flag.deprecated}", DeprecationWarning, stacklevel=2)
         text = flag.text if flag.text is not None else str(values)
-        namespace.given = [*namespace.given, (flag.path, flag.words.get(text, text), used)]
+        namespace.given = [*namespace.given, Given((flag.path, flag.words.get(text, text), used), flag)]
 
 
 def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag]) -> None:
@@ -75,28 +82,32 @@ def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag])
         text = f"{spec.doc} [{kind}]" if flag.text is None else f"{spec.doc}: {flag.text}"
         if flag.deprecated:
             text = f"deprecated: {flag.deprecated}"
-        parser.add_argument(
-            *flag.names,
-            action=_Given,
-            flag=flag,
-            dest=argparse.SUPPRESS,
-            default=argparse.SUPPRESS,
-            nargs=None if flag.text is None else 0,
-            metavar="VALUE" if flag.text is None else None,
-            help=text.replace("%", "%%") if is_settable(cls, path) else argparse.SUPPRESS,
-        )
+        add_flag(parser, flag, text.replace("%", "%%") if is_settable(cls, path) else argparse.SUPPRESS)
 
 
-def effective_assignments(given: Sequence[Text], flags: Sequence[Flag]) -> list[Text]:
+def add_flag(parser: argparse.ArgumentParser, flag: Flag, help_text: str) -> None:
+    """Add one flag to a parser; `argparse.SUPPRESS` as help_text leaves it out of the help."""
+    parser.add_argument(
+        *flag.names,
+        action=_Given,
+        flag=flag,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        nargs=None if flag.text is None else 0,
+        metavar="VALUE" if flag.text is None else None,
+        help=help_text,
+    )
+
+
+def effective_assignments(given: Sequence[Given]) -> list[Text]:
     """The flags given that count: for one option those of the highest rank, and of switches the last one."""
-    known = {name: flag for flag in flags for name in flag.names}
     rank: dict[str, int] = {}
     last: dict[str, int] = {}
-    for position, (path, _, name) in enumerate(given):
-        rank[path] = max(known[name].rank, rank.get(path, known[name].rank))
-        last[path] = position if known[name].text is not None else last.get(path, position)
+    for position, ((path, _, _), flag) in enumerate(given):
+        rank[path] = max(flag.rank, rank.get(path, flag.rank))
+        last[path] = position if flag.text is not None else last.get(path, position)
     return [
-        (path, text, name)
-        for position, (path, text, name) in enumerate(given)
-        if known[name].rank == rank[path] and (known[name].text is None or last[path] == position)
+        text
+        for position, (text, flag) in enumerate(given)
+        if flag.rank == rank[text[0]] and (flag.text is None or last[text[0]] == position)
     ]

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.cli import common
+from ptycho_torch.cli.dialects import EPILOG, add_dialects
 from ptycho_torch.cli.flags import TRAINING
 from ptycho_torch.cli.options import add_flags
+from ptycho_torch.cli.parser import Parser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_strict_flag(parser)
     common.add_profile_flag(parser)
     common.add_shared_flags(parser)
+    add_dialects(parser, TrainingSetup, TRAINING)
     parser.set_defaults(work=work)
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho_train`."""
-    made = argparse.ArgumentParser(prog="ptycho_train", description=__doc__)
+    made = Parser(prog="ptycho_train", description=__doc__, epilog=EPILOG)
     add_arguments(made)
     return made
 
@@ -33,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 def work(arguments: argparse.Namespace) -> int:
     """Train, or show what would be trained; returns the exit status."""
     positional = [] if arguments.scan is None else [("training.train_data_file", arguments.scan, "SCAN")]
-    sources = common.sources_from(arguments, TrainingSetup, TRAINING, positional)
+    sources = common.sources_from(arguments, TrainingSetup, positional)
     profile, sources = common.profile_from(arguments, sources)
     if not common.is_inspection(arguments):
         common.announce(arguments)

@@ -18,7 +18,7 @@ from ptycho_torch.training import losses
 from ptycho_torch.training.fine_tuning import FineTuneStage
 from ptycho_torch.training.optimizer import build_optimizer, clip_adaptively, learning_rate_factor
 
-IDENTITY = "ptycho_identity"
+IDENTITY, SEED = "ptycho_identity", "ptycho_seed"
 
 
 class TrainingModule(pl.LightningModule):
@@ -40,8 +40,8 @@ class TrainingModule(pl.LightningModule):
         return fingerprint(self.configuration, without=resumable_options())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write the identity into the checkpoint."""
-        checkpoint[IDENTITY] = self.identity()
+        """Write the identity and the seed into the checkpoint."""
+        checkpoint[IDENTITY], checkpoint[SEED] = self.identity(), self.configuration.training.subsample_seed
 
     def terms(self, batch: Batch) -> losses.LossTerms:
         """The loss of one batch, by its terms."""

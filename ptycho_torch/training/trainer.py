@@ -23,7 +23,7 @@ from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.records import Batch
 from ptycho_torch.training.callbacks import ReconstructionLog
 from ptycho_torch.training.fine_tuning import FineTuneStage, fine_tuning_plan
-from ptycho_torch.training.lightning_module import IDENTITY, TrainingModule
+from ptycho_torch.training.lightning_module import IDENTITY, SEED, TrainingModule
 from ptycho_torch.training.lightning_setup import (
     FitCallbacks,
     batch_loader,
@@ -93,7 +93,8 @@ def prepare(
         # Of the whole first batch, so that the scales do not depend on the number of processes.
         whole = batch_loader(with_share(training, Share()), setup, seed, shuffle=shuffle)
         _calibrate(model, model.scale, next(iter(whole)))
-    module = TrainingModule(model, setup, -(-len(batches) // execution.accum_steps))
+    seeded = attrs.evolve(setup, training=attrs.evolve(setup.training, subsample_seed=seed))
+    module = TrainingModule(model, seeded, -(-len(batches) // execution.accum_steps))
     with preserve_process_state():
         trainer = new_trainer(setup, folder, [*callbacks.all(), *logs], setup.training.nepochs)
     return Session(model, setup, folder, module, trainer, (batches, validation_batches), callbacks)
@@ -191,6 +192,15 @@ def _calibrate(model: Reconstructor, scale: RectangularScale, batch: Batch) -> N
     if batch.valid_pixels is not None:
         measured, predicted = measured * batch.valid_pixels, predicted * batch.valid_pixels
     scale.calibrate(measured, predicted)
+
+
+def seed_of_checkpoint(path: Path) -> int | None:
+    """The seed of the training that wrote the checkpoint at `path`; None where there is none, or it cannot be read."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True).get(SEED)
+    except (OSError, RuntimeError, AttributeError, EOFError, pickle.UnpicklingError):
+        return None
+    return found if isinstance(found, int) else None
 
 
 def _check_resumable(path: Path, module: TrainingModule, epochs: int) -> None:

@@ -28,7 +28,7 @@ def test_every_flag_of_the_replaced_system_exists(command: str, name: str) -> No
 
 def _steps(*argv: str) -> dict[str, Any]:
     arguments = parse_arguments(train.parser(), argv)
-    sources: Sources = sources_from(arguments, TrainingSetup, TRAINING)
+    sources: Sources = sources_from(arguments, TrainingSetup)
     return {step.path: step.arg for step in sources.command_line.steps if "progress" not in step.path}
 
 
