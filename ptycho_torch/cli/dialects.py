@@ -34,7 +34,7 @@ ANSWERS: Mapping[str, str] = {
 
 
 def add_dialects(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag]) -> None:
-    """Add the other names of the native `flags` and of all options of the setup class `cls`, without help."""
+    """Add to a parser the other names of the native `flags` and of all options of the class `cls`, without help."""
     known = dict(leaves(cls))
     taken = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
     truths = set()

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
+from ptycho_config.lens import at, fields
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import Share
 from ptycho_torch.data.joint_dataset import Clusters, parts_of, with_share
@@ -93,7 +94,7 @@ def prepare(
         # Of the whole first batch, so that the scales do not depend on the number of processes.
         whole = batch_loader(with_share(training, Share()), setup, seed, shuffle=shuffle)
         _calibrate(model, model.scale, next(iter(whole)))
-    seeded = attrs.evolve(setup, training=attrs.evolve(setup.training, subsample_seed=seed))
+    seeded = at(fields(TrainingSetup).training.subsample_seed).put(seed)(setup)
     module = TrainingModule(model, seeded, -(-len(batches) // execution.accum_steps))
     with preserve_process_state():
         trainer = new_trainer(setup, folder, [*callbacks.all(), *logs], setup.training.nepochs)

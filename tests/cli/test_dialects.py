@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ptycho_config import InferenceSetup, TrainingSetup
+from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.cli import evaluate, train
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli import main as umbrella
@@ -25,7 +25,7 @@ TRAINING: dict[str, tuple[str, dict[str, Any]]] = {
     "workers": ("--torch-num-workers 2", {"execution.num_workers": 2}),
     "kernels": ("--torch-deterministic", {"execution.deterministic": True}),
     "checkpoints": ("--torch-enable-checkpointing", {"execution.enable_checkpointing": True}),
-    "dashes": ("--train-data-file a.npz", {"training.train_data_file": Path("a.npz")}),
+    "dashes": ("--train-data-file a.npz", {"training.train_data_file": "a.npz"}),
     "a word of theirs": ("--model_type Unsupervised", {"training.model.model_type": "pinn"}),
     "older name": ("--n_images=9", {"training.n_groups": 9}),
 }

@@ -25,6 +25,7 @@ from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.paths import get_path, leaves
 from ptycho_config.schema.specs import specs
+from ptycho_config.short_names import vocabulary_of
 from ptycho_config.steps import Step
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +108,7 @@ def _infer(trained: TrainingSetup, overrides: dict[str, Any]) -> Resolved[Infere
     return create_inference_payload(Path("m"), Path("t.npz"), trained=trained, sources=sources)[0]
 
 
-@pytest.mark.parametrize("path", sorted(SHARED.keys() - TIED))
+@pytest.mark.parametrize("path", sorted(SHARED.keys() - TIED - vocabulary_of(InferenceSetup).moved.keys()))
 def test_what_an_inference_makes_of_a_trained_value(path: str) -> None:
     """Fixed: the bundle's, and nothing else. Suggested: the bundle's, and others. Ignored and own: not
     the bundle's."""
@@ -133,7 +134,10 @@ def test_what_an_inference_makes_of_a_trained_value(path: str) -> None:
         assert is_settable(InferenceSetup, path)
 
 
-@pytest.mark.parametrize("path", sorted(path for path, spec in TRAINING.items() if spec.unread))
+UNREAD = {path for path, spec in TRAINING.items() if spec.unread}
+
+
+@pytest.mark.parametrize("path", sorted(UNREAD - vocabulary_of(TrainingSetup).moved.keys()))
 def test_an_option_that_nothing_reads_is_refused(path: str) -> None:
     """Setting it ends in the sentence of its field, with the layer that asked."""
     asked = {path: _another(TRAINING[path])}
