@@ -106,10 +106,11 @@ def summary(steps: tuple[Step, ...], most: int = 3) -> str:
     return f"{shown}{more}" or "without steps"
 
 
-def steps_html(steps: Iterable[Step]) -> str:
-    """A table of the `steps`, for notebooks."""
-    lines = (Line((step.path, step.effect, step.layer, step.origin)) for step in steps)
-    return table_html(("option", "change", "layer", "where"), lines)
+def steps_html(steps: tuple[Step, ...], most: int = 200) -> str:
+    """A table of the first `most` of the `steps`, for notebooks."""
+    lines = [Line((step.path, step.effect, step.layer, step.origin)) for step in steps[:most]]
+    more = [Line((f"... {len(steps)} steps", "", "", ""))] if len(steps) > most else []
+    return table_html(("option", "change", "layer", "where"), lines + more)
 
 
 def refuse(found: object, use: str) -> NoReturn:

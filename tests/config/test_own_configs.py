@@ -29,7 +29,7 @@ from ptycho_config import (
     resolve,
     save,
 )
-from ptycho_config.schema.paths import get_path, leaves
+from ptycho_config.schema.paths import get_path, leaves, leaves_of
 from tests.beamline import detectors
 from tests.beamline.run import Fine, Limits, Mode, Options, Run, Scan, Stage, Tomography
 
@@ -46,7 +46,7 @@ CHANGES: dict[str, Transform] = {
     "a group switched on": at(c.window).put(detectors.Window(top=5)),
     "a group of a later class": at(c.limits).put(Limits(low=-2)),
     "a nested group switched on": at(c.limits).put(Limits(fine=Fine(high=0.2))),
-    "a group switched on by its kind": at(c.limits).put("limits") >> at(narrow(c.limits, Limits).low).put(-3.0),  # type: ignore[arg-type] # of a member
+    "a group switched on by its kind": at(c.limits).put("limits") >> at(narrow(c.limits, Limits).low).put(-3.0),
     "a tuple of configs": at(c.stages).put((Stage(name="align", steps=2), Stage(name="phase"))),
     "an element of a tuple": at(c.stages[0].steps).put(7),
     "a mapping": at(c.weights).put({"mae": 1, "ssim": 0.5}),
@@ -69,6 +69,30 @@ def test_a_change_goes_through_every_form(name: str) -> None:
     assert fingerprint(load(Run, text)) == fingerprint(config)
     assert hash(load(Run, text)) == hash(config)
     assert (config == Run()) == (dump(config) == dump(Run()))
+
+
+def _apply(change: Callable[[Run], Run], run: Run) -> Run | str:
+    try:
+        return change(run)
+    except ConfigError as error:
+        return error.problems[0].message
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_compose_and_differ(name: str) -> None:
+    """The laws of application, difference and trace, for every pair of places."""
+    first = CHANGES[name]
+    one = first(Run())
+    for second in CHANGES.values():
+        both, other = _apply(first >> second, Run()), second(Run())
+        assert both == _apply(second, one)
+        assert diff(one, other)(one) == other
+        if isinstance(both, Run):
+            r = resolve(Run(), layer("a", first), layer("b", second))
+            last = {change.path: change.new for change in r.explain().changes}
+            held = {path: value for path, _, value in leaves_of(both)}
+            assert r.config == both
+            assert {path: last.get(path, value) for path, value in held.items()} == held
 
 
 @pytest.mark.parametrize("suffix", ["json", "yaml", "toml"])

@@ -1,5 +1,6 @@
 """Right uses of the algebra, and the types that they have. Read by type checkers, never run; none is reported."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_type
 
@@ -23,6 +24,9 @@ class Fno:
 @config
 class Net:
     body: Cnn | Fno = field(default=Cnn(), doc="layers")
+    head: Fno | None = field(default=None, doc="last layers, null for none")
+    stages: tuple[Cnn, ...] = field(default=(), doc="first layers")
+    weights: Mapping[str, float] = field(default={}, doc="of losses")
 
 
 def double(value: float) -> float:
@@ -39,6 +43,11 @@ assert_type(resolve(TrainingSetup(), layer("a", Transform())), Resolved[Training
 assert_type(resolve(TrainingSetup()).config.training.model, ModelConfig)
 at(c.execution.learning_rate).over(double)
 at(net.body).put(Fno(modes=3))
+at(net.head).put(None)
+assert_type(at(narrow(net.head, Fno).modes), Lens[int])
+assert_type(at(net.stages[0].width), Lens[int])
+assert_type(at(net.weights["mae"]), Lens[float])
+at(net.weights).put({"mae": 0.5})
 assert_type(replace(ModelConfig, ModelConfig(), gridsize=2), ModelConfig)
 at(c.training.optimizer).put("sgd")
 at(c.training.torch_loss_mode).put("mae")
