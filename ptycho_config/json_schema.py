@@ -39,15 +39,9 @@ def json_schema(cls: type) -> _Table:
     """Types, ranges, choices, defaults and meanings of every option below `cls`."""
     writer = _Writer()
     body = writer.table(cls)
-    places: dict[str, list[_Table]] = {}
-    for key, own in writer.keys(cls):
-        places.setdefault(key, []).append(own)
-    for name, alias in vocabulary_of(cls).aliases.items():
-        if alias.paths and name not in body["properties"]:
-            found = [*places[plain_path(alias.paths[0])], *alias.translation.forms]
-            body["properties"][name] = {"description": f"short for {alias.paths[0]}", **_any_of(found)}
     schema = schema_of(cls)
-    body["properties"] = {EDITOR_KEY: {"type": "string"}, **body["properties"]}
+    options = {**_other_names(cls, writer), **body["properties"]}
+    body["properties"] = {EDITOR_KEY: {"type": "string"}, **options}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": schema or cls.__name__}
     if schema is None:
         return {**head, **body, "$defs": writer.definitions}
@@ -57,6 +51,23 @@ def json_schema(cls: type) -> _Table:
     older = [f"{name}/{number}" for number in range(1, int(version))]
     stated = [{"required": [key], "properties": {key: {"enum": older}}} for key in (SCHEMA_KEY, EDITOR_KEY)]
     return {**head, "type": "object", "if": {"anyOf": stated}, "else": body, "$defs": writer.definitions}
+
+
+def _other_names(cls: type, writer: "_Writer") -> _Table:
+    """The names of options that the root class `cls` understands besides their paths, and the tables of them."""
+    places: dict[str, list[_Table]] = {}
+    for key, own in writer.keys(cls):
+        places.setdefault(key, []).append(own)
+    vocabulary = vocabulary_of(cls)
+    tables: _Table = {one: {"type": "object", "properties": {}} for one in vocabulary.tables}
+    names = {}
+    for name, alias in vocabulary.aliases.items():
+        if alias.paths:
+            names[name] = _any_of([*places[plain_path(alias.paths[0])], *alias.translation.forms])
+            table, _, inner = name.partition(".")
+            if table in tables:
+                tables[table]["properties"][inner] = names[name]
+    return {**names, **{name: {**table, "additionalProperties": False} for name, table in tables.items()}}
 
 
 class _Writer:
