@@ -12,7 +12,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 DEMO := outputs/demo
 
-.PHONY: venv demo test lint types slow bench snapshots docs clean
+.PHONY: venv demo test lint types slow fuzz bench snapshots docs clean
 
 venv: $(STAMP)
 
@@ -41,6 +41,10 @@ test: lint types
 
 slow: $(STAMP)
 	$(BIN)/pytest -m slow
+
+# Five minutes a reader.
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/all.py

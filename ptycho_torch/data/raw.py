@@ -14,6 +14,10 @@ from ptycho_torch.data.masks import Mask
 from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
+MOST_MODES = 256
+# No length, energy or number of photons lies outside.
+_LEAST, _MOST = 1e-40, 1e40
+
 
 class Stored(Protocol):
     """An array in a file, or in memory: read when it is indexed by `...` for all of it, by a slice, or by
@@ -117,6 +121,8 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
     `(O, P, N, N)`, of whose O coherent (OPR) modes only the first is used. Raises DataError for any other.
     """
     remarks: tuple[str, ...] = ()
+    if stored.dtype.kind not in "uifc":
+        raise DataError(str(path), f"{key} must be complex, its type is {stored.dtype}")
     if stored.ndim == 4 and len(stored):
         if len(stored) > 1:
             remarks = (f"{key} holds {len(stored)} coherent (OPR) modes, only the first is used",)
@@ -125,11 +131,13 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
         stored = stored[..., 0]
     if stored.ndim not in (2, 3) or stored.size == 0:
         raise DataError(str(path), f"{key} must be (N, N) or (modes, N, N) or (OPR, modes, N, N), not {stored.shape}")
+    if stored.ndim == 3 and len(stored) > MOST_MODES:
+        raise DataError(str(path), f"{key} has {len(stored)} modes, {MOST_MODES} at most can be used")
     return (stored if stored.ndim == 3 else stored[None]), remarks
 
 
 def positive_number(path: Path, key: str, stored: NDArray[Any]) -> float:
     """A stored array as the one number above 0 that it holds. Raises DataError, which names path and key."""
-    if stored.dtype.kind not in "uif" or stored.size != 1 or not 0 < stored.item() < np.inf:
+    if stored.dtype.kind not in "uif" or stored.size != 1 or not _LEAST < stored.item() < _MOST:
         raise DataError(str(path), f"{key} must be one number above 0, got {stored!r}")
     return float(stored.item())

@@ -23,8 +23,6 @@ MOST_OPEN = 100
 def open_scan(path: Path) -> RawScan:
     """One scan file, whatever its format, open until the scan is closed; its patterns stay in the file. Its content,
     not its name, decides the format. Raises DataError."""
-    if path.is_dir():
-        raise DataError(str(path), "is a folder, one scan file is needed", "give one of the files in it")
     return fit_probe(read_file(path))
 
 

@@ -150,5 +150,5 @@ def test_a_damaged_matlab_file_is_named(kind: str, layouts: Any, tmp_path: Path)
     """Cut in the middle."""
     path = _write(tmp_path, _arrays(layouts), kind)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(DataError, match=r"scan\.mat: .*(damaged|has no)"):
+    with pytest.raises(DataError, match=r"scan\.mat: .*(damaged|has no|was copied in part)"):
         read_scan(path, "count_intensity")

@@ -1,10 +1,15 @@
 """HDF5 files of unknown origin: nothing outside their folder is read, and no memory is taken for what is not there."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
@@ -112,7 +117,6 @@ def test_patterns_larger_than_any_detector_are_refused() -> None:
 @pytest.mark.parametrize("name", ["Bitshuffle", "LZ4", "Blosc", "Zstd"])
 def test_filters_of_detectors(name: str, layouts: Any, tmp_path: Path) -> None:
     """Real compressed chunks, read whole and in parts."""
-    hdf5plugin = pytest.importorskip("hdf5plugin")
     path = layouts.write(tmp_path / "scan.h5", layouts.training_data(patterns=None))
     counts = layouts.scan.counts.astype(np.uint32)
     with h5py.File(path, "a") as file:
@@ -123,3 +127,99 @@ def test_filters_of_detectors(name: str, layouts: Any, tmp_path: Path) -> None:
         read = read_scan(path, "count_intensity", in_memory=in_memory)
         np.testing.assert_array_equal(read.intensity[:], counts)
     assert "36 of 64 x 64, uint32" in describe(open_scan(path))
+
+
+def _link_to_itself(file: h5py.File) -> None:
+    file["patterns"] = h5py.SoftLink("/patterns")
+
+
+def _external_link_to_itself(file: h5py.File) -> None:
+    file["patterns"] = h5py.ExternalLink("scan.h5", "/patterns")
+
+
+def _made_of_itself(file: h5py.File) -> None:
+    for name, other in (("patterns", "more"), ("more", "patterns")):
+        layout = h5py.VirtualLayout((36, 64, 64), np.float32)
+        layout[:] = h5py.VirtualSource("scan.h5", other, (36, 64, 64))
+        file.create_virtual_dataset(name, layout)
+
+
+def _group_in_itself(file: h5py.File) -> None:
+    file["patterns"] = file["/"]
+
+
+def _mostly_empty(file: h5py.File) -> None:
+    file["part"] = np.ones((1, 64, 64), np.float32)
+    layout = h5py.VirtualLayout((10**6, 64, 64), np.float32)
+    layout[:1] = h5py.VirtualSource("scan.h5", "part", (1, 64, 64))
+    file.create_virtual_dataset("patterns", layout)
+
+
+def _through_a_pipe(file: h5py.File) -> None:
+    os.mkfifo(Path(file.filename).with_name("pipe.h5"))
+    file["patterns"] = h5py.ExternalLink("pipe.h5", "x")
+
+
+def _from_a_pipe(file: h5py.File) -> None:
+    pipe = Path(file.filename).with_name("pipe.h5")
+    os.mkfifo(pipe)
+    file.create_dataset("patterns", (36, 64, 64), np.uint8, external=[(str(pipe), 0, 36 * 64**2)])
+
+
+TRAPS = {
+    _link_to_itself: "patterns",
+    _external_link_to_itself: "patterns",
+    _made_of_itself: "is made of parts that are made of each other",
+    _group_in_itself: "patterns must be an array",
+    _mostly_empty: "declares 15.3 GiB, its parts have",
+    _through_a_pipe: "is no regular file but a pipe",
+    _from_a_pipe: "is no regular file but a pipe",
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.__name__)
+def test_cycles_pipes_and_empty_space_are_refused(
+    trap: Callable[[h5py.File], None], layouts: Any, tmp_path: Path
+) -> None:
+    """Without a hang, a crash, or memory."""
+    path = layouts.write(tmp_path / "scan.h5", layouts.training_data(patterns=None))
+    with h5py.File(path, "a") as file:
+        trap(file)
+    with pytest.raises(DataError, match=TRAPS[trap]):
+        open_scan(path)
+
+
+@pytest.mark.parametrize("name", ["scan.h5", "scan.npz", "scan.yaml"])
+def test_a_pipe_and_a_device_are_no_scan(name: str, tmp_path: Path) -> None:
+    """Nobody waits for what is never written."""
+    os.mkfifo(tmp_path / name)
+    for path in (tmp_path / name, Path("/dev/zero")):
+        with pytest.raises(DataError, match="is no regular file but a pipe, socket or device"):
+            open_scan(path)
+
+
+def test_a_file_that_is_not_complete_is_called_that(layouts: Any, tmp_path: Path) -> None:
+    """An archive without its end, and a file that another program has open for writing."""
+    y, x = layouts.scan.position_yx.T
+    path = tmp_path / "scan.npz"
+    np.savez(path, diff3d=layouts.scan.counts, xcoords=x, ycoords=y, probeGuess=layouts.scan.probe)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="is still growing, or was copied in part: an archive ends with"):
+        open_scan(path)
+    code = "import h5py, sys; file = h5py.File(sys.argv[1], 'a'); print(1, flush=True); input()"
+    open_elsewhere = layouts.write(tmp_path / "scan.h5", layouts.training_data())
+    command = [sys.executable, "-c", code, str(open_elsewhere)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with pytest.raises(DataError, match="is being written by another program"):
+            open_scan(open_elsewhere)
+        writer.communicate(b"\n")
+
+
+def test_aliases_of_aliases_are_refused(tmp_path: Path) -> None:
+    """A few lines of YAML that stand for gigabytes."""
+    levels = [f"b{i}: &b{i} [{', '.join([f'*b{i - 1}'] * 9)}]" for i in range(1, 12)]
+    (tmp_path / "scan.yaml").write_text("\n".join(["b0: &b0 lol", *levels, "init_params: {probe_kv: *b11}"]))
+    with pytest.raises(DataError, match="uses aliases"):
+        open_scan(tmp_path / "scan.yaml")

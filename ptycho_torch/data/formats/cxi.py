@@ -109,7 +109,7 @@ def directions(source: Source) -> NDArray[np.float64]:
     key = f"{DETECTOR}/basis_vectors"
     if source.find(key) is None:
         return _ROW_AND_COLUMN
-    stored = source.array(key).astype(np.float64)
+    stored = source.real(key)
     basis = stored.T if stored.shape == (3, 2) else stored
     if basis.shape != (2, 3) or not np.isfinite(basis).all() or not basis.any(axis=1).all():
         raise source.error(f"{key} must be two vectors (3, 2), got {stored!r}")

@@ -13,7 +13,7 @@ import numpy as np
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows
 from ptycho_torch.data.formats.reader import READERS, ScanFile
-from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.formats.source import Source, text_of
 from ptycho_torch.data.formats.views import Raster, crop, square_window
 from ptycho_torch.data.geometry import electron_wavelength_m, on_pixels, raster_positions
 from ptycho_torch.data.raw import RawScan, Stored, with_mask
@@ -143,7 +143,7 @@ def _steps(source: Source, place: str, shape: tuple[int, ...], known: dict[str, 
     steps = []
     for axis in range(4):
         key = f"{place}/dim{axis + first}"
-        values = source.array(key).astype(np.float64)
+        values = source.real(key).reshape(-1)
         if values.size < 2 and shape[axis] > 1:
             raise source.error(f"{key} must hold the places of {shape[axis]} pixels, it holds {values.size}")
         step = float(values[1] - values[0]) if values.size > 1 else 0.0
@@ -152,8 +152,7 @@ def _steps(source: Source, place: str, shape: tuple[int, ...], known: dict[str, 
 
 
 def _step(source: Source, key: str, value: Any, units: Any, known: dict[str, Any], *, inverse: bool = False) -> float:
-    text = units.decode(errors="replace") if isinstance(units, bytes) else str(units or "")
-    text = text.strip().strip("[]").replace("_", "")
+    text = text_of(units).strip("[]").replace("_", "")
     if not isinstance(value, float | int) or not np.isfinite(value) or value <= 0:
         raise source.error(f"{key} must be a step above 0, got {value!r}")
     if inverse and text in _ANGLES:

@@ -10,9 +10,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.hdf5_safety import check_files, check_size
+from ptycho_torch.data.damage import check_regular, damage_as_error
+from ptycho_torch.data.formats.hdf5_safety import check_files, check_size, check_virtual_size
 from ptycho_torch.data.raw import Stored
-from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.errors import DataError
+
+# A virtual dataset of others that are virtual too.
+MOST_VIRTUAL = 4
 
 # Registers the filters of detectors (bitshuffle, LZ4) that HDF5 itself does not have.
 with suppress(ModuleNotFoundError):
@@ -22,20 +26,17 @@ with suppress(ModuleNotFoundError):
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[h5py.File]:
     """The file for reading. Raises MissingFileError, or DataError for one that is damaged."""
-    if not path.is_file():
-        raise MissingFileError(str(path), "no such file")
-    try:
+    check_regular(path)
+    with damage_as_error(path):
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(str(path), f"is damaged: {error}", "copy it again") from None
     with file:
         yield file
 
 
-def check_readable(path: Path, dataset: h5py.Dataset) -> None:
+def check_readable(path: Path, dataset: h5py.Dataset, depth: int = 0) -> None:
     """Raise DataError where a filter of a dataset of the file at path is not installed, or a file that it is
     made of, if it is virtual, is not there: HDF5 itself would give zeros for those; also where it lies outside of the
-    folder, or declares more than the file holds."""
+    folder, or declares more than the file holds; depth: of virtual datasets that are made of others."""
     check_files(path, dataset)
     check_size(path, dataset)
     plist = dataset.id.get_create_plist()
@@ -46,8 +47,15 @@ def check_readable(path: Path, dataset: h5py.Dataset) -> None:
             raise DataError(str(path), f"{what}, which is not installed", "pip install hdf5plugin")
     if not dataset.is_virtual:
         return
+    if depth > MOST_VIRTUAL:
+        raise DataError(str(path), f"{dataset.name} is made of parts that are made of each other")
+    held = 0
     for source in {entry.file_name: entry for entry in dataset.virtual_sources()}.values():
         if source.file_name == ".":
+            found = dataset.file.get(source.dset_name)
+            if isinstance(found, h5py.Dataset):
+                check_readable(path, found, depth + 1)
+                held += found.nbytes
             continue
         # Relative to the file that the dataset is in, which a link may have led to.
         other = Path(dataset.file.filename).parent / source.file_name
@@ -55,7 +63,9 @@ def check_readable(path: Path, dataset: h5py.Dataset) -> None:
             found = file.get(source.dset_name)
             if not isinstance(found, h5py.Dataset):
                 raise DataError(str(other), f"has no {source.dset_name}, a part of {path.name}")
-            check_readable(other, found)
+            check_readable(other, found, depth + 1)
+            held += found.nbytes
+    check_virtual_size(path, dataset, held)
 
 
 @attrs.frozen(eq=False)
@@ -96,14 +106,11 @@ class Hdf5Rows:
         chosen = np.arange(self.shape[0])[rows]
         found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
         breaks = np.flatnonzero(np.diff(chosen) != 1) + 1
-        try:
-            with self._dataset() as dataset:
-                for run in np.split(np.arange(len(chosen)), breaks):
-                    if len(run):
-                        first, last = chosen[run[0]], chosen[run[-1]]
-                        found[run[0] : run[-1] + 1] = dataset[first : last + 1]
-        except (OSError, KeyError) as error:
-            raise DataError(str(self.path), f"{self.key} cannot be read: {error}", "copy it again") from None
+        with damage_as_error(self.path, self.key), self._dataset() as dataset:
+            for run in np.split(np.arange(len(chosen)), breaks):
+                if len(run):
+                    first, last = chosen[run[0]], chosen[run[-1]]
+                    found[run[0] : run[-1] + 1] = dataset[first : last + 1]
         return found
 
 

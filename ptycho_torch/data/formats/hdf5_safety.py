@@ -5,10 +5,13 @@ from pathlib import Path
 
 import h5py
 
+from ptycho_torch.data.damage import check_regular
 from ptycho_torch.errors import DataError
 
 # Less is read without a question; of more the file must hold a part, four times what deflate can make of it.
 _FREE_BYTES, _MOST_COMPRESSION = 2**28, 4096
+# A virtual dataset may have places that no part fills.
+_MOST_EMPTY = 16
 # Most bytes of an array that is no stack of patterns.
 SMALL_ARRAY_BYTES = 2**31
 _COPY = "copy all its files into its folder, and link them by relative names"
@@ -27,10 +30,13 @@ def check_links(path: Path, file: h5py.File, key: str) -> None:
         place = "/".join(parts[:end])
         try:
             link = file.get(place, getlink=True)
-        except (KeyError, OSError):
+        except (KeyError, OSError, RuntimeError):
             return
         if isinstance(link, h5py.ExternalLink):
-            _refuse_outside(path, f"{place} is a link to", path.parent / link.filename)
+            other = path.parent / link.filename
+            _refuse_outside(path, f"{place} is a link to", other)
+            if other.exists():
+                check_regular(other)
             # HDF5 also looks in the working directory; what it found is checked where it is read.
             return
 
@@ -42,6 +48,7 @@ def check_files(path: Path, dataset: h5py.Dataset) -> None:
     for name, _, _ in dataset.external or ():
         # Relative to the working directory, as HDF5 opens it.
         _refuse_outside(path, f"{dataset.name} takes its values from", Path(name))
+        check_regular(Path(name))
     if dataset.is_virtual:
         for name in {source.file_name for source in dataset.virtual_sources()} - {"."}:
             place = Path(dataset.file.filename).parent / name
@@ -62,3 +69,12 @@ def check_size(path: Path, dataset: h5py.Dataset) -> None:
     if declared > stored * _MOST_COMPRESSION:
         message = f"{dataset.name} declares {declared / 2**30:.3g} GiB, of which the file holds {stored} bytes"
         raise DataError(str(path), message, "its writing was not finished; copy it again")
+
+
+def check_virtual_size(path: Path, dataset: h5py.Dataset, held: int) -> None:
+    """Raise DataError where a virtual dataset of the file at path declares far more than the held bytes of its
+    parts."""
+    declared = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
+    if declared > max(_FREE_BYTES, _MOST_EMPTY * held):
+        message = f"{dataset.name} declares {declared / 2**30:.3g} GiB, its parts have {held / 2**30:.3g} GiB"
+        raise DataError(str(path), message, "make it as large as its parts")

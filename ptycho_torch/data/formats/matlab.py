@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
+from ptycho_torch.data.damage import damage_error
+from ptycho_torch.data.formats.matlab_elements import MOST_COMPRESSION, check_elements
 from ptycho_torch.data.formats.npz import NamedArrays, read_names
 from ptycho_torch.data.formats.reader import MATLAB_73, READERS, ScanFile
 from ptycho_torch.data.formats.source import Source
@@ -21,8 +23,7 @@ from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
 
 _VERSION_5 = b"MATLAB 5.0 MAT-file"
-# Deflate makes at most this of a byte.
-_MOST_COMPRESSION = 1032
+
 _NOT_READ = ("function_handle", "cell", "struct", "object", "opaque", "sparse")
 
 
@@ -50,19 +51,18 @@ def _as_list(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _version_5(path: Path) -> Mapping[str, NDArray[Any]]:
+    check_elements(path)
     try:
         declared = {name: shape for name, shape, kind in whosmat(path) if kind not in _NOT_READ}
-        if sum(map(math.prod, declared.values())) > path.stat().st_size * _MOST_COMPRESSION:
+        if sum(map(math.prod, declared.values())) > path.stat().st_size * MOST_COMPRESSION:
             raise DataError(str(path), "declares more values than it can hold", "copy it again")
         return {
             name: np.asarray(array)
             for name, array in loadmat(path, variable_names=list(declared)).items()
             if name in declared
         }
-    except (MatReadError, ValueError, OSError, TypeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(str(path), f"is damaged: {error}", "copy it again") from None
+    except (MatReadError, TypeError) as error:
+        raise damage_error(path, error) from None
 
 
 def _version_73(source: Source) -> Mapping[str, NDArray[Any]]:

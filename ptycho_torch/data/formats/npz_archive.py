@@ -14,8 +14,9 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from ptycho_torch.data.damage import DAMAGE, check_regular, damage_as_error
 from ptycho_torch.data.patterns import FileRows
-from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.errors import DataError
 
 _LOCAL_HEADER = 30
 
@@ -87,8 +88,8 @@ class Archive:
             try:
                 with self.archive.open(member) as stream:
                     shape, _, dtype = _read_header(stream)
-            except (ValueError, zipfile.BadZipFile, EOFError) as error:
-                raise DataError(str(self.path), f"'{member}' is damaged: {error}") from None
+            except DAMAGE as error:
+                raise DataError(str(self.path), f"'{member}' is damaged: {error}", "copy it again") from None
             name = member.removesuffix(".npy")
             held, declared = self.archive.getinfo(member).file_size, math.prod(shape) * dtype.itemsize
             if declared > held and not dtype.hasobject:
@@ -99,11 +100,8 @@ class Archive:
 
     def array(self, name: str) -> NDArray[Any]:
         """One array. Objects are refused: they could only be read by running their code."""
-        try:
-            with self.archive.open(f"{name}.npy") as stream:
-                return npy_format.read_array(stream, allow_pickle=False)
-        except (KeyError, ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-            raise DataError(str(self.path), f"'{name}' cannot be read: {error}") from None
+        with damage_as_error(self.path, f"'{name}'"), self.archive.open(f"{name}.npy") as stream:
+            return npy_format.read_array(stream, allow_pickle=False)
 
     def rows(self, name: str) -> FileRows | NDArray[Any] | None:
         """One array, to be read row by row or mapped; None where it is compressed.
@@ -130,14 +128,12 @@ class Archive:
         """
         if "_metadata.npy" not in self.archive.namelist():
             return {}
-        try:
-            with self.archive.open("_metadata.npy") as stream:
-                _, _, dtype = _read_header(stream)
-                payload = stream.read()
-        except zipfile.BadZipFile as error:
-            raise DataError(str(self.path), f"'_metadata' cannot be read: {error}") from None
+        with damage_as_error(self.path, "'_metadata'"), self.archive.open("_metadata.npy") as stream:
+            _, _, dtype = _read_header(stream)
+            payload = stream.read()
         if dtype.hasobject:
-            texts = [str(value) for code, value, _ in pickletools.genops(payload) if "UNICODE" in code.name]
+            with damage_as_error(self.path, "'_metadata'"):
+                texts = [str(value) for code, value, _ in pickletools.genops(payload) if "UNICODE" in code.name]
         else:
             texts = [str(self.array("_metadata"))]
         for text in texts:
@@ -153,11 +149,10 @@ class Archive:
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
     """An NPZ file for reading. Raises MissingFileError, or DataError for what is no archive."""
-    if not path.exists():
-        raise MissingFileError(str(path), "no such file")
+    check_regular(path)
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, IsADirectoryError, PermissionError) as error:
+    except DAMAGE as error:
         raise DataError(str(path), f"is not a readable NPZ archive: {error}") from None
     with archive:
         yield Archive(path, archive)

@@ -43,8 +43,8 @@ def read_training_data(source: Source) -> RawScan:
     """Positions are offsets from the centre of the object, in object pixels."""
     patterns = source.rows("patterns")
     object_ = source.stored("object")
-    middle = _middle(object_.shape, patterns)
-    offsets = [source.array(f"probe_position_{axis}_px") for axis, _ in _AXES]
+    middle = _middle(source, object_.shape, patterns)
+    offsets = [source.real(f"probe_position_{axis}_px") for axis, _ in _AXES]
     position = _pairs(source, *(offset + m for offset, m in zip(offsets, middle, strict=True)))
     probe, probe_key, probe_pixel_m, remarks = source.probe()
     pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
@@ -114,8 +114,10 @@ def _pair(found: Source, other: Source) -> RawScan:
     return with_mask(scan, other.mask())
 
 
-def _middle(shape: tuple[int, ...], patterns: Hdf5Rows) -> list[float]:
+def _middle(source: Source, shape: tuple[int, ...], patterns: Hdf5Rows) -> list[float]:
     """The position (y, x) in pixels of the middle of the object in the file."""
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise source.error(f"object must be (H, W) or (layers, H, W), its shape is {shape}")
     return [array_centre(length, patterns.shape[-1]) for length in shape[-2:]]
 
 
@@ -126,9 +128,9 @@ def _place_positions(
     stored = found.find("object")
     if stored is None:
         raise found.error("has no object, whose pixel size and centre place the positions")
-    middle, columns, pixels, centres = _middle(stored.shape, patterns), [], [], []
+    middle, columns, pixels, centres = _middle(found, stored.shape, patterns), [], [], []
     for (axis, size), middle_px in zip(_AXES, middle, strict=True):
-        metres = found.array(f"probe_position_{axis}_m").astype(np.float64)
+        metres = found.real(f"probe_position_{axis}_m")
         pixel = found.attribute("object", f"pixel_{size}_m")
         if pixel <= 0:
             raise found.error(f"object has pixel_{size}_m {pixel}, it must be above 0")
@@ -145,8 +147,7 @@ def _match_positions(
     found: Source, other: Source, position: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The positions that have a pattern, in the order of the patterns, and the rows of those."""
-    wanted = found.array("probe_position_indexes").astype(np.int64)
-    stored = other.array("indexes").astype(np.int64)
+    wanted, stored = _indexes(found, "probe_position_indexes"), _indexes(other, "indexes")
     if len(wanted) != len(position):
         raise found.error(f"{len(wanted)} probe_position_indexes for {len(position)} positions")
     common, rows, places = np.intersect1d(stored, wanted, return_indices=True)
@@ -154,6 +155,13 @@ def _match_positions(
         raise other.error(f"none of its pattern indexes is a position index of {found.path.name}")
     order = np.argsort(rows)
     return position[places[order]], rows[order]
+
+
+def _indexes(source: Source, key: str) -> NDArray[np.int64]:
+    found = source.array(key)
+    if found.ndim != 1 or found.dtype.kind not in "ui":
+        raise source.error(f"{key} must be a list of whole numbers, got {found.dtype} of the shape {found.shape}")
+    return found.astype(np.int64)
 
 
 def _geometry(
@@ -175,14 +183,16 @@ def _geometry(
 
 def _with_detector(geometry: Geometry | None, other: Source, patterns: Hdf5Rows) -> Geometry | None:
     attributes = other.dataset(patterns.key).attrs
-    sizes: list[Any] = [attributes.get(f"detector_pixel_{size}_m") for _, size in _AXES]
-    if geometry is None or None in sizes or not all(np.isfinite(size) and size > 0 for size in sizes):
+    if geometry is None or not all(f"detector_pixel_{size}_m" in attributes for _, size in _AXES):
+        return geometry
+    sizes = [other.attribute(patterns.key, f"detector_pixel_{size}_m") for _, size in _AXES]
+    if min(sizes) <= 0:
         return geometry
     return attrs.evolve(geometry, detector_pixel_m=(float(sizes[0]), float(sizes[1])))
 
 
 def _near_field(found: Source) -> DataError | None:
-    if bool(found.file.attrs.get("far_field", True)):
+    if np.asarray(found.file.attrs.get("far_field", True)).all():
         return None
     return found.error("says that it is of the near field (far_field is false)", "only the far field is modelled")
 

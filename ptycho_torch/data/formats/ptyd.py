@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.hdf5_rows import Joined
-from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.formats.source import Source, text_of
 from ptycho_torch.data.geometry import ELECTRONVOLT, far_field
 from ptycho_torch.data.masks import Mask
 from ptycho_torch.data.raw import RawScan, with_mask
@@ -79,8 +79,7 @@ def _detector_pixel(source: Source) -> tuple[float, float]:
 def _refuse_near_field(source: Source) -> None:
     if source.find("meta/propagation") is None:
         return
-    stored = source.array("meta/propagation").item()
-    text = stored.decode(errors="replace") if isinstance(stored, bytes) else str(stored)
+    text = text_of(source.array("meta/propagation"))
     if "near" in text.lower():
         raise source.error(f"says that its propagation is {text!r}", "only far-field scans can be reconstructed")
 

@@ -16,7 +16,7 @@ def read_ptylab(source: Source) -> RawScan:
     """The patterns of `ptychogram`, where the probe lies on the sample by `encoder`, in m."""
     if source.find("zled") is not None:
         raise source.error("is a Fourier ptychography scan (zled)", "only real-space scans can be reconstructed")
-    if source.find("orientation") is not None and source.array("orientation").any():
+    if source.find("orientation") is not None and source.real("orientation").any():
         found = source.array("orientation")
         raise source.error(f"orientation is {found}, its frames are turned", "store them turned, with orientation 0")
     patterns = as_list(source.rows("ptychogram", ndim=(3, 4)))

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import yaml
 
+from ptycho_torch.data.damage import damage_as_error
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5_rows import open_for_reading
 from ptycho_torch.data.formats.hdf5_safety import is_below
@@ -50,8 +51,14 @@ def _table(path: Path) -> dict[str, Any] | None:
     if path.stat().st_size > _MOST_BYTES:
         return None
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8")
+        # A few aliases of aliases stand for more than fits into memory.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise DataError(str(path), "uses aliases (*name)", "write the values out")
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
         return None
     return found if isinstance(found, dict) else None
 
@@ -65,6 +72,8 @@ def _read(path: Path) -> RawScan:
     key, stored = _frames(path, known, rows * columns, side)
     patterns: Stored = as_list(stored)
     flips = known.get("meas_flipT") or [0, 0, 0]
+    if not isinstance(flips, list) or len(flips) != 3:
+        raise DataError(str(path), f"init_params.meas_flipT must be three numbers, 0 or 1, got {flips!r}")
     if any(flips):
         patterns = turn(patterns, *(bool(flip) for flip in flips))
     pixel = _pixel_m(path, known, side)
@@ -81,9 +90,17 @@ def _refuse_unread(path: Path, known: dict[str, Any]) -> None:
     if known.get("probe_illum_type", "electron") != "electron":
         raise DataError(str(path), f"probe_illum_type is {known['probe_illum_type']!r}, only 'electron' is read")
     changed = [name for name in _UNREAD if known.get(name) is not None]
-    changed += [name for name in ("meas_pad", "meas_resample") if (known.get(name) or {}).get("mode") is not None]
+    pads = ("meas_pad", "meas_resample")
+    changed += [name for name in pads if _table_of(path, known, name).get("mode") is not None]
     if changed:
         raise DataError(str(path), f"{', '.join(changed)} is not read", "store the frames changed, and set it to null")
+
+
+def _table_of(path: Path, known: dict[str, Any], name: str) -> dict[str, Any]:
+    found = known.get(name) or {}
+    if not isinstance(found, dict):
+        raise DataError(str(path), f"init_params.{name} must be a table, got {found!r}")
+    return found
 
 
 def _number(path: Path, known: dict[str, Any], name: str) -> float:
@@ -102,8 +119,8 @@ def _whole(path: Path, known: dict[str, Any], name: str) -> int:
 
 def _pixel_m(path: Path, known: dict[str, Any], side: int) -> float:
     """From the mode of `meas_calibration`: dx in A; dk or kMax in 1/A; da or angleMax in mrad."""
-    calibration = known.get("meas_calibration") or {}
-    mode = calibration.get("mode")
+    calibration = _table_of(path, known, "meas_calibration")
+    mode = str(calibration.get("mode"))
     modes: dict[str, Callable[[float], float]] = {
         "dx": lambda value: value * _ANGSTROM,
         "dk": lambda value: _ANGSTROM / (side * value),
@@ -123,8 +140,8 @@ def _wavelength(path: Path, known: dict[str, Any]) -> float:
 
 def _frames(path: Path, known: dict[str, Any], count: int, side: int) -> tuple[str, Stored]:
     """The name and the handle of the frames, `(n, N, N)` or `(rows, columns, N, N)`."""
-    given = known.get("meas_params") or {}
-    name = given.get("path") if isinstance(given, dict) else None
+    given = _table_of(path, known, "meas_params")
+    name = given.get("path")
     if not isinstance(name, str):
         raise DataError(str(path), "init_params.meas_params has no path")
     # Written on another machine, so only its last parts can be trusted; never outside of the folder of this file.
@@ -148,9 +165,10 @@ def _frames(path: Path, known: dict[str, Any], count: int, side: int) -> tuple[s
 def _open_frames(other: Path, given: dict[str, Any], count: int, side: int) -> tuple[str, Stored]:
     match other.suffix.lower():
         case ".raw":
-            return other.name, _raw_rows(other, count, side, int(given.get("gap", 1024)))
+            return other.name, _raw_rows(other, count, side, _whole(other, {"gap": 1024} | given, "gap"))
         case ".npy":
-            return other.name, np.load(other, mmap_mode="r", allow_pickle=False)
+            with damage_as_error(other):
+                return other.name, np.load(other, mmap_mode="r", allow_pickle=False)
         case ".h5" | ".hdf5" | ".mat":
             with ExitStack() as opened:
                 file = opened.enter_context(open_for_reading(other))

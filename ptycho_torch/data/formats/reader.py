@@ -1,5 +1,6 @@
 """The interface of a file format, and the registry in which formats are found."""
 
+import struct
 import zipfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Protocol
 import attrs
 import h5py
 
+from ptycho_torch.data.damage import check_regular, damage_as_error, unfinished_archive
 from ptycho_torch.data.formats.hdf5_rows import open_for_reading
 from ptycho_torch.data.formats.npz_archive import Archive
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.errors import DataError
 from ptycho_torch.registry import Registry
 
 HDF5_SIGNATURE, MATLAB_73 = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3 MAT-file"
@@ -57,19 +59,20 @@ READERS: Registry[Reader] = Registry("reader", "ptycho.readers")
 
 def _open(path: Path, opened: ExitStack) -> ScanFile:
     """A file for the readers. Raises MissingFileError, or DataError where it cannot be opened."""
+    check_regular(path)
     # Only a first attempt, which saves to open it again after a look at its first bytes.
     if path.suffix.lower() in HDF5_SUFFIXES:
         with suppress(OSError):
             return ScanFile(path, HDF5_SIGNATURE, opened, hdf5=opened.enter_context(h5py.File(path, "r")))
     try:
         archive = opened.enter_context(zipfile.ZipFile(path))
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
         with path.open("rb") as stream:
             head = stream.read(64)
+        if head.startswith(ZIP_SIGNATURE):
+            raise unfinished_archive(path) from None
         is_hdf5 = head.startswith((HDF5_SIGNATURE, MATLAB_73))
         return ScanFile(path, head, opened, hdf5=opened.enter_context(open_for_reading(path)) if is_hdf5 else None)
-    except FileNotFoundError:
-        raise MissingFileError(str(path), "no such file") from None
     except OSError as error:
         raise DataError(str(path), f"cannot be opened: {error.strerror}") from None
     return ScanFile(path, ZIP_SIGNATURE, opened, npz=Archive(path, archive))
@@ -84,17 +87,28 @@ def read_file(path: Path) -> RawScan:
     built_in = READERS.built_in
     external = [READERS.find(name, READERS.group) for name in READERS.names() if name not in built_in]
     with ExitStack() as opened:
-        file = _open(path, opened)
-        for reader in (*external, *built_in.values()):
+        with damage_as_error(path):
+            file = _open(path, opened)
+        for reader in external:
             if reader.recognise(file):
-                scan = reader.read(file)
-                return attrs.evolve(scan, descriptor=file.descriptor, opened=opened.pop_all())
+                return _with_files(reader.read(file), opened)
+        for reader in built_in.values():
+            with damage_as_error(path):
+                if reader.recognise(file):
+                    return _with_files(reader.read(file), opened)
         if file.hdf5 is None:
             message = "is not a readable NPZ archive, no HDF5 file, and no installed reader knows it"
             raise DataError(str(path), message)
+        with damage_as_error(path):
+            names = ", ".join(sorted(file.hdf5)) or "nothing"
         raise DataError(
             str(path),
-            f"is no scan that is known here; it holds {', '.join(sorted(file.hdf5)) or 'nothing'}",
+            f"is no scan that is known here; it holds {names}",
             "a ptychodus product with diffraction, ptychodus training data, CXI, NXcxi_ptycho, ptyd, or "
             "a pair of _dp and _para files",
         )
+
+
+def _with_files(scan: RawScan, opened: ExitStack) -> RawScan:
+    """The scan with the files that it needs, which are no longer closed here."""
+    return attrs.evolve(scan, opened=opened.pop_all())

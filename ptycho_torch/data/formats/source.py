@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.damage import damage_as_error
 from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable, open_for_reading
 from ptycho_torch.data.formats.hdf5_safety import SMALL_ARRAY_BYTES, check_links
 from ptycho_torch.data.geometry import ELECTRONVOLT
@@ -60,11 +61,13 @@ class Source:
         check_links(self.path, self.file, key)
         try:
             found = self.file[key]
-        except (KeyError, OSError):
+        except (KeyError, OSError, RuntimeError):
             self._check_links(key)
             return None
         if not isinstance(found, h5py.Dataset):
             return None
+        if found.shape is None:
+            raise self.error(f"{key} is empty")
         check_readable(self.path, found)
         return found
 
@@ -82,17 +85,22 @@ class Source:
     def array(self, key: str) -> NDArray[Any]:
         """The whole of a small array."""
         found = self.dataset(key)
-        if (size := (found.size or 0) * found.dtype.itemsize) > SMALL_ARRAY_BYTES:
+        if (size := found.size * found.dtype.itemsize) > SMALL_ARRAY_BYTES:
             raise self.error(f"{key} has {size / 2**30:.3g} GiB, more than an array next to the patterns can have")
-        try:
+        with damage_as_error(self.path, key):
             return np.asarray(found[()])
-        except OSError as error:
-            raise self.error(f"{key} cannot be read: {error}", "copy it again") from None
+
+    def real(self, key: str) -> NDArray[np.float64]:
+        """The whole of a small array of real numbers."""
+        found = self.array(key)
+        if found.dtype.kind not in "uif":
+            raise self.error(f"{key} must hold real numbers, its type is {found.dtype}")
+        return found.astype(np.float64)
 
     def rows(self, key: str, *, ndim: tuple[int, ...] = (3,)) -> Hdf5Rows:
         """Patterns that stay in the file."""
         found = self.find(key)
-        if found is None or found.ndim not in ndim:
+        if found is None or found.ndim not in ndim or 0 in found.shape[-2:]:
             shape = None if found is None else found.shape
             raise self.error(f"{key} must be an array (n, N, N), its shape is {shape}")
         return Hdf5Rows.of(self.path, key, found)
@@ -116,10 +124,10 @@ class Source:
 
     def attribute(self, key: str, name: str) -> float:
         """A finite number that belongs to a dataset."""
-        value = self.dataset(key).attrs.get(name)
-        if value is None or not np.isfinite(value):
+        value = np.asarray(self.dataset(key).attrs.get(name))
+        if value.dtype.kind not in "uif" or value.size != 1 or not np.isfinite(value.item()):
             raise self.error(f"{key} has no finite attribute {name}, got {value!r}")
-        return float(value)
+        return float(value.item())
 
     def length(self, key: str) -> float:
         """One length above 0 in m, from its `units`."""
@@ -131,12 +139,11 @@ class Source:
 
     def lengths(self, key: str) -> NDArray[np.float64]:
         """Lengths in m, from their `units`."""
-        return self.array(key).astype(np.float64) * self.unit(key, _LENGTHS)
+        return self.real(key) * self.unit(key, _LENGTHS)
 
     def unit(self, key: str, table: dict[str, float], *, lower: bool = False) -> float:
         """The `units` of a dataset in SI."""
-        units = self.dataset(key).attrs.get("units")
-        text = units.decode(errors="replace") if isinstance(units, bytes) else str(units or "").strip()
+        text = text_of(self.dataset(key).attrs.get("units"))
         size = table.get(text.lower() if lower else text)
         if size is None:
             raise self.error(f"{key} has the units {text!r}", f"known are {', '.join(table)}")
@@ -168,7 +175,15 @@ class Source:
 
     def masks(self, keys: Sequence[str]) -> Mask | None:
         """The masks at all of the keys as one."""
-        try:
+        with damage_as_error(self.path, " or ".join(keys)):
             return join_masks(self.path, [read_mask(self.path, key, self.dataset(key)) for key in keys])
-        except OSError as error:
-            raise self.error(f"{' or '.join(keys)} cannot be read: {error}", "copy it again") from None
+
+
+def text_of(stored: Any) -> str:
+    """A stored text, in any of the forms of HDF5; empty where there is none."""
+    value = stored.item() if isinstance(stored, np.ndarray | np.generic) and stored.size == 1 else stored
+    return (
+        value.decode(errors="replace").strip()
+        if isinstance(value, bytes)
+        else str("" if value is None else value).strip()
+    )

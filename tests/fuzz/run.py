@@ -1,0 +1,112 @@
+"""Feed damaged files to a reader, and tell what is not answered by one of our errors."""
+
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ptycho_torch.data.dataset import read_dataset
+from ptycho_torch.data.patterns import chunks
+from ptycho_torch.data.readers import open_scan
+from ptycho_torch.data.summary import describe
+from ptycho_torch.errors import DataError
+from tests.fuzz.files import HDF5, write
+from tests.fuzz.mutations import damage_arrays, damage_bytes, damage_hdf5
+
+# The seconds and the memory of the process that one input may take.
+SECONDS, BYTES = 10, 6 * 2**30
+
+
+@attrs.frozen
+class Failure:
+    """An input, by reader and seed, that was not answered by an error of ours, and what came instead."""
+
+    reader: str
+    seed: int
+    what: str
+
+
+def feed(reader: str, seed: int, folder: Path) -> str:
+    """Damage a valid file of a reader in an empty folder, as the seed has it, and read it; returns what came that is
+    not an error of ours, or nothing."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        path = _damaged(reader, np.random.default_rng((seed, sum(reader.encode()))), folder)
+        return _read(path)
+
+
+def _damaged(reader: str, rng: np.random.Generator, folder: Path) -> Path:
+    path = write(reader, folder)
+    files = sorted(one for one in folder.iterdir() if one.is_file())
+    chosen = files[int(rng.integers(len(files)))]
+    if reader in {*HDF5, "product"} and chosen.suffix != ".csv" and rng.random() < 0.6:
+        damage_hdf5(chosen, rng)
+    elif reader == "npz" and rng.random() < 0.5:
+        damage_arrays(chosen, rng)
+    else:
+        damage_bytes(chosen, rng)
+    return path
+
+
+def _read(path: Path) -> str:
+    try:
+        with open_scan(path) as scan:
+            describe(scan)
+            for part in chunks(read_dataset(scan, "count_intensity", probe_needed=False).intensity):
+                part.sum()
+    except DataError:
+        return ""
+    except BaseException as error:  # noqa: BLE001 - what comes is what is looked for
+        place = traceback.extract_tb(error.__traceback__)
+        own = next((one for one in reversed(place) if "ptycho_torch" in one.filename), place[-1])
+        return f"{type(error).__name__}: {str(error)[:80]!r} at {Path(own.filename).name}:{own.lineno}"
+    return ""
+
+
+def _too_slow(_: int, __: FrameType | None) -> None:
+    raise TimeoutError(f"over {SECONDS} s")
+
+
+def _work(reader: str, start: int, stop: int) -> None:
+    """Feed seeds, and print each before, and what came after it."""
+    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    signal.signal(signal.SIGALRM, _too_slow)
+    for seed in range(start, stop):
+        print(f"{seed}", flush=True)
+        with tempfile.TemporaryDirectory() as name:
+            signal.alarm(SECONDS)
+            found = feed(reader, seed, Path(name))
+            signal.alarm(0)
+        if found:
+            print(f"{seed} {found}", flush=True)
+
+
+def fuzz(reader: str, count: int, start: int = 0) -> Iterator[Failure]:
+    """Feed count inputs to a reader, in processes whose end is a failure too."""
+    seed, stop = start, start + count
+    while seed < stop:
+        command = [sys.executable, "-m", "tests.fuzz.run", reader, str(seed), str(stop)]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        for line in made.stdout.splitlines():
+            number, _, what = line.partition(" ")
+            if what:
+                yield Failure(reader, int(number), what)
+            seed = int(number)
+        if made.returncode:
+            yield Failure(reader, seed, f"the process ended with {made.returncode}: {made.stderr[-200:]!r}")
+        seed += 1
+
+
+if __name__ == "__main__":
+    arguments: Any = sys.argv[1:]
+    _work(arguments[0], int(arguments[1]), int(arguments[2]))
