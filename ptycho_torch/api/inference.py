@@ -17,6 +17,7 @@ from ptycho_config.saved import save
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset
+from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
@@ -166,7 +167,7 @@ def _write(
     write_reconstruction(folder / "reconstruction.npz", canvas)
     write_json(folder / "config.json", {name: to_json(derivation) for name, derivation in derivations.items()})
     write_json(folder / "metrics.json", {"training": to_json(bundle.record), "inference": to_json(metrics)})
-    draw_object(folder, canvas, configs.config.torch.stitch.window)
+    draw_object(folder, canvas, configs.config.torch.stitch.window, dataset.geometry)
     pictures = [folder / "amplitude.png", folder / "phase.png"]
     summary: Mapping[str, object] = {"network": "the one that comes with ptycho, trained on simulated scans"}
     if configs.config.inference.model_path != PRETRAINED:
@@ -179,7 +180,7 @@ def _write(
         pictures,
         {
             "Verdict": verdict_table(metrics.verdict),
-            "Inference": _entries(metrics),
+            "Inference": {**_entries(metrics), **_in_micrometres(dataset, canvas, metrics)},
             "Training": summary,
             "Versions": metrics.versions,
         },
@@ -188,6 +189,18 @@ def _write(
             "Configuration of the inference": derivations["inference"],
         },
     )
+
+
+def _in_micrometres(dataset: Dataset, canvas: Canvas, metrics: InferenceRecord) -> Mapping[str, str]:
+    """The lengths of a reconstruction for people, where its scan knows metres."""
+    pixel = dataset.pixel_m
+    if pixel is None:
+        return {}
+    size = (length * one for length, one in zip(canvas.object.shape, pixel, strict=True))
+    found = {"object": micrometres(*size), "object pixel": micrometres(*pixel)}
+    if metrics.position_corrections is not None:
+        found["position corrections, rms"] = micrometres(metrics.position_corrections.rms_px * max(pixel))
+    return found
 
 
 def _entries(record: ObjectRecord | TrainingRecord) -> Mapping[str, object]:

@@ -90,7 +90,7 @@ def refine_scan(
     write_product(folder / "product.h5", made.dataset, made.canvas, metrics.R_by_pass)
     write_reconstruction(folder / "reconstruction.npz", made.canvas)
     write_json(folder / "metrics.json", {"refinement": to_json(metrics)})
-    draw_object(folder, made.canvas)
+    draw_object(folder, made.canvas, geometry=dataset.geometry)
     return Refinement(made.canvas, metrics, folder)
 
 

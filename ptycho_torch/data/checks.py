@@ -1,7 +1,7 @@
 """Whether the parts of an opened scan fit together."""
 
 from ptycho_torch.data.masks import check_mask
-from ptycho_torch.data.raw import RawScan
+from ptycho_torch.data.raw import MOST_SIDE_PX, RawScan
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.orientation import MIN_PATTERNS
 
@@ -10,8 +10,6 @@ NO_PROBE = (
     "dataset `probe` (N, N) or (modes, N, N) to the HDF5 file, or "
     "save the scan as NPZ with probeGuess"
 )
-# No detector is larger, and one pattern of this side is a quarter of a gigabyte.
-MOST_SIDE_PX = 8192
 # More than this share of the scan is no surplus.
 MOST_SURPLUS = 0.1
 

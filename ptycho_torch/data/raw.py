@@ -1,6 +1,7 @@
 """An opened scan file: the record that every reader gives, before its values are checked."""
 
 import builtins
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,8 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.records import Geometry
 
 MOST_MODES = 256
+# No detector is larger, and one pattern of this side is a quarter of a gigabyte.
+MOST_SIDE_PX = 8192
 # No length, energy or number of photons lies outside.
 _LEAST, _MOST = 1e-40, 1e40
 
@@ -131,8 +134,9 @@ def mode_stack(path: Path, key: str, stored: NDArray[Any]) -> tuple[NDArray[Any]
         stored = stored[..., 0]
     if stored.ndim not in (2, 3) or stored.size == 0:
         raise DataError(str(path), f"{key} must be (N, N) or (modes, N, N) or (OPR, modes, N, N), not {stored.shape}")
-    if stored.ndim == 3 and len(stored) > MOST_MODES:
-        raise DataError(str(path), f"{key} has {len(stored)} modes, {MOST_MODES} at most can be used")
+    if math.prod(stored.shape[:-2]) > MOST_MODES or max(stored.shape[-2:]) > MOST_SIDE_PX:
+        most = f"{MOST_MODES} modes of {MOST_SIDE_PX} px at most are read"
+        raise DataError(str(path), f"{key} has the shape {stored.shape}, {most}")
     return (stored if stored.ndim == 3 else stored[None]), remarks
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.run_records import Losses
-from ptycho_torch.records import Canvas
+from ptycho_torch.records import Canvas, Geometry
 
 _ILLUMINATED = 0.05
 # More than the pixels of a picture along an axis.
@@ -64,28 +64,62 @@ def save_figure(path: Path, figure: Figure) -> None:
         figure.savefig(temporary, dpi=110, format="png")
 
 
-def _image_figure(image: NDArray[np.float32], box: Box, origin_yx: tuple[int, int], title: str, label: str) -> Figure:
+@attrs.frozen
+class Ruler:
+    """The places of pixels of a scan along an axis, for people: micrometres where its geometry is known.
+
+    unit; pixel, origin: (y, x) of a pixel, and of position 0, in that unit.
+    """
+
+    unit: str = "px"
+    pixel: tuple[float, float] = (1.0, 1.0)
+    origin: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of(cls, geometry: Geometry | None) -> "Ruler":
+        """The ruler of a scan with a geometry, or of one without."""
+        if geometry is None:
+            return cls()
+        (height, width), (y, x) = geometry.pixel_m, geometry.origin_m
+        return cls("\N{MICRO SIGN}m", (1e6 * height, 1e6 * width), (1e6 * y, 1e6 * x))
+
+    def extent(self, top: float, left: float, bottom: float, right: float) -> tuple[float, float, float, float]:
+        """The `(left, right, bottom, top)` of matplotlib for the edges of an image in pixels of the scan."""
+        (height, width), (y, x) = self.pixel, self.origin
+        return x + left * width, x + right * width, y + bottom * height, y + top * height
+
+    def labels(self) -> dict[str, str]:
+        """The labels of both axes."""
+        return {"xlabel": f"x ({self.unit})", "ylabel": f"y ({self.unit})"}
+
+
+def image_figure(
+    image: NDArray[np.float32], box: Box, origin_yx: tuple[int, int], title: str, label: str, ruler: Ruler
+) -> Figure:
+    """An image `(H, W)` of a box of a canvas with an origin_yx, under a title, with the label of its colours, along a
+    ruler."""
     (rows, columns), (y, x) = box, (origin - 0.5 for origin in origin_yx)
-    extent = (columns.start + x, columns.stop + x, rows.stop + y, rows.start + y)
+    extent = ruler.extent(rows.start + y, columns.start + x, rows.stop + y, columns.stop + x)
     # What is finer than the picture is not drawn.
     every = -(-max(image.shape) // _PICTURE_PX)
     image = image[::every, ::every]
     low, high = np.percentile(image, (1, 99))
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
-    axes = figure.add_subplot(title=title, xlabel="x (px)", ylabel="y (px)")
+    axes = figure.add_subplot(title=title, **ruler.labels())
     drawn = axes.imshow(image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="nearest")
     figure.colorbar(drawn, ax=axes, label=label, shrink=0.85)
     return figure
 
 
-def draw_object(folder: Path, canvas: Canvas, window: int = 0) -> None:
+def draw_object(folder: Path, canvas: Canvas, window: int = 0, geometry: Geometry | None = None) -> None:
     """Write `amplitude.png` and `phase.png` of a canvas into an existing folder, on the coordinates of the
-    scan, clipped at 1 and 99 %, without `window` px at each border."""
+    scan, in micrometres where its geometry is known, clipped at 1 and 99 %, without `window` px at each border."""
     box = illuminated_box(canvas, window)
     amplitude, phase = amplitude_and_phase(canvas, box)
-    origin = canvas.origin_yx
-    save_figure(folder / "amplitude.png", _image_figure(amplitude, box, origin, "Amplitude", "|O|"))
-    save_figure(folder / "phase.png", _image_figure(phase, box, origin, "Phase, mean slope removed", "arg O (rad)"))
+    named = {"amplitude": (amplitude, "Amplitude", "|O|"), "phase": (phase, "Phase, mean slope removed", "arg O (rad)")}
+    for name, (image, title, label) in named.items():
+        figure = image_figure(image, box, canvas.origin_yx, title, label, Ruler.of(geometry))
+        save_figure(folder / f"{name}.png", figure)
 
 
 def draw_losses(folder: Path, history: Losses) -> None:

@@ -131,3 +131,45 @@ def test_help_starts_without_torch() -> None:
     code = "import sys; from ptycho_torch.cli import inspect, main; main.parser(); print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+def test_a_picture_of_a_scan_is_written(layouts: Any, tmp_path: Path, capsys: Output) -> None:
+    """As PNG, of one scan."""
+    path = layouts.write(tmp_path / "scan.cxi", layouts.cxi())
+    assert umbrella.main(["inspect", str(path), "--draw", str(tmp_path / "scan.png")]) == 0
+    assert (tmp_path / "scan.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        (tmp_path / "two" / f"{name}.cxi").write_bytes(path.read_bytes())
+    assert umbrella.main(["inspect", str(tmp_path / "two"), "--draw", str(tmp_path / "scan.png")]) == 2
+    assert "holds 2 scans, --draw shows one" in capsys.readouterr().err
+
+
+UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "negative": ({"diff3d": -1.0}, "holds negative values in 36 patterns"),
+    "NaN": ({"diff3d": np.nan}, "holds NaN or infinite values in 36 patterns"),
+    "dark": ({"diff3d": 0.0}, "is zero everywhere"),
+    "positions": ({"xcoords": np.inf}, "positions (xcoords or ycoords) hold NaN or infinite values"),
+    "span": ({"xcoords": 1e6}, "positions span"),
+    "masked": ({"bad_pixels": True}, "marks every pixel"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_inspect_refuses_what_infer_refuses_with_the_same_sentence(
+    name: str, layouts: Any, tmp_path: Path, capsys: Output
+) -> None:
+    """Word for word."""
+    y, x = layouts.scan.position_yx.T
+    arrays = {"diff3d": layouts.scan.counts, "xcoords": x, "ycoords": y, "probeGuess": layouts.scan.probe}
+    arrays["bad_pixels"] = np.zeros((64, 64), bool)
+    changes, sentence = UNUSABLE[name]
+    ((key, value),) = changes.items()
+    arrays[key] = np.full_like(arrays[key], value) if key != "xcoords" else x * value
+    np.savez(tmp_path / "scan.npz", **arrays)
+    told = []
+    for command in (["inspect"], ["infer", "--output_dir", str(tmp_path / "out"), "--quiet"], ["refine", "--quiet"]):
+        assert umbrella.main([command[0], str(tmp_path / "scan.npz"), *command[1:]]) == 2
+        told.append(capsys.readouterr().err.splitlines()[-1])
+    assert sentence in told[0]
+    assert set(told) == {told[0]}

@@ -33,6 +33,11 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
+def names_in(file: h5py.File) -> str:
+    """The names at the root of a file, for people."""
+    return ", ".join(sorted(map(str, file))) or "nothing"
+
+
 def check_readable(path: Path, dataset: h5py.Dataset, depth: int = 0) -> None:
     """Raise DataError where a filter of a dataset of the file at path is not installed, or a file that it is
     made of, if it is virtual, is not there: HDF5 itself would give zeros for those; also where it lies outside of the

@@ -8,7 +8,7 @@ from ptycho_torch.data.formats.hdf5 import hdf5_layout
 from ptycho_torch.data.formats.source import Source, StoredProbe
 from ptycho_torch.data.formats.views import as_list
 from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field
-from ptycho_torch.data.raw import RawScan, with_mask
+from ptycho_torch.data.raw import RawScan, mode_stack, with_mask
 
 
 @hdf5_layout("PtyLab", "ptychogram")
@@ -49,7 +49,8 @@ def _probe(source: Source) -> StoredProbe:
     if source.find("probe") is not None:
         stored = source.array("probe")
         if stored.ndim == 6 and stored.shape[0] == stored.shape[1] == stored.shape[3] == 1:
-            return stored[0, 0, :, 0], "probe", source.pixel_m("probe"), ()
+            modes, remarks = mode_stack(source.path, "probe", stored[0, 0, :, 0])
+            return modes, "probe", source.pixel_m("probe"), remarks
     return source.probe()
 
 

@@ -10,7 +10,7 @@ import attrs
 import h5py
 
 from ptycho_torch.data.damage import check_regular, damage_as_error, unfinished_archive
-from ptycho_torch.data.formats.hdf5_rows import open_for_reading
+from ptycho_torch.data.formats.hdf5_rows import names_in, open_for_reading
 from ptycho_torch.data.formats.npz_archive import Archive
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
@@ -100,7 +100,7 @@ def read_file(path: Path) -> RawScan:
             message = "is not a readable NPZ archive, no HDF5 file, and no installed reader knows it"
             raise DataError(str(path), message)
         with damage_as_error(path):
-            names = ", ".join(sorted(file.hdf5)) or "nothing"
+            names = names_in(file.hdf5)
         raise DataError(
             str(path),
             f"is no scan that is known here; it holds {names}",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.damage import damage_as_error
-from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable, open_for_reading
+from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable, names_in, open_for_reading
 from ptycho_torch.data.formats.hdf5_safety import SMALL_ARRAY_BYTES, check_links
 from ptycho_torch.data.geometry import ELECTRONVOLT
 from ptycho_torch.data.masks import NAMES, Mask, join_masks, read_mask, refuse_ambiguous
@@ -53,7 +53,7 @@ class Source:
         """The dataset at `key`, readable."""
         found = self.find(key)
         if found is None:
-            raise self.error(f"has no {key}; it holds {', '.join(sorted(self.file)) or 'nothing'}")
+            raise self.error(f"has no {key}; it holds {names_in(self.file)}")
         return found
 
     def find(self, key: str) -> h5py.Dataset | None:
