@@ -64,9 +64,14 @@ def _read(cls: type, source: Source, name: str | None) -> ReadOptions:
     if isinstance(source, Mapping):
         name = OVERRIDES if name is None else name
         return read_options(cls, _in_table(cls, body_of(source, schema_of(cls)), "", None), name)
-    if isinstance(source, (list, tuple)):
+    if isinstance(source, (list, tuple)) and all(map(_is_assignment, source)):
         return read_options(cls, _in_texts(cls, source), COMMAND_LINE if name is None else name)
     raise TypeError(f"give a list of assignments, a mapping or a Path, got {source!r}")
+
+
+def _is_assignment(one: object) -> bool:
+    parts = (one,) * 3 if isinstance(one, str) else one
+    return isinstance(parts, tuple) and len(parts) == 3 and all(isinstance(part, str) for part in parts)
 
 
 def _in_texts(cls: type, assignments: Iterable[str | Text]) -> Iterator[Written | Problem]:

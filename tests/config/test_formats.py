@@ -211,6 +211,13 @@ def test_an_assignment_may_be_a_table() -> None:
     assert parse(TrainingSetup, texts) == parse(TrainingSetup, ["nepochs=3", "gridsize=2", "torch.data.mask=file"])
 
 
+@pytest.mark.parametrize("source", ["nepochs=3", [3], [("nepochs", "3")], [("nepochs", 3, "here")], None])
+def test_what_is_no_source_is_one_clear_error(source: Any) -> None:
+    """It is a mistake of the program."""
+    with pytest.raises(TypeError, match="give a list of assignments, a mapping or a Path, got"):
+        parse(TrainingSetup, source)
+
+
 WORDS = ("training", "model", "N", "torch", "net", "kind", "fno", "schema", "$schema", "ptycho.training/1", "4", "null")
 MARKS = (
     "{",

@@ -13,7 +13,7 @@ from ptycho_config.schema import TrainingSetup
 from ptycho_config.schema.paths import leaves
 from ptycho_config.schema.specs import kind_of
 from ptycho_config.steps import Step
-from ptycho_config.versions import SCHEMA_KEY
+from ptycho_config.versions import EDITOR_KEY, SCHEMA_KEY
 from ptycho_config.vocabulary import aliases
 from ptycho_config.written_options import known_options
 
@@ -83,6 +83,10 @@ def _translate(key: str, value: Any) -> tuple[list[Step], Fate]:
     name = key.rpartition(".")[2]
     problem = None
     for spelling in dict.fromkeys((key, _NEW_NAME.get(key, key), name)):
+        if spelling in (SCHEMA_KEY, EDITOR_KEY):
+            # Of a table they mean nothing, and of the file they are no options.
+            problem = problem or Problem(key, "is no option")
+            continue
         try:
             made = parse(TrainingSetup, {spelling: value}).steps
         except ConfigError as error:

@@ -76,6 +76,12 @@ def test_every_key_has_a_fate() -> None:
     }
 
 
+def test_a_version_within_a_table_is_no_option() -> None:
+    """Nor is an editor's address."""
+    _, fates = translate({"data_config": {"$schema": "ptycho.training/1"}, "model": {"schema": 3}})
+    assert [fate.paths for fate in fates] == [(), ()]
+
+
 def test_two_values_of_one_option_are_an_error() -> None:
     """As anywhere."""
     with pytest.raises(ConfigError, match="keep one of the two"):
