@@ -39,7 +39,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"output"},
         {"reconstruction"},
         {"evaluation", "training"},
-        {"api"},
+        {"api", "simulate"},
         {"sweep", "pretraining"},
         {"compat"},
         {"cli"},

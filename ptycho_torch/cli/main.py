@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import shtab
 
-from ptycho_torch.cli import configs, convert, evaluate, inspect, refine, rerun, sweep, train
+from ptycho_torch.cli import configs, convert, evaluate, inspect, refine, rerun, simulate, sweep, train
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
 from ptycho_torch.cli.parser import Parser
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     refine.add_arguments(commands.add_parser("refine", help="improve an object without a network"))
     rerun.add_arguments(commands.add_parser("rerun", help="repeat a run from its record and compare"))
     sweep.add_arguments(commands.add_parser("sweep", help="train every combination of some options"))
+    simulate.add_arguments(commands.add_parser("simulate", help="make a scan with known truth"))
     configs.add_arguments(commands.add_parser("config", help="look at configurations"))
     completion = commands.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)

@@ -1,12 +1,14 @@
 """The parser of the commands: it names a flag that it does not know, and never guesses an abbreviation."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ptycho_config.errors import near_miss
 
+_ASSIGNMENT = re.compile(r"[A-Za-z][\w.:]*=")
 _BOOLEAN = {"true", "false", "yes", "no", "1", "0"}
 
 
@@ -15,12 +17,14 @@ class Parser(argparse.ArgumentParser):
 
     Otherwise the value of such a flag would be taken for a positional argument, and the complaint would be about that.
     answer: the reason why there is no flag of a name, or nothing; truths: flags that are true without a value.
+    assignments: NAME=VALUE may stand anywhere, and all of them are the argument `assignments`.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **{"allow_abbrev": False, **more})
         self.answer: Callable[[str], str] = lambda _: ""
         self.truths: set[str] = set()
+        self.assignments = False
 
     def parse_known_args(  # type: ignore[override] # typeshed overloads it by the type of the namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -29,8 +33,11 @@ class Parser(argparse.ArgumentParser):
         given = list(sys.argv[1:] if args is None else args)
         if not any(isinstance(action, argparse._SubParsersAction) for action in self._actions):  # noqa: SLF001
             given = list(_spell_out(given, self.truths))
+            taken = [word for word in given if self.assignments and _ASSIGNMENT.match(word)]
+            given = [word for word in given if word not in taken]
             if strange := list(dict.fromkeys(_strange(given, self._option_string_actions))):
                 self.error("; ".join(self._say_unknown(flag) for flag in strange))
+            self.set_defaults(**({"assignments": taken} if self.assignments else {}))
         return super().parse_known_args(given, namespace)
 
     def error(self, message: str) -> NoReturn:

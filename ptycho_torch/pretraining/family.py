@@ -1,15 +1,15 @@
 """Simulated scans as different as those that one network shall serve: probe, steps, photons, object.
 
 Every draw is uniform, or uniform in the logarithm, in the ranges below, which are in pixels and radians
-and so hold for any wavelength. Objects are dead leaves (Lee, Mumford & Huang, Int. J. Comput. Vis. 41,
-35 (2001)): opaque shapes of power-law sizes that cover each other, with the statistics of natural images.
+and so hold for any wavelength. Objects are dead leaves: opaque shapes of power-law sizes that cover each other,
+with the statistics of natural images.
 """
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from ptycho_torch.physics.simulate import Complex, Real, SimulatedScan, complex_object, expected_counts, jittered_raster
+from ptycho_torch.simulate.objects import dead_leaves
+from ptycho_torch.simulate.probes import rms_radius
 
 PUPIL = (0.11, 0.37)  # of N, the radius of the aperture in frequency pixels
 STOP = (0.0, 0.5)  # of the aperture, a central stop where there is one
@@ -81,16 +81,6 @@ def _add_modes(rng: np.random.Generator, mode: Complex, spot: float) -> Complex:
     return np.asarray(modes.reshape(count, *mode.shape), np.complex64)
 
 
-def rms_radius(modes: Complex) -> float:
-    """`sqrt(sum |r - <r>|^2 |P|^2 / sum |P|^2)` in pixels, modes `(P, N, N)`."""
-    intensity = (np.abs(modes) ** 2).sum(axis=0, dtype=np.float64)
-    intensity /= intensity.sum()
-    pixel = np.arange(intensity.shape[-1])
-    rows, columns = intensity.sum(axis=1), intensity.sum(axis=0)
-    spread = [(weights * pixel**2).sum() - (weights * pixel).sum() ** 2 for weights in (rows, columns)]
-    return float(np.sqrt(sum(spread)))
-
-
 def random_positions(rng: np.random.Generator, side: int, pixels: int, step: float) -> Real:
     """A jittered raster or a Fermat spiral of this step over an object `(side, side)`, drawn by rng; `(n, 2)` as
     (y, x) pixels, half the `pixels` of a pattern from the border."""
@@ -109,28 +99,11 @@ def random_positions(rng: np.random.Generator, side: int, pixels: int, step: flo
 
 def random_object(rng: np.random.Generator, side: int) -> Complex:
     """Dead leaves `(side, side)` in modulus and phase, drawn by rng: the same leaves, as of one material, or others."""
-    thickness = dead_leaves(rng, side)
-    other = thickness if rng.random() < 0.5 else dead_leaves(rng, side)
+    thickness = _leaves(rng, side)
+    other = thickness if rng.random() < 0.5 else _leaves(rng, side)
     darkest, range_rad = rng.uniform(*DARKEST), np.exp(rng.uniform(*np.log(PHASE_RAD)))
     return complex_object(1.0 - thickness, other, (darkest, 1.0), (0.0, float(range_rad)))
 
 
-def dead_leaves(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
-    """Values in [0, 1], `(side, side)`, of discs and boxes of radius `p(r) ~ r^-3` that cover each other, with
-    texture, drawn by rng."""
-    smallest, largest = (bound * side for bound in LEAF)
-    share = rng.random(int(np.exp(rng.uniform(*np.log(LEAVES)))))
-    radii = 1.0 / np.sqrt(share / smallest**2 + (1 - share) / largest**2)
-    y, x = np.ogrid[:side, :side]
-    image = np.full((side, side), rng.random())
-    for radius in radii:
-        centre_y, centre_x, turn = rng.uniform(0, side), rng.uniform(0, side), rng.uniform(0, np.pi)
-        down, right = y - centre_y, x - centre_x
-        along = np.abs(np.cos(turn) * down + np.sin(turn) * right)
-        across = np.abs(np.cos(turn) * right - np.sin(turn) * down) * rng.uniform(1.0, 3.0)
-        inside = np.maximum(along, across) < radius if rng.random() < 0.5 else along**2 + across**2 < radius**2
-        image[inside] = rng.random()
-    texture = ndimage.gaussian_filter(rng.standard_normal((side, side)), rng.uniform(0.7, 6.0))
-    image += rng.uniform(0.0, 0.3) * texture / texture.std() * 0.3
-    image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.5))
-    return np.asarray((image - image.min()) / np.ptp(image), np.float64)
+def _leaves(rng: np.random.Generator, side: int) -> Real:
+    return dead_leaves(rng, side, int(np.exp(rng.uniform(*np.log(LEAVES)))), *LEAF)

@@ -1,0 +1,69 @@
+"""Simulated scans in files, with their truth."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptycho_config import dump
+from ptycho_torch.errors import DataError
+from ptycho_torch.files import atomic_write, check_folder
+from ptycho_torch.output.convert import convert_scan
+from ptycho_torch.simulate.scan import Simulated
+
+
+def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
+    """Write a simulated scan to a new file and return what was written.
+
+    path: `.npz`, with the truth in the same file (`objectGuess`, `truth_modes`, `truth_yx`); or `.cxi` or `.h5`
+    (training data of ptychodus), with the truth in a second file, `NAME.truth.npz`. Raises DataError for other endings
+    and where a file is there already.
+    """
+    truth = path.with_suffix(".truth.npz")
+    targets = (path,) if path.suffix.lower() == ".npz" else (path, truth)
+    for target in targets:
+        if target.exists():
+            raise DataError(str(target), "is there already", "choose another name, or remove it")
+    check_folder(path.absolute().parent)
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if len(targets) == 1:
+        with atomic_write(path) as temporary:
+            np.savez(temporary, **{**_scan(scan), **_truth(scan)})
+        return targets
+    with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
+        whole = Path(folder) / "scan.npz"
+        np.savez(whole, **_scan(scan), objectGuess=scan.truth)
+        convert_scan(whole, path)
+    with atomic_write(truth) as temporary:
+        np.savez(temporary, **_truth(scan))
+    return targets
+
+
+def _scan(scan: Simulated) -> dict[str, Any]:
+    line = scan.options.beamline
+    origin = -scan.pixel_m * (np.array(scan.truth.shape) / 2)
+    masked = {} if scan.valid_pixels is None else {"bad_pixels": ~scan.valid_pixels}
+    return {
+        "diff3d": scan.counts,
+        "xcoords": scan.position_yx[:, 1],
+        "ycoords": scan.position_yx[:, 0],
+        "axes": np.array("nyx"),
+        "probeGuess": scan.probe,
+        "object_pixel_m": np.array([scan.pixel_m, scan.pixel_m]),
+        "object_origin_m": origin,
+        "photon_energy_eV": line.energy_ev,
+        "detector_distance_m": line.distance_m,
+        "detector_pixel_size_m": line.detector_pixel_m,
+        **masked,
+    }
+
+
+def _truth(scan: Simulated) -> dict[str, Any]:
+    return {
+        "objectGuess": scan.truth,
+        "truth_modes": scan.true_probe,
+        "truth_yx": scan.true_position_yx,
+        "simulation": np.array(json.dumps(dump(scan.options))),
+    }
