@@ -72,7 +72,8 @@ class Dataset:
     intensity; label `(n, N, N)` complex64, the object patch of each pattern, where the file has them; valid_pixels
     `(N, N)` bool, True where the detector measured (elsewhere intensity is 0), None for all; geometry where the file
     knows metres; squared: the file holds amplitudes, whose squares intensity is; probe_known: False where the file has
-    no probe and none was retrieved: this one is of the mean pattern in focus.
+    no probe and none was retrieved: this one is of the mean pattern in focus; flux `(n,)`, relative, and background
+    `(N, N)` in the unit of intensity, as estimated: `I_j = flux_j |far field|^2 + background`, None for 1 and for 0.
     """
 
     name: str
@@ -84,6 +85,8 @@ class Dataset:
     geometry: Geometry | None = None
     squared: bool = False
     probe_known: bool = True
+    flux: NDArray[np.float64] | None = None
+    background: NDArray[np.float32] | None = None
 
     @property
     def pixel_m(self) -> tuple[float, float] | None:
@@ -95,7 +98,8 @@ class Dataset:
         stored = self.intensity
         intensity = stored[rows] if isinstance(stored, np.ndarray) else ChosenPatterns(stored, rows)
         label = None if self.label is None else self.label[rows]
-        return attrs.evolve(self, intensity=intensity, position_yx=self.position_yx[rows], label=label)
+        flux = None if self.flux is None else self.flux[rows]
+        return attrs.evolve(self, intensity=intensity, position_yx=self.position_yx[rows], label=label, flux=flux)
 
 
 @attrs.frozen(eq=False)
@@ -107,7 +111,8 @@ class Scan:
     object of the dataset, whose probe times `probe_factor` is the probe of this scan; valid_pixels `(N, N)` bool in FFT
     order, True where the detector measured, None for all. A network is shown `input_gain` times the amplitude; label
     `(n, N, N)` complex64 is in the units of this scan; initial `(H, W)` complex64 is a first guess of the object on the
-    canvas of the scan, or None.
+    canvas of the scan, or None; flux `(n,)` and background `(N, N)` float32 in FFT order as in Dataset, in the units of
+    this scan.
     """
 
     amplitude: Amplitudes
@@ -120,11 +125,28 @@ class Scan:
     valid_pixels: Tensor | None = None
     label: Tensor | None = None
     initial: Tensor | None = None
+    flux: Tensor | None = None
+    background: Tensor | None = None
 
     @property
     def position_yx(self) -> Tensor:
         """`(n, 2)` float64, in pixels of the dataset."""
         return self.centre_yx + self.fraction_yx.double()
+
+    def measured(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Amplitude `(..., N, N)` and background, None for none, of patterns `(...)` as unit flux would give them."""
+        amplitude, background = self.amplitude[rows], self.background
+        if self.flux is None:
+            return amplitude, background
+        factor = self.flux[rows].rsqrt()[..., None, None]
+        return amplitude * factor, None if background is None else background * factor.square()
+
+    def signal(self, rows: Tensor) -> Tensor:
+        """The amplitude `(..., N, N)` of patterns `(...)` at unit flux without background, 0 where that is more."""
+        amplitude, background = self.measured(rows)
+        if background is None:
+            return amplitude
+        return amplitude.square().sub_(background).clamp_min_(0).sqrt_()
 
 
 @attrs.frozen(eq=False)

@@ -8,7 +8,7 @@ from ptycho_config.schema.base import config
 from ptycho_config.schema.checks import non_negative, positive, share_below_one
 from ptycho_config.schema.fields import option
 
-Unknown = Literal["probe"]
+Unknown = Literal["probe", "positions", "background", "flux", "modes"]
 # Passes over the object alone, before the probe and the positions are improved too.
 ALONE = 2
 
@@ -20,14 +20,28 @@ def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
             yield Problem(name, message, hint="set passes to 3 or more")
 
 
-@config(constraints=(_late_parts,))
+def _background(options: "RefineOptions") -> Iterator[Problem]:
+    if options.background == "none" and options.unknown != "auto" and "background" in options.unknown:
+        yield Problem("background", "is none, but unknown names it", hint="set background to constant or image")
+
+
+@config(constraints=(_late_parts, _background))
 class RefineOptions:
     """Passes over all patterns that improve a stitched object, and the search for what they need first."""
 
     unknown: Literal["auto"] | tuple[Unknown, ...] = option(
         "auto",
-        "what is searched for before the network and the passes: a probe; auto: a probe where the file has none or one "
-        "that leaves held-back pixels unexplained; [] nothing. A probe that is found is refined in 12 passes or more",
+        "what is not known of the instrument and is estimated: probe, positions, background, flux of the frames, "
+        "modes; auto: what lowers the misfit of pixels that are held back; [] nothing. What is found is refined in "
+        "12 passes or more",
+    )
+    background: Literal["none", "constant", "image"] = option(
+        "image", "background where it is not known: one value, or an image that is smooth over 2 px; none: never"
+    )
+    modes: int = option(
+        0,
+        "incoherent modes of the probe where they are not known; 0: as many as the misfit asks for",
+        check=non_negative,
     )
     passes: int = option(0, "passes over all patterns; 0 leaves the object as it is", check=non_negative)
     batch: int = option(64, "patterns whose updates are applied together", unit="patterns", check=positive)

@@ -35,6 +35,7 @@ from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
 from ptycho_torch.reconstruction.r_factor import require_finite
+from ptycho_torch.reconstruction.refine_dataset import instrument_of
 from ptycho_torch.records import Canvas, Dataset
 
 
@@ -110,6 +111,8 @@ def reconstruct(
         refine=tuple(round(value, 6) for value in solved.made.passes),
         position_corrections=solved.made.corrections,
         probe=task.probe,
+        unknown=task.unknown,
+        instrument=instrument_of(dataset),
         object_px=canvas.object.shape,
         origin_px=canvas.origin_yx,
         seed=seed,

@@ -22,7 +22,7 @@ from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds, to_json
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.r_factor import require_finite
-from ptycho_torch.reconstruction.refine_dataset import refine_dataset
+from ptycho_torch.reconstruction.refine_dataset import instrument_of, refine_dataset
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Scan
 
@@ -82,6 +82,8 @@ def refine_scan(
         position_corrections=made.corrections,
         patterns=len(scan.centre_yx),
         probe=known.probe,
+        unknown=known.choice,
+        instrument=instrument_of(made.dataset),
         options=options,
         seed=seed,
         seconds=RefinementSeconds(refine=round(seconds, 2)),

@@ -85,8 +85,8 @@ def work(arguments: argparse.Namespace) -> int:
         f"reconstructed {metrics.patterns} patterns in {metrics.seconds.predict_and_stitch:.1f} s; "
         f"R = {metrics.R:.4f} (a flat object has {metrics.R_flat:.4f})"
     )
-    if metrics.probe is not None:
-        print(metrics.probe.sentence)
+    for sentence in metrics.choices:
+        print(sentence)
     status = common.print_verdict(metrics.verdict, strict=arguments.strict)
     print(f"open {result.folder / 'report.html'}")
     return status

@@ -81,8 +81,8 @@ def work(arguments: argparse.Namespace) -> int:
         f"refined {metrics.patterns} patterns in {seconds:.1f} s; R = {metrics.R:.4f} "
         f"(a flat object has {metrics.R_flat:.4f})"
     )
-    if metrics.probe is not None:
-        print(metrics.probe.sentence)
+    for sentence in metrics.choices:
+        print(sentence)
     status = print_verdict(metrics.verdict, strict=arguments.strict)
     print(f"open {made.folder / 'phase.png'}")
     return status

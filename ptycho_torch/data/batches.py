@@ -58,7 +58,7 @@ class ClusterDataset(TorchDataset[Batch]):
 def gather(scan: Scan, members: Tensor, merged: int) -> Batch:
     """The clusters `(B, S)` of patterns of a scan, by index; the first `merged` members of each are a group."""
     return Batch(
-        amplitude=scan.amplitude[members],
+        amplitude=scan.signal(members),
         probe=scan.probe,
         centre_yx=scan.centre_yx[members],
         fraction_yx=scan.fraction_yx[members],

@@ -83,6 +83,7 @@ def normalise(
     centre, fraction = split_positions(dataset.position_yx)
     stored, mean, valid = dataset.intensity, statistics.mean_intensity, dataset.valid_pixels
     amplitude = amplitude_of(stored, mean) if isinstance(stored, np.ndarray) else StreamedAmplitude(stored, mean)
+    flux, background = dataset.flux, dataset.background
     return Scan(
         amplitude=amplitude,
         probe=probe * factor,
@@ -93,6 +94,8 @@ def normalise(
         input_gain=_input_gain(scale, statistics),
         valid_pixels=None if valid is None or valid.all() else torch.from_numpy(np.fft.ifftshift(valid)),
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
+        flux=None if flux is None else torch.from_numpy(flux.astype(np.float32)),
+        background=None if background is None else torch.from_numpy(np.fft.ifftshift(background) / np.float32(mean)),
     )
 
 
@@ -122,7 +125,7 @@ def with_coarse_object(scan: Scan) -> Scan:
     # One array made beforehand: small results left among large pieces would keep the memory of those.
     moments = torch.empty(len(scan.centre_yx), 3, dtype=torch.float64)
     for rows in torch.arange(len(moments)).split(_CHUNK):
-        moments[rows] = pattern_moments(filled(scan.amplitude[rows]))
+        moments[rows] = pattern_moments(filled(scan.signal(rows)))
     # Brought to the power of the probe, so that the mean modulus is 1 there and `level` here.
     energy = moments[:, 0].mean()
     level = torch.sqrt(energy / power(scan.probe).double().sum())

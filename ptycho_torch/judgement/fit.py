@@ -44,22 +44,26 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
     side, count = probe.shape[-1], len(scan.centre_yx)
     object_ = torch.from_numpy(canvas.object).to(device) / scan.object_scale
     corner = patch_corners(scan.centre_yx, side, torch.tensor(canvas.origin_yx)).float()
-    flat = mode_sum_intensity(far_field(probe)).sqrt_()
+    flat = mode_sum_intensity(far_field(probe))
     mask = torch.ones(side, side, device=device) if valid is None else valid.to(device, torch.float32)
     photon, whole = _photon(scan)
     by_pixel, by_frame = torch.zeros(side, side, dtype=torch.float64), torch.empty(count, dtype=torch.float64)
     flat_misfit = total = noise = 0.0
     for rows in torch.arange(count).split(max(1, CHUNK_PIXELS // side**2)):
-        measured = scan.amplitude[rows].to(device) * mask
+        amplitude, background = scan.measured(rows)
+        measured = amplitude.to(device) * mask
         patches = cut(object_, corner[rows].to(device), side)
-        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device))) * mask
+        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device)))
+        added = 0.0 if background is None else background.to(device)
+        modelled = (modelled + added) * mask
         expected = torch.zeros_like(modelled)
         if whole:
-            expected = photon * torch.from_numpy(noise_misfit((modelled / photon).cpu().numpy())).to(device)
+            unit = photon if scan.flux is None else photon / scan.flux[rows].to(device)[:, None, None]
+            expected = unit * torch.from_numpy(noise_misfit((modelled / unit).cpu().numpy())).to(device)
         misfit = (measured - modelled.sqrt()).square()
         by_pixel += (misfit - expected).sum(0, dtype=torch.float64).cpu()
         by_frame[rows] = misfit.sum((1, 2), dtype=torch.float64).cpu()
-        flat_misfit += float(((measured - flat).square() * mask).sum(dtype=torch.float64))
+        flat_misfit += float(((measured - (flat + added).sqrt()).square() * mask).sum(dtype=torch.float64))
         total += float(measured.square().sum(dtype=torch.float64))
         noise += float(expected.sum(dtype=torch.float64))
     return Fit(

@@ -129,7 +129,7 @@ def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
             own = [corners[row] for row in rows.tolist()]
             patches, illumination = read(object_, own, side), torch.zeros(height, width)
             waves = exit_waves(patches, probes[rows])
-            change, _ = exit_wave_change(waves, part.amplitude[rows], photon, seen)
+            change = exit_wave_change(waves, part.amplitude[rows], photon, seen).change
             add(illumination, mode_sum_intensity(probes[rows]), own)
             step = torch.zeros_like(object_)
             add(step, over_modes(change * probes[rows].conj()), own)

@@ -112,6 +112,48 @@ class ProbeRecord:
 
 
 @attrs.frozen(kw_only=True)
+class UnknownsRecord:
+    """The choice of what is estimated of the instrument.
+
+    chosen: names; unexplained: of the differences between the patterns, apart from noise, the part that was left at
+    pixels that no update saw, by what was estimated in a trial.
+    """
+
+    chosen: tuple[str, ...]
+    unexplained: dict[str, float]
+
+    @property
+    def sentence(self) -> str:
+        """The choice, for people."""
+        tried = ", ".join(f"{name} {100 * part:.3g} %" for name, part in self.unexplained.items())
+        trials = f"; unexplained at held-back pixels, by what is estimated: {tried}" if tried else ""
+        return f"estimated: {', '.join(self.chosen) or 'nothing but the object'}{trials}"
+
+
+@attrs.frozen(kw_only=True)
+class InstrumentRecord:
+    """The instrument as it was estimated: mode_powers, the share of each incoherent mode of the probe, None for one
+    mode; mean_background in the unit of the patterns; flux_spread, the standard deviation of the relative flux of the
+    frames; None where these were not estimated."""
+
+    mode_powers: tuple[float, ...] | None
+    mean_background: float | None
+    flux_spread: float | None
+
+    @property
+    def sentence(self) -> str | None:
+        """What was estimated, for people; None where nothing was."""
+        parts = []
+        if self.mode_powers is not None:
+            parts.append(f"{len(self.mode_powers)} modes with {', '.join(f'{p:.2g}' for p in self.mode_powers)}")
+        if self.mean_background is not None:
+            parts.append(f"a background of {self.mean_background:.3g} a pixel")
+        if self.flux_spread is not None:
+            parts.append(f"a flux that varies by {100 * self.flux_spread:.2g} %")
+        return f"instrument: {'; '.join(parts)}" if parts else None
+
+
+@attrs.frozen(kw_only=True)
 class InferenceSeconds:
     """Wall seconds of reading, of the search for a probe, of network and stitching, and of refinement where there was
     one."""
@@ -137,11 +179,19 @@ class ObjectRecord:
     patterns: int
     position_corrections: PositionCorrections | None = None
     probe: ProbeRecord | None = None
+    unknown: UnknownsRecord | None = None
+    instrument: InstrumentRecord | None = None
     seed: int
     peak_memory_mib: int
     versions: dict[str, str] = attrs.field(factory=library_versions)
     machine: dict[str, str] = attrs.field(factory=dict)
     files: dict[str, str] = attrs.field(factory=dict)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Sentences on what was estimated besides the object, and why."""
+        parts = (self.probe, self.unknown, self.instrument)
+        return tuple(part.sentence for part in parts if part is not None and part.sentence)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,5 +1,7 @@
 """The change of exit waves that measured patterns require, and the change of the probe that follows."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -8,32 +10,47 @@ from ptycho_torch.physics.diffraction import mode_sum_intensity, power
 OFFSET_PHOTONS = 0.1
 
 
-def exit_wave_change(
-    waves: Tensor, amplitude: Tensor, photon: float, valid_pixels: Tensor | None = None
-) -> tuple[Tensor, float]:
-    """`F^-1[(sqrt((A^2 + c) / (sum_p |F psi_p|^2 + c)) - 1) F psi_p]` and `sum (A - |F psi|)^2`.
+class WaveChange(NamedTuple):
+    """A change of exit waves `(B, P, N, N)`, the misfit `sum (A - sqrt(M + b))^2`, and what the model expects on the
+    detector, `M + b + c` `(B, N, N)`."""
 
-    The negative gradient of `sum (sqrt(M + c) - sqrt(A^2 + c))^2` with respect to the exit waves `(B, P, N, N)`
-    complex, M their intensity and A the measured amplitude `(B, N, N)`: with c = 0 the modulus projection. The root of
-    a Poisson count has a variance that does not depend on the count, but below a few counts it is biased; c of a tenth
-    of a photon takes most of that bias away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948)) and keeps the gradient
-    finite where the model is dark.
+    change: Tensor
+    misfit: float
+    expected: Tensor
+
+
+def exit_wave_change(
+    waves: Tensor,
+    amplitude: Tensor,
+    photon: float,
+    valid_pixels: Tensor | None = None,
+    background: Tensor | None = None,
+) -> WaveChange:
+    """`F^-1[(sqrt((A^2 + c) / (sum_p |F psi_p|^2 + b + c)) - 1) F psi_p]` and `sum (A - sqrt(|F psi|^2 + b))^2`.
+
+    The negative gradient of `sum (sqrt(M + b + c) - sqrt(A^2 + c))^2` with respect to the exit waves `(B, P, N, N)`
+    complex, M their intensity, b the background and A the measured amplitude `(B, N, N)`: with b = c = 0 the modulus
+    projection. The root of a Poisson count has a variance that does not depend on the count, but below a few counts it
+    is biased; c of a tenth of a photon takes most of that bias away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948))
+    and keeps the gradient finite where the model is dark.
 
     photon: the intensity of one photon in the unit of A^2. valid_pixels: bool `(N, N)`, None for all;
-    the other pixels change nothing. Returns the change, of the shape of waves, and the misfit.
+    the other pixels change nothing. background: b in the unit of A^2, which broadcasts to A; None for none.
     """
     side = waves.shape[-1]
     spectrum = torch.fft.fft2(waves)
     modelled = mode_sum_intensity(spectrum)
     measured = amplitude * side
+    if background is not None:
+        modelled.add_(background, alpha=side**2)
     misfit = measured - modelled.sqrt()
     offset = OFFSET_PHOTONS * photon * side**2 + torch.finfo(modelled.dtype).tiny
-    ratio = measured.square_().add_(offset).sqrt_().mul_(modelled.add_(offset).rsqrt_()).sub_(1)
+    ratio = measured.square_().add_(offset).sqrt_().mul_(modelled.add_(offset).rsqrt()).sub_(1)
     if valid_pixels is not None:
         ratio *= valid_pixels
         misfit *= valid_pixels
     spectrum *= ratio.unsqueeze(-3)
-    return torch.fft.ifft2(spectrum), float(misfit.square_().sum()) / side**2
+    return WaveChange(torch.fft.ifft2(spectrum), float(misfit.square_().sum()) / side**2, modelled.div_(side**2))
 
 
 def photon_intensity(amplitude: Tensor) -> float:

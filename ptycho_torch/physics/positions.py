@@ -17,6 +17,8 @@ from ptycho_torch.physics.exit_wave_update import OFFSET_PHOTONS
 
 DAMPING = 0.2
 LONGEST_STEP_PX = 1.0
+GLOBAL_DAMPING = 1e-3
+_RANK = 1e-3
 # What is stored as a whole pixel and a float32 rest is then the same number again.
 _DECIMALS = 6
 
@@ -29,21 +31,27 @@ class PositionEquations(NamedTuple):
 
 
 def position_equations(
-    change: Tensor, patches: Tensor, probes: Tensor, photon: float, valid_pixels: Tensor | None = None
+    change: Tensor,
+    patches: Tensor,
+    probes: Tensor,
+    photon: float,
+    valid_pixels: Tensor | None = None,
+    background: Tensor | None = None,
 ) -> PositionEquations:
     """`b_k = -Re sum_p <O dP_p/dk, change_p>` and `H_kl = sum_q J_k J_l` with
-    `J_k = -Re sum_p Psi_p* F[O dP_p/dk] / sqrt(sum_p |Psi_p|^2 + c)`.
+    `J_k = -Re sum_p Psi_p* F[O dP_p/dk] / sqrt(sum_p |Psi_p|^2 + b + c)`.
 
     change: that of the exit waves `(B, P, N, N)` by `exit_wave_update.exit_wave_change` with the same
-    `photon`, of which c is a tenth, and the same `valid_pixels`, bool `(N, N)`; patches `(B, N, N)`,
-    probes `(B, P, N, N)`, complex, at their sub-pixel places.
+    `photon`, of which c is a tenth, and the same `valid_pixels`, bool `(N, N)`, and `background`, b; patches
+    `(B, N, N)`, probes `(B, P, N, N)`, complex, at their sub-pixel places.
 
     Derivatives of fourth order: a frequency q in rad/px has the relative error `q^4 / 30`. With
     `P dO/dk` instead both would be the same, but for the error: the object has higher frequencies.
     """
     spectrum = far_field(exit_waves(patches, probes))
     offset = OFFSET_PHOTONS * photon + torch.finfo(spectrum.real.dtype).tiny
-    weight = mode_sum_intensity(spectrum).add_(offset).rsqrt_()
+    modelled = mode_sum_intensity(spectrum).add_(offset)
+    weight = (modelled if background is None else modelled.add_(background)).rsqrt_()
     if valid_pixels is not None:
         weight *= valid_pixels
     spectrum *= weight.unsqueeze(1)
@@ -74,10 +82,39 @@ def position_steps(found: PositionEquations) -> Tensor:
     return step - step.mean(0)
 
 
-def reach_px(side: int) -> int:
-    """The largest distance in px, in y and in x, of a position from the recorded one: an eighth of the
-    frame of side px, of which a probe fills about half."""
-    return side // 8
+def global_basis(recorded_yx: Tensor) -> Tensor:
+    """Functions of place and time over which errors of a whole scan are spread, `(n, K)` float64: a scale, a rotation
+    and a shear (y, x), a drift (t), and bending and hysteresis (y^2, x y, x^2), each with a mean square of 1.
+
+    recorded_yx: `(n, 2)` in px, in the order of measurement. Functions that are the same on this scan count once.
+    """
+    place = recorded_yx - recorded_yx.mean(0)
+    y, x = (place / place.abs().max().clamp_min(torch.finfo(place.dtype).tiny)).unbind(1)
+    time = torch.linspace(-1, 1, len(place), dtype=place.dtype)
+    columns = torch.stack([torch.ones_like(y), y, x, time, y.square(), x * y, x.square()], 1)
+    left, strengths, _ = torch.linalg.svd(columns, full_matrices=False)
+    basis: Tensor = left[:, strengths > _RANK * strengths[0]] * len(place) ** 0.5
+    return basis
+
+
+def global_parameters(found: PositionEquations, basis: Tensor) -> Tensor:
+    """The step of all positions together, `basis @ result`: `(K, 2)` float64.
+
+    It solves `sum_j B_jk H_j B_jl theta_l = sum_j B_jk b_j` over the equations of all patterns; basis `(n, K)`.
+    """
+    curvature, pull = (values.double() for values in found)
+    count = basis.shape[1]
+    whole = torch.einsum("jk,jac,jl->kalc", basis, curvature, basis).reshape(2 * count, 2 * count)
+    damping = GLOBAL_DAMPING * whole.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
+    target = torch.einsum("jk,ja->ka", basis, pull).reshape(-1)
+    step: Tensor = torch.linalg.solve(whole + damping * torch.eye(2 * count, dtype=basis.dtype), target)
+    return step.reshape(count, 2)
+
+
+def reach_px(side: int, *, unknown: bool = False) -> int:
+    """The largest distance in px, in y and in x, of a position from the recorded one: an eighth of the frame of side
+    px, of which a probe fills about half; three eighths where the positions are not known."""
+    return 3 * side // 8 if unknown else side // 8
 
 
 def within_reach(position_yx: Tensor, recorded_yx: Tensor, reach: int) -> Tensor:

@@ -23,7 +23,7 @@ def fit_scales(scan: Scan, canvas: Canvas, batch_size: int) -> tuple[float, floa
         corner = patch_corners(scan.centre_yx[chunk], side, origin)
         patches = cut(object_, corner.to(torch.float32), side)
         probes = shift_probe(scan.probe, scan.fraction_yx[chunk])
-        part = moments(patches, probes, scan.amplitude[chunk].square(), scan.valid_pixels)
+        part = moments(patches, probes, scan.signal(chunk).square(), scan.valid_pixels)
         total = part if total is None else total + part
     assert total is not None
     return solve(total)

@@ -75,7 +75,7 @@ class JointUpdates:
         corners = [sample.corners[row] for row in rows.tolist()]
         probes, patches = self._fields(rows)
         waves = exit_waves(patches, probes)
-        change, _ = exit_wave_change(waves, sample.amplitude[rows], sample.photon, sample.fitted[rows])
+        change = exit_wave_change(waves, sample.amplitude[rows], sample.photon, sample.fitted[rows]).change
         summed, illumination = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
         add(summed, over_modes(change * probes.conj()), corners)
         add(illumination, mode_sum_intensity(probes), corners)

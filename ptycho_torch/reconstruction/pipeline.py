@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Collection
 
 import attrs
 import numpy as np
@@ -9,12 +10,13 @@ import torch
 from tqdm import tqdm
 
 from ptycho_config.schema import InferenceSetup, ModelConfig, RefineOptions
+from ptycho_config.schema.refine import Unknown
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.reconstructor import LearnedProbe, Reconstructor
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.output.run_records import InferenceSeconds, ProbeRecord
+from ptycho_torch.output.run_records import InferenceSeconds, ProbeRecord, UnknownsRecord
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
@@ -28,8 +30,8 @@ from ptycho_torch.records import Canvas, Dataset, Scan
 @attrs.frozen(eq=False)
 class ReconstructionTask:
     """All that a reconstruction needs: the model, the patterns in units of the file (dataset) and of the
-    network (scan), groups `(M, C)` of indices int64, the options of the refinement, and the choice of the probe with
-    its wall seconds, None where there was none to make."""
+    network (scan), groups `(M, C)` of indices int64, the options of the refinement, and the choices of the probe and of
+    what else is estimated with their wall seconds, None where there were none to make."""
 
     model: Reconstructor
     dataset: Dataset
@@ -37,6 +39,7 @@ class ReconstructionTask:
     groups: torch.Tensor
     refine: RefineOptions
     probe: ProbeRecord | None = None
+    unknown: UnknownsRecord | None = None
     search_s: float | None = None
 
 
@@ -51,25 +54,31 @@ class ReconstructionResult:
 
 
 def prepare_reconstruction(
-    trained: Trained, dataset: Dataset, setup: InferenceSetup, seed: int, device: torch.device
+    trained: Trained,
+    dataset: Dataset,
+    setup: InferenceSetup,
+    seed: int,
+    device: torch.device,
+    *,
+    fixed: Collection[Unknown] = (),
 ) -> ReconstructionTask:
     """The scan in the units of the network, with the probe that a search found or the network learned.
 
     trained: a model of `api.load`. dataset: the patterns of a file. setup: the options. seed: of the groups and the
-    search. device: computes the search.
+    search. device: computes the search. fixed: what of the instrument stays as it is.
     Raises DataError, and ConfigError where the package of the stitch weights is missing.
     """
     find_stitch_weights(setup.torch.stitch)
     _refuse_unlearned_modes(trained.model, dataset)
     start = time.perf_counter()
-    known = estimate_unknowns(dataset, setup.torch.refine, seed=seed, device=device)
-    searched = None if known.probe is None else round(time.perf_counter() - start, 2)
+    known = estimate_unknowns(dataset, setup.torch.refine, seed=seed, device=device, fixed=fixed)
+    searched = None if known.choice is None else round(time.perf_counter() - start, 2)
     dataset = known.dataset
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
     scan = with_initial_object(scan, setup.torch)
     groups = _groups(model, dataset, setup, seed)
-    return ReconstructionTask(model, dataset, scan, groups, known.options, known.probe, searched)
+    return ReconstructionTask(model, dataset, scan, groups, known.options, known.probe, known.choice, searched)
 
 
 def run_reconstruction(

@@ -64,17 +64,13 @@ class ProbeSearch:
 
     def explains(self, misfit: float) -> bool:
         """Whether a misfit leaves less than a quarter of the differences between the patterns, apart from noise."""
-        return self._unexplained(misfit) < UNEXPLAINED
+        return self.sample.unexplained(misfit) < UNEXPLAINED
 
     def replaces(self, found: FoundProbe, misfit: float) -> bool:
         """Whether a found probe replaces one with this misfit: its own is clearly lower, and it leaves less than half
         of the differences unexplained, unless most of them are noise."""
-        possible = self._unexplained(found.misfit) < HALF or self.sample.noise > HALF * self.sample.spread
+        possible = self.sample.unexplained(found.misfit) < HALF or self.sample.noise > HALF * self.sample.spread
         return possible and found.misfit < CLEARLY_BETTER * misfit
-
-    def _unexplained(self, misfit: float) -> float:
-        noise, spread = self.sample.noise, self.sample.spread
-        return (misfit - noise) / (spread - noise) if spread > noise else math.inf
 
     def run(self, given: Tensor | None) -> FoundProbe:
         """The retrieved probe; given `(P, N, N)` is one of the starts, None where there is none."""

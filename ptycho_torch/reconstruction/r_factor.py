@@ -34,14 +34,14 @@ def r_factor_and_flat(scan: Scan, canvas: Canvas, device: torch.device = CPU) ->
     corner = patch_corners(scan.centre_yx, probe.shape[-1], torch.tensor(canvas.origin_yx)).float()
     valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
     # Moving a probe turns the phases of its spectrum only, so all patterns of a flat object are the same.
-    flat = mode_sum_intensity(far_field(probe)).sqrt_()
+    flat = mode_sum_intensity(far_field(probe))
     misfit = flat_misfit = total = 0.0
     for rows in torch.arange(len(corner)).split(max(1, CHUNK_PIXELS // probe.shape[-1] ** 2)):
-        measured = scan.amplitude[rows].to(device)
+        measured, background = _to(device, *scan.measured(rows))
         patches = cut(object_, corner[rows].to(device), probe.shape[-1])
-        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device))).sqrt_()
-        misfit += _sum_squares(measured - modelled, valid_pixels)
-        flat_misfit += _sum_squares(measured - flat, valid_pixels)
+        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device)))
+        misfit += _sum_squares(measured - (modelled + background).sqrt_(), valid_pixels)
+        flat_misfit += _sum_squares(measured - (flat + background).sqrt_(), valid_pixels)
         total += _sum_squares(measured, valid_pixels)
     return misfit / total, flat_misfit / total
 
@@ -54,6 +54,10 @@ def require_finite(r_factor: float, scan: str) -> float:
             "Look at the patterns and the probe with `ptycho inspect`"
         )
     return r_factor
+
+
+def _to(device: torch.device, amplitude: Tensor, background: Tensor | None) -> tuple[Tensor, Tensor | float]:
+    return amplitude.to(device), 0.0 if background is None else background.to(device)
 
 
 def _sum_squares(values: Tensor, valid_pixels: Tensor | None) -> float:

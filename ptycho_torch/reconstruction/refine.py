@@ -25,15 +25,12 @@ from ptycho_torch.physics.exit_wave_update import (
     photon_intensity,
     probe_change,
 )
-from ptycho_torch.physics.positions import (
-    PositionEquations,
-    position_equations,
-    position_steps,
-    reach_px,
-    whole_and_rest,
-    within_reach,
-)
+from ptycho_torch.physics.positions import PositionEquations, position_equations, reach_px, whole_and_rest, within_reach
+from ptycho_torch.physics.probe_modes import orthogonal_modes
+from ptycho_torch.physics.warp import displacement, move
 from ptycho_torch.physics.windows import add, check_inside, read
+from ptycho_torch.reconstruction.count_sums import CountSums
+from ptycho_torch.reconstruction.position_steps import PositionSteps
 from ptycho_torch.reconstruction.refine_batches import Batches, UpdateBatch
 from ptycho_torch.records import Refined, Scan
 
@@ -64,9 +61,11 @@ def refine(
     device computes; progress is called with the number of patterns of each finished batch. Only the valid pixels of the
     scan count. Pixels without illumination keep their value; patterns of zeros change nothing. A refined probe keeps
     its power and its mean phase slope; the object takes the inverse of what is divided out, so that no pattern changes.
-    Refined positions move by at most N/8 px in y and in x from where the scan has them and are held there
-    (`position_corrections` counts those). Their mean stays, unless some are held. The object grows by as much as
-    patches leave it, from vacuum. Raises ValueError where a patch leaves the object.
+    Refined positions move by at most N/8 px in y and in x from where the scan has them, 3N/8 px where `options.unknown`
+    names them, and are held there (`position_corrections` counts those). Their mean stays, unless some are held. The
+    object grows by as much as patches leave it, from vacuum. Flux and background that `options.unknown` names are
+    estimated from the second pass on; the scan has a first guess of the background. Raises ValueError where a patch
+    leaves the object.
     """
     with torch.inference_mode():
         work = _RefinementState(scan, object_, origin_yx, options, rng, device)
@@ -74,8 +73,8 @@ def refine(
             together = number >= max(options.passes - options.average, 1)
             work.run_pass(
                 together=together,
-                probe_too=options.refine_probe and number >= ALONE,
-                positions_too=options.refine_positions and number >= ALONE,
+                probe_too=probe_changes(options) and number >= ALONE,
+                positions_too=positions_change(options) and number >= ALONE,
                 progress=progress,
             )
             if number < min(options.coarse, options.passes - 1):
@@ -83,11 +82,22 @@ def refine(
         return work.found()
 
 
-def position_corrections(scan: Scan, found: Refined) -> PositionCorrections:
-    """The distances by which a refinement, `found`, moved positions from where `scan` has them."""
+def probe_changes(options: RefineOptions) -> bool:
+    """Whether a refinement with these options improves the probe."""
+    return options.refine_probe or bool({"probe", "modes"} & set(options.unknown))
+
+
+def positions_change(options: RefineOptions) -> bool:
+    """Whether a refinement with these options corrects the positions."""
+    return options.refine_positions or "positions" in options.unknown
+
+
+def position_corrections(scan: Scan, found: Refined, options: RefineOptions) -> PositionCorrections:
+    """The distances by which a refinement with these options, `found`, moved positions from where `scan` has them."""
     moved = found.scan.position_yx - scan.position_yx
     distance = moved.norm(dim=1)
-    held = (moved.abs() > reach_px(scan.probe.shape[-1]) - HELD_PX).any(1)
+    reach = reach_px(scan.probe.shape[-1], unknown="positions" in options.unknown)
+    held = (moved.abs() > reach - HELD_PX).any(1)
     rms, largest = (round(float(value), 4) for value in (distance.square().mean().sqrt(), distance.max()))
     return PositionCorrections(rms_px=rms, max_px=largest, held=int(held.sum()))
 
@@ -104,7 +114,7 @@ class _RefinementState:
         rng: np.random.Generator,
         device: torch.device,
     ) -> None:
-        self.rng, self.device = rng, device
+        self.rng, self.device, self.options = rng, device, options
         self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
         self.side = scan.probe.shape[-1]
         corner = patch_corners(scan.centre_yx, self.side, torch.tensor(origin_yx))
@@ -112,8 +122,9 @@ class _RefinementState:
         self.recorded_yx = scan.position_yx
         self.margin, self.given = 0, object_.shape
         self.object = object_.to(device, torch.complex64, copy=True)
-        if options.refine_positions:
-            self.margin = reach_px(self.side) + 1
+        self.reach = reach_px(self.side, unknown="positions" in options.unknown)
+        if positions_change(options):
+            self.margin = self.reach + 1
             self.object = torch.nn.functional.pad(self.object, [self.margin] * 4, value=1.0)
         count = len(corner)
         order = torch.from_numpy(rng.permutation(count))
@@ -127,6 +138,7 @@ class _RefinementState:
         self.norm = float(power(self.batches.probe).sum().sqrt())
         self.slope = mean_slope(self.batches.probe)
         self.velocity = torch.zeros_like(self.batches.probe)
+        self.steps = PositionSteps(self.recorded_yx, unknown="positions" in options.unknown)
         self.history: list[float] = []
 
     def run_pass(self, *, together: bool, probe_too: bool, positions_too: bool, progress: Progress) -> None:
@@ -135,17 +147,24 @@ class _RefinementState:
         summed, illumination = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
         probe_sum, probe_weight = torch.zeros_like(self.velocity), torch.zeros_like(self.velocity[0].real)
         places: list[tuple[Tensor, PositionEquations]] = []
+        counts = CountSums(self.batches.scan, self.options, self.photon) if self._counts_too() else None
         for batch in self.batches.read(self.rng.permutation(len(self.batches.rows)).tolist()):
             patches = read(self.object, batch.corners, self.side)
             waves = exit_waves(patches, batch.probes)
-            change, lost = exit_wave_change(waves, batch.amplitude, self.photon, self.valid_pixels)
+            change, lost, expected = exit_wave_change(
+                waves, batch.amplitude, self.photon, self.valid_pixels, batch.background
+            )
+            if counts is not None:
+                counts.add(batch, expected, self.valid_pixels)
             if probe_too:
                 fraction = self.batches.scan.fraction_yx[batch.rows].to(self.device)
                 back, seen = probe_change(change, patches, fraction)
                 probe_sum += back
                 probe_weight += seen
             if positions_too:
-                system = position_equations(change, patches, batch.probes, self.photon, self.valid_pixels)
+                system = position_equations(
+                    change, patches, batch.probes, self.photon, self.valid_pixels, batch.background
+                )
                 places.append((batch.rows, system))
             if together:
                 add(summed, over_modes(change * batch.probes.conj()), batch.corners)
@@ -162,7 +181,12 @@ class _RefinementState:
             self._update_probe(probe_sum / probe_weight.clamp_min(float(probe_weight.max()) / 10))
         if places:
             self._update_positions(places)
+        if counts is not None:
+            self.batches = attrs.evolve(self.batches, scan=counts.next(self.batches.scan))
         self.history.append(misfit / total)
+
+    def _counts_too(self) -> bool:
+        return bool({"flux", "background"} & set(self.options.unknown)) and bool(self.history)
 
     def _update_probe(self, change: Tensor) -> None:
         """Change the probe, with momentum, and keep its power and mean slope."""
@@ -181,10 +205,14 @@ class _RefinementState:
         curvature, pull = (torch.cat(parts).cpu() for parts in zip(*(system for _, system in places), strict=True))
         scan = self.batches.scan
         position = scan.position_yx
-        position[rows] += position_steps(PositionEquations(curvature, pull))
-        centre, fraction = whole_and_rest(within_reach(position, self.recorded_yx, reach_px(self.side)))
-        scan = attrs.evolve(scan, centre_yx=centre, fraction_yx=fraction)
-        self.batches = attrs.evolve(self.batches, scan=scan)
+        position[rows] += self.steps.next(rows, PositionEquations(curvature, pull))
+        centre, fraction = whole_and_rest(within_reach(position, self.recorded_yx, self.reach))
+        moved = attrs.evolve(scan, centre_yx=centre, fraction_yx=fraction)
+        if self.steps.together:
+            corners, intensity = self.batches.corner_yx.tolist(), mode_sum_intensity(self.batches.probe)
+            field = displacement(moved.position_yx - scan.position_yx, corners, intensity, self.batches.shape)
+            self.object = move(self.object, field)
+        self.batches = attrs.evolve(self.batches, scan=moved)
 
     def found(self) -> Refined:
         """The present state, on the smallest canvas that holds the object given and all patches."""
@@ -193,7 +221,8 @@ class _RefinementState:
         high = torch.maximum(margin + torch.tensor(self.given), batches.corner_yx.amax(0) + self.side)
         (top, left), (bottom, right) = low.tolist(), high.tolist()
         y, x = (batches.origin_yx + low).tolist()
-        scan = attrs.evolve(batches.scan, probe=batches.probe.cpu().clone())
+        probe = orthogonal_modes(batches.probe) if "modes" in self.options.unknown else batches.probe
+        scan = attrs.evolve(batches.scan, probe=probe.cpu().clone())
         return Refined(self.object[top:bottom, left:right].cpu().clone(), (y, x), scan, tuple(self.history))
 
     def correct_coarse(self) -> bool:
@@ -209,6 +238,8 @@ class _RefinementState:
             add(illumination, mode_sum_intensity(batch.probes), batch.corners)
             waves = self._waves(batch)
             residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
+            if batch.background is not None:
+                residual -= batch.background
             if self.valid_pixels is not None:
                 residual *= self.valid_pixels
             corner = torch.tensor(batch.corners, device=self.device)
@@ -228,7 +259,10 @@ class _RefinementState:
     def _sampled_misfit(self) -> float:
         misfit = 0.0
         for batch in self.batches.read(range(0, len(self.batches.rows), SAMPLED_BATCHES)):
-            lost = mode_sum_intensity(far_field(self._waves(batch))).sqrt_().sub_(batch.amplitude)
+            modelled = mode_sum_intensity(far_field(self._waves(batch)))
+            if batch.background is not None:
+                modelled += batch.background
+            lost = modelled.sqrt_().sub_(batch.amplitude)
             if self.valid_pixels is not None:
                 lost *= self.valid_pixels
             misfit += float(lost.square_().sum())

@@ -18,8 +18,9 @@ CACHE_BYTES = 512 * 2**20
 
 class UpdateBatch(NamedTuple):
     """Patterns that are updated together: rows of the scan, the corners of their patches on the
-    canvas, amplitudes `(B, N, N)`, 0 where nothing was measured, and the sum of their squares, shifted
-    probes and what turns a change of their waves into one of the object, both `(B, P, N, N)`."""
+    canvas, amplitudes `(B, N, N)` at unit flux, 0 where nothing was measured, and the sum of their squares, shifted
+    probes and what turns a change of their waves into one of the object, both `(B, P, N, N)`, and the background at
+    unit flux, None for none."""
 
     rows: Tensor
     corners: Corners
@@ -27,6 +28,7 @@ class UpdateBatch(NamedTuple):
     probes: Tensor
     steps: Tensor
     energy: float
+    background: Tensor | None
 
 
 @attrs.frozen(eq=False)
@@ -76,12 +78,14 @@ class Batches:
 
     def _make(self, rows: Tensor) -> UpdateBatch | None:
         device = self.probe.device
-        amplitude = self.scan.amplitude[rows].to(device)
+        amplitude, background = (None if part is None else part.to(device) for part in self.scan.measured(rows))
+        assert amplitude is not None
         if self.scan.valid_pixels is not None:
             amplitude = amplitude * self.scan.valid_pixels.to(device)
         seen = amplitude.amax((-2, -1)) > 0
         if not bool(seen.all()):
             amplitude, rows = amplitude[seen], rows[seen.cpu()]
+            background = background if background is None or background.ndim == 2 else background[seen]
         if len(rows) == 0:
             return None
         probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(device))
@@ -92,4 +96,4 @@ class Batches:
         clear(self._window, corners, self.side)
         floor = (1 - self.alpha) * float(illumination.max()) + self.alpha * together
         steps = probes.conj() / torch.maximum(together, floor).unsqueeze(1)
-        return UpdateBatch(rows, corners, amplitude, probes, steps, float(amplitude.square().sum()))
+        return UpdateBatch(rows, corners, amplitude, probes, steps, float(amplitude.square().sum()), background)

@@ -3,13 +3,15 @@
 import attrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from ptycho_config.schema import RefineOptions
-from ptycho_torch.output.run_records import PositionCorrections
+from ptycho_torch.output.run_records import InstrumentRecord, PositionCorrections
 from ptycho_torch.physics.canvas import illumination
-from ptycho_torch.reconstruction.refine import position_corrections, refine
+from ptycho_torch.physics.probe_modes import mode_powers
+from ptycho_torch.reconstruction.refine import position_corrections, positions_change, probe_changes, refine
 from ptycho_torch.records import Canvas, Dataset, Scan
 
 
@@ -52,9 +54,31 @@ def refine_dataset(
     summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
     canvas = Canvas((found.object * scan.object_scale).numpy(), summed, found.origin_yx)
     corrections = None
-    if options.refine_probe:
+    if probe_changes(options):
         dataset = attrs.evolve(dataset, probe=(found.scan.probe / scan.probe_factor).numpy())
-    if options.refine_positions:
+    if positions_change(options):
         dataset = attrs.evolve(dataset, position_yx=found.scan.position_yx.numpy())
-        corrections = position_corrections(scan, found)
+        corrections = position_corrections(scan, found, options)
+    dataset = attrs.evolve(dataset, flux=_flux(found.scan), background=_background(found.scan))
     return RefinedDataset(canvas, dataset, found.scan, found.history, corrections)
+
+
+def _flux(scan: Scan) -> NDArray[np.float64] | None:
+    return None if scan.flux is None else scan.flux.double().numpy()
+
+
+def _background(scan: Scan) -> NDArray[np.float32] | None:
+    """The background of a scan in the unit of its dataset, zero frequency in the middle."""
+    mean_intensity = (scan.object_scale / scan.probe_factor) ** 2
+    return None if scan.background is None else torch.fft.fftshift(scan.background * mean_intensity).numpy()
+
+
+def instrument_of(dataset: Dataset) -> InstrumentRecord:
+    """The record of probe modes, flux and background of a dataset."""
+    powers = mode_powers(torch.from_numpy(dataset.probe)).tolist()
+    background, flux = dataset.background, dataset.flux
+    return InstrumentRecord(
+        mode_powers=tuple(round(power, 4) for power in powers) if len(powers) > 1 else None,
+        mean_background=None if background is None else round(float(background.mean()), 4),
+        flux_spread=None if flux is None else round(float(flux.std()), 4),
+    )

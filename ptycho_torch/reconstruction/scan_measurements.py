@@ -57,7 +57,7 @@ class ScanMeasurements:
         probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(self.device))
         corner = patch_corners(self.scan.centre_yx[rows], side, self.origin)
         footprints = Footprints(corner.to(self.device, probes.real.dtype), side, self.height, self.width)
-        amplitude = self.scan.amplitude[rows].to(self.device)
+        amplitude = self.scan.signal(rows).to(self.device)
         if self.scan.input_gain != 1.0:
             amplitude = amplitude * self.scan.input_gain
         view = View(footprints, probes, amplitude)

@@ -1,52 +1,219 @@
-"""The first stage of a reconstruction: what the file lacks or has wrong."""
+"""The first stage of a reconstruction: what the file lacks or has wrong.
+
+What lowers the misfit of held-back pixels clearly is estimated: the one that lowers it most first, then, with that,
+the next. A probe that is still wrong hides all others, so they are chosen again after another one was found.
+"""
+
+from collections.abc import Collection
 
 import attrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ptycho_config.lens import at, fields
 from ptycho_config.schema import RefineOptions
+from ptycho_config.schema.refine import Unknown
+from ptycho_config.schema.replace import replace
 from ptycho_torch.data.scan import normalise
-from ptycho_torch.output.run_records import ProbeRecord
-from ptycho_torch.reconstruction.probe_search import ProbeSearch
+from ptycho_torch.output.run_records import ProbeRecord, UnknownsRecord
+from ptycho_torch.physics.counts import first_background, flux_from_neighbours
+from ptycho_torch.physics.probe_modes import grow_modes, most_modes
+from ptycho_torch.reconstruction.pattern_sample import pattern_sample, summarise, telling_rows
+from ptycho_torch.reconstruction.probe_search import JUDGED, FoundProbe, ProbeSearch
+from ptycho_torch.reconstruction.trial import Trial
 from ptycho_torch.records import Dataset
 
 _OPTIONS = fields(RefineOptions)
-# A retrieved probe is right in its shape; its details come with the object in these passes.
-PASSES_AFTER_SEARCH = 12
+# What is found is right in its outline; its details come with the object in at least so many passes.
+PASSES: dict[Unknown, int] = {"probe": 12, "background": 12, "flux": 16, "modes": 16, "positions": 40}
+# What is estimated together takes longer.
+MORE_PASSES = 8
+# What is estimated leaves at most so much of the misfit, apart from noise, and another mode at most so much.
+LOWERED, LOWERED_BY_MODE = 0.75, 0.8
+# A probe that leaves less unexplained is not compared with others; where less is left, no single trial is made if all
+# together gain nothing.
+EXPLAINED, WELL_EXPLAINED = 0.25, 0.1
+# A found probe explains at least a quarter of the differences between the patterns, with what else is estimated.
+MOST_UNEXPLAINED = 0.75
+# The flux of a stable beam seems to vary by so much between neighbours, because of the object.
+LEAST_FLUX_SPREAD = 0.03
+TOGETHER: tuple[Unknown, ...] = ("background", "flux", "positions")
 
 
 @attrs.frozen(eq=False)
 class KnownDataset:
-    """A dataset with the probe to use, the refinement options that go with it, and the record of the choice, None
-    where there was none to make."""
+    """A dataset with the probe, flux and background to begin with; the refinement options that go with them, whose
+    `unknown` names what is refined; and the records of the choices, None where there was none to make."""
 
     dataset: Dataset
     options: RefineOptions
-    probe: ProbeRecord | None
+    probe: ProbeRecord | None = None
+    choice: UnknownsRecord | None = None
 
 
-def estimate_unknowns(dataset: Dataset, options: RefineOptions, *, seed: int, device: torch.device) -> KnownDataset:
-    """The dataset with the probe that `options.unknown` asks for.
+def estimate_unknowns(
+    dataset: Dataset, options: RefineOptions, *, seed: int, device: torch.device, fixed: Collection[Unknown] = ()
+) -> KnownDataset:
+    """The dataset with what `options.unknown` asks for, and options that refine it, in passes enough.
 
-    A retrieved probe is refined in the passes too, of which there are at least twelve. seed: of held-back pixels and
-    orders; device: computes.
+    seed: of held-back pixels and orders; device: computes; fixed: what is not chosen, whatever the patterns say.
     """
-    automatic = options.unknown == "auto"
     if not options.unknown:
-        return KnownDataset(dataset, options, None)
-    scan = normalise(dataset)
+        return KnownDataset(dataset, options)
     with torch.inference_mode():
-        search = ProbeSearch(scan, np.random.default_rng(seed), device)
-        before = search.misfit(scan.probe) if dataset.probe_known else None
-        kept = automatic and before is not None and search.explains(before)
-        found = None if kept else search.run(scan.probe if dataset.probe_known else None)
-    if before is not None and (found is None or not search.replaces(found, before)):
-        return KnownDataset(dataset, options, ProbeRecord(start=None, misfit=round(before, 6), misfit_file=None))
-    assert found is not None
-    record = ProbeRecord(
-        start=found.start, misfit=round(found.misfit, 6), misfit_file=None if before is None else round(before, 6)
-    )
-    change = at(_OPTIONS.passes).put(max(options.passes, PASSES_AFTER_SEARCH)) >> at(_OPTIONS.refine_probe).put(True)
-    probe = (found.probe / scan.probe_factor).numpy()
-    return KnownDataset(attrs.evolve(dataset, probe=probe, probe_known=True), change(options), record)
+        estimation = _Estimation(dataset, options, seed, device)
+        if options.unknown == "auto":
+            chosen = estimation.choose(set(fixed))
+        else:
+            chosen = options.unknown
+            estimation.take(chosen)
+    return estimation.found(chosen)
+
+
+class _Estimation:
+    """The state of the choice: a dataset whose probe may be replaced, and the trials that were made."""
+
+    def __init__(self, dataset: Dataset, options: RefineOptions, seed: int, device: torch.device) -> None:
+        self.dataset, self.options, self.device = dataset, options, device
+        self.rng = np.random.default_rng(seed)
+        scan = normalise(dataset)
+        self.summary = summarise(scan)
+        rows = telling_rows(scan, self.summary, JUDGED)
+        self.sample = pattern_sample(scan, rows, self.rng, device)
+        self.trial = Trial(self.sample, rows, scan.valid_pixels, seed, device)
+        self.trials: dict[str, float] = {}
+        self.probe: ProbeRecord | None = None
+        self.modes = len(dataset.probe)
+
+    def choose(self, fixed: set[Unknown]) -> tuple[Unknown, ...]:
+        """The names of all that is not known by the patterns, apart from what is fixed."""
+        chosen: tuple[Unknown, ...] = ()
+        left = float("inf")
+        if self.dataset.probe_known:
+            chosen, left = self._choose(fixed)
+        if "probe" in fixed or left < EXPLAINED:
+            return chosen
+        before = self.dataset, self.trials, self.modes
+        found = self._search(chosen)
+        if found is None:
+            return chosen
+        record, replaces = found
+        self.trials = {}
+        again, after = self._choose(fixed)
+        if after < LOWERED * left and (replaces or after < MOST_UNEXPLAINED):
+            self.probe = record
+            return ("probe", *again)
+        self.dataset, self.trials, self.modes = before
+        self.probe = _record_of_file(record)
+        return chosen
+
+    def take(self, chosen: tuple[Unknown, ...]) -> None:
+        """Find the probe and the number of modes, where they are among what is chosen."""
+        if "probe" in chosen:
+            before = self.dataset
+            found = self._search(tuple(one for one in chosen if one != "probe"), forced=True)
+            assert found is not None
+            self.probe, replaces = found
+            if not replaces:
+                self.dataset = before
+                self.probe = _record_of_file(self.probe)
+        if "modes" in chosen:
+            self.modes = self.options.modes or self._propose_modes(chosen)
+
+    def found(self, chosen: tuple[Unknown, ...]) -> KnownDataset:
+        """The dataset and the options with what was chosen."""
+        dataset = self._start(chosen)
+        names = tuple(one for one in chosen if one != "probe" or (self.probe and self.probe.start))
+        least = max((PASSES[name] for name in names), default=0) + MORE_PASSES * max(len(names) - 1, 0)
+        change = at(_OPTIONS.unknown).put(names) >> at(_OPTIONS.passes).put(max(self.options.passes, least))
+        choice = UnknownsRecord(chosen=names, unexplained={k: round(v, 4) for k, v in self.trials.items()})
+        return KnownDataset(dataset, change(self.options), self.probe, choice)
+
+    def _choose(self, fixed: set[Unknown]) -> tuple[tuple[Unknown, ...], float]:
+        chosen: tuple[Unknown, ...] = ()
+        left = self._left(chosen)
+        without = {"background"} if self.options.background == "none" else set()
+        together = tuple(one for one in TOGETHER if one not in fixed | without)
+        if not self._flux_varies():
+            together = tuple(one for one in together if one != "flux")
+        if left < WELL_EXPLAINED and not (left > 0 and self._left(together) < LOWERED * left):
+            return chosen, left
+        remaining: list[Unknown] = [*together, *(() if "modes" in fixed else ("modes",))]
+        while remaining and left > 0:
+            misfits = {one: self._left((*chosen, one)) for one in remaining}
+            best = min(misfits, key=misfits.__getitem__)
+            if misfits[best] > LOWERED * left:
+                break
+            chosen, left = (*chosen, best), misfits[best]
+            remaining.remove(best)
+            if best == "modes":
+                self.modes = self.options.modes or self._propose_modes(chosen)
+        return chosen, left
+
+    def _left(self, chosen: tuple[Unknown, ...], modes: int | None = None) -> float:
+        """The part that is unexplained with this estimated; remembered for the record."""
+        wanted = modes or (max(self.modes, len(self.dataset.probe) + 1) if "modes" in chosen else None)
+        name = " + ".join(f"{wanted} modes" if one == "modes" else one for one in sorted(chosen)) or "nothing"
+        if name not in self.trials:
+            scan = normalise(self._start(chosen, wanted))
+            self.trials[name] = self.trial.unexplained(scan, replace(RefineOptions, self.options, unknown=chosen))
+        return self.trials[name]
+
+    def _flux_varies(self) -> bool:
+        flux = flux_from_neighbours(self.summary.total.numpy(), self.dataset.position_yx)
+        return float(np.log(flux).std()) > LEAST_FLUX_SPREAD
+
+    def _propose_modes(self, chosen: tuple[Unknown, ...]) -> int:
+        """The number of modes after which another one lowers the misfit little."""
+        number = len(self.dataset.probe) + 1
+        left = self._left(chosen, number)
+        while number < most_modes(len(self.dataset.probe)) and left > 0:
+            more = self._left(chosen, number + 1)
+            if more > LOWERED_BY_MODE * left:
+                break
+            number, left = number + 1, more
+        return number
+
+    def _start(self, chosen: tuple[Unknown, ...], modes: int | None = None) -> Dataset:
+        """The dataset with first guesses of what is chosen."""
+        dataset = self.dataset
+        if "flux" in chosen:
+            dataset = attrs.evolve(dataset, flux=flux_from_neighbours(self.summary.total.numpy(), dataset.position_yx))
+        if "background" in chosen:
+            dataset = attrs.evolve(dataset, background=self._background())
+        if "modes" in chosen:
+            grown = grow_modes(torch.from_numpy(dataset.probe), modes or self.modes)
+            dataset = attrs.evolve(dataset, probe=grown.numpy())
+        return dataset
+
+    def _background(self) -> NDArray[np.float32]:
+        scan = normalise(self.dataset)
+        mean = self.summary.mean * (scan.object_scale / scan.probe_factor) ** 2
+        return first_background(torch.fft.fftshift(mean).numpy(), self.dataset.valid_pixels)
+
+    def _search(self, chosen: tuple[Unknown, ...], *, forced: bool = False) -> tuple[ProbeRecord, bool] | None:
+        """Search for a probe, with what else is chosen, and put it into the dataset: its record and whether by itself
+        it replaces that of the file, which is None where that explains the patterns, unless forced."""
+        dataset = self._start(tuple(one for one in chosen if one in ("flux", "background")))
+        scan, known = normalise(dataset), self.dataset.probe_known
+        search = ProbeSearch(scan, self.rng, self.device)
+        before = search.misfit(scan.probe) if known else None
+        if before is not None and not forced and search.explains(before):
+            self.probe = ProbeRecord(start=None, misfit=round(before, 6), misfit_file=None)
+            return None
+        found = search.run(scan.probe if known else None)
+        probe = (found.probe / scan.probe_factor).numpy()
+        self.dataset = attrs.evolve(self.dataset, probe=probe, probe_known=True)
+        return _record(found, before), before is None or search.replaces(found, before)
+
+
+def _record(found: FoundProbe, before: float | None) -> ProbeRecord:
+    of_file = None if before is None else round(before, 6)
+    return ProbeRecord(start=found.start, misfit=round(found.misfit, 6), misfit_file=of_file)
+
+
+def _record_of_file(record: ProbeRecord) -> ProbeRecord:
+    """The record of a probe of the file that stays, from that of the search."""
+    assert record.misfit_file is not None
+    return ProbeRecord(start=None, misfit=record.misfit_file, misfit_file=None)

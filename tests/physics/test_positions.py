@@ -51,7 +51,7 @@ def _equations(shift_yx: Tensor, modes: int = 1, valid_pixels: Tensor | None = N
     amplitude = diffraction_intensity(patches, _shifted(probes, shift_yx)).sqrt()
     if valid_pixels is not None:
         amplitude[:, ~valid_pixels] = 7.0
-    change, _ = exit_wave_change(exit_waves(patches, probes), amplitude, PHOTON, valid_pixels)
+    change = exit_wave_change(exit_waves(patches, probes), amplitude, PHOTON, valid_pixels).change
     return position_equations(change, patches, probes, PHOTON, valid_pixels)
 
 

@@ -19,6 +19,7 @@ from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natura
 from ptycho_torch.reconstruction.refine import position_corrections, refine
 from ptycho_torch.records import Dataset, Refined, Scan
 
+PLAIN = RefineOptions()
 SIDE = 64
 
 
@@ -88,7 +89,7 @@ def test_exact_positions_stay() -> None:
     """They move by less than 0.15 px, and the fit is not worse."""
     scan = _recorded(0.0)
     found, plain = _corrected(0.0), _run(scan)
-    assert position_corrections(scan, found).rms_px < 0.15
+    assert position_corrections(scan, found, PLAIN).rms_px < 0.15
     assert found.history[-1] < 1.02 * plain.history[-1]
 
 
@@ -130,9 +131,9 @@ def test_a_position_beyond_its_reach_is_held_and_counted() -> None:
     moved = found.scan.position_yx - wrong.position_yx
     assert float(moved[66].abs().max()) <= reach_px(SIDE) + 1e-5
     assert float(moved[66].norm()) > 1.0
-    assert position_corrections(wrong, found).max_px == pytest.approx(float(moved[66].norm()), abs=1e-3)
+    assert position_corrections(wrong, found, PLAIN).max_px == pytest.approx(float(moved[66].norm()), abs=1e-3)
     held = attrs.evolve(found, scan=attrs.evolve(wrong, centre_yx=centre - torch.tensor([reach_px(SIDE), 0])))
-    assert position_corrections(wrong, held) == PositionCorrections(rms_px=8.0, max_px=8.0, held=len(centre))
+    assert position_corrections(wrong, held, PLAIN) == PositionCorrections(rms_px=8.0, max_px=8.0, held=len(centre))
 
 
 def test_patterns_without_light_keep_their_position() -> None:

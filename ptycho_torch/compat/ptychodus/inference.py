@@ -12,6 +12,7 @@ from ptycho_config import ConfigError, Problem, Sources, create_inference_payloa
 from ptycho_config.facts import DatasetFacts
 from ptycho_config.legacy import legacy_params, update_legacy_dict
 from ptycho_config.schema import InferenceSetup
+from ptycho_config.schema.refine import Unknown
 from ptycho_torch.compat.ptychodus.settings_layer import client_layer
 from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, PtychoDataLoader, PtychoModel
 from ptycho_torch.data.dataset import read_dataset
@@ -26,6 +27,8 @@ from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_rec
 from ptycho_torch.reconstruction.trained_model import Trained
 
 logger = logging.getLogger(__name__)
+# The application keeps its own positions, to which the object must belong.
+FIXED: tuple[Unknown, ...] = ("positions",)
 NAME = Path("scan")
 # Pixel numbers closer than this to a whole one are whole.
 WHOLE = 1e-3
@@ -53,15 +56,20 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     sources = Sources(client=client_layer(InferenceSetup, inference))
     configs, delta = create_inference_payload(NAME, NAME, trained=trained.setup, facts=facts, sources=sources)
     setup = configs.config
-    if setup.torch.refine.passes and setup.torch.refine.refine_positions:
-        message = "true would give an object for other positions than those that the application keeps"
-        raise ConfigError([Problem("torch.refine.refine_positions", message)], "the bundle")
+    options = setup.torch.refine
+    named = "positions" in options.unknown
+    if named or (options.passes and options.refine_positions):
+        message = "would give an object for other positions than those that the application keeps"
+        field = "unknown" if named else "refine_positions"
+        raise ConfigError([Problem(f"torch.refine.{field}", message)], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
     judged = judge_scan(read_dataset(scan, setup.torch.scale.domain, mask=setup.torch.data.mask))
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    task = prepare_reconstruction(trained, dataset, setup, seed, device)
+    task = prepare_reconstruction(trained, dataset, setup, seed, device, fixed=FIXED)
+    if task.unknown is not None:
+        logger.info(task.unknown.sentence)
     if task.probe is not None:
         logger.info(task.probe.sentence)
         if task.probe.start is not None:
