@@ -142,7 +142,7 @@ class InstrumentRecord:
 
     @property
     def sentence(self) -> str | None:
-        """What was estimated, for people; None where nothing was."""
+        """The estimates, for people; None where there are none."""
         parts = []
         if self.mode_powers is not None:
             parts.append(f"{len(self.mode_powers)} modes with {', '.join(f'{p:.2g}' for p in self.mode_powers)}")

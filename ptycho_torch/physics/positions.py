@@ -100,7 +100,7 @@ def global_basis(recorded_yx: Tensor) -> Tensor:
 def global_parameters(found: PositionEquations, basis: Tensor) -> Tensor:
     """The step of all positions together, `basis @ result`: `(K, 2)` float64.
 
-    It solves `sum_j B_jk H_j B_jl theta_l = sum_j B_jk b_j` over the equations of all patterns; basis `(n, K)`.
+    It solves `sum_j B_jk H_j B_jl theta_l = sum_j B_jk b_j`. found: the equations of all patterns; basis: `(n, K)`.
     """
     curvature, pull = (values.double() for values in found)
     count = basis.shape[1]
@@ -113,7 +113,7 @@ def global_parameters(found: PositionEquations, basis: Tensor) -> Tensor:
 
 def reach_px(side: int, *, unknown: bool = False) -> int:
     """The largest distance in px, in y and in x, of a position from the recorded one: an eighth of the frame of side
-    px, of which a probe fills about half; three eighths where the positions are not known."""
+    px, of which a probe fills about half; three eighths where positions are unknown."""
     return 3 * side // 8 if unknown else side // 8
 
 

@@ -11,8 +11,8 @@ from ptycho_torch.records import Scan
 
 
 class CountSums:
-    """Sums over the batches of one pass for the flux and the background of a scan, as the options ask; photon: the intensity of
-    one, at unit flux."""
+    """Sums over the batches of one pass for the flux and the background of a scan, as the options ask; photon: the
+    intensity of one, at unit flux."""
 
     def __init__(self, scan: Scan, options: RefineOptions, photon: float) -> None:
         count, side = len(scan.centre_yx), scan.probe.shape[-1]

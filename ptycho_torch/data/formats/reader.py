@@ -91,11 +91,11 @@ def read_file(path: Path) -> RawScan:
             file = _open(path, opened)
         for reader in external:
             if reader.recognise(file):
-                return _with_files(reader.read(file), opened)
+                return _with_files(reader.read(file), file)
         for reader in built_in.values():
             with damage_as_error(path):
                 if reader.recognise(file):
-                    return _with_files(reader.read(file), opened)
+                    return _with_files(reader.read(file), file)
         if file.hdf5 is None:
             message = "is not a readable NPZ archive, no HDF5 file, and no installed reader knows it"
             raise DataError(str(path), message)
@@ -109,6 +109,6 @@ def read_file(path: Path) -> RawScan:
         )
 
 
-def _with_files(scan: RawScan, opened: ExitStack) -> RawScan:
+def _with_files(scan: RawScan, file: ScanFile) -> RawScan:
     """The scan with the files that it needs, which are no longer closed here."""
-    return attrs.evolve(scan, opened=opened.pop_all())
+    return attrs.evolve(scan, descriptor=file.descriptor, opened=file.opened.pop_all())
