@@ -75,7 +75,7 @@ def test_the_window_sees_how_it_goes(scan: Known, tmp_path: Path, caplog: pytest
         reconstruct_here(made.model, scan)
     texts = [record.message for record in caplog.records if record.name.startswith("ptycho_torch")]
     first = [text.partition(" ")[0] for text in texts]
-    assert first == ["verdict:", "Training", "Trained", "probe:", "Reconstructed", "verdict:"]
+    assert first == ["verdict:", "Training", "Trained", "estimated:", "Reconstructed", "verdict:"]
 
 
 def test_two_processes_train_and_the_caller_is_the_first(scan: Known, tmp_path: Path) -> None:
