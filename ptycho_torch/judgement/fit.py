@@ -15,14 +15,17 @@ from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.records import Canvas, Scan
-from ptycho_torch.verdict import Evidence, Verdict, enumeration, judge
+from ptycho_torch.verdict import Evidence, Level, Verdict, enumeration, judge
 
 CHUNK_PIXELS = 2**18
 # The share of pixels and the share of the misfit that they may carry.
 WORST_PIXELS, CARRIED = 0.01, 0.5
 WORST_FRAME = 15.0
-# A reconstruction explains at least so much of what an object can explain.
+# The misfit of these pixels is at least this share of what noise gives, and of what the object explains.
+OF_NOISE, OF_OBJECT = 0.5, 0.1
+# A reconstruction explains at least so much of what an object can explain; and of what a short one of a part explained.
 EXPLAINED = 0.2
+AS_SHORT, FAR_LESS = 0.5, 0.2
 
 
 @attrs.frozen(eq=False)
@@ -99,11 +102,13 @@ def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None
     )
     seen = trials is not None and trials.explains > SIGNIFICANT
     noisy = fit.noise > 0 and 1.5 * fit.noise > fit.R
-    if explained < EXPLAINED and not seen and not noisy:
-        remedy = "look at probe, positions and patterns with `ptycho inspect`"
-        yield Evidence(name="fit", level="doubtful", text=text, value=explained, remedy=remedy)
-    else:
-        yield Evidence(name="fit", level="sound", text=text, value=explained)
+    level: Level = "doubtful" if explained < EXPLAINED and not seen and not noisy else "sound"
+    remedy = "look at probe, positions and patterns with `ptycho inspect`"
+    if trials is not None and seen and explained < AS_SHORT * trials.explained:
+        text = f"{text}, a short reconstruction of a part {100 * trials.explained:.0f} %"
+        level = "wrong" if explained < FAR_LESS * trials.explained else "doubtful"
+        remedy = "train longer, or refine the object with more passes"
+    yield Evidence(name="fit", level=level, text=text, value=explained, remedy="" if level == "sound" else remedy)
 
 
 def judge_fit(fit: Fit, judged: Judged) -> Verdict:
@@ -116,7 +121,7 @@ def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
     number = max(1, round(WORST_PIXELS * excess.size))
     order = np.argsort(excess.ravel())[::-1][:number]
     share = float(excess.ravel()[order].sum() / max(excess.sum(), np.finfo(float).tiny))
-    bad = share > CARRIED and excess.sum() > 0.5 * fit.noise and excess.sum() > 0.3 * (fit.flat - fit.R)
+    bad = share > CARRIED and excess.sum() > max(OF_NOISE * fit.noise, OF_OBJECT * (fit.flat - fit.R))
     text = f"{100 * share:.0f} % of the misfit lies in 1 % of the pixels"
     if not bad:
         yield Evidence(name="misfit of pixels", level="sound", text=text, value=share)

@@ -56,6 +56,11 @@ class Trials:
         return best if clear else RECORDED
 
     @property
+    def explained(self) -> float:
+        """The share of the misfit of a flat object that the recorded positions explain."""
+        return 1 - self.misfit[RECORDED] / self.flat if self.flat > 0 else 0.0
+
+    @property
     def unordered(self) -> bool:
         """Whether the positions are no better than in any other order, and neighbours are not alike."""
         if self.alike is None or self.ordered is None or self.winner != RECORDED:

@@ -22,6 +22,21 @@ Intensity = NDArray[np.float32]
 Fault = Callable[[Dataset], Dataset]
 
 
+def true_object(
+    *,
+    images: tuple[str, str] = ("coins", "camera"),
+    phase: float = 1.2,
+    darkest: float = 0.6,
+    step: float = 4.0,
+    side: int = SIDE,
+    **_: Any,
+) -> NDArray[np.complex64]:
+    """The object of a good scan with the same options."""
+    size = int(side + ROWS * step + 8)
+    amplitude, angle = (natural_image(name, size) for name in images)
+    return complex_object(amplitude, angle, (darkest, 1.0), (0.0, phase))
+
+
 @functools.cache
 def good(
     seed: int = 1,
@@ -37,9 +52,7 @@ def good(
 ) -> Dataset:
     """A scan of an object of two test images with so many photons a pattern; nothing is wrong with it."""
     rng = np.random.default_rng(seed)
-    size = int(side + ROWS * step + 8)
-    amplitude, angle = (natural_image(name, size) for name in images)
-    truth = complex_object(amplitude, angle, (darkest, 1.0), (0.0, phase))
+    truth = true_object(images=images, phase=phase, darkest=darkest, step=step, side=side)
     first = defocused_probe(side, side / 4, defocus)
     second = first * (np.arange(side) - side / 2)
     probe = np.stack([first, 0.5 * second / np.linalg.norm(second)])[:modes].astype(np.complex64)

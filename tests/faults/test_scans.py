@@ -26,14 +26,6 @@ def test_a_fault_is_named(name: str, seed: int) -> None:
     assert words in worse[evidence]
 
 
-@pytest.mark.parametrize("seed", range(len(IMAGES)))
-@pytest.mark.parametrize("name", GOOD)
-def test_a_good_scan_is_sound(name: str, seed: int) -> None:
-    """At few photons, with weak and thick phase, little overlap, and modes."""
-    verdict = judge(judge_scan(good(seed=seed, images=IMAGES[seed], **GOOD[name])).evidence)
-    assert (verdict.level, verdict.sentences) == ("sound", ())
-
-
 @pytest.mark.parametrize("name", ["x and y exchanged", "positions negated", "x negated"])
 def test_the_orientation_is_applied(name: str) -> None:
     """Then the scan is sound, and the positions are those of the good scan but for a shift."""

@@ -1,0 +1,75 @@
+"""Good scans and their true objects are sound; what no scan shows before its reconstruction is named after it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import torch
+
+from ptycho_torch.data.scan import normalise
+from ptycho_torch.judgement.fit import judge_fit, measure_fit
+from ptycho_torch.judgement.scan import Judged, judge_scan
+from ptycho_torch.records import Canvas, Dataset
+from ptycho_torch.verdict import Verdict, judge
+from tests.faults.scans import GOOD, good, true_object
+
+IMAGES = [("coins", "camera"), ("astronaut", "moon")]
+CPU = torch.device("cpu")
+
+
+def _judge(judged: Judged, object_: Any) -> Verdict:
+    canvas = Canvas(object_, np.ones(object_.shape, np.float32), (0, 0))
+    return judge_fit(measure_fit(normalise(judged.dataset), canvas, CPU), judged)
+
+
+@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_scan_and_its_true_object_are_sound(name: str, seed: int) -> None:
+    """At few photons, with weak and thick phase, little overlap, and modes."""
+    options = {"seed": seed, "images": IMAGES[seed], **GOOD[name]}
+    judged = judge_scan(good(**options))
+    for verdict in (judge(judged.evidence), _judge(judged, true_object(**options))):
+        assert (verdict.level, verdict.sentences) == ("sound", ())
+
+
+def _swapped(dataset: Dataset) -> Dataset:
+    position = dataset.position_yx.copy()
+    position[[40, 120]] = position[[120, 40]]
+    return attrs.evolve(dataset, position_yx=position)
+
+
+def _odd_gain(dataset: Dataset) -> Dataset:
+    counts = np.array(dataset.intensity[:])
+    counts[:, [9, 11, 14, 17, 20], [12, 20, 15, 10, 18]] *= 3
+    return attrs.evolve(dataset, intensity=counts)
+
+
+AFTER: dict[str, tuple[Callable[[Dataset], Dataset], str, str, str]] = {
+    "two positions exchanged": (_swapped, "misfit of patterns", "doubtful", "2 have over 15 times: 40, 120"),
+    "gain of pixels": (_odd_gain, "misfit of pixels", "wrong", "1 % of the pixels"),
+}
+
+
+@pytest.mark.parametrize("photons", [2e5, 1e8])
+@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("name", AFTER)
+def test_what_only_the_object_shows_is_named(name: str, seed: int, photons: float) -> None:
+    """With the patterns, or the pixels; the scan alone is sound."""
+    fault, evidence, level, words = AFTER[name]
+    options = {"seed": seed, "images": IMAGES[seed], "photons": photons}
+    verdict = _judge(judge_scan(fault(good(**options))), true_object(**options))
+    found = {one.name: (one.level, one.text) for one in verdict.evidence if one.level != "sound"}
+    assert set(found) == {evidence}
+    assert found[evidence][0] == level
+    assert words in found[evidence][1]
+
+
+@pytest.mark.parametrize("seed", range(len(IMAGES)))
+def test_an_object_that_explains_nothing_is_wrong(seed: int) -> None:
+    """As of a network that learned nothing, where a short reconstruction explains much."""
+    judged = judge_scan(good(seed=seed, images=IMAGES[seed]))
+    verdict = _judge(judged, np.ones_like(true_object(seed=seed, images=IMAGES[seed])))
+    assert verdict.level == "wrong"
+    assert "a short reconstruction of a part" in verdict.sentences[0]
