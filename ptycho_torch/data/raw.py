@@ -145,3 +145,10 @@ def positive_number(path: Path, key: str, stored: NDArray[Any]) -> float:
     if stored.dtype.kind not in "uif" or stored.size != 1 or not _LEAST < stored.item() < _MOST:
         raise DataError(str(path), f"{key} must be one number above 0, got {stored!r}")
     return float(stored.item())
+
+
+def real_numbers(path: Path, key: str, stored: NDArray[Any]) -> NDArray[np.float64]:
+    """A stored array of real numbers as float64. Raises DataError, which names path and key."""
+    if stored.dtype.kind not in "uif":
+        raise DataError(str(path), f"{key} must hold real numbers, its type is {stored.dtype}")
+    return stored.astype(np.float64)

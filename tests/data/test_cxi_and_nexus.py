@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptycho_torch.data.formats.views import Raster
-from ptycho_torch.data.geometry import PLANCK_TIMES_LIGHT, far_field, near_field_reason, object_pixel_m
+from ptycho_torch.data.geometry import ELECTRONVOLT, PLANCK_TIMES_LIGHT, far_field, near_field_reason, object_pixel_m
 from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.data.summary import describe
 from ptycho_torch.errors import DataError
@@ -84,6 +84,36 @@ def test_other_places_of_the_same_facts(layouts: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.probe, layouts.scan.probe)
 
 
+DIALECTS: dict[str, Any] = {
+    "units": lambda made: {
+        f"{SOURCE}/energy": (made.energy_j / ELECTRONVOLT / 1e3, {"units": "keV"}),
+        f"{DETECTOR}/distance": (made.distance * 1e3, {"units": "mm"}),
+        TRANSLATION: (made.translation() * 1e6, {"units": "um"}),
+    },
+    "plane": lambda made: {TRANSLATION: made.translation()[:, :2]},
+    "columns": lambda made: {TRANSLATION: made.translation().T},
+    "COSMIC": lambda made: {f"{SOURCE}/illumination": None, f"{SOURCE}/probe": made.scan.probe},
+    "one mask a frame": lambda _: {f"{DETECTOR}/mask": np.zeros((36, 64, 64), np.uint32)},
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_dialects_of_cxi_are_the_same_scan(name: str, layouts: Any, tmp_path: Path) -> None:
+    """Lengths with units, translations without z or by columns, the probe elsewhere."""
+    path = layouts.write(tmp_path / "scan.cxi", layouts.cxi(**DIALECTS[name](layouts)))
+    read = read_scan(path, "count_intensity")
+    np.testing.assert_allclose(read.position_yx, layouts.from_corner, atol=1e-6)
+    np.testing.assert_array_equal(read.probe, layouts.scan.probe)
+    assert read.pixel_m == pytest.approx((layouts.pixel, layouts.pixel))
+
+
+def test_an_energy_in_electronvolt_is_no_joule(layouts: Any, tmp_path: Path) -> None:
+    """Asked for, not guessed."""
+    path = layouts.write(tmp_path / "scan.cxi", layouts.cxi(**{f"{SOURCE}/energy": 8000.0}))
+    with pytest.raises(DataError, match="is 8000, which CXI states in joules; is it in eV"):
+        open_scan(path)
+
+
 def test_a_raster_of_nexus_is_a_list_of_frames(layouts: Any, tmp_path: Path) -> None:
     """Rank 4 is flattened line by line and stays in the file; the view of CXI is preferred."""
     raster = layouts.scan.counts.reshape(6, 6, 64, 64)
@@ -100,13 +130,13 @@ CHUNK = "chunks/9"
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no energy": ("cxi", {f"{SOURCE}/energy": 0.0}, "source_1/energy must be one number above 0"),
     "no patterns": ("cxi", {f"{DETECTOR}/data": None}, "has none of entry_1/data_1/data, entry_1/instrument"),
-    "flat motion": ("cxi", {TRANSLATION: np.ones((36, 2))}, r"translation must be \(n, 3\)"),
+    "flat motion": ("cxi", {TRANSLATION: np.ones((36, 4))}, r"translation must be \(n, 3\)"),
     "lost": ("cxi", {TRANSLATION: np.full((36, 3), np.nan)}, "hold NaN or infinite"),
     "no directions": ("cxi", {f"{DETECTOR}/basis_vectors": np.zeros((3, 2))}, "must be two vectors"),
     "cxi without probe": (
         "cxi",
         {f"{SOURCE}/illumination": None},
-        r"has no probe \(looked for .*illumination, probe\) .*add a complex dataset `probe`",
+        r"has no probe \(looked for .*illumination, .*probe\) .*add a complex dataset `probe`",
     ),
     "no units": ("nexus", {f"{DETECTOR}/distance": 2.0}, "distance has the units ''"),
     "odd units": ("nexus", {f"{DETECTOR}/distance": (2.0, {"units": "inch"})}, "has the units 'inch'"),

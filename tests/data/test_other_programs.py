@@ -7,7 +7,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import tifffile
 import yaml
+from scipy.io import savemat
 
 from ptycho_torch.data.geometry import ELECTRONVOLT, PLANCK_TIMES_LIGHT, electron_wavelength_m
 from ptycho_torch.data.patterns import StoredPatterns, chunks
@@ -47,6 +49,40 @@ def write_ptylab(layouts: Any, folder: Path, **changes: Any) -> Path:
     return layouts.write(folder / "scan.hdf5", made | changes)  # type: ignore[no-any-return]
 
 
+def write_ptylab_matlab(layouts: Any, folder: Path, **changes: Any) -> Path:
+    """As PtyLab.m writes it in version 5: frames along the last axis, numbers as matrices."""
+    made = {
+        "ptychogram": np.moveaxis(layouts.scan.counts, 0, 2),
+        "encoder": layouts.scan.position_yx * layouts.pixel,
+        "wavelength": PLANCK_TIMES_LIGHT / layouts.energy_j,
+        "zo": layouts.distance,
+        "dxd": layouts.detector,
+        "probe": layouts.scan.probe[0],
+    }
+    savemat(folder / "scan.mat", made | changes)
+    return folder / "scan.mat"
+
+
+def write_ptylab_matlab_73(layouts: Any, folder: Path) -> Path:
+    """In version 7.3, which is HDF5 with the axes the other way round, and complex numbers in pairs."""
+    pairs = np.empty((64, 64), [("real", "f4"), ("imag", "f4")])
+    pairs["real"], pairs["imag"] = layouts.scan.probe[0].T.real, layouts.scan.probe[0].T.imag
+    entries = {
+        "ptychogram": layouts.scan.counts.swapaxes(1, 2),
+        "encoder": (layouts.scan.position_yx * layouts.pixel).T,
+        "wavelength": np.array([[PLANCK_TIMES_LIGHT / layouts.energy_j]]),
+        "zo": np.array([[layouts.distance]]),
+        "dxd": np.array([[layouts.detector]]),
+        "probe": pairs,
+    }
+    with h5py.File(folder / "scan.mat", "w", userblock_size=512) as file:
+        for name, value in entries.items():
+            file[name] = value
+    with (folder / "scan.mat").open("r+b") as stream:
+        stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512))
+    return folder / "scan.mat"
+
+
 def write_master(layouts: Any, folder: Path, **changes: Any) -> Path:
     """A master, two files with frames that it links to, and positions in a text file."""
     frames = changes.pop("frames", layouts.scan.counts.astype(np.uint32))
@@ -74,6 +110,8 @@ def write_master(layouts: Any, folder: Path, **changes: Any) -> Path:
 SAME: dict[str, tuple[Write, float]] = {
     "HXN": (write_hxn, 1e-6),
     "PtyLab": (write_ptylab, 1e-6),
+    "PtyLab, MATLAB 5": (write_ptylab_matlab, 1e-6),
+    "PtyLab, MATLAB 7.3": (write_ptylab_matlab_73, 1e-6),
     "Dectris": (write_master, 1e-6),
 }
 
@@ -320,12 +358,16 @@ def write_ptyrad(layouts: Any, folder: Path, **changes: Any) -> Path:
             np.save(folder / "frames.npy", frames.reshape(6, 6, 64, 64))
         case ".hdf5":
             layouts.write(folder / "frames.hdf5", {"dp": frames})
+        case ".tif":
+            tifffile.imwrite(folder / "frames.tif", frames.astype(np.uint16), compression="zlib")
+        case ".mat":
+            savemat(folder / "frames.mat", {"dp": np.moveaxis(frames, 0, 2)}, do_compression=True)
     path = folder / "scan.yaml"
     path.write_text(yaml.safe_dump({"init_params": known | changes, "recon_params": {"NITER": 20}}))
     return path
 
 
-@pytest.mark.parametrize("ending", [".raw", ".npy", ".hdf5"])
+@pytest.mark.parametrize("ending", [".raw", ".npy", ".hdf5", ".tif", ".mat"])
 def test_parameters_of_ptyrad(ending: str, layouts: Any, tmp_path: Path) -> None:
     """Frames flipped up and down and transposed back, on a raster in Angstrom."""
     _check_raster(write_ptyrad(layouts, tmp_path, ending=ending), layouts)

@@ -5,6 +5,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import tifffile
 import yaml
 from scipy.io import savemat
 
@@ -126,7 +127,6 @@ PTYRAD: dict[str, Any] = {
     "pos_scan_step_size": 1.0,
     "meas_Npix": SIDE,
     "meas_calibration": {"mode": "dk", "value": 0.1},
-    "meas_params": {"path": "frames.npy"},
 }
 
 
@@ -165,14 +165,18 @@ def _write_mat(path: Path) -> Path:
     return path
 
 
-def _write_ptyrad(folder: Path) -> Path:
-    np.save(folder / "frames.npy", COUNTS)
+def _write_ptyrad(folder: Path, *, tiff: bool) -> Path:
+    if tiff:
+        tifffile.imwrite(folder / "frames.tif", COUNTS)
+    else:
+        np.save(folder / "frames.npy", COUNTS)
+    params = PTYRAD | {"meas_params": {"path": "frames.tif" if tiff else "frames.npy"}}
     path = folder / "scan.yaml"
-    path.write_text(yaml.safe_dump({"init_params": PTYRAD}))
+    path.write_text(yaml.safe_dump({"init_params": params}))
     return path
 
 
-READERS = [*HDF5, "product", "npz", "compressed npz", "mat", "ptyrad"]
+READERS = [*HDF5, "product", "npz", "compressed npz", "mat", "ptylab mat", "ptyrad", "ptyrad tif"]
 
 
 def write(reader: str, folder: Path) -> Path:
@@ -187,6 +191,9 @@ def write(reader: str, folder: Path) -> Path:
             return _write_npz(folder / "scan.npz", compressed=reader != "npz")
         case "mat":
             return _write_mat(folder / "scan.mat")
-        case "ptyrad":
-            return _write_ptyrad(folder)
+        case "ptylab mat":
+            savemat(folder / "scan.mat", HDF5["ptylab"] | {"probe": PROBE})
+            return folder / "scan.mat"
+        case "ptyrad" | "ptyrad tif":
+            return _write_ptyrad(folder, tiff=reader != "ptyrad")
     return write_hdf5(folder / ENDINGS.get(reader, "scan.h5"), HDF5[reader])

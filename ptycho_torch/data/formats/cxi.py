@@ -17,6 +17,8 @@ DETECTOR, SOURCE = "entry_1/instrument_1/detector_1", "entry_1/instrument_1/sour
 BEAM = "entry_1/instrument_1/beam_1"  # the file follows the NeXus definition where it is there
 PATTERNS = ("entry_1/data_1/data", f"{DETECTOR}/data")
 TRANSLATIONS = ("entry_1/sample_1/geometry_1/translation", "entry_1/data_1/translation", f"{DETECTOR}/translation")
+# Far more than any photon has.
+_MOST_JOULES = 1e-10
 # Rows of an image go down and its columns to the right as the source sees it; y is up, z the beam.
 _ROW_AND_COLUMN = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 
@@ -30,15 +32,19 @@ def read_cxi(source: Source) -> RawScan:
         "CXI",
         key,
         as_list(source.rows(key, ndim=(3, 4))),
-        source.array(first_of(source, TRANSLATIONS)),
+        _translation(source, first_of(source, TRANSLATIONS)),
         energy_j=_energy(source),
-        length=source.number,
-        # The key where ptychodus keeps the probe.
-        probes=("entry_1/image_1/data",) if "entry_1/ptychodus" in source.file else (),
+        length=source.length_or_metres,
+        # COSMIC at the ALS, and the key where ptychodus keeps the probe.
+        probes=(f"{SOURCE}/probe", *(("entry_1/image_1/data",) if "entry_1/ptychodus" in source.file else ())),
     )
     if source.find(f"{DETECTOR}/data_dark") is None:
         return scan
     return attrs.evolve(scan, remarks=(*scan.remarks, "data_dark is not subtracted from the patterns"))
+
+
+def _translation(source: Source, key: str) -> NDArray[np.generic]:
+    return source.lengths(key) if "units" in source.dataset(key).attrs else source.array(key)
 
 
 def scan_of_entry(
@@ -98,10 +104,14 @@ def probe_position(
 
     The object is sampled along the directions of the detector, so a sample that moves up shows the probe further down.
     """
-    kind = translation.dtype.kind
-    if translation.ndim != 2 or translation.shape[1] != 3 or kind not in "uif" or not len(translation):
-        raise source.error(f"translation must be (n, 3) in x, y, z, its shape is {translation.shape}")
-    return -translation.astype(np.float64) @ row_and_column.T
+    shape = translation.shape
+    if shape[0:1] == (3,) and shape[1:2] != (3,):
+        translation = translation.T
+    if translation.ndim != 2 or translation.shape[1] not in (2, 3) or translation.dtype.kind not in "uif" or 0 in shape:
+        raise source.error(f"translation must be (n, 3) in x, y, z, its shape is {shape}")
+    # Some leave out z.
+    axes = translation.shape[1]
+    return -translation.astype(np.float64) @ row_and_column[:, :axes].T
 
 
 def directions(source: Source) -> NDArray[np.float64]:
@@ -128,6 +138,15 @@ def refuse_near_field(scan: RawScan) -> RawScan:
 
 def _energy(source: Source) -> float:
     """In joules, or from the wavelength in m."""
-    if source.find(f"{SOURCE}/energy") is None and source.find(f"{SOURCE}/wavelength") is not None:
-        return PLANCK_TIMES_LIGHT / source.number(f"{SOURCE}/wavelength")
-    return source.number(f"{SOURCE}/energy")
+    key = f"{SOURCE}/energy"
+    if source.find(key) is None and source.find(f"{SOURCE}/wavelength") is not None:
+        return PLANCK_TIMES_LIGHT / source.length_or_metres(f"{SOURCE}/wavelength")
+    if "units" in source.dataset(key).attrs:
+        return source.energy(key)
+    energy = source.number(key)
+    if energy > _MOST_JOULES:
+        raise source.error(
+            f"{key} is {energy:.4g}, which CXI states in joules; is it in eV?",
+            "give it the attribute `units`, J, eV or keV",
+        )
+    return energy

@@ -1,4 +1,4 @@
-"""MATLAB files with the names of PtychoPINN: version 5 to 7 through scipy, version 7.3, which is HDF5, through h5py.
+"""MATLAB files with the names of PtychoPINN or of PtyLab: version 5 to 7 through scipy, version 7.3 through h5py.
 
 MATLAB counts axes the other way round in version 7.3, and has no list of one axis.
 """
@@ -17,6 +17,7 @@ from scipy.io.matlab import MatReadError
 from ptycho_torch.data.damage import damage_error
 from ptycho_torch.data.formats.matlab_elements import MOST_COMPRESSION, check_elements
 from ptycho_torch.data.formats.npz import NamedArrays, read_names
+from ptycho_torch.data.formats.ptylab_scan import PTYCHOGRAM, ArraySource, read_arrays
 from ptycho_torch.data.formats.reader import MATLAB_73, READERS, ScanFile
 from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.raw import RawScan
@@ -36,7 +37,9 @@ class MatlabReader:
 
     def read(self, file: ScanFile) -> RawScan:
         """All of the scan, its patterns too. Raises DataError."""
-        found = _version_5(file.path) if file.hdf5 is None else _version_73(Source(file.path, file.hdf5, file.opened))
+        found = version_5(file.path) if file.hdf5 is None else _version_73(Source(file.path, file.hdf5, file.opened))
+        if PTYCHOGRAM in found:
+            return read_arrays(ArraySource(file.path, found))
         lists = {name: _as_list(name, array) for name, array in found.items()}
         return read_names(NamedArrays(file.path, lists, lists.__getitem__), "MATLAB", None)
 
@@ -50,7 +53,8 @@ def _as_list(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1) if is_list else array
 
 
-def _version_5(path: Path) -> Mapping[str, NDArray[Any]]:
+def version_5(path: Path) -> Mapping[str, NDArray[Any]]:
+    """The arrays of numbers of a file of version 5 to 7 at path, by name. Raises DataError."""
     check_elements(path)
     try:
         declared = {name: shape for name, shape, kind in whosmat(path) if kind not in _NOT_READ}

@@ -4,6 +4,7 @@ Lengths are in Angstrom. The pixel of the object follows from `meas_calibration`
 does not.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,8 +18,10 @@ from ptycho_torch.data.damage import damage_as_error
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5_rows import open_for_reading
 from ptycho_torch.data.formats.hdf5_safety import is_below
+from ptycho_torch.data.formats.matlab import version_5
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.formats.source import Source
+from ptycho_torch.data.formats.tiff import read_tiff
 from ptycho_torch.data.formats.views import as_list, crop, turn
 from ptycho_torch.data.geometry import electron_wavelength_m, on_pixels, raster_positions
 from ptycho_torch.data.patterns import FileRows
@@ -169,13 +172,28 @@ def _open_frames(other: Path, given: dict[str, Any], count: int, side: int) -> t
         case ".npy":
             with damage_as_error(other):
                 return other.name, np.load(other, mmap_mode="r", allow_pickle=False)
+        case ".tif" | ".tiff":
+            return other.name, read_tiff(other)
+        case ".mat" if not h5py.is_hdf5(other):
+            return _matlab_frames(other, given, count, side)
         case ".h5" | ".hdf5" | ".mat":
             with ExitStack() as opened:
                 file = opened.enter_context(open_for_reading(other))
                 found = [given.get("key") or "", *(key for key in file if isinstance(file[key], h5py.Dataset))]
                 key = next((one for one in found if one in file), "dp")
                 return key, Source(other, file, opened).rows(key, ndim=(3, 4))
-    raise DataError(str(other), "is not read as frames of PtyRAD", "raw, npy and HDF5 are")
+    raise DataError(str(other), "is not read as frames of PtyRAD", "raw, npy, tif, mat and HDF5 are")
+
+
+def _matlab_frames(other: Path, given: dict[str, Any], count: int, side: int) -> tuple[str, Stored]:
+    """An array of a MATLAB file of version 5, where frames may lie along the last axis."""
+    found = version_5(other)
+    key = str(given.get("key") or next((name for name, array in found.items() if array.ndim in (3, 4)), "dp"))
+    if key not in found:
+        raise DataError(str(other), f"has no {key}; it holds {', '.join(sorted(found)) or 'nothing'}")
+    array = found[key]
+    as_stored = array.shape[-2:] == (side, side) and math.prod(array.shape[:-2]) == count
+    return key, array if as_stored or array.ndim < 3 else np.moveaxis(array, (0, 1), (-2, -1))
 
 
 def _raw_rows(other: Path, count: int, side: int, gap: int) -> Stored:

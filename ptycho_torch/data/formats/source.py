@@ -15,7 +15,7 @@ from ptycho_torch.data.formats.hdf5_rows import Hdf5Rows, check_readable, names_
 from ptycho_torch.data.formats.hdf5_safety import SMALL_ARRAY_BYTES, check_links
 from ptycho_torch.data.geometry import ELECTRONVOLT
 from ptycho_torch.data.masks import NAMES, Mask, join_masks, read_mask, refuse_ambiguous
-from ptycho_torch.data.raw import mode_stack, positive_number
+from ptycho_torch.data.raw import mode_stack, positive_number, real_numbers
 from ptycho_torch.errors import DataError
 
 _MICRONS = ("um", "\N{MICRO SIGN}m", "\N{GREEK SMALL LETTER MU}m", "micron", "microns")
@@ -92,10 +92,7 @@ class Source:
 
     def real(self, key: str) -> NDArray[np.float64]:
         """The whole of a small array of real numbers."""
-        found = self.array(key)
-        if found.dtype.kind not in "uif":
-            raise self.error(f"{key} must hold real numbers, its type is {found.dtype}")
-        return found.astype(np.float64)
+        return real_numbers(self.path, key, self.array(key))
 
     def rows(self, key: str, *, ndim: tuple[int, ...] = (3,)) -> Hdf5Rows:
         """Patterns that stay in the file."""
@@ -132,6 +129,10 @@ class Source:
     def length(self, key: str) -> float:
         """One length above 0 in m, from its `units`."""
         return self.number(key) * self.unit(key, _LENGTHS)
+
+    def length_or_metres(self, key: str) -> float:
+        """One length above 0 in m, which it is in where it has no `units`."""
+        return self.length(key) if "units" in self.dataset(key).attrs else self.number(key)
 
     def energy(self, key: str) -> float:
         """One energy above 0 in J, from its `units`."""
