@@ -12,7 +12,17 @@ from pathlib import Path
 from ptycho_torch.errors import DataError, MissingFileError
 
 # HDF5 raises RuntimeError, KeyError and OSError, archives the others, wherever they notice damage.
-DAMAGE = (OSError, RuntimeError, LookupError, ValueError, EOFError, struct.error, zlib.error, zipfile.BadZipFile)
+DAMAGE = (
+    OSError,
+    ArithmeticError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 _LOCKED = ("unable to lock file", "already open for write")
 _LONGEST = 200

@@ -24,10 +24,13 @@ SCALES = tuple(2 ** (step / 2) for step in range(-3, 4))
 # explains at all.
 SIGNIFICANT, SUBSTANTIAL = 5.0, 0.1
 MIN_PATTERNS = 25
-# A minimum over scales is lower than its neighbours by so many standard errors.
+# A minimum over scales is lower than its neighbours, and the right order better than another one, by so many standard
+# errors.
 MINIMUM = 3.0
 # Patterns differ from that of a flat object by so many times what noise gives.
-VISIBLE = 2.0
+VISIBLE = 1.05
+# With a probe whose pattern differs by more of the intensity a trial shows nothing of the order.
+STRANGE = 0.3
 
 
 @attrs.frozen
@@ -63,9 +66,9 @@ class Trials:
     @property
     def unordered(self) -> bool:
         """Whether the positions are no better than in any other order, and neighbours are not alike."""
-        if self.alike is None or self.ordered is None or self.winner != RECORDED:
+        if self.alike is None or self.ordered is None or self.winner != RECORDED or self.flat > STRANGE:
             return False
-        return self.alike < ALIKE and self.ordered < SIGNIFICANT
+        return self.alike < ALIKE and self.ordered < MINIMUM
 
 
 def position_trials(dataset: Dataset, seed: int = 0) -> Trials | None:
@@ -127,7 +130,8 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
     if trials.unordered:
         text = (
             f"patterns do not resemble those at the nearest positions (correlation {trials.alike:.2f}), and fit "
-            "positions in any other order as well: positions are those of other patterns"
+            "positions in any other order as well: positions are those of other patterns, or the probe is "
+            "far from the true one"
         )
         remedy = "check the order of positions and patterns"
         yield Evidence(name=ORDER, level="wrong", text=text, value=trials.alike, remedy=remedy)

@@ -10,6 +10,7 @@ from ptycho_torch.judgement.orientation import RECORDED
 from ptycho_torch.judgement.scan import judge_scan
 from ptycho_torch.verdict import judge
 from tests.faults.scans import FAULTS, GOOD, good
+from tests.faults.test_fits import AFTER
 
 IMAGES = [("coins", "camera"), ("astronaut", "moon")]
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -24,6 +25,13 @@ def test_a_fault_is_named(name: str, seed: int) -> None:
     worse = {one.name: one.text for one in found if one.level != "sound"}
     assert set(worse) == {evidence}
     assert words in worse[evidence]
+
+
+@pytest.mark.parametrize("options", [{"photons": 6e3}, {"phase": 0.1, "darkest": 0.98, "photons": 2e6}])
+def test_another_order_is_named_at_few_photons_and_of_a_weak_phase(options: dict[str, float]) -> None:
+    """Where a reconstruction hardly shows the object."""
+    found = judge_scan(FAULTS["shuffled"][0](good(seed=1, images=IMAGES[1], **options))).evidence
+    assert [one.name for one in found if one.level == "wrong"] == ["order"]
 
 
 @pytest.mark.parametrize("name", ["x and y exchanged", "positions negated", "x negated"])
@@ -50,3 +58,4 @@ def test_the_page_lists_every_fault_and_every_good_scan() -> None:
     rows = re.findall(r"^\| ([^|]+?) +\|", PAGE.read_text(), re.MULTILINE)
     assert {row for row in rows if row in FAULTS} == set(FAULTS)
     assert {row for row in rows if row in GOOD} == set(GOOD)
+    assert set(AFTER) <= set(rows)

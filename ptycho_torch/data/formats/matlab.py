@@ -65,7 +65,7 @@ def version_5(path: Path) -> Mapping[str, NDArray[Any]]:
             for name, array in loadmat(path, variable_names=list(declared)).items()
             if name in declared
         }
-    except (MatReadError, TypeError) as error:
+    except (MatReadError, TypeError, NameError) as error:
         raise damage_error(path, error) from None
 
 
