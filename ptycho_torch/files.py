@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -11,20 +12,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ptycho_torch.errors import DataError
+from ptycho_torch.errors import DataError, OutputError
+
+# Begins the names of what is not complete yet; no reader takes such a file for a scan or a result.
+UNFINISHED = ".ptycho-"
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary file in the folder of `path` that takes its place when the block ends without error."""
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}{path.suffix}"
+    """A temporary file in the folder of `path` that takes its place when the block ends without error, after its
+    content has reached the disk."""
+    temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}.partial"
     # Not `mkstemp`, whose files only their owner may read.
     temporary.touch(exist_ok=False)
     try:
         yield temporary
+        synchronise(temporary)
         temporary.replace(path)
+        synchronise(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def synchronise(path: Path) -> None:
+    """Wait until the file or folder at `path` is on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -78,17 +94,24 @@ def create_writable_folder(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as error:
-        raise _unwritable(path, str(error.strerror)) from None
+        raise unwritable(path, error) from None
 
 
 def check_folder(path: Path) -> None:
     """Raise DataError where `path` cannot become a folder to write to; creates nothing."""
     nearest = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
     if not nearest.is_dir():
-        raise _unwritable(path, f"{nearest} is no folder")
+        raise DataError(str(path), f"cannot write here: {nearest} is no folder", _ELSEWHERE)
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise _unwritable(path, f"no permission to write into {nearest}")
+        raise OutputError(str(path), f"cannot write here: no permission to write into {nearest}", _ELSEWHERE)
 
 
-def _unwritable(path: Path, reason: str) -> DataError:
-    return DataError(str(path), f"cannot write here: {reason}", "choose another output_dir")
+_ELSEWHERE = "choose another output_dir"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def unwritable(path: Path, error: OSError, kept: str = "") -> OutputError:
+    """The error that says why `path` cannot be written to, from that of the system. kept: a sentence on what is
+    there as it was."""
+    hint = "make room, or choose another output_dir" if error.errno in _NO_ROOM else _ELSEWHERE
+    return OutputError(str(path), f"cannot write here: {error.strerror or error}{kept and f'; {kept}'}", hint)

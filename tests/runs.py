@@ -28,13 +28,15 @@ class RecordingDict(dict[str, Any]):
 
     def __init__(self, action: Any = lambda: None) -> None:
         super().__init__()
-        self.action, self.updates = action, 0
+        self.action = action
+        self.updates: list[dict[str, Any]] = []
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Count, act, and update."""
-        self.updates += 1
-        self.action()
+        """Remember the values and update, at first after the action."""
+        if not self.updates:
+            self.action()
         super().update(*args, **kwargs)
+        self.updates.append(dict(self))
 
 
 def start_rank_1_with(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from tests.test_architecture import SHIMS
 ROOT = Path(__file__).parent.parent
 PUBLIC = {"ptycho_config", "ptycho_torch.api", *(f"ptycho_torch.{name}" for name in SHIMS)}
 # Libraries call these by name, and everything marked as an override.
-HOOKS = {"backward", "configure_gradient_clipping", "configure_optimizers", "forward", "save_checkpoint"}
-HOOKS |= {"parse_known_args", "set_epoch", "state_dict", "training_step", "validation_step"}
+HOOKS = {"backward", "configure_gradient_clipping", "configure_optimizers", "forward"}
+HOOKS |= {"load_checkpoint", "parse_known_args", "remove_checkpoint", "save_checkpoint", "set_epoch", "state_dict"}
+HOOKS |= {"training_step", "truncate", "validation_step"}
 # Decorators that keep nothing; any other one may keep what it decorates for a caller.
 PLAIN = {"cache", "cached_property", "classmethod", "config", "contextmanager", "dataclass_transform"}
 PLAIN |= {"define", "frozen", "lru_cache", "no_grad", "once_differentiable", "overload", "property"}

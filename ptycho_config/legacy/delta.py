@@ -5,7 +5,8 @@ value of an earlier run leaks into the next. Execution settings have no projecti
 type: only training and inference configs are accepted.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -81,14 +82,34 @@ def legacy_delta(config: TrainingConfig | InferenceConfig | ModelConfig) -> Lega
 
 
 def update_legacy_dict(cfg: MutableMapping[str, Any], delta: LegacyDelta) -> LegacyDelta:
-    """Write the delta into `cfg` in place and return the delta that restores it.
+    """Write the delta into `cfg` in place, all of it or nothing, and return the delta that restores it.
 
     The only effect of this package, called once at the boundary of a training or inference
-    run, before any data is loaded.
+    run, before any data is loaded. Raises what `cfg` raises for a key that it refuses.
     """
     touched = delta.set.keys() | delta.unset
     before = {key: cfg[key] for key in touched if key in cfg}
-    for key in delta.unset:
-        cfg.pop(key, None)
-    cfg.update(delta.set)
+    try:
+        for key in delta.unset:
+            cfg.pop(key, None)
+        cfg.update(delta.set)
+    except BaseException:
+        # Only what has changed: what `cfg` refuses to write, it may refuse to write back.
+        for key in touched:
+            if key not in before:
+                cfg.pop(key, None)
+            elif key not in cfg or cfg[key] is not before[key]:
+                cfg[key] = before[key]
+        raise
     return LegacyDelta(before, frozenset(touched - before.keys()))
+
+
+@contextmanager
+def legacy_values(cfg: MutableMapping[str, Any], delta: LegacyDelta) -> Iterator[None]:
+    """Write the delta into `cfg`; where the block then fails, `cfg` has its former values again."""
+    former = update_legacy_dict(cfg, delta)
+    try:
+        yield
+    except BaseException:
+        update_legacy_dict(cfg, former)
+        raise

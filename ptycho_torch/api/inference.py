@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import torch
 
 from ptycho_config import Resolved, Sources, create_inference_payload
-from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
+from ptycho_config.legacy import LegacyDelta, legacy_params, legacy_values
 from ptycho_config.policy import refuse_unread
 from ptycho_config.saved import save
 from ptycho_config.schema import InferenceSetup, TrainingSetup
@@ -21,7 +22,8 @@ from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
-from ptycho_torch.files import create_writable_folder, write_json, write_table
+from ptycho_torch.errors import NOTHING_NEW, note_when_stopped
+from ptycho_torch.files import write_json, write_table
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.output.bundle import Bundle
@@ -36,7 +38,9 @@ from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
 from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import instrument_of
+from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.records import Canvas, Dataset
+from ptycho_torch.run_folder import claim_folder, write_results
 
 
 @attrs.frozen(eq=False)
@@ -68,8 +72,9 @@ def reconstruct(
     """Apply a trained model to a scan; write product, pictures, metrics and report.
 
     model_path: a bundle or its folder; test_data_file: the scan; output_dir: for the results, by default
-    that of `sources`, the layers of options; legacy: the dict that code of PtychoPINN reads. Raises
-    ConfigError, DataError or DivergedError before anything is written.
+    that of `sources`, the layers of options; legacy: the dict that code of PtychoPINN reads, as it was where the
+    reconstruction fails. Raises ConfigError, DataError or DivergedError before anything is written, and OutputError
+    where there is no room for the results; a KeyboardInterrupt has a note on what is kept.
     """
     start = time.perf_counter()
     model_path, test_data_file = Path(model_path), Path(test_data_file)
@@ -78,21 +83,27 @@ def reconstruct(
         configs, delta = resolve_inference(
             trained.setup, model_path, test_data_file, output_dir, sources=sources, scan=scan
         )
-        setup = configs.config
-        device = choose_device(setup.execution.accelerator)
-        update_legacy_dict(legacy, delta)
-        options, needed = setup.torch.data, not setup.torch.refine.unknown
-        dataset = read_dataset(
-            scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=needed
-        )
-        files = {**digests([scan]), **trained.bundle.source}
+        device, folder = choose_device(configs.config.execution.accelerator), configs.config.inference.output_dir
+        with legacy_values(legacy, delta), note_when_stopped(lambda: NOTHING_NEW), claim_folder(folder):
+            return _reconstruct(trained, scan, configs, device, start)
+
+
+def _reconstruct(
+    trained: Trained, scan: RawScan, configs: Resolved[InferenceSetup], device: torch.device, start: float
+) -> Reconstruction:
+    """The reconstruction of an opened scan, written into its folder; start: its clock."""
+    setup, folder = configs.config, configs.config.inference.output_dir
+    options, needed = setup.torch.data, not setup.torch.refine.unknown
+    dataset = read_dataset(
+        scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=needed
+    )
+    files = {**digests([scan]), **trained.bundle.source}
     judged = judge_scan(dataset, fix_orientation=options.fix_orientation)
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed, device)
     if task.probe is not None and task.probe.start is not None:
         judged = judge_with_probe(judged, task.dataset)
-    folder = create_writable_folder(setup.inference.output_dir)
     loaded = time.perf_counter()
     record = setup.torch.record
     patches = PatchStatistics(record.patch_stats_limit if record.log_patch_stats else 0)
@@ -121,9 +132,10 @@ def reconstruct(
         machine=machine(),
         files=files,
     )
-    _write(folder, dataset, canvas, metrics, configs, trained.bundle)
-    if patches.rows:
-        write_table(folder / "patch_statistics.csv", patches.rows)
+    with write_results(folder) as stage:
+        _write(stage, dataset, canvas, metrics, configs, trained.bundle)
+        if patches.rows:
+            write_table(stage / "patch_statistics.csv", patches.rows)
     return Reconstruction(canvas, metrics, configs, folder)
 
 

@@ -12,9 +12,9 @@ from ptycho_torch.data.dataset import Domain, read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import normalise, with_coarse_object
 from ptycho_torch.device import choose_device, peak_memory_mib
-from ptycho_torch.errors import DataError
+from ptycho_torch.errors import NOTHING_NEW, DataError, note_when_stopped
 from ptycho_torch.evaluation.read import read_object
-from ptycho_torch.files import create_writable_folder, write_json
+from ptycho_torch.files import write_json
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.output.figures import draw_object
@@ -25,6 +25,7 @@ from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import instrument_of, refine_dataset
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Scan
+from ptycho_torch.run_folder import claim_folder, write_results
 
 
 @attrs.frozen(eq=False)
@@ -57,42 +58,45 @@ def refine_scan(
     DivergedError before anything is written.
     """
     device = choose_device(accelerator)
-    with open_scan(Path(scan_file)) as opened:
-        dataset = read_dataset(opened, domain, data.position_origin, mask=data.mask, probe_needed=not options.unknown)
-    judged = judge_scan(dataset, fix_orientation=data.fix_orientation)
-    dataset = judged.dataset
-    _starting_object(start, normalise(dataset))
-    folder = create_writable_folder(Path(output_dir))
-    clock = time.perf_counter()
-    known = estimate_unknowns(dataset, options, seed=seed, device=device)
-    dataset, scan = known.dataset, normalise(known.dataset)
-    if known.probe is not None and known.probe.start is not None:
-        judged = judge_with_probe(judged, dataset)
-    initial = _starting_object(start, scan)
-    made = refine_dataset(
-        dataset, scan, initial, _origin(scan), known.options, seed=seed, device=device, visible=visible
-    )
-    seconds = time.perf_counter() - clock
-    fit = measure_fit(made.scan, made.canvas, device)
-    metrics = RefinementRecord(
-        R=round(require_finite(fit.R, dataset.name), 6),
-        R_flat=round(fit.flat, 6),
-        verdict=judge_fit(fit, judged),
-        R_by_pass=tuple(round(value, 6) for value in made.passes),
-        position_corrections=made.corrections,
-        patterns=len(scan.centre_yx),
-        probe=known.probe,
-        unknown=known.choice,
-        instrument=instrument_of(made.dataset),
-        options=options,
-        seed=seed,
-        seconds=RefinementSeconds(refine=round(seconds, 2)),
-        peak_memory_mib=round(peak_memory_mib()),
-    )
-    write_product(folder / "product.h5", made.dataset, made.canvas, metrics.R_by_pass)
-    write_reconstruction(folder / "reconstruction.npz", made.canvas)
-    write_json(folder / "metrics.json", {"refinement": to_json(metrics)})
-    draw_object(folder, made.canvas, geometry=dataset.geometry)
+    with note_when_stopped(lambda: NOTHING_NEW), claim_folder(Path(output_dir)) as folder:
+        with open_scan(Path(scan_file)) as opened:
+            dataset = read_dataset(
+                opened, domain, data.position_origin, mask=data.mask, probe_needed=not options.unknown
+            )
+        judged = judge_scan(dataset, fix_orientation=data.fix_orientation)
+        dataset = judged.dataset
+        _starting_object(start, normalise(dataset))
+        clock = time.perf_counter()
+        known = estimate_unknowns(dataset, options, seed=seed, device=device)
+        dataset, scan = known.dataset, normalise(known.dataset)
+        if known.probe is not None and known.probe.start is not None:
+            judged = judge_with_probe(judged, dataset)
+        initial = _starting_object(start, scan)
+        made = refine_dataset(
+            dataset, scan, initial, _origin(scan), known.options, seed=seed, device=device, visible=visible
+        )
+        seconds = time.perf_counter() - clock
+        fit = measure_fit(made.scan, made.canvas, device)
+        metrics = RefinementRecord(
+            R=round(require_finite(fit.R, dataset.name), 6),
+            R_flat=round(fit.flat, 6),
+            verdict=judge_fit(fit, judged),
+            R_by_pass=tuple(round(value, 6) for value in made.passes),
+            position_corrections=made.corrections,
+            patterns=len(scan.centre_yx),
+            probe=known.probe,
+            unknown=known.choice,
+            instrument=instrument_of(made.dataset),
+            options=options,
+            seed=seed,
+            seconds=RefinementSeconds(refine=round(seconds, 2)),
+            peak_memory_mib=round(peak_memory_mib()),
+        )
+        with write_results(folder) as stage:
+            write_product(stage / "product.h5", made.dataset, made.canvas, metrics.R_by_pass)
+            write_reconstruction(stage / "reconstruction.npz", made.canvas)
+            write_json(stage / "metrics.json", {"refinement": to_json(metrics)})
+            draw_object(stage, made.canvas, geometry=dataset.geometry)
     return Refinement(made.canvas, metrics, folder)
 
 

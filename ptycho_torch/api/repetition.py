@@ -20,6 +20,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.output.bundle import load_bundle
 from ptycho_torch.output.run_configs import read_run
 from ptycho_torch.output.run_records import InferenceRecord, TrainingRecord, from_json
+from ptycho_torch.run_folder import check_result
 
 _ARGUMENTS = {"training.output_dir", "inference.output_dir", "inference.model_path", "inference.test_data_file"}
 
@@ -87,6 +88,8 @@ def _rerun_inference(configs: Resolved[InferenceSetup], home: Path, folder: Path
 
 def _reconstruction(folder: Path) -> tuple[InferenceRecord, dict[str, NDArray[Any]]]:
     """The record and the arrays that a reconstruction has left. Raises DataError."""
+    for name in ("metrics.json", "reconstruction.npz"):
+        check_result(folder / name)
     try:
         data = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["inference"]
         with np.load(folder / "reconstruction.npz", allow_pickle=False) as arrays:

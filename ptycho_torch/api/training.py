@@ -10,26 +10,27 @@ import attrs
 from ptycho_config import ConfigError, Problem, Resolved, Transform
 from ptycho_config.factory import Sources, create_training_payload, training_layers
 from ptycho_config.layers import TRAINING, last_put
-from ptycho_config.legacy import LegacyDelta, legacy_params, update_legacy_dict
+from ptycho_config.legacy import LegacyDelta, legacy_params, legacy_values
 from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.saved import save
 from ptycho_config.schema import TrainingConfig, TrainingSetup
 from ptycho_torch.data.readers import digests, facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
-from ptycho_torch.errors import DataError
+from ptycho_torch.errors import DataError, note_when_stopped
 from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME
 from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.figures import draw_losses
 from ptycho_torch.output.run_records import TrainingRecord, to_json
+from ptycho_torch.run_folder import claim_folder, write_results
+from ptycho_torch.training.checkpoints import LAST, epochs_of, seed_of
 from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
 from ptycho_torch.training.fit import Fitted, fit_setup
 from ptycho_torch.training.launch import fit_in_processes
 from ptycho_torch.training.named_parts import check_named_parts
 from ptycho_torch.training.ranks import launched_outside, world_size
-from ptycho_torch.training.trainer import seed_of_checkpoint
 
 
 @attrs.frozen(eq=False)
@@ -56,8 +57,9 @@ def train(
 
     train_data_file: a scan or a folder of scans; output_dir: for the results; both may stand in `sources`,
     the layers of options. profile: the layer below everything else, None for none. legacy: the dict that
-    code of PtychoPINN reads. resume: go on from the last checkpoint in the output folder, with its seed where
-    `training.subsample_seed` is null. Raises ConfigError or DataError before anything is written.
+    code of PtychoPINN reads, as it was where the training fails. resume: go on from the last checkpoint in the output
+    folder, with its seed. Raises ConfigError or DataError before anything is written, DivergedError, and OutputError
+    where there is no room for the results; a KeyboardInterrupt has a note on what is kept.
     """
     opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
     return run_training(*opened, legacy=legacy, resume=resume)
@@ -75,31 +77,46 @@ def run_training(
 
     configs, delta, opened: as `open_training` returned them; the scans are closed here. legacy, resume: as there.
     """
+    folder, outside = configs.config.training.output_dir, launched_outside()
+    with opened.closing(), legacy_values(legacy, delta), note_when_stopped(lambda: _what_is_kept(configs.config)):
+        if outside is not None and outside.rank > 0:
+            return _run_training(configs, opened, resume=resume)
+        with claim_folder(folder):
+            return _run_training(configs, opened, resume=resume)
+
+
+def _run_training(configs: Resolved[TrainingSetup], opened: TrainingScans, *, resume: bool) -> TrainingRun:
     setup = configs.config
-    with opened.closing():
-        update_legacy_dict(legacy, delta)
-        files = digests((*opened.training, *opened.validation))
-        seed = _common_seed(setup.training, resume=resume)
-        world = world_size(setup.execution, choose_device(setup.execution.accelerator))
-        if world > 1:
-            opened.close()
-            made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
-        else:
-            made = fit_setup(setup, seed, opened=opened, resume=resume)
+    files = digests((*opened.training, *opened.validation))
+    seed = _common_seed(setup.training, resume=resume)
+    world = world_size(setup.execution, choose_device(setup.execution.accelerator))
+    if world > 1:
+        opened.close()
+        made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
+    else:
+        made = fit_setup(setup, seed, opened=opened, resume=resume)
     return write_training_run(configs, made, files)
 
 
+def _what_is_kept(setup: TrainingSetup) -> str:
+    """The state of a training that a signal has ended, and how to go on."""
+    last, epochs = setup.training.output_dir / LAST, setup.training.nepochs
+    try:
+        kept = epochs_of(last)
+    except DataError:
+        return "no epoch has ended, nothing is kept: run the same command again"
+    return f"{kept} of {epochs} epochs are kept in {last}: the same command with --resume goes on from there"
+
+
 def _common_seed(training: TrainingConfig, *, resume: bool) -> int:
-    """The configured seed, that of the checkpoint where a training is resumed, or a fresh one, which processes that
-    were started elsewhere could not agree on."""
-    seed, checkpoint = training.subsample_seed, training.output_dir / "checkpoints" / "last.ckpt"
-    if seed is None and resume and checkpoint.is_file():
-        seed = seed_of_checkpoint(checkpoint)
-    if seed is None and ((resume and checkpoint.is_file()) or launched_outside() is not None):
-        message = "is needed where several processes train together, and is in no checkpoint to resume from"
-        hint = "give the number that the record of the run names, or any for a new one"
+    """The configured seed, that of the checkpoint that is resumed, or a fresh one, on which processes that were
+    started elsewhere could not agree."""
+    if training.subsample_seed is None and resume:
+        return seed_of(training.output_dir / LAST)
+    if training.subsample_seed is None and launched_outside() is not None:
+        message, hint = "is needed where several processes train together", "give any number"
         raise ConfigError([Problem("training.subsample_seed", message, hint=hint)], "the run")
-    return seed_or_fresh(seed)
+    return seed_or_fresh(training.subsample_seed)
 
 
 def resolve_training(
@@ -175,8 +192,9 @@ def write_training_run(
     if outside is not None and outside.rank > 0:
         return TrainingRun(folder / BUNDLE_NAME, configs, record, made)
     derivation = derivation_of(configs)
-    path = save_bundle(folder, Bundle(configs.config, made.model.state_dict(), derivation, record))
-    write_json(folder / "config.json", {"training": to_json(derivation)})
-    write_json(folder / "metrics.json", {"training": to_json(record)})
-    draw_losses(folder, record.history)
-    return TrainingRun(path, configs, record, made)
+    with write_results(folder) as stage:
+        save_bundle(stage, Bundle(configs.config, made.model.state_dict(), derivation, record))
+        write_json(stage / "config.json", {"training": to_json(derivation)})
+        write_json(stage / "metrics.json", {"training": to_json(record)})
+        draw_losses(stage, record.history)
+    return TrainingRun(folder / BUNDLE_NAME, configs, record, made)

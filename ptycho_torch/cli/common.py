@@ -3,10 +3,13 @@
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,11 +24,12 @@ from ptycho_config.schema.specs import specs
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli.options import Text, effective_assignments
-from ptycho_torch.errors import DataError, DivergedError
+from ptycho_torch.errors import DataError, DivergedError, OutputError, Stopped
 from ptycho_torch.output.run_configs import read_config
 from ptycho_torch.verdict import Verdict
 
-WRONG = 3
+# Exit statuses; the last is EX_IOERR of sysexits.h.
+UNUSABLE, WRONG, UNWRITABLE = 2, 3, 74
 PROGRESS = "execution.enable_progress_bar"
 
 
@@ -176,23 +180,50 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the command that `argv` names, which stands as `work` in the defaults of the parser.
 
     Returns the exit status: 0 done, 2 for what the user can change (one message), 3 where the verdict is wrong and the
-    command strict, 130 when interrupted.
+    command strict, 74 where the results cannot be written, 130 when interrupted, 143 after SIGTERM.
     """
     arguments = parse_arguments(parser, argv)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _stop_on_sigterm():
             warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
             status: int | None = arguments.work(arguments)
     except (ConfigError, DataError, DivergedError) as error:
-        if arguments.debug:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _report(error, UNWRITABLE if isinstance(error, OutputError) else UNUSABLE, debug=arguments.debug)
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python must not complain when it flushes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except OSError as error:
+        return _report(error, UNWRITABLE, debug=arguments.debug)
+    except (KeyboardInterrupt, Stopped) as error:
+        number = error.number if isinstance(error, Stopped) else signal.SIGINT
+        sentence = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        print("; ".join([sentence, *getattr(error, "__notes__", ())]), file=sys.stderr)
+        return 128 + number
     return status or 0
+
+
+def _report(error: Exception, status: int, *, debug: bool) -> int:
+    """Print the error as one message; returns the exit status."""
+    if debug:
+        traceback.print_exception(error)
+    print(f"error: {error}", file=sys.stderr)
+    return status
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """SIGTERM raises Stopped in the block, so that it ends as an interrupt does: files closed, nothing half written."""
+
+    def stop(number: int, _: object) -> None:
+        raise Stopped(number)
+
+    # Only the main thread can.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

@@ -2,9 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ptycho_torch.cli.common import add_profile_flag, announce
+
+if TYPE_CHECKING:
+    from ptycho_torch.sweep import Trial
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,33 +41,48 @@ def _positive(text: str) -> int:
 def work(arguments: argparse.Namespace) -> None:
     """Plan, run what is missing, and show all results. Raises ConfigError or DataError."""
     announce(arguments)
-    from ptycho_torch.errors import DataError
-    from ptycho_torch.files import create_writable_folder, write_table
-    from ptycho_torch.sweep import Trial, axis, draw_sweep, plan_sweep, read_rows, run_local, run_ray, table
+    from ptycho_torch.run_folder import claim_folder
+    from ptycho_torch.sweep import axis, plan_sweep
     from ptycho_torch.sweep.plan import Base
-    from ptycho_torch.sweep.results import flat_record
-    from ptycho_torch.sweep.run import is_finished, threads_per_trial
 
     base = Base(arguments.base, arguments.profile, tuple(arguments.set), arguments.test_data)
     trials = plan_sweep(base, [axis(text) for text in arguments.axis], arguments.output_dir)
-    folder = create_writable_folder(arguments.output_dir)
-    finished = sum(map(is_finished, trials))
+    with claim_folder(arguments.output_dir) as folder:
+        _run(trials, folder, arguments)
+        _show(trials, folder)
 
-    def report(trial: Trial, done: bool) -> None:  # noqa: FBT001 - the runner calls it
+
+def _run(trials: "Sequence[Trial]", folder: Path, arguments: argparse.Namespace) -> None:
+    from ptycho_torch.sweep import run_local, run_ray
+    from ptycho_torch.sweep.run import is_finished, threads_per_trial
+
+    def report(trial: "Trial", done: bool) -> None:  # noqa: FBT001 - the runner calls it
         if not arguments.quiet:
             print(f"{'done' if done else 'FAILED'}: {' '.join(trial.point)}", file=sys.stderr, flush=True)
 
     if not arguments.quiet:
+        finished = sum(map(is_finished, trials))
         print(f"{len(trials)} trials, {finished} finished before", file=sys.stderr, flush=True)
     if arguments.engine == "ray":
         run_ray(trials, folder, threads_per_trial(arguments.jobs))
     else:
         run_local(trials, arguments.jobs, report)
+
+
+def _show(trials: "Sequence[Trial]", folder: Path) -> None:
+    """Print and write the results of the trials. Raises DataError where there are none of some."""
+    from ptycho_torch.errors import DataError
+    from ptycho_torch.files import write_table
+    from ptycho_torch.run_folder import write_results
+    from ptycho_torch.sweep import draw_sweep, read_rows, table
+    from ptycho_torch.sweep.results import flat_record
+
     rows = read_rows(trials)
     print(table(rows))
     if any(row.result for row in rows):
-        write_table(folder / "sweep.csv", [flat_record(row) for row in rows if row.result])
-        draw_sweep(folder / "sweep.png", rows)
+        with write_results(folder) as stage:
+            write_table(stage / "sweep.csv", [flat_record(row) for row in rows if row.result])
+            draw_sweep(stage / "sweep.png", rows)
         print(f"open {folder / 'sweep.png'}")
     failed = [row.trial for row in rows if row.result is None]
     if failed:

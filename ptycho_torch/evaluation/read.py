@@ -12,6 +12,7 @@ from scipy.signal import fftconvolve
 from ptycho_torch.data.formats.npz_archive import open_archive
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.run_folder import check_result
 
 _WANTED = "give a product.h5, a reconstruction.npz, an NPZ with objectGuess, or a complex .npy array"
 _LENGTHS_ARE_PX = 1.0
@@ -39,6 +40,7 @@ def read_object(path: Path) -> PlacedObject:
     recognised by its content. Raises DataError for all other files and for damaged ones."""
     if not path.is_file():
         raise MissingFileError(str(path), "is a folder" if path.is_dir() else "no such file", _WANTED)
+    check_result(path)
     with path.open("rb") as stream:
         start = stream.read(8)
     for signature, read in _READERS.items():

@@ -35,6 +35,7 @@ from ptycho_torch.output.bundle_archive import (
 )
 from ptycho_torch.output.derivation import Derivation, migrate_derivation
 from ptycho_torch.output.run_records import TrainingRecord, from_json, library_versions, to_json
+from ptycho_torch.run_folder import check_result
 
 _DAMAGE = (*DAMAGE, safetensors.SafetensorError)
 
@@ -77,6 +78,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> Path:
 def load_bundle(path: Path) -> Bundle:
     """Read a bundle: an archive, or the folder of one. Raises DataError where it is damaged or foreign."""
     source = find_bundle(path)
+    check_result(source)
     try:
         with source.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             digest = open_digest(stream.fileno())

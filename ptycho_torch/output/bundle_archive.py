@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ptycho_torch.errors import DataError, MissingFileError
+from ptycho_torch.run_folder import check_result
 
 BUNDLE_NAME = "wts.h5.zip"
 SCHEMA, VERSION = "ptycho.bundle", 2
@@ -34,6 +35,7 @@ def find_bundle(path: Path) -> Path:
 
 def read_derivation(archive: Path) -> dict[str, Any]:
     """The derivation of the training in the bundle `archive`, with the config of the bundle. Raises DataError."""
+    check_result(archive)
     try:
         with zipfile.ZipFile(archive) as opened:
             manifest = read_manifest(opened, archive)

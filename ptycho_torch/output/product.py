@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.patterns import mean_intensity
 from ptycho_torch.files import atomic_write
+from ptycho_torch.output.hdf5_file import create_hdf5
 from ptycho_torch.records import Canvas, Dataset, Geometry
 
 _UNKNOWN = ("exposure_time_s", "mass_attenuation_m2_per_kg")
@@ -27,7 +28,7 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence
     column `x - N//2 - origin`. Both agree for an object whose centre is the position `origin + array_centre(W, N)`.
     `origin_px` (y, x) of the object is that origin, in pixels of the scan. Unknown numbers are 0.
     """
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as product:
+    with atomic_write(path) as temporary, create_hdf5(temporary) as product:
         write_places(
             product, dataset.name, dataset.position_yx, dataset.probe, canvas.object, canvas.origin_yx, dataset.geometry
         )
@@ -72,9 +73,9 @@ def write_places(
 def write_reconstruction(path: Path, canvas: Canvas) -> None:
     """Write a canvas to path as NPZ: `object` complex64 (H, W), `origin_px` (y, x): the object pixel of
     element [0, 0], and `illumination` float32 (H, W), the summed weights."""
-    with atomic_write(path) as temporary:
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez(
-            temporary,
+            stream,
             object=canvas.object,
             origin_px=np.asarray(canvas.origin_yx, np.int64),
             illumination=canvas.illumination,

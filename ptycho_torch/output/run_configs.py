@@ -16,6 +16,7 @@ from ptycho_config.steps import Step
 from ptycho_config.versions import version_of
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME, read_derivation
+from ptycho_torch.run_folder import check_result
 
 RECORD = "record of the run"
 CONFIG_NAME = "config.json"
@@ -44,11 +45,13 @@ def read_run(path: Path) -> dict[str, Resolved[Any]]:
     if path.suffix == ".zip":
         found = {"training": read_derivation(path)}
     elif not path.is_dir():
+        check_result(path)
         found = _derivations_in(path)
     else:
         # ptychodus keeps the config of its trainings one folder deeper.
         written = [file for file in (path / CONFIG_NAME, path / "configs" / CONFIG_NAME) if file.is_file()]
         if written:
+            check_result(written[0])
             found = _derivations_in(written[0])
         elif (path / BUNDLE_NAME).is_file():
             found = {"training": read_derivation(path / BUNDLE_NAME)}

@@ -11,9 +11,9 @@ from ptycho_torch.physics.simulate import SimulatedScan
 def write_scan(path: Path, scan: SimulatedScan) -> None:
     """Write a scan to path as NPZ: `diff3d` in counts, `xcoords` and `ycoords` in px, `probeGuess`, and the
     truth as `objectGuess`."""
-    with atomic_write(path) as temporary:
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez(
-            temporary,
+            stream,
             diff3d=scan.counts,
             xcoords=scan.position_yx[:, 1],
             ycoords=scan.position_yx[:, 0],

@@ -16,6 +16,7 @@ from ptycho_torch.data.dataset import AMPLITUDE_KEY, COUNT_KEY, stored_patterns
 from ptycho_torch.data.geometry import ELECTRONVOLT, array_centre, object_pixel_m
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
+from ptycho_torch.output.hdf5_file import create_hdf5
 from ptycho_torch.output.product import write_places
 from ptycho_torch.records import Geometry
 
@@ -92,7 +93,7 @@ def write_cxi(path: Path, scan: RawScan) -> None:
     energy_j, geometry = _checked_far_field(scan)
     assert geometry.detector_pixel_m is not None
     y, x = (np.array(geometry.origin_m) + scan.position_yx * np.array(geometry.pixel_m)).T
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as file:
         file["cxi_version"], file["number_of_entries"] = 160, 1
         file[f"{_SOURCE}/energy"] = energy_j
         file[f"{_DETECTOR}/distance"] = geometry.distance_m
@@ -130,7 +131,7 @@ def write_training_data(path: Path, scan: RawScan) -> None:
     """Write a scan to path as training data of ptychodus."""
     object_ = _object(scan)
     offset = scan.position_yx - [array_centre(length, scan.frame[0]) for length in object_.shape]
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as file:
         file["probe_position_y_px"], file["probe_position_x_px"] = offset.T
         file["object"], file["bad_pixels"] = object_, _bad_pixels(scan)
         if scan.probe is not None:
@@ -150,13 +151,13 @@ def write_pair(product: Path, diffraction: Path, scan: RawScan) -> None:
     if scan.probe is None:
         raise DataError(str(scan.path), "has no probe, which a product needs", "convert it to npz, cxi or another h5")
     geometry = scan.geometry
-    with h5py.File(diffraction, "w") as file:
+    with create_hdf5(diffraction) as file:
         file["indexes"], file["bad_pixels"] = np.arange(scan.count), _bad_pixels(scan)
         patterns = _write_patterns(file, "patterns", scan)
         if geometry is not None and geometry.detector_pixel_m is not None:
             height, width = geometry.detector_pixel_m
             patterns.attrs.update({"detector_pixel_height_m": height, "detector_pixel_width_m": width})
-    with h5py.File(product, "w") as file:
+    with create_hdf5(product) as file:
         write_places(file, scan.path.stem, scan.position_yx, scan.probe, _object(scan), (0, 0), geometry)
 
 

@@ -1,19 +1,24 @@
 """Running trials: each a process of its own, on this machine or by Ray."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
 
 from ptycho_config import ConfigError, Problem
+from ptycho_torch.errors import note_when_stopped
 from ptycho_torch.files import create_writable_folder, write_json, write_text
 from ptycho_torch.output.run_records import to_json
 from ptycho_torch.sweep.plan import SWEEP, Trial
 
 RESULT, FAILURE = "trial.json", "failure.txt"
+_KEPT = "finished trials are kept, and the last checkpoint of each other one: the same command goes on from there"
+_ENDED = (-signal.SIGINT, -signal.SIGTERM)
 Report = Callable[[Trial, bool], object]
 
 
@@ -26,18 +31,18 @@ def run_local(trials: Sequence[Trial], jobs: int, report: Report) -> None:
     """Run the trials that are not finished, sharing the processor's threads.
 
     trials: all of the sweep; jobs: trials at a time; report: called with each trial that ends and whether
-    it succeeded. A trial that fails writes `failure.txt` and the others go on.
+    it succeeded. A trial that fails writes `failure.txt` and the others go on; a signal ends them all.
     """
     waiting = [trial for trial in trials if not is_finished(trial)]
-    threads = threads_per_trial(jobs)
-    with ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(run_trial, trial, threads): trial for trial in waiting}
+    threads, processes = threads_per_trial(jobs), Processes()
+    with note_when_stopped(lambda: _KEPT), ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(run_trial, trial, threads, processes): trial for trial in waiting}
         try:
             for future in as_completed(running):
                 report(running[future], future.result())
         except BaseException:
-            # The terminal interrupts those that run; those that wait must not start.
             pool.shutdown(wait=False, cancel_futures=True)
+            processes.end()
             raise
 
 
@@ -64,7 +69,7 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
         return
 
     def attempt(config: dict[str, int]) -> dict[str, int]:
-        return {"finished": int(run_trial(waiting[config["trial"]], threads))}
+        return {"finished": int(run_trial(waiting[config["trial"]], threads, Processes()))}
 
     tune.Tuner(
         tune.with_resources(attempt, {"cpu": threads}),
@@ -73,17 +78,41 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
     ).fit()
 
 
-def run_trial(trial: Trial, threads: int) -> bool:
-    """Run the trial in a process of its own with so many threads, from its last checkpoint if there is one;
-    returns whether it finished."""
+class Processes:
+    """The processes of the trials that run."""
+
+    def __init__(self) -> None:
+        self._lock, self._started, self._ended = threading.Lock(), list[subprocess.Popen[str]](), False
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> "subprocess.Popen[str]":
+        """Start the command in the folder, unless all processes were ended before."""
+        with self._lock:
+            if self._ended:
+                raise CancelledError
+            process = subprocess.Popen(  # noqa: S603
+                command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+            self._started.append(process)
+            return process
+
+    def end(self) -> None:
+        """End all that run, and start no more."""
+        with self._lock:
+            self._ended = True
+            for process in self._started:
+                process.terminate()
+
+
+def run_trial(trial: Trial, threads: int, processes: Processes) -> bool:
+    """Run the trial in a process of its own, one of these processes, with so many threads, from its last checkpoint if
+    there is one; returns whether it finished."""
     folder = create_writable_folder(trial.folder)
     (folder / FAILURE).unlink(missing_ok=True)
     write_json(folder / "order.json", to_json(trial))
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "ptycho_torch.sweep.trial", str(folder / "order.json")]
-    done = subprocess.run(  # noqa: S603
-        command, env=environment, cwd=trial.base.where, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        write_text(folder / FAILURE, done.stderr)
-    return done.returncode == 0
+    with processes.start(command, environment, trial.base.where) as process:
+        _, output = process.communicate()
+    if process.returncode and process.returncode not in _ENDED:
+        write_text(folder / FAILURE, output)
+    return process.returncode == 0

@@ -4,8 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import torch
-
 from ptycho_config import ConfigError, Problem, parse
 from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
@@ -15,6 +13,7 @@ from ptycho_torch.files import write_json
 from ptycho_torch.output.run_records import TrialRecord, from_json, to_json
 from ptycho_torch.sweep.plan import SWEEP, Trial, trial_key
 from ptycho_torch.sweep.run import RESULT
+from ptycho_torch.training.checkpoints import LAST
 
 
 def main(order_file: str) -> int:
@@ -27,8 +26,7 @@ def main(order_file: str) -> int:
         if trial_key(configs.config, base) != trial.key:
             message = "gives other options than when the sweep was planned"
             raise ConfigError([Problem(str(base.config), message, hint="start the sweep again")], SWEEP)
-        unfinished = _epochs_done(folder / "checkpoints" / "last.ckpt") in range(1, configs.config.training.nepochs)
-        made = run_training(configs, delta, opened, resume=unfinished)
+        made = run_training(configs, delta, opened, resume=(folder / LAST).is_file())
     record, r_factor = made.record, None
     if base.test_data is not None:
         r_factor = reconstruct(made.bundle, base.test_data, folder / "reconstruction").metrics.R
@@ -42,12 +40,6 @@ def main(order_file: str) -> int:
     )
     write_json(folder / RESULT, {"key": trial.key, "values": to_json(trial)["values"], "result": to_json(result)})
     return 0
-
-
-def _epochs_done(checkpoint: Path) -> int:
-    if not checkpoint.is_file():
-        return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Lightning callbacks: losses of each epoch, progress, signals, checkpoints as whole files, drawn reconstructions."""
+"""Lightning callbacks: losses of each epoch, progress, signals, drawn reconstructions."""
 
 import signal
 import sys
@@ -8,7 +8,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
@@ -17,7 +16,6 @@ from tqdm import tqdm
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset
 from ptycho_torch.errors import DataError
-from ptycho_torch.files import atomic_write
 from ptycho_torch.output.figures import draw_object, draw_patches, picture
 from ptycho_torch.output.run_records import Losses
 from ptycho_torch.reconstruction.predict import reconstruct_scan
@@ -30,6 +28,12 @@ class EpochRecord(Callback):
         self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
         self.visible = visible
         self.bar: tqdm[Any] | None = None
+        self.begun = False
+
+    def drop_last(self) -> None:
+        """Forget the losses of the last epoch."""
+        for values in self.history.values():
+            del values[-1:]
 
     @property
     def losses(self) -> Losses:
@@ -46,6 +50,7 @@ class EpochRecord(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Open the bar over all steps, if standard error is a terminal."""
+        self.begun = True
         if self.visible and trainer.is_global_zero and sys.stderr.isatty():
             self.bar = tqdm(total=int(trainer.estimated_stepping_batches), unit="step", desc="training")
 
@@ -73,31 +78,21 @@ class EpochRecord(Callback):
 
 
 class EndOnSignal(Callback):
-    """Keep the effect of SIGTERM that the process had, in a training of several processes.
+    """Keep the effect of SIGTERM that the process had.
 
-    Lightning's handler calls a collective operation at whatever line it interrupts, which blocks when the
-    other processes are at another one. The last checkpoint is whole in any case.
+    Lightning's handler ends a training as if it were done, at status 0; of several processes it calls a
+    collective operation at whatever line it interrupts, which blocks when the others are at another one.
+    The last checkpoint is whole in any case.
     """
 
     def on_fit_start(self, *_: Any) -> None:
         """Remember the handler, before Lightning sets its own."""
         self.handler = signal.getsignal(signal.SIGTERM)
 
-    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_start(self, *_: Any) -> None:
         """Set it again; only the main thread can, and only there has Lightning set one."""
-        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.handler)
-
-
-class WholeFiles(TorchCheckpointIO):
-    """Checkpoints that are complete or not there: written under a temporary name, then renamed."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002 - Lightning passes it
-        """Write a checkpoint to `path`, whole or not at all."""
-        place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(place) as temporary:
-            torch.save(checkpoint, temporary)
 
 
 class ReconstructionLog(Callback):

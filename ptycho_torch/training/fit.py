@@ -11,8 +11,10 @@ from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.run_records import TrainingRecord, TrainingSeconds, machine
+from ptycho_torch.training.checkpoints import LAST
 from ptycho_torch.training.datasets import TrainingData, TrainingScans, training_data
 from ptycho_torch.training.trainer import Fit, prepare, run
+from ptycho_torch.verdict import judge
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +56,7 @@ def fit_setup(
     loading = time.perf_counter() - start
     session = prepare(model, setup, data.training, data.validation, seed=seed, folder=folder)
     ready()
-    outcome = run(session, folder / "checkpoints" / "last.ckpt" if resume else None)
+    outcome = run(session, folder / LAST if resume else None)
     return Fitted(model, training_record(model, data, outcome, loading, seed), lambda: data)
 
 
@@ -80,7 +82,7 @@ def training_record(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         groups=len(data.training),
         statistics=data.statistics,
-        verdict=data.verdict,
+        verdict=judge((*data.verdict.evidence, *outcome.evidence)),
         seed=seed,
         seconds=TrainingSeconds(data=round(loading_s, 2), training=round(outcome.seconds, 2)),
         peak_memory_mib=round(peak_memory_mib()),

@@ -15,23 +15,27 @@ from ptycho_config.schema import Amplitude, TrainingSetup
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.records import Batch, Prediction
 from ptycho_torch.training import losses
+from ptycho_torch.training.checkpoints import IDENTITY, ORIGIN, SEED
 from ptycho_torch.training.fine_tuning import FineTuneStage
 from ptycho_torch.training.optimizer import build_optimizer, clip_adaptively, learning_rate_factor
-
-IDENTITY, SEED = "ptycho_identity", "ptycho_seed"
 
 
 class TrainingModule(pl.LightningModule):
     """Adapts a Reconstructor and its loss to `lightning.pytorch.Trainer`."""
 
     def __init__(
-        self, model: Reconstructor, setup: TrainingSetup, steps_per_epoch: int, stage: FineTuneStage | None = None
+        self,
+        model: Reconstructor,
+        setup: TrainingSetup,
+        steps_per_epoch: int,
+        stage: FineTuneStage | None = None,
+        origin: str = "",
     ) -> None:
         super().__init__()
         self.model = model
         self.configuration = setup
         self.steps_per_epoch = steps_per_epoch
-        self.stage = stage
+        self.stage, self.origin = stage, origin
         self.pattern_loss = losses.pattern_loss(setup.training)
 
     def identity(self) -> str:
@@ -40,8 +44,9 @@ class TrainingModule(pl.LightningModule):
         return fingerprint(self.configuration, without=resumable_options())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write the identity and the seed into the checkpoint."""
-        checkpoint[IDENTITY], checkpoint[SEED] = self.identity(), self.configuration.training.subsample_seed
+        """Write into the checkpoint what it belongs to: options, seed and, of a stage, the weights before it."""
+        seed = self.configuration.training.subsample_seed
+        checkpoint.update({IDENTITY: self.identity(), SEED: 0 if seed is None else seed, ORIGIN: self.origin})
 
     def terms(self, batch: Batch) -> losses.LossTerms:
         """The loss of one batch, by its terms."""

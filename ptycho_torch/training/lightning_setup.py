@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
@@ -20,7 +21,9 @@ from ptycho_torch.data.batches import BatchSampler
 from ptycho_torch.data.joint_dataset import Clusters, JointDataset, JointSampler
 from ptycho_torch.device import choose_device
 from ptycho_torch.records import Batch
-from ptycho_torch.training.callbacks import EndOnSignal, EpochRecord, WholeFiles
+from ptycho_torch.training.callbacks import EndOnSignal, EpochRecord
+from ptycho_torch.training.checkpoints import BestEpochs, LastEpoch, WholeFiles
+from ptycho_torch.training.divergence import Patience, StopWhenDiverged
 from ptycho_torch.training.ranks import launched_outside, preserve_environment
 
 # How long a process waits for another one before it gives up.
@@ -31,11 +34,12 @@ _SET_BY_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "CUBLAS_WORKSPACE_CONFIG")
 @contextmanager
 def preserve_process_state() -> Iterator[None]:
     """Random state, deterministic mode, warning filters, the process group and what Lightning sets
-    in the environment for it are those of the caller afterwards."""
+    in the environment for it are those of the caller afterwards; Lightning reports only warnings."""
     mode = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     log = logging.getLogger("lightning.pytorch")
     level = log.level
+    log.setLevel(logging.WARNING)
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # it has
     # In deterministic mode a pass over every result, although nothing here is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -80,12 +84,15 @@ def batch_loader(dataset: Clusters, setup: TrainingSetup, seed: int, *, shuffle:
 
 
 class FitCallbacks(NamedTuple):
-    """The record of the losses, early stopping where something is monitored, and the checkpoint of the best
-    weights (of the last where nothing is monitored), None where checkpointing is off."""
+    """The record of the losses, the end of a training that diverges, early stopping where something is monitored, and
+    the checkpoints of the best epochs (None where nothing is monitored) and of the last one; both None where
+    checkpointing is off."""
 
     record: EpochRecord
-    stopping: EarlyStopping | None
-    best: ModelCheckpoint | None
+    divergence: StopWhenDiverged
+    stopping: Patience | None
+    best: BestEpochs | None
+    last: LastEpoch | None
 
     def all(self) -> list[Callback]:
         """Those that there are, in the order in which Lightning calls them."""
@@ -93,29 +100,27 @@ class FitCallbacks(NamedTuple):
 
 
 def fit_callbacks(
-    execution: PyTorchExecutionConfig, folder: Path, patience: int, *, validated: bool, name: str
+    execution: PyTorchExecutionConfig, last: Path, patience: int, *, validated: bool, name: str
 ) -> FitCallbacks:
     """The callbacks of one fit with these execution options.
 
-    folder, name: of the checkpoints; patience: epochs without progress that end it; validated: there is
-    validation data, without which only a metric of the training can be monitored.
+    last: the checkpoint of the last epoch; name: of those of the best ones, in the same folder; patience: epochs
+    without progress that end it; validated: there is validation data, without which only a metric of the training can
+    be monitored.
     """
     metric, mode = execution.checkpoint_monitor_metric, execution.checkpoint_mode
-    monitored = validated or metric.startswith("train_")
-    best = ModelCheckpoint(
-        dirpath=folder,
-        filename=name,
-        auto_insert_metric_name=False,
-        monitor=metric if monitored else None,
-        mode=mode,
-        save_top_k=execution.checkpoint_save_top_k if monitored else 1,
-        save_last=True,
-        enable_version_counter=False,
-    )
+    monitored, stored = validated or metric.startswith("train_"), execution.enable_checkpointing
+    divergence = StopWhenDiverged()
+    best = None
+    if monitored and stored:
+        most = execution.checkpoint_save_top_k
+        best = BestEpochs(last.parent, name, divergence, monitor=metric, mode=mode, save_top_k=most)
     return FitCallbacks(
         EpochRecord(visible=execution.enable_progress_bar),
-        EarlyStopping(metric, patience=patience, mode=mode) if monitored else None,
-        best if execution.enable_checkpointing else None,
+        divergence,
+        Patience(metric, patience=patience, mode=mode) if monitored else None,
+        best,
+        LastEpoch(last.parent, last.stem, divergence) if stored else None,
     )
 
 
@@ -139,7 +144,6 @@ def new_trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback], e
     """The trainer of one fit of as many epochs, with the callbacks, which writes into `folder` as the setup
     says; it sets the deterministic mode of the process."""
     training, execution = setup.training, setup.execution
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     adaptive = training.gradient_clip_algorithm == "agc"
     return pl.Trainer(
         accelerator=choose_device(execution.accelerator).type,
@@ -154,7 +158,7 @@ def new_trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback], e
         logger=_logger(setup, folder),
         callbacks=[*callbacks, EndOnSignal()],
         enable_checkpointing=execution.enable_checkpointing,
-        plugins=[WholeFiles()],
+        plugins=[WholeFiles(), *_cluster()],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -163,6 +167,11 @@ def new_trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback], e
         # Every process reads its share of each batch already.
         use_distributed_sampler=False,
     )
+
+
+def _cluster() -> list[SLURMEnvironment]:
+    """SLURM without the checkpoints that Lightning writes and resumes by itself: --resume has its own."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def _processes() -> dict[str, Any]:

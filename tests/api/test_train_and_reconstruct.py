@@ -23,6 +23,9 @@ from ptycho_torch.physics.simulate import defocused_probe, natural_object, simul
 from ptycho_torch.reconstruction.r_factor import r_factor
 from tests.runs import SMALL, RecordingDict
 
+FOLDERS = ("checkpoints", "lightning_logs")
+JSON = ("config.json", "metrics.json", "results.json")
+
 
 def test_training_lowers_the_loss_and_leaves_a_bundle(trained: TrainingRun) -> None:
     """Losses for training and validation per epoch, and every promised file."""
@@ -30,7 +33,7 @@ def test_training_lowers_the_loss_and_leaves_a_bundle(trained: TrainingRun) -> N
     assert history.train_loss[-1] < history.train_loss[0]
     assert len(history.val_loss) == 2
     names = {path.name for path in trained.bundle.parent.iterdir()}
-    assert {"wts.h5.zip", "config.json", "metrics.json", "loss.png", "checkpoints", "lightning_logs"} == names
+    assert {"wts.h5.zip", "config.json", "metrics.json", "loss.png", "results.json", *FOLDERS} == names
 
 
 def test_the_saved_derivation_is_that_of_the_run(trained: TrainingRun) -> None:
@@ -57,7 +60,7 @@ def test_a_new_process_reconstructs_from_the_files_alone(trained: TrainingRun, s
     assert done.stdout.splitlines()[-1] == f"open {tmp_path / 'out' / 'report.html'}"
     names = {path.name for path in (tmp_path / "out").iterdir()}
     pictures = {"amplitude.png", "phase.png", "loss.png"}
-    assert names == pictures | {"product.h5", "reconstruction.npz", "metrics.json", "config.json", "report.html"}
+    assert names == pictures | {"product.h5", "reconstruction.npz", "report.html", *JSON}
     arrays = np.load(tmp_path / "out" / "reconstruction.npz", allow_pickle=False)
     assert arrays["object"].dtype == np.complex64
     with h5py.File(tmp_path / "out" / "product.h5") as product:
@@ -118,15 +121,17 @@ def _spoil(path: Path) -> None:
 
 
 def test_the_legacy_dict_is_written_once_and_before_any_data_is_read(scan_file: Path, tmp_path: Path) -> None:
-    """The file is spoilt at the moment of the update: the error proves that it was read after (CONFIG-001)."""
+    """The file is spoilt at the moment of the update: the error proves that it was read after
+    (CONFIG-001); the dict of a training that fails is as it was."""
     path = tmp_path / "scan.npz"
     shutil.copy(scan_file, path)
     legacy = RecordingDict(lambda: _spoil(path))
     with pytest.raises(DataError, match="'diff3d' cannot be read"):
         train(path, tmp_path / "out", sources=Sources(overrides=SMALL), legacy=legacy)
-    assert legacy.updates == 1
-    assert legacy["train_data_file_path"] == str(path)
-    assert "learning_rate" not in legacy
+    written, restored = legacy.updates
+    assert written["train_data_file_path"] == str(path)
+    assert "learning_rate" not in written
+    assert restored == {}
 
 
 def test_inference_writes_the_legacy_dict_once_and_before_data(
@@ -138,8 +143,9 @@ def test_inference_writes_the_legacy_dict_once_and_before_data(
     legacy = RecordingDict(lambda: _spoil(path))
     with pytest.raises(DataError, match="'diff3d' cannot be read"):
         reconstruct(trained.bundle, path, tmp_path / "out", legacy=legacy)
-    assert legacy.updates == 1
-    assert legacy["test_data_file_path"] == str(path)
+    written, restored = legacy.updates
+    assert written["test_data_file_path"] == str(path)
+    assert restored == {}
 
 
 @pytest.mark.parametrize(

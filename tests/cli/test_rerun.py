@@ -69,6 +69,9 @@ def test_another_result_is_told_with_what_was_different(
     metrics["inference"]["versions"]["torch"] = "1.0"
     Path("object/metrics.json").write_text(json.dumps(metrics))
     assert main.main(["rerun", "object"]) == 2
+    assert "metrics.json: is not the file that the run in this folder wrote" in capsys.readouterr().err
+    Path("object/results.json").unlink()
+    assert main.main(["rerun", "object"]) == 2
     error = capsys.readouterr().err
     for part in ("object differs in", "torch was 1.0, is ", "scan.npz is not the file that it was"):
         assert part in error

@@ -1,5 +1,6 @@
 """The legacy dict: a pure projection, one effect, and its inverse."""
 
+from collections import UserDict
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptycho_config import LegacyDelta, update_legacy_dict
-from ptycho_config.legacy import legacy_delta
+from ptycho_config.legacy import legacy_delta, legacy_values
 from ptycho_config.schema import ModelConfig, PyTorchExecutionConfig, TrainingConfig
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
@@ -70,3 +71,31 @@ def test_a_key_cannot_be_set_and_unset() -> None:
     """A delta that contradicts itself cannot be built."""
     with pytest.raises(ValueError, match="both set and unset: a"):
         LegacyDelta({"a": 1}, frozenset("a"))
+
+
+class Checked(UserDict[str, int]):
+    """A mapping that refuses a key."""
+
+    def __setitem__(self, key: str, value: int) -> None:
+        if key == "refused":
+            raise ValueError("refused")
+        super().__setitem__(key, value)
+
+
+def test_a_mapping_that_refuses_a_key_is_as_it_was() -> None:
+    """All or nothing, whatever the mapping does with what it is given."""
+    cfg = Checked({"a": 1, "b": 2})
+    with pytest.raises(ValueError, match="refused"):
+        update_legacy_dict(cfg, LegacyDelta({"a": 5, "c": 6, "refused": 7}, frozenset({"b"})))
+    assert dict(cfg) == {"a": 1, "b": 2}
+
+
+def test_the_values_of_a_failed_run_are_taken_back() -> None:
+    """Those of one that succeeds stay."""
+    cfg = {"a": 1}
+    with pytest.raises(KeyboardInterrupt), legacy_values(cfg, LegacyDelta({"a": 2, "b": 3})):
+        raise KeyboardInterrupt
+    assert cfg == {"a": 1}
+    with legacy_values(cfg, LegacyDelta({"b": 3}, frozenset({"a"}))):
+        pass
+    assert cfg == {"b": 3}

@@ -139,5 +139,6 @@ def test_the_command_prints_a_table_or_json_and_writes_where_asked(
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert printed["reference"] == "b.npy"
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["comparison.png", "evaluation.json"]
+    names = ["comparison.png", "evaluation.json", "results.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert imread(tmp_path / "out" / "comparison.png").std() > 0.1

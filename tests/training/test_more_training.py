@@ -111,15 +111,22 @@ def test_an_option_that_would_do_nothing_is_refused(
 
 
 def test_a_training_is_not_resumed_as_another_one(scan_file: Path, tmp_path: Path) -> None:
-    """Another seed or batch size is another training; without a seed it is that of the checkpoint."""
+    """Another seed or batch size is another training."""
     _train(scan_file, tmp_path, training__nepochs=1)
     for options in ({"training.subsample_seed": 7}, {"training.batch_size": 4}):
         sources = Sources(overrides={**SMALL, **options})
         with pytest.raises(DataError, match="made with other options or another seed"):
             train(scan_file, tmp_path, sources=sources, legacy={}, resume=True)
-    sources = Sources(overrides={**SMALL, "training.subsample_seed": None})
-    resumed = train(scan_file, tmp_path, sources=sources, legacy={}, resume=True)
-    assert (resumed.record.seed, len(resumed.record.history.train_loss)) == (0, 2)
+
+
+def test_a_seed_that_was_drawn_is_resumed(scan_file: Path, tmp_path: Path) -> None:
+    """The same call goes on: the checkpoint knows the seed."""
+    drawn = {**SMALL, "training.subsample_seed": None}
+    first = train(scan_file, tmp_path, sources=Sources(overrides={**drawn, "training.nepochs": 1}), legacy={})
+    resumed = train(scan_file, tmp_path, sources=Sources(overrides=drawn), legacy={}, resume=True)
+    assert resumed.record.seed == first.record.seed
+    assert resumed.record.history.train_loss[:1] == first.record.history.train_loss
+    assert len(resumed.record.history.train_loss) == 2
 
 
 def test_a_learned_probe_comes_back_in_the_units_of_the_file(scan_file: Path, tmp_path: Path) -> None:

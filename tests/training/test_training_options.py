@@ -42,14 +42,15 @@ def test_a_training_that_is_not_resumed_right_would_be_seen(scan_file: Path, tmp
 
 
 def test_what_cannot_be_resumed_says_so(scan_file: Path, tmp_path: Path) -> None:
-    """No checkpoint, a finished training, another network."""
+    """No checkpoint, one with more epochs, another network."""
     with pytest.raises(MissingFileError, match="no checkpoint to resume from"):
         _train(scan_file, tmp_path / "none", resume=True)
-    _train(scan_file, tmp_path / "done", training__nepochs=1)
-    with pytest.raises(DataError, match=r"has 1 of 1 epochs already \(raise --max_epochs"):
+    assert not (tmp_path / "none").exists()
+    _train(scan_file, tmp_path / "done", training__nepochs=2)
+    with pytest.raises(DataError, match=r"has 2 epochs, more than the 1 of this training \(raise --max_epochs"):
         _train(scan_file, tmp_path / "done", training__nepochs=1, resume=True)
     with pytest.raises(DataError, match="is no checkpoint of this training"):
-        _train(scan_file, tmp_path / "done", training__nepochs=2, torch__net__width=6, resume=True)
+        _train(scan_file, tmp_path / "done", training__nepochs=3, torch__net__width=6, resume=True)
 
 
 PATCHWISE: dict[str, Any] = {

@@ -25,6 +25,7 @@ from ptycho_torch.output.bundle_archive import BUNDLE_NAME
 from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 from ptycho_torch.reconstruction.trained_model import restore_model
+from ptycho_torch.run_folder import write_results
 
 __all__ = ["load_inference_bundle_torch", "run_cdi_example_torch", "save_torch_bundle", "train_cdi_model_torch"]
 
@@ -128,7 +129,9 @@ def save_torch_bundle(
     restore_model(bundle, str(base_path))
     path = Path(base_path)
     folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path
-    return save_bundle(create_writable_folder(folder), bundle)
+    with write_results(create_writable_folder(folder)) as stage:
+        save_bundle(stage, bundle)
+    return folder / BUNDLE_NAME
 
 
 def _overrides(config: TrainingConfig, test_data: Scan) -> Transform:
