@@ -12,6 +12,7 @@ from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.patterns import mean_intensity
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.hdf5_file import create_hdf5
+from ptycho_torch.output.npz_file import write_arrays
 from ptycho_torch.records import Canvas, Dataset, Geometry
 
 _UNKNOWN = ("exposure_time_s", "mass_attenuation_m2_per_kg")
@@ -73,10 +74,5 @@ def write_places(
 def write_reconstruction(path: Path, canvas: Canvas) -> None:
     """Write a canvas to path as NPZ: `object` complex64 (H, W), `origin_px` (y, x): the object pixel of
     element [0, 0], and `illumination` float32 (H, W), the summed weights."""
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            object=canvas.object,
-            origin_px=np.asarray(canvas.origin_yx, np.int64),
-            illumination=canvas.illumination,
-        )
+    origin = np.asarray(canvas.origin_yx, np.int64)
+    write_arrays(path, {"object": canvas.object, "origin_px": origin, "illumination": canvas.illumination})

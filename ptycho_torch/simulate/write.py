@@ -9,8 +9,9 @@ import numpy as np
 
 from ptycho_config import dump
 from ptycho_torch.errors import DataError
-from ptycho_torch.files import atomic_write, check_folder
+from ptycho_torch.files import check_folder
 from ptycho_torch.output.convert import convert_scan
+from ptycho_torch.output.npz_file import write_arrays
 from ptycho_torch.simulate.scan import Simulated
 
 
@@ -29,15 +30,13 @@ def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
     check_folder(path.absolute().parent)
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     if len(targets) == 1:
-        with atomic_write(path) as temporary:
-            np.savez(temporary, **{**_scan(scan), **_truth(scan)})
+        write_arrays(path, {**_scan(scan), **_truth(scan)})
         return targets
     with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
         whole = Path(folder) / "scan.npz"
         np.savez(whole, **_scan(scan), objectGuess=scan.truth)
         convert_scan(whole, path)
-    with atomic_write(truth) as temporary:
-        np.savez(temporary, **_truth(scan))
+    write_arrays(truth, _truth(scan))
     return targets
 
 
