@@ -1,5 +1,6 @@
 """Feed damaged files to a reader, and tell what is not answered by one of our errors."""
 
+import faulthandler
 import resource
 import signal
 import subprocess
@@ -85,7 +86,10 @@ def _work(reader: str, start: int, stop: int) -> None:
         print(f"{seed}", flush=True)
         with tempfile.TemporaryDirectory() as name:
             signal.alarm(SECONDS)
+            # A library that does not return is ended with the process.
+            faulthandler.dump_traceback_later(2 * SECONDS, exit=True)
             found = feed(reader, seed, Path(name))
+            faulthandler.cancel_dump_traceback_later()
             signal.alarm(0)
         if found:
             print(f"{seed} {found}", flush=True)
