@@ -1,7 +1,7 @@
 """LSQML of pty-chi with a known probe, and as a command that does what `ptycho refine` does.
 
     python benchmarks/lsqml.py scan.npz object.npz [--epochs 15] [--batch 64] [--step 1.8] [--joint] \
-        [--seed 0]
+        [--probe] [--positions 3] [--modes 1] [--seed 0]
 
 Imports nothing of this project, so that its start-up is pty-chi's alone. Reads our NPZ scan, starts
 from a flat object, writes `object` and `origin_px`. `peers.py` says which environment it needs.
@@ -10,6 +10,8 @@ The defaults of batch and step are the best that a search over batches of 32 to 
 batches, factors of 0.9 to 2.5, both ways to solve the step and both noise models found for the
 simulated pair: the object's step solved without the probe's, which stays fixed, and twice pty-chi's
 factor, because it halves a step solved so. Its own defaults are `--batch 100 --step 0.9 --joint`.
+`--probe` updates the probe in every epoch, `--positions` the positions from that epoch on, `--modes` begins with so
+many modes of the probe, the further ones with a tenth of the power each.
 """
 
 import argparse
@@ -35,14 +37,16 @@ def task(
     batch: int = BATCH,
     step: float = STEP,
     joint: bool = False,
+    update_probe: bool = False,
+    positions_from: int | None = None,
     seed: int = 0,
 ) -> Any:
     """A reconstruction that is ready to run.
 
     counts `(n, N, N)` centred; position_yx `(n, 2)` patch centres; probe `(P, N, N)` in the square
     root of counts; object_ `(H, W)` whose `[0, 0]` is the object pixel `origin_yx`; step: factor of the
-    solved step size, solved together with one of the probe where `joint`. The probe and the positions
-    stay as they are; every other option has its default.
+    solved step size, solved together with one of the probe where `joint`. The probe stays as it is unless
+    update_probe, the positions unless positions_from says from which epoch on; every other option has its default.
     """
     try:
         from ptychi.api import LSQMLOptions
@@ -61,7 +65,10 @@ def task(
     solver.random_seed = seed
     solver.single_slice_solve_obj_prb_step_size_jointly = joint
     solver.rescale_probe_intensity_in_first_epoch = False
-    options.probe_options.optimizable = False
+    options.probe_options.optimizable = update_probe
+    if positions_from is not None:
+        options.probe_position_options.optimizable = True
+        options.probe_position_options.optimization_plan.start = positions_from
     options.object_options.optimal_step_size_scaler = step
     options.object_options.remove_object_probe_ambiguity.enabled = False
     options.object_options.determine_position_origin_coords_by = "specified"
@@ -84,6 +91,18 @@ def object_of(made: Any) -> NDArray[np.complex64]:
     return np.array(made.get_data_to_cpu("object", as_numpy=True)[0], np.complex64)
 
 
+def with_modes(probe: NDArray[np.complex64], number: int) -> NDArray[np.complex64]:
+    """The probe with `number` orthogonal modes of the same power in all: `x P, y P, x y P` for the further ones."""
+    side = probe.shape[-1]
+    y, x = np.indices((side, side)) - side / 2
+    shapes = (x, y, x * y)[: max(0, number - len(probe))]
+    stack = np.stack([*probe, *(probe[0] * shape for shape in shapes)]).reshape(-1, side * side)
+    basis = np.linalg.qr(stack.T)[0].T[len(probe) :].reshape(-1, side, side)
+    power = np.square(np.abs(probe)).sum()
+    rest = probe * np.sqrt(1 - 0.1 * len(basis))
+    return np.concatenate([rest, basis * np.sqrt(0.1 * power)]).astype(np.complex64)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan", type=Path)
@@ -92,13 +111,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--step", type=float, default=STEP)
     parser.add_argument("--joint", action="store_true")
+    parser.add_argument("--probe", action="store_true")
+    parser.add_argument("--positions", type=int, metavar="EPOCH")
+    parser.add_argument("--modes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     with np.load(asked.scan, allow_pickle=False) as arrays:
         counts = arrays["diff3d"].astype(np.float32)
         position = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1)
         probe = arrays["probeGuess"].astype(np.complex64)
-    probe = probe.reshape(-1, *probe.shape[-2:])
+    probe = with_modes(probe.reshape(-1, *probe.shape[-2:]), asked.modes)
     side = probe.shape[-1]
     centre = np.round(position).astype(np.int64)
     y, x = (centre.min(axis=0) - side // 2).tolist()
@@ -106,7 +128,19 @@ def main() -> None:
     # Unit of the object in which the probe has the mean energy of a pattern.
     level = np.sqrt(counts.sum(axis=(1, 2)).mean() / np.square(np.abs(probe)).sum())
     flat = np.full((height, width), level, np.complex64)
-    made = task(counts, position, probe, flat, (y, x), batch=asked.batch, step=asked.step, seed=asked.seed)
+    made = task(
+        counts,
+        position,
+        probe,
+        flat,
+        (y, x),
+        batch=asked.batch,
+        step=asked.step,
+        joint=asked.joint,
+        update_probe=asked.probe,
+        positions_from=asked.positions,
+        seed=asked.seed,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made.run(asked.epochs)

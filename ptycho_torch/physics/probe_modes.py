@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 # The share of the power that each new mode starts with.
-STARTING_SHARE = 0.1
+STARTING_SHARE = 0.05
 
 
 def grow_modes(probe: Tensor, number: int) -> Tensor:
     """The probe `(P, N, N)` complex64 with `number` orthogonal modes of the same power in all, at least P.
 
     New ones are the strongest mode P_1 times `x, y, x y, x^2 - y^2, ...` around its centre, as vibrations and a source
-    of finite size make them to first and second order, each with a tenth of the power.
+    of finite size make them to first and second order, each with a twentieth of the power.
     """
     modes = orthogonal_modes(probe)
     side = probe.shape[-1]

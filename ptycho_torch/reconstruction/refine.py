@@ -5,6 +5,7 @@ regularised as in Maiden, Johnson & Li, Optica 4, 736 (2017)), and between them 
 which such updates find last (`physics.coarse_correction`), and of the positions (`physics.positions`).
 """
 
+import math
 from collections.abc import Callable
 
 import attrs
@@ -43,6 +44,8 @@ SAMPLED_BATCHES = 4
 PHOTON_SAMPLE = 64
 MOMENTUM = 0.5
 HELD_PX = 1e-5
+# A probe that fills its window, which a shift wraps around, may drift away from one that fits.
+RISE = 1.5
 
 
 def refine(
@@ -138,6 +141,7 @@ class _RefinementState:
         self.norm = float(power(self.batches.probe).sum().sqrt())
         self.slope = mean_slope(self.batches.probe)
         self.velocity = torch.zeros_like(self.batches.probe)
+        self.best, self.probe_settled = (math.inf, self.batches.probe, self.object), False
         self.steps = PositionSteps(self.recorded_yx, unknown="positions" in options.unknown)
         self.history: list[float] = []
 
@@ -178,7 +182,7 @@ class _RefinementState:
             floor = float(mode_sum_intensity(self.batches.probe).max())
             self.object += summed / illumination.clamp_min(floor)
         if probe_too:
-            self._update_probe(probe_sum / probe_weight.clamp_min(float(probe_weight.max()) / 10))
+            self._follow_probe(misfit / total, probe_sum / probe_weight.clamp_min(float(probe_weight.max()) / 10))
         if places:
             self._update_positions(places)
         if counts is not None:
@@ -187,6 +191,19 @@ class _RefinementState:
 
     def _counts_too(self) -> bool:
         return bool({"flux", "background"} & set(self.options.unknown)) and bool(self.history)
+
+    def _follow_probe(self, misfit: float, change: Tensor) -> None:
+        """Update the probe until the misfit rises; then go back to the best pass, and leave the probe as it was."""
+        if self.probe_settled:
+            return
+        if misfit < self.best[0]:
+            self.best = misfit, self.batches.probe, self.object.clone()
+        if misfit < RISE * self.best[0]:
+            self._update_probe(change)
+        else:
+            self.probe_settled = True
+            self.object = self.best[2]
+            self.batches = attrs.evolve(self.batches, probe=self.best[1])
 
     def _update_probe(self, change: Tensor) -> None:
         """Change the probe, with momentum, and keep its power and mean slope."""

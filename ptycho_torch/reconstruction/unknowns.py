@@ -95,7 +95,8 @@ class _Estimation:
         if "probe" in fixed or left < EXPLAINED:
             return chosen
         before = self.dataset, self.trials, self.modes
-        found = self._search(chosen)
+        varies = "flux" not in fixed and self._flux_varies()
+        found = self._search((*chosen, "flux") if varies else chosen)
         if found is None:
             return chosen
         record, replaces = found

@@ -161,3 +161,14 @@ def test_a_background_that_is_none_and_unknown_is_refused() -> None:
     """The message names both options."""
     with pytest.raises(ConfigError, match="background: is none, but unknown names it"):
         load(RefineOptions, {"unknown": ["background"], "background": "none"})
+
+
+def test_a_probe_that_drifts_away_is_left_at_its_best() -> None:
+    """A probe that fills its window wraps around when it is shifted, and its updates do not settle."""
+    wide = defocused_probe(64, pupil_px=7.0, defocus_rad=17.0)[None]
+    simulated = simulate_scan(natural_object("astronaut", "brick", 160), seed=3, probe=wide, photons=1e6)
+    turned = simulated.probe * np.exp(0.3j * np.sin(np.arange(64) / 5.0))
+    dataset = Dataset("s", simulated.counts, simulated.position_yx, turned.astype(np.complex64))
+    passes = _refined(KnownDataset(dataset, RefineOptions(unknown=("probe",), passes=16, average=0))).passes
+    assert max(passes[3:]) > 1.5 * min(passes)
+    assert passes[-1] < 1.1 * min(passes)

@@ -1,0 +1,179 @@
+"""Scans of which something is not known: `ptycho infer` as it comes, and LSQML of pty-chi told what is wrong.
+
+    python benchmarks/blind.py [--cases disk flux ...] [--seed 0] [--object images dead_leaves] \
+        [--peer peers/bin/python] [--star tests/data/siemens_star_64.npz] [--pictures FOLDER]
+
+Simulates each scan (64 px, steps of 6 px), then runs both as commands on one thread, and prints a row for each:
+processor seconds of the whole command, contrast and detail against the truth, R where it has one. LSQML has batches of
+64 and its own defaults, is told what is not known, and has as many epochs as it gains from. Without `--peer`, the
+Python of an environment with pty-chi (see `peers.py`), it is left out. Ours decides by itself; `--refine-passes 8` is
+all that it is told. The star is the experimental scan with its probe replaced by a disk; it has no truth, so its R is
+what is compared, and its picture is to be looked at.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ptycho_torch.errors import DataError
+from ptycho_torch.evaluation.compare import compare
+from ptycho_torch.evaluation.read import read_object
+
+HERE = Path(__file__).parent
+PASSES = 8
+DEFOCUS_RAD = 17.0
+LENS = ("probe.pupil=0.44", f"probe.defocus_rad={DEFOCUS_RAD}", "probe.stop=0.2", "side_px=256")
+PROBE, POSITIONS = ("--epochs", "150", "--probe"), ("--epochs", "60", "--probe", "--positions", "3")
+
+
+def defocused(factor: float) -> tuple[str, str]:
+    """The file has the true probe with its defocus times a factor."""
+    return "guess=defocused", f"guess.defocus_rad={(factor - 1) * DEFOCUS_RAD}"
+
+
+# Options of `ptycho simulate`, and of LSQML with its epochs.
+CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "known": ((), ("--epochs", "20")),
+    "disk": (("guess=disk",), PROBE),
+    "defocus x 0.6": (defocused(0.6), ("--epochs", "60", "--probe")),
+    "defocus x 0.33": (defocused(0.33), PROBE),
+    "defocus x -1": (defocused(-1), PROBE),
+    "no probe": ((), ()),
+    "positions 4 px": (("errors.rms_px=3",), POSITIONS),
+    "positions affine": (("errors.scale=1.03", "errors.rotation_deg=1.5", "errors.drift_px=4"), POSITIONS),
+    "3 modes": (("modes=3",), ("--epochs", "60", "--probe", "--modes", "3")),
+    "background": (("detector.background=6",), ("--epochs", "30")),
+    "flux": (("detector.flux=0.3",), ("--epochs", "30")),
+    "all at once": (
+        (
+            *(*defocused(0.7), "errors.rms_px=0.7", "modes=2", "detector.background=2"),
+            *("detector.flux=0.15", "detector.photons=1e5", "step_px=7"),
+        ),
+        ("--epochs", "150", "--probe", "--positions", "3", "--modes", "2"),
+    ),
+}
+
+
+def timed(command: list[str]) -> float:
+    """Run a command on one thread: its processor seconds, start-up included."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(  # noqa: S603
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def quality(made: Path, scan: Path) -> dict[str, float]:
+    """Contrast and detail against the truth in the file of the scan; nothing where it has none."""
+    try:
+        found = compare(read_object(made), read_object(scan))
+    except DataError as error:
+        return {"contrast": float("nan"), "detail": float("nan")} if "constant" not in str(error) else {}
+    return {"contrast": round(found.contrast, 3), "detail": round(found.detail, 3)}
+
+
+def ours(scan: Path, folder: Path) -> tuple[float, Path, dict[str, object]]:
+    command = [sys.executable, "-m", "ptycho_torch.cli.main", "infer", str(scan), "--output_dir", str(folder)]
+    seconds = timed([*command, "--refine-passes", str(PASSES), "--quiet"])
+    record = json.loads((folder / "metrics.json").read_text())["inference"]
+    chosen = record["unknown"]["chosen"] if record.get("unknown") else []
+    found = {"R": record["R"], "verdict": record["verdict"]["level"], "estimated": chosen}
+    return seconds, folder / "reconstruction.npz", found
+
+
+def lsqml(peer: str, scan: Path, out: Path, options: tuple[str, ...]) -> float:
+    return timed([peer, str(HERE / "lsqml.py"), str(scan), str(out), "--step", "0.9", "--joint", *options])
+
+
+def one_mode(scan: Path, *, probe: bool) -> None:
+    """Leave the first mode of the probe in the file, with the power of all, or no probe."""
+    with np.load(scan, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    modes = arrays.pop("probeGuess")
+    if probe:
+        power = [np.square(np.abs(part)).sum() for part in (modes, modes[0])]
+        arrays["probeGuess"] = modes[:1] * np.sqrt(power[0] / power[1])
+    np.savez(scan, **arrays)
+
+
+def disk_star(star: Path, made: Path) -> None:
+    """The experimental scan with a disk of 1.3 times the rms radius of its probe in the place of that."""
+    with np.load(star, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    probe = arrays["probeGuess"].reshape(-1, *arrays["probeGuess"].shape[-2:])
+    intensity = np.square(np.abs(probe)).sum(axis=0)
+    y, x = np.indices(intensity.shape) - np.array(intensity.shape)[:, None, None] / 2
+    radius = np.sqrt((intensity * (y**2 + x**2)).sum() / intensity.sum())
+    disk = gaussian_filter((np.hypot(y, x) < 1.3 * radius).astype(float), 1.0)
+    arrays["probeGuess"] = (disk * np.sqrt(intensity.sum() / np.square(disk).sum())).astype(np.complex64)
+    arrays.pop("objectGuess", None)
+    np.savez(made, **arrays)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="*", default=list(CASES), choices=CASES)
+    parser.add_argument("--object", nargs="*", default=["images"], help="kinds of objects of `ptycho simulate`")
+    parser.add_argument("--seed", type=int, nargs="*", default=[0])
+    parser.add_argument("--peer", help="the Python of an environment with pty-chi")
+    parser.add_argument("--star", type=Path)
+    parser.add_argument("--pictures", type=Path)
+    asked = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        jobs = [(case, kind, seed) for case in asked.cases for kind in asked.object for seed in asked.seed]
+        for number, (case, kind, seed) in enumerate(jobs):
+            scan = folder / f"{number}.npz"
+            simulate = [sys.executable, "-m", "ptycho_torch.cli.main", "simulate", str(scan), f"object={kind}"]
+            timed([*simulate, *LENS, f"seed={seed}", *CASES[case][0]])
+            one_mode(scan, probe=case != "no probe")
+            rows += measure(f"{case}, {kind}, seed {seed}", scan, folder / str(number), asked.peer, CASES[case][1])
+            keep(asked.pictures, folder / str(number), f"{case} {kind} {seed}")
+        if asked.star:
+            disk_star(asked.star, folder / "star.npz")
+            options = ("--epochs", "200", "--probe")
+            rows += measure("experimental star, disk", folder / "star.npz", folder / "star", asked.peer, options)
+            keep(asked.pictures, folder / "star", "star from a disk")
+    print(json.dumps({"blind": rows}))
+
+
+def measure(
+    label: str, scan: Path, folder: Path, peer: str | None, options: tuple[str, ...]
+) -> list[dict[str, object]]:
+    """Rows of both on one scan; LSQML needs some options, and a guess of the probe in the file."""
+    seconds, made, record = ours(scan, folder)
+    rows: list[dict[str, object]] = [
+        {"case": label, "by": "ptycho infer", "cpu_s": round(seconds, 1), **quality(made, scan), **record}
+    ]
+    print(rows[-1], flush=True)
+    if peer and options:
+        out = folder / "lsqml.npz"
+        seconds = lsqml(peer, scan, out, options)
+        name = f"LSQML {options[1]} epochs"
+        rows.append({"case": label, "by": name, "cpu_s": round(seconds, 1), **quality(out, scan)})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def keep(pictures: Path | None, folder: Path, name: str) -> None:
+    """Copy the picture of the phase."""
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "phase.png", pictures / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
