@@ -94,7 +94,8 @@ def _object(scan: RawScan) -> str:
     if scan.object is None:
         return "none"
     where = f"{scan.object_key} of {scan.path.name} {scan.object.shape}"
-    return f"{where}, all ones: no object" if (scan.object[...] == 1).all() else where
+    numbers = scan.object.dtype.kind in "uifc"
+    return f"{where}, all ones: no object" if numbers and (scan.object[...] == 1).all() else where
 
 
 def _geometry(geometry: Geometry | None) -> str:

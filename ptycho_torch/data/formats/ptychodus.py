@@ -94,7 +94,7 @@ def _pair(found: Source, other: Source) -> RawScan:
     patterns = other.rows(key)
     position, geometry = _place_positions(found, patterns, centred=pty_chi)
     if not pty_chi:
-        position, rows = _match_positions(found, other, position)
+        position, rows = _match_positions(found, other, position, patterns.shape[0])
     probe, probe_key, probe_pixel_m, remarks = found.probe()
     scan = RawScan(
         path=found.path,
@@ -144,12 +144,14 @@ def _place_positions(
 
 
 def _match_positions(
-    found: Source, other: Source, position: NDArray[np.float64]
+    found: Source, other: Source, position: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The positions that have a pattern, in the order of the patterns, and the rows of those."""
+    """The positions that have one of count patterns, in the order of the patterns, and the rows of those."""
     wanted, stored = _indexes(found, "probe_position_indexes"), _indexes(other, "indexes")
     if len(wanted) != len(position):
         raise found.error(f"{len(wanted)} probe_position_indexes for {len(position)} positions")
+    if len(stored) != count:
+        raise other.error(f"{len(stored)} indexes for {count} patterns")
     common, rows, places = np.intersect1d(stored, wanted, return_indices=True)
     if len(common) == 0:
         raise other.error(f"none of its pattern indexes is a position index of {found.path.name}")
