@@ -34,12 +34,14 @@ def seed_or_fresh(seed: int | None) -> int:
     return secrets.randbits(32) if seed is None else seed
 
 
-# Options that need a package which is not installed with this one.
-_PACKAGES = {
-    ("execution.logger_backend", "tensorboard"): ("tensorboard", "tensorboardX"),
-    ("execution.logger_backend", "mlflow"): ("mlflow",),
-    ("torch.net", "neuralop_uno"): ("neuralop",),
-}
+# Options that need packages which are not installed with this one; of each tuple one. The mlflow-skinny that ptychodus
+# installs has no database, which is where runs are kept.
+_PACKAGES = (
+    ("execution.logger_backend", "tensorboard", ("tensorboard", "tensorboardX")),
+    ("execution.logger_backend", "mlflow", ("mlflow",)),
+    ("execution.logger_backend", "mlflow", ("sqlalchemy",)),
+    ("torch.net", "neuralop_uno", ("neuralop",)),
+)
 
 
 def check_packages(setup: TrainingSetup, find: Callable[[str], object] = find_spec, *, under: str = "") -> None:
@@ -54,7 +56,7 @@ def check_packages(setup: TrainingSetup, find: Callable[[str], object] = find_sp
             f"{value!r} needs the package {names[0]!r}, which is not installed",
             hint=f"pip install 'ptycho[{'neuralop' if path == 'torch.net' else value}]', or choose another",
         )
-        for (path, value), names in _PACKAGES.items()
+        for path, value, names in _PACKAGES
         if path.startswith(under) and values[path] == value and not any(find(name) for name in names)
     ]
     if problems:

@@ -140,6 +140,14 @@ def test_the_norm_of_the_gradient_is_logged(scan_file: Path, tmp_path: Path) -> 
     assert any(rows)
 
 
+def test_mlflow_without_a_database_is_refused() -> None:
+    """The small mlflow that ptychodus installs has none; with all of mlflow there is one."""
+    asked = create_training_payload(sources=Sources(overrides={"execution.logger_backend": "mlflow"}))[0].config
+    with pytest.raises(ConfigError, match=r"needs the package 'sqlalchemy'.*pip install 'ptycho\[mlflow\]'"):
+        check_packages(asked, find=lambda name: name if name == "mlflow" else None)
+    check_packages(asked, find=str)
+
+
 @pytest.mark.parametrize(
     ("overrides", "advice"),
     [
