@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,8 +18,10 @@ MANIFEST, CONFIG, TRAINING, WEIGHTS = ("manifest.json", "config.json", "training
 # The errors of zip, compression and JSON on a file that is cut, changed or encrypted.
 DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError),
-    *(KeyError, TypeError, AttributeError, ValueError),
+    *(LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError, MemoryError, struct.error),
 )
+# Members are read into memory; a text of a bundle has some 100 kB.
+_LARGEST_TEXT = 2**26
 
 
 def find_bundle(path: Path) -> Path:
@@ -39,8 +43,8 @@ def read_derivation(archive: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(archive) as opened:
             manifest = read_manifest(opened, archive)
-            config = opened.read(CONFIG).decode()
-            derivation: dict[str, Any] = {**json.loads(opened.read(TRAINING))["derivation"]}
+            config = read_member(opened, CONFIG).decode()
+            derivation: dict[str, Any] = {**json.loads(read_member(opened, TRAINING))["derivation"]}
             derivation["config"] = json.loads(config)
             check_config(archive, config, manifest)
     except DataError:
@@ -56,11 +60,21 @@ def read_manifest(opened: zipfile.ZipFile, archive: Path) -> dict[str, Any]:
     names = set(opened.namelist())
     if MANIFEST not in names:
         raise DataError(str(archive), _foreign(names))
-    manifest: dict[str, Any] = json.loads(opened.read(MANIFEST))
+    manifest: dict[str, Any] = json.loads(read_member(opened, MANIFEST))
     name, _, version = str(manifest.get("schema")).rpartition("/")
     if name != SCHEMA or not version.isdecimal() or not 1 <= int(version) <= VERSION:
         raise DataError(str(archive), f"has schema {manifest.get('schema')!r}, this version reads '{SCHEMA}/{VERSION}'")
     return manifest
+
+
+def read_member(opened: zipfile.ZipFile, name: str) -> bytes:
+    """The content of the member called name of an opened bundle. Raises ValueError, before it takes memory, for a size
+    that no bundle has."""
+    size = opened.getinfo(name).file_size
+    largest = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if name == WEIGHTS else _LARGEST_TEXT
+    if size > largest:
+        raise ValueError(f"{name} declares {size} bytes")
+    return opened.read(name)
 
 
 def check_config(archive: Path, config: str, manifest: dict[str, Any]) -> None:
