@@ -9,7 +9,7 @@ from ptycho_torch.physics.positions import PositionEquations, global_basis, glob
 MOMENTUM = 0.8
 LONGEST_PX = 2.0
 # Steps of all positions together before each has its own.
-TOGETHER = 8
+TOGETHER = 4
 # A model of the whole scan needs more patterns than it has parameters.
 FEWEST = 30
 
