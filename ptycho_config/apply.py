@@ -86,9 +86,13 @@ def _run(root: Draft, step: Step) -> list[Change]:
     default = default_at(root, step) if step.op == "reset" else None
     before = leaf[0].current(leaf[1]) if leaf else None
     old = draft.current(name)
+    if old is attrs.NOTHING:
+        if step.op == "over":
+            raise ConfigError([step.problem("has no value yet", "put one first")])
+        old = None
     new = _new_value(step, spec, old, default)
     draft.replace(name, new)
-    if step.op == "put" and spec.names_member(step.arg):
+    if spec.members and new is not None and new is not old:
         draft.below(name).is_new = True
     if leaf:
         holder, leaf_name, path = leaf
@@ -165,7 +169,9 @@ def _leaf_changes(path: str, spec: FieldSpec, old: Any, new: Any, step: Step, *,
         held = {at: value for at, _, value in leaves_of(old)} if type(old) is type(new) and old is not None else {}
         for at, inner, value in leaves_of(new) if new is not None else ():
             whole = bool(inner.members) or inner.has_elements
-            yield Change(f"{path}.{at}", held.get(at), value, step, whole, by_kind)
+            # A required option is without a value until it is put.
+            if value is not attrs.NOTHING:
+                yield Change(f"{path}.{at}", held.get(at), value, step, whole, by_kind)
     elif new is not None:
         yield from _differences(path, old, new, step, everything=step.op != "over")
 

@@ -72,7 +72,8 @@ def _choice_hook(spec: FieldSpec) -> Callable[[Any, Any], Any]:
         if value is None and spec.optional:
             return None
         if not isinstance(value, Mapping) or (tag not in value and only is None):
-            raise ValueError(f"must be a table with {tag!r}, one of {listed}, got {shorten(value)}")
+            expected = "a table of options or null" if only else f"a table with {tag!r}, one of {listed}"
+            raise ValueError(f"must be {expected}, got {shorten(value)}")
         kind = value.get(tag, only)
         if not isinstance(kind, str) or kind not in spec.members:
             hint = near_miss(str(kind), spec.members)

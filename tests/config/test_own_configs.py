@@ -239,6 +239,13 @@ def test_a_group_with_required_options_is_switched_on_with_them() -> None:
             parse(_Holder, data)(_Holder())
     with pytest.raises(ConfigError, match="needy: is low"):
         parse(_Holder, {"needy": {"low": -1}})(_Holder())
+    h = fields(_Holder)
+    with pytest.raises(ConfigError, match=r"needy\.low: is required"):
+        at(h.needy).over(lambda _: "_needy")(_Holder())  # type: ignore[arg-type,return-value] # the kind
+    with pytest.raises(ConfigError, match=r"needy\.low: has no value yet"):
+        (parse(_Holder, ["needy=_needy"]) >> at(narrow(h.needy, _Needy).low).over(abs))(_Holder())
+    r = resolve(_Holder(), parse(_Holder, {"needy": {"low": 1}}))
+    assert str(r.explain("needy.low")) == "needy.low: None -> 1 [explicit overrides]"
 
 
 def _declare(annotation: Any, **more: Any) -> type:
