@@ -11,8 +11,13 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ip
 
 
 def _texts(notebook: Any) -> list[str]:
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    return [output.get("text") or output["data"].get("text/plain", "") for output in outputs]
+    """What each cell prints, in whichever pieces it arrived, and the value that it ends with."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return ["".join(_text(output) for output in cell.outputs) for cell in cells]
+
+
+def _text(output: Any) -> str:
+    return str(output.get("text") or output["data"].get("text/plain", ""))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

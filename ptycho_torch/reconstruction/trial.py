@@ -14,7 +14,7 @@ from ptycho_torch.reconstruction.pattern_sample import PatternSample
 from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.records import Refined, Scan
 
-HELD_BACK = 0.1
+PATTERNS, HELD_BACK = 100, 0.1
 _CHUNK = 64
 OPTIONS = RefineOptions(passes=8, batch=16, alpha=0.5, coarse=1, average=0)
 

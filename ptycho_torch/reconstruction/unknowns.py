@@ -20,8 +20,8 @@ from ptycho_torch.output.run_records import ProbeRecord, UnknownsRecord
 from ptycho_torch.physics.counts import first_background, flux_from_neighbours
 from ptycho_torch.physics.probe_modes import grow_modes, most_modes
 from ptycho_torch.reconstruction.pattern_sample import pattern_sample, summarise, telling_rows
-from ptycho_torch.reconstruction.probe_search import JUDGED, FoundProbe, ProbeSearch
-from ptycho_torch.reconstruction.trial import Trial
+from ptycho_torch.reconstruction.probe_search import FoundProbe, ProbeSearch
+from ptycho_torch.reconstruction.trial import PATTERNS, Trial
 from ptycho_torch.records import Dataset
 
 _OPTIONS = fields(RefineOptions)
@@ -32,8 +32,8 @@ MORE_PASSES = 8
 # What is estimated leaves at most so much of the misfit, apart from noise, and another mode at most so much.
 LOWERED, LOWERED_BY_MODE = 0.75, 0.8
 # A probe that leaves less unexplained is not compared with others; where less is left, no single trial is made if all
-# together gain nothing.
-EXPLAINED, WELL_EXPLAINED = 0.25, 0.1
+# together gain nothing; and nothing is tried where next to nothing is left.
+EXPLAINED, WELL_EXPLAINED, NEARLY_ALL_EXPLAINED = 0.25, 0.1, 0.03
 # A found probe explains at least a quarter of the differences between the patterns, with what else is estimated.
 MOST_UNEXPLAINED = 0.75
 # The flux of a stable beam seems to vary by so much between neighbours, because of the object.
@@ -79,7 +79,7 @@ class _Estimation:
         self.rng = np.random.default_rng(seed)
         scan = normalise(dataset)
         self.summary = summarise(scan)
-        rows = telling_rows(scan, self.summary, JUDGED)
+        rows = telling_rows(scan, self.summary, PATTERNS)
         self.sample = pattern_sample(scan, rows, self.rng, device)
         self.trial = Trial(self.sample, rows, scan.valid_pixels, seed, device)
         self.trials: dict[str, float] = {}
@@ -134,6 +134,8 @@ class _Estimation:
     def _choose(self, fixed: set[Unknown]) -> tuple[tuple[Unknown, ...], float]:
         chosen: tuple[Unknown, ...] = ()
         left = self._left(chosen)
+        if left < NEARLY_ALL_EXPLAINED:
+            return chosen, left
         without = {"background"} if self.options.background == "none" else set()
         together = tuple(one for one in TOGETHER if one not in fixed | without)
         if not self._flux_varies():

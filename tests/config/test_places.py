@@ -238,14 +238,14 @@ def test_the_law_kills_its_mutant(law: Law) -> None:
     assert is_killed(law, *LAWS[law])
 
 
-def test_twenty_thousand_changes_compose_in_linear_time() -> None:
-    """From the left and from the right, to the same value."""
-    parts = [at(C.batch).put(1 + n % 7) for n in range(20_000)]
-    start = time.perf_counter()
+def test_eighty_thousand_changes_compose_in_linear_time() -> None:
+    """From the left and from the right, to the same value; copies of what is there already would take 20 s."""
+    parts = [at(C.batch).put(1 + n % 7) for n in range(80_000)]
+    start = time.process_time()
     left = functools.reduce(operator.rshift, parts)
     right = functools.reduce(lambda after, before: before >> after, reversed(parts))
     assert left == right == Transform(step for part in parts for step in part.steps)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 3.0
     assert hash(left) == hash(right)
     assert copy.deepcopy(left) == left
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -54,6 +55,8 @@ def signal_when(found: Callable[[], bool], process: ForkServerProcess, number: i
 
 
 def _exit_with(call: Callable[..., Any], *arguments: Any) -> None:
+    # A shell starts its background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(call(*arguments) or 0)
 
 

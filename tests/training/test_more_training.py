@@ -141,8 +141,9 @@ def test_a_learned_probe_comes_back_in_the_units_of_the_file(scan_file: Path, tm
     options = {"training__nepochs": 12, "execution__learning_rate": 1e-2}
     run = _train(tmp_path / "off.npz", tmp_path / "model", probe_trainable=True, **options)
     fixed = _train(tmp_path / "off.npz", tmp_path / "fixed", **options)
-    made = reconstruct(run.bundle, tmp_path / "off.npz", tmp_path / "out", legacy={})
-    other = reconstruct(fixed.bundle, tmp_path / "off.npz", tmp_path / "out2", legacy={})
+    as_learned = Sources(overrides={"torch.refine.unknown": ()})
+    made = reconstruct(run.bundle, tmp_path / "off.npz", tmp_path / "out", sources=as_learned, legacy={})
+    other = reconstruct(fixed.bundle, tmp_path / "off.npz", tmp_path / "out2", sources=as_learned, legacy={})
     learned = read_probe(tmp_path / "out" / "product.h5")
     stored = read_scan(tmp_path / "off.npz", "count_intensity").probe
     assert not np.allclose(learned, stored)
