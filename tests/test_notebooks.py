@@ -11,7 +11,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ip
 
 
 def _texts(notebook: Any) -> list[str]:
-    """What each cell prints, in whichever pieces it arrived, and the value that it ends with."""
+    """The text of each cell, in whichever pieces it arrived, and the value that it ends with."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return ["".join(_text(output) for output in cell.outputs) for cell in cells]
 
