@@ -5,7 +5,7 @@ from typing import Literal
 
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config
-from ptycho_config.schema.checks import non_negative, positive, share_below_one
+from ptycho_config.schema.checks import between, non_negative, positive, share_below_one
 from ptycho_config.schema.fields import option
 
 Unknown = Literal["probe", "positions", "background", "flux", "modes"]
@@ -41,7 +41,7 @@ class RefineOptions:
     modes: int = option(
         0,
         "incoherent modes of the probe where they are not known; 0: as many as the misfit asks for",
-        check=non_negative,
+        check=between(0, 6),
     )
     passes: int = option(0, "passes over all patterns; 0 leaves the object as it is", check=non_negative)
     batch: int = option(64, "patterns whose updates are applied together", unit="patterns", check=positive)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ptycho_torch.physics.exit_wave_update import OFFSET_PHOTONS
 
 NEIGHBOURS = 12
-DARK_FRAME = 1e-3
+DARK_FRAME, FEWEST_FRAMES = 1e-3, 6
 DARK_PIXELS, LEAST_BACKGROUND = 0.05, 1e-6
 # A background changes slowly over the detector: the width in px over which its image is averaged.
 SMOOTH_PX = 2.0
@@ -31,17 +31,19 @@ def flux_from_neighbours(total: NDArray[np.float64], position_yx: NDArray[np.flo
     total: the intensity of each pattern `(n,)`; position_yx: `(n, 2)` in px. A dark pattern has the flux of the others.
     """
     bright = total > DARK_FRAME * np.median(total)
-    if not bright.all():
-        flux = np.ones(len(total))
-        flux[bright] = flux_from_neighbours(total[bright], position_yx[bright])
-        return flux
+    flux = np.ones(len(total))
+    if bright.sum() >= FEWEST_FRAMES:
+        flux[bright] = _relative(total[bright], position_yx[bright])
+    return flux
+
+
+def _relative(total: NDArray[np.float64], position_yx: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same, of bright patterns alone."""
     count = len(total)
     near = cKDTree(position_yx).query(position_yx, k=min(NEIGHBOURS + 1, count))[1][:, 1:]
     log, ones = np.log(total), np.ones((count, near.shape[1], 1))
     design = np.concatenate([ones, position_yx[near] - position_yx[:, None]], axis=2)
-    # Of three or fewer neighbours no plane is taken.
-    columns = 3 if near.shape[1] > 3 else 1
-    expected = (np.linalg.pinv(design[..., :columns]) @ log[near][..., None])[:, 0, 0]
+    expected = (np.linalg.pinv(design) @ log[near][..., None])[:, 0, 0]
     relative: NDArray[np.float64] = np.exp(log - expected)
     relative /= relative.mean()
     return relative
