@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import ConfigError, Problem, Sources, fingerprint, parse, product
+from ptycho_config import ConfigError, Problem, Sources, fingerprint, product
+from ptycho_config.documents import parse_or_explain
 from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
 from ptycho_config.transform import Transform
@@ -33,13 +34,16 @@ class Base:
     test_data: Path | None = None
     where: Path = attrs.field(factory=Path.cwd)
 
-    def sources(self, point: Transform) -> Sources:
-        """The layers of one trial; point: the changes of its axes, as explicit overrides."""
-        return Sources(
-            config_file=read_config(TrainingSetup, self.config) if self.config else Transform(),
-            command_line=parse(TrainingSetup, list(self.assignments)),
-            overrides=point,
-        )
+    def sources(self, point: Transform, problems: tuple[Problem, ...] = ()) -> Sources:
+        """The layers of one trial; point: the changes of its axes, as explicit overrides; problems: of those."""
+        assigned, found = parse_or_explain(TrainingSetup, list(self.assignments))
+        from_file = Transform()
+        if self.config:
+            try:
+                from_file = read_config(TrainingSetup, self.config)
+            except ConfigError as error:
+                found = (*error.problems, *found)
+        return Sources(config_file=from_file, command_line=assigned, overrides=point, problems=(*found, *problems))
 
 
 @attrs.frozen
@@ -84,7 +88,12 @@ def plan_sweep(base: Base, axes: Sequence[Sequence[str]], folder: Path) -> tuple
     DataError, and ConfigError also for points that are the same trial and for a run without a seed,
     whose repetition would be another run.
     """
-    points = product(*([parse(TrainingSetup, [text], SWEEP) for text in one] for one in axes))
+    changes = [[parse_or_explain(TrainingSetup, [text], SWEEP) for text in one] for one in axes]
+    problems = tuple(problem for one in changes for _, found in one for problem in found)
+    if problems:
+        # Raises them, with those of the base.
+        resolve_training(profile=named_profile(base.profile), sources=base.sources(Transform(), problems))
+    points = product(*([change for change, _ in one] for one in changes))
     trials: dict[str, Trial] = {}
     for point, text in zip(points, itertools.product(*axes), strict=True):
         trial = _trial(base, point, text, folder.absolute())
