@@ -88,7 +88,7 @@ def test_refined_positions_are_those_of_the_product(scan_file: Path, tmp_path: P
     stored["ycoords"], stored["xcoords"] = stored["ycoords"] + errors[0], stored["xcoords"] + errors[1]
     wrong = tmp_path / "wrong.npz"
     np.savez(wrong, **stored)
-    asked = ["--positions", "--probe", "--passes", "10", "--quiet"]
+    asked = ["--positions", "--probe", "--passes", "10", "--quiet", "--set", "unknown=[]"]
     assert main(["refine", str(wrong), "--output_dir", str(tmp_path / "out"), *asked]) == 0
     assert main(["refine", str(wrong), "--output_dir", str(tmp_path / "plain"), *asked[1:]]) == 0
     made, plain = (
