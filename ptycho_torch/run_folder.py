@@ -26,6 +26,7 @@ from ptycho_torch.files import (
 
 RESULTS, SCHEMA = "results.json", "ptycho.results/1"
 _LOCK, _STAGE = f"{UNFINISHED}lock", f"{UNFINISHED}results-"
+_BEGUN = f"{UNFINISHED}begun"
 _AS_THEY_WERE = "earlier results are as they were"
 
 
@@ -116,7 +117,10 @@ def _replace_results(stage: Path, folder: Path) -> None:
             raise DataError(str(folder / name), "is a folder, and the name of a result", "choose another output_dir")
     others = {name: digest for name, digest in _read_mark(folder).get("files", {}).items() if name not in digests}
     write_json(stage / RESULTS, {"schema": SCHEMA, "files": {**others, **digests}})
-    write_json(folder / RESULTS, {"schema": SCHEMA, "replaced": list(digests), "files": others})
+    # Written in the temporary folder, which the next run removes where this one is killed.
+    write_json(stage / _BEGUN, {"schema": SCHEMA, "replaced": list(digests), "files": others})
+    (stage / _BEGUN).replace(folder / RESULTS)
+    synchronise(folder)
     for name in digests:
         (stage / name).replace(folder / name)
     synchronise(folder)
