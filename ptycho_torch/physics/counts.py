@@ -78,10 +78,9 @@ def background_sums(
     amplitude: `(B, N, N)`; expected, photon: of `exit_wave_update.exit_wave_change`, whose offset is taken into
     account; both are divided by the present flux: `(B,)`. valid_pixels: bool `(N, N)`.
     """
-    by_flux = 1 / flux[:, None, None]
     grown = (amplitude.square() + OFFSET_PHOTONS * photon) / expected
-    slope = ((grown - 1) * by_flux).sum(0) * valid_pixels
-    curvature = (grown / expected * by_flux.square()).sum(0) * valid_pixels
+    slope = (grown - 1).sum(0) * valid_pixels
+    curvature = (grown / (expected * flux[:, None, None])).sum(0) * valid_pixels
     return slope, curvature
 
 
