@@ -1,5 +1,6 @@
 """Options of a simulated scan: object, probe, positions, detector, and what the file says wrongly."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -175,11 +176,10 @@ class Beamline:
 
 
 def _room(scan: "Simulation") -> Iterator[Problem]:
-    needed = scan.N + 2 * (scan.margin_px + scan.jitter_px) + 2
-    if scan.side_px < needed:
-        yield Problem(
-            "side_px", f"an object of {scan.side_px} px has no room for patterns of {scan.N} px", hint=f"give {needed}"
-        )
+    # The object of a file has a size of its own.
+    if scan.side_px < scan.least_side_px and not isinstance(scan.object, ObjectFile):
+        message = f"an object of {scan.side_px} px has no room for patterns of {scan.N} px"
+        yield Problem("side_px", message, hint=f"give {scan.least_side_px} or more")
 
 
 @config(constraints=(_room,))
@@ -206,3 +206,8 @@ class Simulation:
     errors: PositionErrors = field(default=PositionErrors(), doc="recorded positions")
     beamline: Beamline = field(default=Beamline(), doc="lengths in the laboratory")
     seed: int = field(default=0, doc="of object, positions and noise", check=non_negative)
+
+    @property
+    def least_side_px(self) -> int:
+        """The smallest side of an object with room for the patterns."""
+        return math.ceil(self.N + 2 * (self.margin_px + self.jitter_px) + 2)

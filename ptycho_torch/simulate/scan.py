@@ -24,6 +24,12 @@ from ptycho_torch.simulate.positions import (
 )
 from ptycho_torch.simulate.probes import add_modes, defocus, disk_probe, gaussian_probe, lens_probe
 
+# Those of scikit-image that need no download.
+TEST_IMAGES = (
+    "astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "grass", "gravel", "horse", "moon",
+    "page", "retina", "rocket", "shepp_logan_phantom", "text",
+)  # fmt: skip
+
 
 @attrs.frozen(eq=False)
 class Simulated:
@@ -83,10 +89,9 @@ def make_object(rng: np.random.Generator, options: choice.Simulation) -> Complex
     """The object that the options describe, drawn by rng, complex64 `(H, W)`. Raises DataError."""
     if isinstance(options.object, choice.ObjectFile):
         found = np.asarray(read_object(options.object.path).values, np.complex64)
-        needed = options.N + 2 * (options.margin_px + options.jitter_px) + 2
-        if min(found.shape) < needed:
+        if min(found.shape) < options.least_side_px:
             message = f"is {found.shape[0]} x {found.shape[1]} px, which has no room for patterns of {options.N} px"
-            raise DataError(str(options.object.path), message, f"{needed:.0f} px a side are needed")
+            raise DataError(str(options.object.path), message, f"{options.least_side_px} px a side are needed")
         return found
     images = [structure(rng, options, part) for part in ("amplitude", "phase")]
     if options.one_material:
@@ -126,11 +131,10 @@ def picture(name: str, side: int) -> NDArray[np.float64]:
         except (OSError, ValueError) as error:
             raise DataError(name, f"is no picture that can be read: {error}", "give PNG, TIFF or JPEG") from None
     else:
-        try:
-            image = getattr(data, name)()
-        except (AttributeError, TypeError):
-            hint = "for instance camera, coins, brick, grass, moon; or a file with its ending"
-            raise DataError(name, "is no test image of scikit-image", hint) from None
+        if name not in TEST_IMAGES:
+            hint = f"give {', '.join(TEST_IMAGES)}, or a file with its ending"
+            raise DataError(name, "is no test image that scikit-image brings along", hint)
+        image = getattr(data, name)()
     if image.ndim == 3:
         image = rgb2gray(rgba2rgb(image) if image.shape[2] == 4 else image)
     shortest = min(image.shape)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ptycho_config import dump
 from ptycho_torch.errors import DataError
-from ptycho_torch.files import check_folder
+from ptycho_torch.files import UNFINISHED, check_folder
 from ptycho_torch.output.convert import convert_scan
 from ptycho_torch.output.npz_file import write_arrays
 from ptycho_torch.simulate.scan import Simulated
@@ -32,7 +32,7 @@ def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
     if len(targets) == 1:
         write_arrays(path, {**_scan(scan), **_truth(scan)})
         return targets
-    with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.absolute().parent) as folder:
         whole = Path(folder) / "scan.npz"
         np.savez(whole, **_scan(scan), objectGuess=scan.truth)
         convert_scan(whole, path)

@@ -123,6 +123,8 @@ def test_objects_and_probes_come_from_files(tmp_path: Path) -> None:
     first = np.load(tmp_path / "a.npz")
     assert np.array_equal(made.truth, first["objectGuess"])
     assert np.allclose(made.true_probe, first["truth_modes"], rtol=1e-3, atol=1e-3)
+    assert simulate(_options("object=file", "object.path=" + str(tmp_path / "a.npz"),
+                             "side_px=20")).truth.shape == (64, 64)  # fmt: skip
     with pytest.raises(DataError, match="set N=32"):
         make_probe(_options("N=16", "probe=file", "probe.path=" + str(tmp_path / "a.npz")))
 
@@ -132,6 +134,7 @@ WRONG = {
     "no such kind": (["object=line"], "must be one of 'dead_leaves'"),
     "no room": (["side_px=40"], "has no room for patterns of 64 px"),
     "no picture": (["object=images", "object.phase=camel"], "no test image"),
+    "two pictures": (["object=images", "object.phase=stereo_motorcycle"], "no test image"),
 }
 
 
