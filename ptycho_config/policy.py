@@ -62,8 +62,9 @@ def refuse_unread(resolved: Resolved[Any]) -> None:
 def _no_effect(root: type, path: str) -> str:
     """The sentence why an option is not read by a run of this kind, or nothing."""
     spec = _options(root)[path]
-    only_trainings = root is InferenceSetup and spec.inference == "ignored"
-    return spec.unread or ("it belongs to training" if only_trainings else "")
+    if spec.unread or root is not InferenceSetup or spec.inference != "ignored":
+        return spec.unread
+    return "; ".join(filter(None, ("it belongs to training", spec.at_inference, "leave it out")))
 
 
 def is_settable(root: type, path: str) -> bool:

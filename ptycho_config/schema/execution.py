@@ -28,10 +28,17 @@ class PyTorchExecutionConfig(Given):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = option(
         "auto", "device; auto takes a GPU where there is one, when the run starts", inference="own"
     )
-    devices: int | Literal["auto"] = option(1, "number of devices", check=positive_or_auto)
-    strategy: str = option("auto", "how several devices share the work")
+    devices: int | Literal["auto"] = option(
+        1,
+        "number of devices",
+        check=positive_or_auto,
+        at_inference="an inference uses one device, which execution.accelerator chooses",
+    )
+    strategy: str = option("auto", "how several devices share the work", at_inference="an inference uses one device")
     deterministic: bool | Literal["warn"] = option(True, "use deterministic kernels only")
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = option("32-true", "number format", resumable=False)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = option(
+        "32-true", "number format", resumable=False, at_inference="an inference computes in single precision"
+    )
     gradient_clip_val: float | None = option(
         None, "see training", check=positive, unread="use training.gradient_clip_val"
     )

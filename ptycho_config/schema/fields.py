@@ -39,6 +39,7 @@ class FieldSpec:
     inference: Inference | None = None
     resumable: bool | None = None
     unread: str = ""
+    at_inference: str = ""
     check: Check | None = None
 
     @property
@@ -76,6 +77,7 @@ class Properties(TypedDict, total=False):
     inference: Inference | None
     resumable: bool | None
     unread: str
+    at_inference: str
 
 
 @overload
@@ -93,6 +95,7 @@ def field(
     inference: Inference | None = None,
     resumable: bool | None = None,
     unread: str = "",
+    at_inference: str = "",
 ) -> Any:
     """Declare a field: its meaning `doc`, unit, default and check.
 
@@ -103,10 +106,11 @@ def field(
     says otherwise), "ignored" (an option of trainings, refused for an inference), "own" (does not
     count). resumable: whether the training that resumes a checkpoint may have another value. A group
     or a choice states these two for all below it that does not state its own. unread: the sentence why
-    nothing reads the option, so that setting it is refused.
+    nothing reads the option, so that setting it is refused. at_inference: what an inference does instead
+    of reading an option that is ignored there, for people.
     """
     meta = {"doc": doc, "unit": unit, "check": check, "identity": identity, "renamed": renamed}
-    meta |= {"inference": inference, "resumable": resumable, "unread": unread}
+    meta |= {"inference": inference, "resumable": resumable, "unread": unread, "at_inference": at_inference}
     return attrs.field(default=default, metadata={META: meta})
 
 

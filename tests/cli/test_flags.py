@@ -102,7 +102,7 @@ def test_shells_can_complete(shell: str, capsys: pytest.CaptureFixture[str]) -> 
 
 
 NO_EFFECT = {
-    "--num-workers": (["2"], r"execution\.num_workers: 2 would have no effect: it belongs to training"),
+    "--num-workers": (["2"], r"execution\.num_workers: 2 would have no effect: it belongs to training; leave it out"),
     "--probe-mask": ([], r"probe_mask: 'bundle' \(wts\.h5\.zip\) fixes it to False, 'command line' asks for True"),
     "--probe-mask-sigma": (["2"], r"probe_mask_sigma: 'bundle' \(wts\.h5\.zip\) fixes it to 1\.0"),
     "--probe-mask-diameter": (["9"], r"probe_mask_diameter: 'bundle' \(wts\.h5\.zip\) fixes it to None"),
