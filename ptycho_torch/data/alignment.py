@@ -1,4 +1,4 @@
-"""Scans with a few positions more than patterns, or less: aligned by what the patterns show."""
+"""Scans with a few positions more than patterns, or fewer: aligned by what the patterns show."""
 
 import attrs
 import numpy as np
@@ -30,7 +30,7 @@ class Aligned:
 def align(scan: RawScan, patterns: StoredPatterns, probe: NDArray[np.complex64]) -> Aligned:
     """The parts of a scan that belong together.
 
-    scan: with a few more positions than patterns, or less, see `check_scan`; patterns: its intensities; probe
+    scan: with a few more positions than patterns, or fewer, see `check_scan`; patterns: its intensities; probe
     `(P, N, N)`. Raises DataError where the patterns do not show which are too many.
     """
     count, positions = scan.count, len(scan.position_yx)

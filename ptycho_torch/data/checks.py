@@ -16,7 +16,7 @@ MOST_SURPLUS = 0.1
 
 def check_scan(scan: RawScan, *, probe_needed: bool = True) -> RawScan:
     """The scan, if its parts fit together; it may lack a probe where probe_needed is False, and have a few positions
-    more or less than patterns, for `align`. Raises DataError, without reading a pattern."""
+    more or fewer than patterns, for `align`. Raises DataError, without reading a pattern."""
     name = str(scan.path)
     if scan.refusal is not None:
         raise scan.refusal
