@@ -77,7 +77,9 @@ class ObjectFile:
 class Lens:
     """A lens or zone plate out of focus, with aberrations."""
 
-    pupil: float = field(default=0.22, doc="radius of the aperture, of the frequencies up to N/2", check=between(0, 1))
+    pupil: float = field(
+        default=0.22, doc="radius of the aperture, of the frequencies up to N/2", check=between(0.01, 1)
+    )
     stop: float = field(default=0.0, doc="radius of the central stop, of the aperture", check=between(0, 0.95))
     defocus_rad: float = field(default=6.0, doc="phase of the defocus at the edge of the aperture", unit="rad")
     zernike_rad: tuple[float, ...] = field(
@@ -182,7 +184,24 @@ def _room(scan: "Simulation") -> Iterator[Problem]:
         yield Problem("side_px", message, hint=f"give {scan.least_side_px} or more")
 
 
-@config(constraints=(_room,))
+def _ranges(scan: "Simulation") -> Iterator[Problem]:
+    for name, (lowest, highest) in (("amplitude", scan.amplitude), ("phase_rad", scan.phase_rad)):
+        if lowest > highest:
+            yield Problem(name, f"its lowest value {lowest} is above its highest, {highest}", hint="exchange them")
+    if scan.amplitude[0] < 0:
+        yield Problem("amplitude", f"a modulus cannot be {scan.amplitude[0]}", hint="give 0 or more")
+
+
+def _usable_pixels(scan: "Simulation") -> Iterator[Problem]:
+    if scan.detector.beam_stop_px >= scan.N / 2:
+        message = f"hides patterns of {scan.N} px"
+        yield Problem("detector.beam_stop_px", message, hint=f"give less than {scan.N // 2}")
+    if scan.detector.bad_pixels >= scan.N**2 // 2:
+        message = f"patterns of {scan.N} px would have more dead pixels than others"
+        yield Problem("detector.bad_pixels", message, hint=f"give less than {scan.N**2 // 2}")
+
+
+@config(constraints=(_room, _ranges, _usable_pixels))
 class Simulation:
     """A simulated scan. All lengths are in pixels of the object unless their name says otherwise."""
 

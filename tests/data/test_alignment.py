@@ -1,4 +1,4 @@
-"""More positions than patterns, or less: aligned by what the patterns show, or refused with both readings."""
+"""More positions than patterns, or fewer: aligned by what the patterns show, or refused with both readings."""
 
 import warnings
 from pathlib import Path

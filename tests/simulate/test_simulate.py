@@ -133,6 +133,11 @@ WRONG = {
     "unknown": (["objekt=lines"], "did you mean 'object'"),
     "no such kind": (["object=line"], "must be one of 'dead_leaves'"),
     "no room": (["side_px=40"], "has no room for patterns of 64 px"),
+    "no modulus": (["amplitude=[-1.0,0.5]"], "a modulus cannot be -1.0"),
+    "reversed": (["phase_rad=[1.0,0.5]"], "its lowest value 1.0 is above its highest"),
+    "no light": (["probe.pupil=0"], "probe.pupil: must lie between 0.01 and 1"),
+    "all behind the stop": (["detector.beam_stop_px=32"], "hides patterns of 64 px"),
+    "all dead": (["detector.bad_pixels=4096"], "more dead pixels than others"),
     "no picture": (["object=images", "object.phase=camel"], "no test image"),
     "two pictures": (["object=images", "object.phase=stereo_motorcycle"], "no test image"),
 }
