@@ -8,7 +8,7 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,13 +37,13 @@ class Failure:
     what: str
 
 
-def feed(reader: str, seed: int, folder: Path) -> str:
-    """Damage a valid file of a reader in an empty folder, as the seed has it, and read it; returns what came that is
-    not an error of ours, or nothing."""
+def feed(reader: str, seed: int, folder: Path, read: Callable[[Path], object] | None = None) -> str:
+    """Damage a valid file of a reader in an empty folder, as the seed has it, and read it, as the product does or by
+    `read`; returns what came that is not an error of ours, or nothing."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         path = _damaged(reader, np.random.default_rng((seed, sum(reader.encode()))), folder)
-        return _read(path)
+        return _outcome(read or _read_all, path)
 
 
 def _damaged(reader: str, rng: np.random.Generator, folder: Path) -> Path:
@@ -59,12 +59,16 @@ def _damaged(reader: str, rng: np.random.Generator, folder: Path) -> Path:
     return path
 
 
-def _read(path: Path) -> str:
+def _read_all(path: Path) -> None:
+    with open_scan(path) as scan:
+        describe(scan)
+        for part in chunks(read_dataset(scan, "count_intensity", probe_needed=False).intensity):
+            part.sum()
+
+
+def _outcome(read: Callable[[Path], object], path: Path) -> str:
     try:
-        with open_scan(path) as scan:
-            describe(scan)
-            for part in chunks(read_dataset(scan, "count_intensity", probe_needed=False).intensity):
-                part.sum()
+        read(path)
     except DataError:
         return ""
     except BaseException as error:  # noqa: BLE001 - what comes is what is looked for
