@@ -16,13 +16,14 @@ from ptycho_torch.errors import DataError, OutputError
 
 # Begins the names of what is not complete yet; no reader takes such a file for a scan or a result.
 UNFINISHED = ".ptycho-"
+_PARTIAL = ".partial"
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file in the folder of `path` that takes its place when the block ends without error, after its
     content has reached the disk."""
-    temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}.partial"
+    temporary = path.parent / f"{UNFINISHED}{secrets.token_hex(8)}{_PARTIAL}"
     # Not `mkstemp`, whose files only their owner may read.
     temporary.touch(exist_ok=False)
     try:
@@ -32,6 +33,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         synchronise(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what processes that were killed have left half written in a folder into which no other one writes."""
+    for path in folder.glob(f"{UNFINISHED}*{_PARTIAL}"):
+        path.unlink(missing_ok=True)
 
 
 def synchronise(path: Path) -> None:

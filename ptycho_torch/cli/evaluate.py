@@ -49,14 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(arguments: argparse.Namespace) -> None:
     """Read, compare, print, and write into the output folder if there is one. Raises DataError."""
     from ptycho_torch.evaluation import compare, draw_comparison, read_object, table
-    from ptycho_torch.files import create_writable_folder, write_json
-    from ptycho_torch.run_folder import write_results
+    from ptycho_torch.files import write_json
+    from ptycho_torch.run_folder import claim_folder, write_results
 
     made = compare(read_object(arguments.reconstruction), read_object(arguments.reference))
     print(json.dumps(made.figures(), indent=2, allow_nan=False) if arguments.json else table(made))
     if arguments.output_dir is None:
         return
-    with write_results(create_writable_folder(arguments.output_dir)) as stage:
+    with claim_folder(arguments.output_dir) as folder, write_results(folder) as stage:
         write_json(stage / "evaluation.json", made.figures())
         draw_comparison(stage, made)
     if not arguments.json:

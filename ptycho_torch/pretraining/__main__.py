@@ -28,10 +28,10 @@ from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.joint_dataset import JointDataset
 from ptycho_torch.data.labels import cut_labels
 from ptycho_torch.data.scan import normalise, split_positions, with_initial_object
-from ptycho_torch.files import create_writable_folder
 from ptycho_torch.physics.simulate import SimulatedScan
 from ptycho_torch.pretraining.family import random_scan
 from ptycho_torch.records import Dataset
+from ptycho_torch.run_folder import claim_folder
 from ptycho_torch.training.datasets import TrainingData
 from ptycho_torch.training.fit import Fitted, training_record, untrained_model
 from ptycho_torch.training.trainer import prepare, run
@@ -83,18 +83,18 @@ def simulate_training_data(setup: TrainingSetup, scans: int, large: int, seed: i
 
 
 def train_network(configs: Resolved[TrainingSetup], scans: int, large: int, seed: int) -> Path:
-    """Simulate, train and write; returns the path of the bundle.
+    """Simulate, train and write; returns the path of the bundle. Raises DataError where another run writes there.
 
     configs: of the training; scans, large, seed: as for `simulate_training_data`.
     """
     setup, start = configs.config, time.perf_counter()
-    data = simulate_training_data(setup, scans, large, seed)
-    loading = time.perf_counter() - start
-    folder = create_writable_folder(setup.training.output_dir)
-    model = untrained_model(setup, data, seed)
-    outcome = run(prepare(model, setup, data.training, data.validation, seed=seed, folder=folder))
-    record = training_record(model, data, outcome, loading, seed)
-    return write_training_run(configs, Fitted(model, record, lambda: data)).bundle
+    with claim_folder(setup.training.output_dir) as folder:
+        data = simulate_training_data(setup, scans, large, seed)
+        loading = time.perf_counter() - start
+        model = untrained_model(setup, data, seed)
+        outcome = run(prepare(model, setup, data.training, data.validation, seed=seed, folder=folder))
+        record = training_record(model, data, outcome, loading, seed)
+        return write_training_run(configs, Fitted(model, record, lambda: data)).bundle
 
 
 def resolve_recipe(output_dir: Path, epochs: int, seed: int, options: list[str]) -> Resolved[TrainingSetup]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ptycho_config import ConfigError, Problem
 from ptycho_torch.errors import note_when_stopped
-from ptycho_torch.files import create_writable_folder, write_json, write_text
+from ptycho_torch.files import create_writable_folder, remove_partial_files, write_json, write_text
 from ptycho_torch.output.run_records import to_json
 from ptycho_torch.sweep.plan import SWEEP, Trial
 
@@ -85,12 +85,21 @@ class Processes:
         self._lock, self._started, self._ended = threading.Lock(), list[subprocess.Popen[str]](), False
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> "subprocess.Popen[str]":
-        """Start the command in the folder, unless all processes were ended before."""
+        """Start the command in the folder, unless all processes were ended before.
+
+        Its standard input stays open for as long as this process lives.
+        """
         with self._lock:
             if self._ended:
                 raise CancelledError
             process = subprocess.Popen(  # noqa: S603
-                command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                command,
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
             )
             self._started.append(process)
             return process
@@ -106,13 +115,23 @@ class Processes:
 def run_trial(trial: Trial, threads: int, processes: Processes) -> bool:
     """Run the trial in a process of its own, one of these processes, with so many threads, from its last checkpoint if
     there is one; returns whether it finished."""
-    folder = create_writable_folder(trial.folder)
-    (folder / FAILURE).unlink(missing_ok=True)
-    write_json(folder / "order.json", to_json(trial))
+    order = write_order(trial)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "ptycho_torch.sweep.trial", str(folder / "order.json")]
+    command = [sys.executable, "-m", "ptycho_torch.sweep.trial", str(order)]
     with processes.start(command, environment, trial.base.where) as process:
-        _, output = process.communicate()
+        # Not `communicate`, which closes the standard input.
+        output = process.stderr.read() if process.stderr else ""
     if process.returncode and process.returncode not in _ENDED:
-        write_text(folder / FAILURE, output)
+        write_text(trial.folder / FAILURE, output)
     return process.returncode == 0
+
+
+def write_order(trial: Trial) -> Path:
+    """Write what the process of a trial reads into its folder, without what a killed or failed one has left there;
+    returns the path."""
+    folder = create_writable_folder(trial.folder)
+    remove_partial_files(folder)
+    (folder / FAILURE).unlink(missing_ok=True)
+    order = folder / "order.json"
+    write_json(order, to_json(trial))
+    return order

@@ -1,7 +1,13 @@
-"""The process of one trial: train, reconstruct if there is a scan for it, write the result last."""
+"""The process of one trial: train, reconstruct if there is a scan for it, write the result last.
+
+It ends when its standard input does, which the sweep holds open.
+"""
 
 import json
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from ptycho_config import ConfigError, Problem, parse
@@ -42,5 +48,13 @@ def main(order_file: str) -> int:
     return 0
 
 
+def _end_with_input() -> None:
+    # Not `sys.stdin`, whose lock the interpreter takes at its end.
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_input, daemon=True).start()
     sys.exit(main(sys.argv[1]))

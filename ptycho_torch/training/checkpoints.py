@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from ptycho_torch.errors import DataError, MissingFileError
-from ptycho_torch.files import UNFINISHED, atomic_write, unwritable
+from ptycho_torch.files import atomic_write, unwritable
 from ptycho_torch.training.divergence import StopWhenDiverged
 
 FOLDER, SUFFIX = "checkpoints", ".ckpt"
@@ -166,9 +166,3 @@ class BestEpochs(_Checkpoint):
 
 class LastEpoch(_Checkpoint):
     """The checkpoint of the last epoch."""
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed training has left half written in its folder of checkpoints."""
-    for path in folder.glob(f"{UNFINISHED}*"):
-        path.unlink(missing_ok=True)

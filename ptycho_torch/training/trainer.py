@@ -18,6 +18,7 @@ from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import Share
 from ptycho_torch.data.joint_dataset import Clusters, parts_of, with_share
 from ptycho_torch.errors import DataError, DivergedError
+from ptycho_torch.files import remove_partial_files
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.nets.parts import parameters_by_part
 from ptycho_torch.nets.reconstructor import Reconstructor
@@ -25,16 +26,7 @@ from ptycho_torch.output.run_records import Losses
 from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.records import Batch
 from ptycho_torch.training.callbacks import EpochRecord, ReconstructionLog
-from ptycho_torch.training.checkpoints import (
-    FOLDER,
-    IDENTITY,
-    LAST,
-    ORIGIN,
-    SUFFIX,
-    digest_of_weights,
-    read_checkpoint,
-    remove_unfinished,
-)
+from ptycho_torch.training.checkpoints import FOLDER, IDENTITY, LAST, ORIGIN, SUFFIX, digest_of_weights, read_checkpoint
 from ptycho_torch.training.fine_tuning import FineTuneStage, fine_tuning_plan
 from ptycho_torch.training.lightning_module import TrainingModule
 from ptycho_torch.training.lightning_setup import (
@@ -140,7 +132,7 @@ def run(session: Session, resume_from: Path | None = None) -> Fit:
         _check_resumable(resume_from, module, setup.training.nepochs)
     if session.trainer.is_global_zero:
         for name in (FOLDER, STAGES):
-            remove_unfinished(session.folder / name)
+            remove_partial_files(session.folder / name)
     start = time.perf_counter()
     kernels = setup.execution.deterministic
     with preserve_process_state():

@@ -1,11 +1,16 @@
 """The family of simulated scans that the shipped network was trained on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ptycho_torch.errors import DataError
 from ptycho_torch.pretraining import family
+from ptycho_torch.pretraining.__main__ import main
+from ptycho_torch.run_folder import claim_folder
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -52,3 +57,9 @@ def test_a_scan_depends_on_its_seed_alone() -> None:
     assert np.array_equal(first.counts, again.counts)
     assert np.array_equal(first.truth, again.truth)
     assert first.counts.shape != other.counts.shape or not np.array_equal(first.counts, other.counts)
+
+
+def test_a_folder_of_another_run_is_refused_before_the_simulation(tmp_path: Path) -> None:
+    """With the process that writes there."""
+    with claim_folder(tmp_path), pytest.raises(DataError, match="another run writes here: process"):
+        main([str(tmp_path), "--scans", "2", "--large", "0"])

@@ -20,12 +20,11 @@ from ptycho_torch.api import TrainingRun, reconstruct, train
 from ptycho_torch.api.refinement import refine_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
-from ptycho_torch.files import write_json
 from ptycho_torch.output.bundle import load_bundle
-from ptycho_torch.output.run_records import to_json
 from ptycho_torch.sweep import axis, plan_sweep
 from ptycho_torch.sweep import trial as sweep_trial
 from ptycho_torch.sweep.plan import Base
+from ptycho_torch.sweep.run import write_order
 from ptycho_torch.training.checkpoints import LAST, epochs_of
 from tests.reliability.processes import KILLED, count_operations, start, status_of
 from tests.runs import SMALL
@@ -66,8 +65,7 @@ def run_trial(folder: Path, inputs: Inputs) -> None:
         base.write_text(json.dumps({**SMALL, "training.train_data_file": str(inputs.scan)}))
     planned = Base(base, "recommended", (), inputs.scan, folder.parent)
     (trial,) = plan_sweep(planned, [axis("execution.learning_rate=0.002")], folder.parent)
-    write_json(folder / "order.json", to_json(attrs.evolve(trial, folder=folder)))
-    sweep_trial.main(str(folder / "order.json"))
+    sweep_trial.main(str(write_order(attrs.evolve(trial, folder=folder))))
 
 
 def read_training(folder: Path) -> Outcome:

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,10 +14,13 @@ import torch
 from ptycho_config import ConfigError, Transform
 from ptycho_torch.api import train
 from ptycho_torch.cli.main import main
+from ptycho_torch.errors import DataError
 from ptycho_torch.output.run_records import to_json
+from ptycho_torch.run_folder import claim_folder
 from ptycho_torch.sweep import axis, plan_sweep, read_rows, run_local
 from ptycho_torch.sweep.plan import Base
 from ptycho_torch.sweep.run import threads_per_trial
+from ptycho_torch.training.checkpoints import epochs_of
 from tests.runs import SMALL
 
 CORES = os.cpu_count() or 1
@@ -109,22 +111,36 @@ def test_a_finished_trial_is_not_run_twice(base: Path, tmp_path: Path, scan_file
     assert "execution.learning_rate" in {step["path"] for step in derivation["layers"][-1]["steps"]}
 
 
+def _wait_until_free(folder: Path) -> None:
+    """Wait until no process writes into a folder any more."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with claim_folder(folder):
+                return
+        except DataError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def test_a_killed_sweep_goes_on_where_it_was(base: Path, tmp_path: Path) -> None:
-    """Killed after its first epochs, the trial is resumed from its checkpoint and ends with the losses
-    of an uninterrupted training; all with one thread, since sums depend on their number."""
+    """Killed after its first epochs, it takes its trial with it, which is resumed from its checkpoint and ends with the
+    losses of an uninterrupted training; all with one thread, since sums depend on their number."""
     options = ("training.scheduler=Exponential", "training.nepochs=12")
     (trial,) = _plan(base, tmp_path, "torch.net.width=4", assignments=options)
     command = [sys.executable, "-m", "ptycho_torch.cli.main", "sweep", str(base), "--quiet"]
     command += ["--axis", "torch.net.width=4", "--output_dir", str(tmp_path), "--jobs", str(CORES)]
     command += [part for option in options for part in ("--set", option)]
-    process = subprocess.Popen(command, start_new_session=True)
+    process = subprocess.Popen(command)
     checkpoint = trial.folder / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert checkpoint.exists()
+    _wait_until_free(trial.folder)
+    assert epochs_of(checkpoint) < 12
     assert read_rows([trial])[0].result is None
     run_local([trial], CORES, lambda *_: None)
     resumed = read_rows([trial])[0].result

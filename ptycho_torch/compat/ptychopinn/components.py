@@ -18,14 +18,13 @@ from ptycho_config.policy import is_settable
 from ptycho_config.schema import InferenceSetup, PyTorchExecutionConfig, TrainingConfig, TrainingSetup
 from ptycho_config.transform import Transform
 from ptycho_torch.api import load, reconstruct, train
-from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.output_scale import RectangularScale
 from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME
 from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.run_records import Losses, TrainingRecord
 from ptycho_torch.reconstruction.trained_model import restore_model
-from ptycho_torch.run_folder import write_results
+from ptycho_torch.run_folder import claim_folder, write_results
 
 __all__ = ["load_inference_bundle_torch", "run_cdi_example_torch", "save_torch_bundle", "train_cdi_model_torch"]
 
@@ -129,7 +128,7 @@ def save_torch_bundle(
     restore_model(bundle, str(base_path))
     path = Path(base_path)
     folder = path.parent if path.name in (BUNDLE_NAME, BUNDLE_NAME.removesuffix(".zip")) else path
-    with write_results(create_writable_folder(folder)) as stage:
+    with claim_folder(folder), write_results(folder) as stage:
         save_bundle(stage, bundle)
     return folder / BUNDLE_NAME
 
