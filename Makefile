@@ -25,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO)
-	$(BIN)/ptycho_inference --model_path $(DEMO) --test_data tests/data/siemens_star_64.npz --output_dir $(DEMO) --refine-passes 4
+	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO) --overwrite
+	$(BIN)/ptycho_inference --model_path $(DEMO) --test_data tests/data/siemens_star_64.npz --output_dir $(DEMO) --overwrite --refine-passes 4
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

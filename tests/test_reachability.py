@@ -19,7 +19,7 @@ from tests.test_architecture import SHIMS
 ROOT = Path(__file__).parent.parent
 PUBLIC = {"ptycho_config", "ptycho_torch.api", *(f"ptycho_torch.{name}" for name in SHIMS)}
 # Libraries call these by name, and everything marked as an override.
-HOOKS = {"backward", "configure_gradient_clipping", "configure_optimizers", "forward"}
+HOOKS = {"_check_value", "backward", "configure_gradient_clipping", "configure_optimizers", "emit", "forward"}
 HOOKS |= {"load_checkpoint", "parse_known_args", "remove_checkpoint", "save_checkpoint", "set_epoch", "state_dict"}
 HOOKS |= {"training_step", "truncate", "validation_step"}
 # Decorators that keep nothing; any other one may keep what it decorates for a caller.

@@ -16,6 +16,7 @@ from ptycho_config.legacy import LegacyDelta, legacy_params, legacy_values
 from ptycho_config.policy import refuse_unread
 from ptycho_config.saved import save
 from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_torch.api.header import log_start
 from ptycho_torch.api.loading import load
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.geometry import micrometres
@@ -93,6 +94,9 @@ def _reconstruct(
 ) -> Reconstruction:
     """The reconstruction of an opened scan, written into its folder; start: its clock."""
     setup, folder = configs.config, configs.config.inference.output_dir
+    own = setup.inference.model_path != PRETRAINED
+    origin = f"of {setup.inference.model_path}" if own else "the one that comes with ptycho"
+    log_start([scan], f"{setup.inference.model.architecture}, {origin}", device, folder)
     options, needed = setup.torch.data, not setup.torch.refine.unknown
     dataset = read_dataset(
         scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=needed

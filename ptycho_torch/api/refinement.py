@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
+from ptycho_torch.api.header import log_start
 from ptycho_torch.data.dataset import Domain, read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import normalise, with_coarse_object
@@ -60,6 +61,7 @@ def refine_scan(
     device = choose_device(accelerator)
     with note_when_stopped(lambda: NOTHING_NEW), claim_folder(Path(output_dir)) as folder:
         with open_scan(Path(scan_file)) as opened:
+            log_start([opened], f"none, {options.passes} passes from {start}", device, folder)
             dataset = read_dataset(
                 opened, domain, data.position_origin, mask=data.mask, probe_needed=not options.unknown
             )

@@ -15,6 +15,7 @@ from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.saved import save
 from ptycho_config.schema import TrainingConfig, TrainingSetup
+from ptycho_torch.api.header import log_start
 from ptycho_torch.data.readers import digests, facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError, note_when_stopped
@@ -89,7 +90,10 @@ def _run_training(configs: Resolved[TrainingSetup], opened: TrainingScans, *, re
     setup = configs.config
     files = digests((*opened.training, *opened.validation))
     seed = _common_seed(setup.training, resume=resume)
-    world = world_size(setup.execution, choose_device(setup.execution.accelerator))
+    device = choose_device(setup.execution.accelerator)
+    network = f"{setup.training.model.architecture}, epochs: {setup.training.nepochs}"
+    log_start(opened.training, network, device, setup.training.output_dir)
+    world = world_size(setup.execution, device)
     if world > 1:
         opened.close()
         made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)

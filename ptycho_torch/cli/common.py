@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import attrs
+import shtab
 
 from ptycho_config import ConfigError, LegacyDelta, Resolved, Sources, dump
 from ptycho_config.documents import parse_or_explain
@@ -23,7 +25,9 @@ from ptycho_config.schema import DataOptions, ScaleOptions
 from ptycho_config.schema.specs import specs
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
+from ptycho_torch.cli.flags import LOOK, MESSAGES, OPTIONS, RESULTS
 from ptycho_torch.cli.options import Text, effective_assignments
+from ptycho_torch.cli.parser import Parser
 from ptycho_torch.errors import DataError, DivergedError, OutputError, Stopped
 from ptycho_torch.output.run_configs import read_config
 from ptycho_torch.verdict import Verdict
@@ -33,30 +37,42 @@ UNUSABLE, WRONG, UNWRITABLE = 2, 3, 74
 PROGRESS = "execution.enable_progress_bar"
 
 
-def add_shared_flags(parser: argparse.ArgumentParser) -> None:
-    """Config file, single options, quiet and debug."""
-    parser.add_argument(
+def add_shared_flags(parser: Parser) -> None:
+    """Config file, single options, what looks and does nothing, quiet, strict and debug, and the help."""
+    options = parser.group(OPTIONS)
+    config = options.add_argument(
         "--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file, or of a run: its folder"
     )
-    parser.add_argument(
+    config.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
+    options.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set any option; may be repeated"
     )
-    looks = parser.add_mutually_exclusive_group()
-    looks.add_argument(
-        "--explain",
-        nargs="?",
-        const="",
-        metavar="PATH",
-        help="print why an option (or every option) has its value, and exit",
-    )
-    looks.add_argument("--print-config", action="store_true", help="print the resolved configuration, and exit")
-    looks.add_argument(
+    look = parser.group(LOOK).add_mutually_exclusive_group()
+    look.add_argument(
         "--dry-run",
         action="store_true",
-        help="check configuration and data, print what would enter the legacy dict, and exit; writes nothing",
+        help="check options and data, say what would be done, on what, for how long; write nothing",
     )
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    look.add_argument(
+        "--explain", nargs="?", const="", metavar="PATH", help="print why an option (or every option) has its value"
+    )
+    look.add_argument("--print-config", action="store_true", help="print all options as a config file")
+    legacy = look.add_argument(
+        "--print-legacy", action="store_true", help="print what would enter the dict that code of PtychoPINN reads"
+    )
+    parser.hide(legacy)
+    messages = parser.group(MESSAGES)
+    messages.add_argument("--quiet", action="store_true", help="show no progress")
+    messages.add_argument("--strict", action="store_true", help=f"exit with {WRONG} where the verdict is 'wrong'")
+    messages.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_help_all()
+
+
+def add_overwrite_flag(parser: Parser) -> None:
+    """`--overwrite`: results that are in the folder may go."""
+    parser.group(RESULTS).add_argument(
+        "--overwrite", action="store_true", help="replace the results that are in the folder"
+    )
 
 
 def sources_from(arguments: argparse.Namespace, cls: type, positional: Sequence[Text] = ()) -> Sources:
@@ -87,10 +103,10 @@ def profile_from(arguments: argparse.Namespace, sources: Sources) -> tuple[str |
         return None, attrs.evolve(sources, problems=(*error.problems, *sources.problems))
 
 
-def add_profile_flag(parser: argparse.ArgumentParser) -> None:
+def add_profile_flag(parser: Parser) -> None:
     """`--profile NAME`, or a file that is used as one."""
     names = ", ".join([RECOMMENDED, *PROFILES, NO_PROFILE])
-    parser.add_argument(
+    parser.group(OPTIONS).add_argument(
         "--profile",
         default=RECOMMENDED,
         metavar="NAME",
@@ -100,11 +116,16 @@ def add_profile_flag(parser: argparse.ArgumentParser) -> None:
 
 def is_inspection(arguments: argparse.Namespace) -> bool:
     """Whether the command shall print something instead of doing its work."""
-    return arguments.explain is not None or arguments.print_config or arguments.dry_run
+    return not writes(arguments) or arguments.dry_run
+
+
+def writes(arguments: argparse.Namespace) -> bool:
+    """Whether the command shall do its work, or check as if it did."""
+    return arguments.explain is None and not arguments.print_config and not arguments.print_legacy
 
 
 def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delta: LegacyDelta) -> None:
-    """Print what the arguments `--explain`, `--print-config` or `--dry-run` choose of configs and delta."""
+    """Print what the arguments `--explain`, `--print-config` or `--print-legacy` choose of configs and delta."""
     if arguments.explain:
         root: type = type(configs.config)
         alias = aliases(root).get(arguments.explain)
@@ -129,13 +150,16 @@ def add_reading_flags(parser: argparse.ArgumentParser) -> None:
         "--measurement-domain",
         choices=list(ScaleOptions.CONTRACTS),
         default=specs(ScaleOptions)["domain"].default,
-        help="what the patterns are [default: %(default)s]",
+        metavar="NAME",
+        help="what the patterns are [%(choices)s, default: %(default)s]",
     )
     parser.add_argument(
         "--mask",
         choices=get_args(specs(DataOptions)["mask"].annotation),
         default=specs(DataOptions)["mask"].default,
-        help="pixels that are left out: those that the file marks, or also those found faulty [default: %(default)s]",
+        metavar="NAME",
+        help="pixels that are left out: those that the file marks, or also those found faulty "
+        "[%(choices)s, default: %(default)s]",
     )
 
 
@@ -153,17 +177,28 @@ def print_verdict(verdict: Verdict, *, strict: bool) -> int:
     return WRONG if strict and verdict.level == "wrong" else 0
 
 
-def non_negative(text: str) -> int:
-    """An argument that is 0 or more."""
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {number}")
-    return number
-
-
 def announce(arguments: argparse.Namespace) -> None:
-    """Print the first sign of life, unless `--quiet`: importing torch takes seconds."""
-    if not arguments.quiet:
-        print("starting PyTorch", file=sys.stderr, flush=True)
+    """Print the first sign of life, and what the run says before it starts, unless `--quiet` or something is only
+    looked at."""
+    log = logging.getLogger("ptycho_torch")
+    log.removeHandler(_TO_TERMINAL)
+    log.setLevel(logging.NOTSET)
+    if arguments.quiet or (hasattr(arguments, "explain") and is_inspection(arguments)):
+        return
+    # Importing torch takes seconds.
+    print("starting PyTorch", file=sys.stderr, flush=True)
+    log.addHandler(_TO_TERMINAL)
+    log.setLevel(logging.INFO)
+
+
+class _Terminal(logging.Handler):
+    """Prints the sentences of the library on standard error as they are."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), file=sys.stderr, flush=True)
+
+
+_TO_TERMINAL = _Terminal(logging.INFO)
 
 
 def parse_arguments(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -16,6 +16,7 @@ from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_config.schema.paths import leaves_of
 from ptycho_config.versions import EDITOR_KEY, SCHEMA_KEY, migrate, version_of
 from ptycho_torch.cli.common import add_profile_flag, profile_from
+from ptycho_torch.cli.parser import Parser
 from ptycho_torch.compat.ptychopinn.config_files import translate
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.run_configs import KINDS, is_run, read_config, read_run
@@ -23,9 +24,9 @@ from ptycho_torch.output.run_configs import KINDS, is_run, read_config, read_run
 RUN = "or a run: its folder, config.json or bundle"
 
 
-def add_arguments(config: argparse.ArgumentParser) -> None:
+def add_arguments(config: Parser) -> None:
     """The commands of `ptycho config`."""
-    commands = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
+    commands = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND", prog="ptycho config")
     show = commands.add_parser("show", help="print every option with its value and layer")
     show.add_argument("file", type=Path, nargs="?", help=f"config file on top of the profile; {RUN}, as it was")
     add_profile_flag(show)

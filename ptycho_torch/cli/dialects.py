@@ -12,28 +12,25 @@ from ptycho_config.vocabulary.aliases import vocabulary
 from ptycho_torch.cli.options import Flag, add_flag
 from ptycho_torch.cli.parser import Parser
 
-EPILOG = "The option names of PtychoPINN are flags too; docs/from_ptychopinn.md has the list."
+EPILOG = "Option names of PtychoPINN are flags too, with underscores or dashes."
 _PICTURES = "run ptycho evaluate RECONSTRUCTION TRUTH --output_dir DIR, which writes comparison.png"
 _LIMITS = "pictures choose their range; draw reconstruction.npz from the output folder with your own"
 ANSWERS: Mapping[str, str] = {
-    "--comparison_plot": _PICTURES,
     "--comparison-plot": _PICTURES,
-    "--do_stitching": "a training writes a network; reconstruct with ptycho infer SCAN --model_path OUTPUT_DIR",
-    "--run_id": "name the folder of the run with --output_dir, or the run in a logger with "
+    "--do-stitching": "a training writes a network; reconstruct with ptycho infer SCAN --model_path OUTPUT_DIR",
+    "--run-id": "name the folder of the run with --output_dir, or the run in a logger with "
     "--set torch.record.experiment_name=NAME",
-    "--phase_vmin": _LIMITS,
-    "--phase_vmax": _LIMITS,
     "--phase-vmin": _LIMITS,
     "--phase-vmax": _LIMITS,
-    "--debug_image": "the report of a reconstruction holds all pictures: report.html in the output folder",
-    "--force": "a run never refuses to write into a folder that is there",
-    "--log_level": "use --quiet or --debug",
-    "--stitch_crop_size": "patches are weighted by their illumination and need no crop; see --set "
+    "--debug-image": "the report of a reconstruction holds all pictures: report.html in the output folder",
+    "--force": "use --overwrite",
+    "--log-level": "use --quiet or --debug",
+    "--stitch-crop-size": "patches are weighted by their illumination and need no crop; see --set "
     "execution.middle_trim=PIXELS",
 }
 
 
-def add_dialects(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag]) -> None:
+def add_dialects(parser: Parser, cls: type, flags: Sequence[Flag]) -> None:
     """Add to a parser the other names of the native `flags` and of all options of the class `cls`, without help."""
     known = dict(leaves(cls))
     taken = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
@@ -42,13 +39,12 @@ def add_dialects(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Fla
         dashed = name.replace("_", "-")
         prefixed = dashed if dashed.startswith("torch-") else f"torch-{dashed}"
         path = flag.path if flag.path in known else aliases(cls)[flag.path].paths[0]
-        for spelling in {f"--{name}", f"--{dashed}", f"--{prefixed}"} - taken.keys():
-            add_flag(parser, attrs.evolve(flag, names=(spelling,)), argparse.SUPPRESS)
+        for spelling in {f"--{dashed}", f"--{prefixed}"} - taken.keys():
+            add_flag(parser, attrs.evolve(flag, names=(spelling,)), known[path], argparse.SUPPRESS)
             if known[path].type_name.startswith("bool"):
                 truths.add(spelling)
-    if isinstance(parser, Parser):
-        parser.truths |= truths
-        parser.answer = partial(_answer, cls)
+    parser.truths |= truths
+    parser.answer = partial(_answer, cls)
 
 
 def _answer(cls: type, flag: str) -> str:

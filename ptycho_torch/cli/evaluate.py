@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ptycho_torch.cli.common import run
 from ptycho_torch.cli.dialects import ANSWERS
+from ptycho_torch.cli.output_folder import EVALUATED, refuse_results
 from ptycho_torch.cli.parser import Parser
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the two objects, the output folder and the format."""
     parser.add_argument(
         "reconstruction", type=Path, metavar="A", help="what is judged: product.h5, reconstruction.npz or .npy"
@@ -19,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "reference", type=Path, metavar="B", help="what it should be: one of these, or a scan with objectGuess"
     )
     parser.add_argument(
-        "--output_dir", type=Path, metavar="DIR", help="write comparison.png and evaluation.json into this folder"
+        "--output-dir", type=Path, metavar="DIR", help="write comparison.png and evaluation.json into this folder"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace the comparison that is in the folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(work=work)
-    if isinstance(parser, Parser):
-        parser.answer = _answer
+    parser.answer = _answer
 
 
 def _answer(flag: str) -> str:
@@ -52,6 +53,8 @@ def work(arguments: argparse.Namespace) -> None:
     from ptycho_torch.files import write_json
     from ptycho_torch.run_folder import claim_folder, write_results
 
+    if arguments.output_dir is not None and not arguments.overwrite:
+        refuse_results(arguments.output_dir, EVALUATED)
     made = compare(read_object(arguments.reconstruction), read_object(arguments.reference))
     print(json.dumps(made.figures(), indent=2, allow_nan=False) if arguments.json else table(made))
     if arguments.output_dir is None:

@@ -5,78 +5,87 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import shtab
+
 from ptycho_config.schema import InferenceSetup
+from ptycho_config.schema.paths import leaves
 from ptycho_torch.cli import common
 from ptycho_torch.cli.dialects import EPILOG, add_dialects
-from ptycho_torch.cli.flags import INFERENCE
+from ptycho_torch.cli.flags import INFERENCE, RESULTS
 from ptycho_torch.cli.options import add_flags
+from ptycho_torch.cli.output_folder import RECONSTRUCTED, protect_results
 from ptycho_torch.cli.parser import Parser
+from ptycho_torch.errors import DataError
 from ptycho_torch.pretrained import PRETRAINED
 
+SUMMARY = "Reconstruct a scan with a trained network: yours, or that of ptycho."
+EXAMPLE = "example:  %(prog)s scan.npz --output-dir result --refine-passes 4"
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Parser) -> None:
     """Add every argument of an inference."""
-    parser.add_argument(
-        "--model_path",
+    parser.usage = "%(prog)s SCAN [--output-dir DIR] [flags]"
+    parser.epilog = f"{EXAMPLE}\n{EPILOG}"
+    group = parser.group(RESULTS)
+    scan = group.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
+    by_name = group.add_argument("--test-data", "--test-data-file", type=Path, metavar="SCAN", help="the same, by name")
+    parser.hide(by_name)
+    model = group.add_argument(
         "--model-path",
-        "--model_dir",
         "--model-dir",
         type=Path,
         default=PRETRAINED,
-        help="folder of a training run, or its wts.h5.zip [default: the network that comes with ptycho]",
+        metavar="RUN",
+        help="folder of a training, or its wts.h5.zip [default: the network that comes with ptycho]",
     )
-    scan = parser.add_mutually_exclusive_group(required=True)
-    scan.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
-    scan.add_argument(
-        "--test_data",
-        "--test-data",
-        "--test_data_file",
-        "--test-data-file",
-        type=Path,
-        metavar="SCAN",
-        help="the same, by name",
-    )
-    add_flags(parser, InferenceSetup, INFERENCE)
-    common.add_strict_flag(parser)
+    for action in (scan, by_name, model):
+        action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
+    add_flags(parser, InferenceSetup, INFERENCE, inference_defaults())
+    common.add_overwrite_flag(parser)
     common.add_shared_flags(parser)
     add_dialects(parser, InferenceSetup, INFERENCE)
     parser.set_defaults(work=work)
 
 
+def inference_defaults() -> dict[str, str]:
+    """The value of every option where nothing is given, by path; the bundle gives most of them."""
+    return {
+        path: "as trained" if spec.inference == "suggested" and spec.doc else str(spec.default)
+        for path, spec in leaves(InferenceSetup)
+        if not spec.required
+    }
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho_inference`."""
-    made = Parser(prog="ptycho_inference", description=__doc__, epilog=EPILOG)
+    made = Parser(prog="ptycho_inference", description=SUMMARY)
     add_arguments(made)
     return made
 
 
 def work(arguments: argparse.Namespace) -> int:
     """Reconstruct, or show what would be reconstructed; returns the exit status."""
+    model, scan = arguments.model_path, _scan(arguments)
     sources = common.sources_from(arguments, InferenceSetup)
-    model, scan = arguments.model_path, arguments.scan or arguments.test_data
-    if not common.is_inspection(arguments):
-        if model == PRETRAINED and not arguments.quiet:
-            print("using the network that comes with ptycho; --model_path names another", file=sys.stderr)
-        common.announce(arguments)
+    if common.writes(arguments) and not arguments.overwrite:
+        sources = protect_results(sources, InferenceSetup, "inference.output_dir", RECONSTRUCTED)
+    common.announce(arguments)
     from ptycho_torch.api import reconstruct, resolve_inference
 
     if common.is_inspection(arguments):
-        from ptycho_torch.data.dataset import read_dataset
+        from ptycho_torch.api.loading import load
         from ptycho_torch.data.readers import open_scan
-        from ptycho_torch.files import check_folder
-        from ptycho_torch.output.bundle import load_bundle
 
-        trained = load_bundle(model).setup
+        trained = load(model)
         with open_scan(scan) as opened:
             configs, delta = resolve_inference(
-                trained, model, scan, sources=sources, checked=arguments.dry_run, scan=opened
+                trained.setup, model, scan, sources=sources, checked=arguments.dry_run, scan=opened
             )
             if arguments.dry_run:
-                check_folder(configs.config.inference.output_dir)
-                torch, needed = configs.config.torch, not configs.config.torch.refine.unknown
-                read_dataset(
-                    opened, torch.scale.domain, torch.data.position_origin, mask=torch.data.mask, probe_needed=needed
-                )
+                from ptycho_torch.cli.preview import preview_inference
+
+                print(preview_inference(trained, configs.config, opened))
+                return 0
         common.print_inspection(arguments, configs, delta)
         return 0
     result = reconstruct(model, scan, sources=sources)
@@ -90,6 +99,14 @@ def work(arguments: argparse.Namespace) -> int:
     status = common.print_verdict(metrics.verdict, strict=arguments.strict)
     print(f"open {result.folder / 'report.html'}")
     return status
+
+
+def _scan(arguments: argparse.Namespace) -> Path:
+    """The scan, which has one name or the other. Raises DataError."""
+    given = {one for one in (arguments.scan, arguments.test_data) if one is not None}
+    if len(given) != 1:
+        raise DataError("SCAN", "is given twice" if given else "is missing", "name one scan")
+    return Path(given.pop())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

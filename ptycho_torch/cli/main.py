@@ -1,6 +1,5 @@
 """`ptycho`: one command for training, inference, data files and configurations."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,15 +11,23 @@ from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
 from ptycho_torch.cli.parser import Parser
 
+DESCRIPTION = "Ptychography: from diffraction patterns and positions to a complex image."
+EXAMPLE = """start here:
+  ptycho inspect scan.npz                     what the file holds, and whether it is sound
+  ptycho infer scan.npz --output-dir result   reconstruct it; open result/report.html
+  ptycho COMMAND --help                       the flags of a command"""
 
-def parser() -> argparse.ArgumentParser:
-    """The arguments of `ptycho`, but for those of `train` and `infer`."""
-    made = Parser(prog="ptycho", description=__doc__)
+
+def parser() -> Parser:
+    """The arguments of `ptycho` and of all its commands."""
+    made = Parser(prog="ptycho", description=DESCRIPTION, epilog=EXAMPLE, usage="%(prog)s COMMAND ...")
     made.add_argument("--version", action="version", version=version("ptycho"))
     made.set_defaults(debug=False)
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    train.add_arguments(commands.add_parser("train", help="train a network on a scan"))
-    inference.add_arguments(commands.add_parser("infer", help="reconstruct a scan with a trained network"))
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="ptycho")
+    inference.add_arguments(
+        commands.add_parser("infer", help="reconstruct a scan with a trained network", description=inference.SUMMARY)
+    )
+    train.add_arguments(commands.add_parser("train", help="train a network on a scan", description=train.SUMMARY))
     evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
     inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
     convert.add_arguments(commands.add_parser("convert", help="write a scan in another format"))

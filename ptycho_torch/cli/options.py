@@ -1,18 +1,23 @@
 """The flags of the commands: short forms of option paths, with the words that they take."""
 
 import argparse
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
+import shtab
 
 from ptycho_config.policy import is_settable
+from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.paths import leaves
 from ptycho_config.vocabulary import aliases
+from ptycho_torch.cli.parser import Parser
 
 # The path of an option, its value, and how it was given.
 Text = tuple[str, str, str]
+MORE = "More"
 
 
 @attrs.frozen
@@ -22,6 +27,7 @@ class Flag:
     path: the option, or a short name of it. words: spellings that stand for another text.
     text: for a switch, what it sets without a value. deprecated: what to use instead.
     rank: among flags given for one option, those of the highest rank count.
+    group: its place in the help; one in `MORE` is in `--help-all` only.
     """
 
     names: tuple[str, ...]
@@ -30,6 +36,7 @@ class Flag:
     text: str | None = None
     deprecated: str = ""
     rank: int = 0
+    group: str = MORE
 
 
 def value(path: str, *names: str, **more: Any) -> Flag:
@@ -70,33 +77,79 @@ class _Given(argparse.Action):
         namespace.given = [*namespace.given, Given((flag.path, flag.words.get(text, text), used), flag)]
 
 
-def add_flags(parser: argparse.ArgumentParser, cls: type, flags: Sequence[Flag]) -> None:
-    """Add the flags of a setup of class `cls` to a parser; each takes its help from the option's own doc,
-    type and unit. One that cannot have an effect is read, so that the run can say why, but has no help."""
+def add_flags(parser: Parser, cls: type, flags: Sequence[Flag], defaults: Mapping[str, str]) -> None:
+    """Add the flags of a setup of class `cls` to a parser; each takes its help from the option's own doc, type and
+    unit, and its default from `defaults`, by path. One that cannot have an effect is read, so that the run can say why,
+    but has no help."""
     known = dict(leaves(cls))
     parser.set_defaults(given=[])
     for flag in flags:
         path = flag.path if flag.path in known else aliases(cls)[flag.path].paths[0]
-        spec = known[path]
-        kind = f"{spec.type_name}, {spec.unit}" if spec.unit else spec.type_name
-        text = f"{spec.doc} [{kind}]" if flag.text is None else f"{spec.doc}: {flag.text}"
-        if flag.deprecated:
-            text = f"deprecated: {flag.deprecated}"
-        add_flag(parser, flag, text.replace("%", "%%") if is_settable(cls, path) else argparse.SUPPRESS)
+        spec, default = known[path], defaults.get(path, "")
+        action = add_flag(parser, flag, spec, _long_help(flag, spec, default))
+        if not is_settable(cls, path):
+            action.help = argparse.SUPPRESS
+        elif flag.group == MORE:
+            parser.hide(action)
+        else:
+            parser.shorten(action, _short_help(flag, spec, default))
 
 
-def add_flag(parser: argparse.ArgumentParser, flag: Flag, help_text: str) -> None:
-    """Add one flag to a parser; `argparse.SUPPRESS` as help_text leaves it out of the help."""
-    parser.add_argument(
+def add_flag(parser: Parser, flag: Flag, spec: FieldSpec, help_text: str) -> argparse.Action:
+    """Add one flag of an option with this spec to a parser; `argparse.SUPPRESS` as help_text leaves it out of the
+    help."""
+    action = parser.group(flag.group).add_argument(
         *flag.names,
         action=_Given,
         flag=flag,
         dest=argparse.SUPPRESS,
         default=argparse.SUPPRESS,
         nargs=None if flag.text is None else 0,
-        metavar="VALUE" if flag.text is None else None,
+        metavar=_METAVARS.get(spec.type_name.partition(" ")[0], "NAME") if flag.text is None else None,
         help=help_text,
     )
+    if flag.text is None:
+        # For completion; the values themselves are checked by the schema.
+        action.choices = _words(spec) or None
+        if spec.type_name.startswith("path"):
+            action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
+    return action
+
+
+_METAVARS = {"int": "N", "float": "X", "path": "PATH", "str": "TEXT"}
+_LITERAL = re.compile(r"'([^']+)'")
+_IF_NULL = re.compile(r"null:? ([^;:]+)")
+
+
+def _words(spec: FieldSpec) -> tuple[str, ...]:
+    """The words that an option takes."""
+    return tuple(_LITERAL.findall(spec.type_name)) or tuple(spec.members)
+
+
+def _long_help(flag: Flag, spec: FieldSpec, default: str) -> str:
+    if flag.deprecated:
+        return f"deprecated: {flag.deprecated}"
+    if flag.text is not None:
+        return _escape(spec.doc if flag.text == "true" else f"{spec.doc}: {flag.text}")
+    kind = f"{spec.type_name}, {spec.unit}" if spec.unit else spec.type_name
+    return _escape(f"{spec.doc} [{kind}]{f' [default: {default}]' if default else ''}")
+
+
+def _short_help(flag: Flag, spec: FieldSpec, default: str) -> str:
+    """The first clause of the doc, the words that there are, and the default."""
+    text = re.split(r"[;:(]| {2}", spec.doc)[0].strip().rstrip(",")
+    if flag.text is not None:
+        return _escape(text)
+    if default in ("", "None") and (without := _IF_NULL.search(spec.doc)):
+        default = without[1]
+    unit = spec.unit if default.isdecimal() else ""
+    shown = f"default: {default} {unit}".rstrip() if default not in ("", "None") else ""
+    details = ", ".join(filter(None, [*_words(spec), shown]))
+    return _escape(f"{text} [{details}]" if details else text)
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 def effective_assignments(given: Sequence[Given]) -> list[Text]:

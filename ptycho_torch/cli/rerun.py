@@ -11,7 +11,7 @@ from ptycho_torch.errors import DataError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run and the output folder."""
     parser.add_argument("run", type=Path, metavar="RUN", help="folder, config.json or bundle of a run")
-    parser.add_argument("--output_dir", type=Path, metavar="DIR", help="new folder for results [default: RUN_rerun]")
+    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="new folder for results [default: RUN_rerun]")
     parser.add_argument("--quiet", action="store_true", help="print only the result")
     parser.set_defaults(work=work)
 

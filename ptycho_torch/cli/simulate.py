@@ -10,22 +10,20 @@ from ptycho_torch.cli.common import announce
 from ptycho_torch.cli.parser import Parser
 
 _EXAMPLES = """examples:
-  ptycho simulate scan.npz object=polyhedra positions=fermat step_px=8 detector.photons=1e5
-  ptycho simulate scan.cxi probe=lens probe.stop=0.3 probe.zernike_rad=[0.5,0,0.3] modes=2
-  ptycho simulate scan.h5 object=images object.phase=mine.png guess=disk errors.rms_px=1 detector.beam_stop_px=3
-  ptycho simulate --explain            every option with its value, unit and source"""
+  ptycho simulate scan.npz object=polyhedra step_px=8 detector.photons=1e5
+  ptycho simulate scan.cxi probe=lens probe.stop=0.3 modes=2 positions=fermat
+  ptycho simulate scan.h5 object=images object.phase=mine.png errors.rms_px=1
+  ptycho simulate --explain     every option with its value, unit and source"""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the file, the options and their printing."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EXAMPLES
     parser.add_argument(
         "target", nargs="?", type=Path, metavar="OUT", help="a new file: .npz, .cxi, or .h5 for ptychodus"
     )
     parser.usage = "%(prog)s [OUT] [NAME=VALUE ...] [flags]"
-    if isinstance(parser, Parser):
-        parser.assignments = True
+    parser.assignments = True
     parser.add_argument("--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file")
     looks = parser.add_mutually_exclusive_group()
     looks.add_argument("--explain", action="store_true", help="print every option with its value, and exit")

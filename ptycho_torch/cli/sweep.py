@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ptycho_torch.cli.common import add_profile_flag, announce
+from ptycho_torch.cli.parser import Parser
 
 if TYPE_CHECKING:
     from ptycho_torch.sweep import Trial
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add base, axes, output folder and engine."""
     parser.add_argument("base", type=Path, help="config file that all trials have in common")
     parser.add_argument(
@@ -23,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an option and its values; several axes are combined in every way",
     )
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="set an option of all trials")
-    parser.add_argument("--output_dir", type=Path, default=Path("sweep"), help="folder of the sweep")
-    parser.add_argument("--test_data", type=Path, help="scan that every trial reconstructs")
+    parser.add_argument("--output-dir", type=Path, default=Path("sweep"), help="folder of the sweep")
+    parser.add_argument("--test-data", type=Path, help="scan that every trial reconstructs")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or Ray Tune")
     parser.add_argument("--jobs", type=_positive, default=1, help="trials at a time [default: %(default)s]")
     add_profile_flag(parser)

@@ -4,33 +4,55 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import shtab
+
+from ptycho_config import create_training_payload
+from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.schema import TrainingSetup
+from ptycho_config.schema.paths import leaves_of
 from ptycho_torch.cli import common
 from ptycho_torch.cli.dialects import EPILOG, add_dialects
-from ptycho_torch.cli.flags import TRAINING
+from ptycho_torch.cli.flags import RESULTS, TRAINING
 from ptycho_torch.cli.options import add_flags
+from ptycho_torch.cli.output_folder import TRAINED, protect_results
 from ptycho_torch.cli.parser import Parser
 
+EXAMPLE = "example:  %(prog)s scan.npz --output-dir run --max-epochs 4 --seed 1"
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Parser) -> None:
     """Add every argument of a training."""
-    parser.add_argument(
-        "scan", nargs="?", metavar="SCAN", help="scan to train on, or a folder of scans: --train_data_file"
+    parser.usage = "%(prog)s SCAN [--output-dir DIR] [flags]"
+    parser.epilog = f"{EXAMPLE}\n{EPILOG}"
+    scan = parser.group(RESULTS).add_argument(
+        "scan", nargs="?", metavar="SCAN", help="scan to train on, or a folder of scans"
     )
-    add_flags(parser, TrainingSetup, TRAINING)
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
-    common.add_strict_flag(parser)
+    scan.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
+    add_flags(parser, TrainingSetup, TRAINING, _defaults())
+    parser.group(RESULTS).add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint in the output folder"
+    )
+    common.add_overwrite_flag(parser)
     common.add_profile_flag(parser)
     common.add_shared_flags(parser)
     add_dialects(parser, TrainingSetup, TRAINING)
     parser.set_defaults(work=work)
 
 
+def _defaults() -> dict[str, str]:
+    """The value of every option where nothing is given, by path."""
+    setup = create_training_payload(profile=RECOMMENDED)[0].config
+    return {path: str(value) for path, _, value in leaves_of(setup)}
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments of `ptycho_train`."""
-    made = Parser(prog="ptycho_train", description=__doc__, epilog=EPILOG)
+    made = Parser(prog="ptycho_train", description=SUMMARY)
     add_arguments(made)
     return made
+
+
+SUMMARY = "Train a network on a ptychography scan, from its patterns alone."
 
 
 def work(arguments: argparse.Namespace) -> int:
@@ -38,25 +60,22 @@ def work(arguments: argparse.Namespace) -> int:
     positional = [] if arguments.scan is None else [("training.train_data_file", arguments.scan, "SCAN")]
     sources = common.sources_from(arguments, TrainingSetup, positional)
     profile, sources = common.profile_from(arguments, sources)
-    if not common.is_inspection(arguments):
-        common.announce(arguments)
-    from ptycho_torch.api.training import open_training, train
+    if common.writes(arguments) and not (arguments.overwrite or arguments.resume):
+        sources = protect_results(sources, TrainingSetup, "training.output_dir", TRAINED)
+    common.announce(arguments)
+    from ptycho_torch.api.training import open_training, run_training
 
     if common.is_inspection(arguments):
-        from ptycho_torch.data.dataset import read_dataset
-        from ptycho_torch.files import check_folder
-
         configs, delta, opened = open_training(profile=profile, sources=sources, checked=arguments.dry_run)
-        setup = configs.config
         with opened.closing():
             if arguments.dry_run:
-                check_folder(setup.training.output_dir)
-                data = setup.torch.data
-                for scan in (*opened.training, *opened.validation):
-                    read_dataset(scan, setup.torch.scale.domain, data.position_origin, mask=data.mask)
+                from ptycho_torch.cli.preview import preview_training
+
+                print(preview_training(configs.config, opened))
+                return 0
         common.print_inspection(arguments, configs, delta)
         return 0
-    result = train(profile=profile, sources=sources, resume=arguments.resume)
+    result = run_training(*open_training(profile=profile, sources=sources), resume=arguments.resume)
     record = result.record
     assert record.kept_epoch is not None
     assert record.seconds is not None

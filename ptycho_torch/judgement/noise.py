@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
+from scipy.special import gammaln, xlogy
 
 
 def noise_misfit(photons: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -17,5 +17,7 @@ def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Means from 0 to 1,000 and the misfit at each."""
     mean = np.concatenate([[0.0], np.geomspace(1e-4, 1e3, 400)])
     counts = np.arange(1200)
-    root = (poisson.pmf(counts, mean[:, None]) * np.sqrt(counts)).sum(axis=1)
+    # Not `scipy.stats`, whose import takes longer than many a reconstruction.
+    probability = np.exp(xlogy(counts, mean[:, None]) - gammaln(counts + 1) - mean[:, None])
+    root = (probability * np.sqrt(counts)).sum(axis=1)
     return mean, np.maximum(2 * mean - 2 * np.sqrt(mean) * root, 0)

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,18 @@ from ptycho_torch.output.figures import draw_object, draw_patches, picture
 from ptycho_torch.output.run_records import Losses
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 
+# Fits 80 columns with the losses.
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
+_BETWEEN_SHOWN_S, _BETWEEN_LINES_S = 0.5, 30.0
+
 
 class EpochRecord(Callback):
-    """Collects the losses of each epoch and shows progress: a bar in a terminal, lines in a log."""
+    """Collects the losses of each epoch and shows progress, from the first step on: a bar in a terminal, lines in a
+    log."""
 
     def __init__(self, *, visible: bool) -> None:
+        self.shown_s = -_BETWEEN_LINES_S
+        self.validation = ""
         self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
         self.visible = visible
         self.bar: tqdm[Any] | None = None
@@ -52,11 +60,24 @@ class EpochRecord(Callback):
         """Open the bar over all steps, if standard error is a terminal."""
         self.begun = True
         if self.visible and trainer.is_global_zero and sys.stderr.isatty():
-            self.bar = tqdm(total=int(trainer.estimated_stepping_batches), unit="step", desc="training")
+            self.bar = tqdm(total=int(trainer.estimated_stepping_batches), bar_format=_BAR)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Advance the bar."""
-        if self.bar is not None:
+    def on_train_batch_end(self, trainer: pl.Trainer, _: Any, outputs: Any, *more: Any) -> None:  # noqa: ARG002
+        """Advance the bar, and show the loss of the step where the last one is some time ago."""
+        if not self.visible or not trainer.is_global_zero:
+            return
+        now = time.monotonic()
+        late = now - self.shown_s >= (_BETWEEN_LINES_S if self.bar is None else _BETWEEN_SHOWN_S)
+        place = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        if late:
+            self.shown_s, loss = now, f"loss {float(outputs['loss']):.5f}"
+        if self.bar is None and late:
+            step, steps = trainer.global_step, int(trainer.estimated_stepping_batches)
+            print(f"{place}  step {step}/{steps}  {loss}", file=sys.stderr, flush=True)
+        elif self.bar is not None:
+            self.bar.set_description_str(place, refresh=False)
+            if late:
+                self.bar.set_postfix_str(f"{loss}{self.validation}", refresh=False)
             self.bar.update(trainer.global_step - self.bar.n)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -67,7 +88,7 @@ class EpochRecord(Callback):
             self.history[name].append(value)
         text = "  ".join(f"{name} {value:.5f}" for name, value in values.items())
         if self.bar is not None:
-            self.bar.set_postfix_str(text)
+            self.validation = f", val {values['val_loss']:.5f}" if "val_loss" in values else ""
         elif self.visible and trainer.is_global_zero:
             print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True)
 

@@ -54,7 +54,7 @@ def test_a_training_command_runs_from_a_config_file(arguments: list[str], tmp_pa
 MISTAKES = {
     "unknown option": (["--set", "training.nepoch=3"], "did you mean 'training.nepochs'?"),
     "no equals sign": (["--set", "training.nepochs"], "must read PATH=VALUE"),
-    "wrong value": (["--max_epochs", "many"], "must be an integer, got 'many'   [command line] --max_epochs"),
+    "wrong value": (["--max_epochs", "many"], "must be an integer, got 'many'   [command line] --max-epochs"),
     "contradicts the data": (["--set", "training.model.N=128"], "'command line' asks for 128"),
     "two values": (["--max_epochs", "3", "--set", "training.nepochs=4"], "in the same layer"),
     "no config file": (["--config", "none.yaml"], "cannot be read"),

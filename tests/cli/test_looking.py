@@ -30,7 +30,7 @@ def test_explain_tells_the_history_of_an_option(command: list[str], capsys: Outp
     assert train.main([*command, "--explain", "training.nepochs"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == "training.nepochs: 50 -> 2 [profile] unrolled"
-    assert second == "training.nepochs: 2 -> 3 [command line] --max_epochs"
+    assert second == "training.nepochs: 2 -> 3 [command line] --max-epochs"
     assert train.main([*command, "--explain"]) == 0
     assert "training.model.N " in capsys.readouterr().out
 
@@ -48,11 +48,13 @@ def test_the_printed_config_is_the_config(command: list[str], capsys: Output, tm
 def test_a_dry_run_checks_everything_and_writes_nothing(
     command: list[str], scan_file: Path, capsys: Output, tmp_path: Path
 ) -> None:
-    """The legacy delta is printed; bad values in the data are found; no folder appears."""
-    assert train.main([*command, "--dry-run"]) == 0
-    delta = json.loads(capsys.readouterr().out)
-    assert delta["set"]["nepochs"] == 3
-    assert "test_data_file_path" in delta["unset"]
+    """The work is put in sentences; bad values in the data are found; no folder appears."""
+    small = ["--set=torch.net.width=4", "--set=torch.net.stages=1", "--accelerator", "cpu"]
+    assert train.main([*command, *small, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    for part in ("36 patterns of 64 x 64 px: 3 epochs of 17 steps", "On the CPU", "in about ", " GB of memory"):
+        assert part in said
+    assert "Nothing has been written" in said
     arrays = dict(np.load(scan_file))
     arrays["diff3d"] = -arrays["diff3d"]
     np.savez(tmp_path / "bad.npz", **arrays)
@@ -86,8 +88,12 @@ def test_inference_can_be_looked_at_too(trained: TrainingRun, scan_file: Path, t
     command += ["--output_dir", str(tmp_path / "out")]
     assert inference.main([*command, "--explain", "torch.net.width"]) == 0
     assert "[bundle] wts.h5.zip" in capsys.readouterr().out
-    assert inference.main([*command, "--dry-run"]) == 0
+    assert inference.main([*command, "--print-legacy"]) == 0
     assert json.loads(capsys.readouterr().out)["set"]["test_data_file_path"] == str(scan_file)
+    assert inference.main([*command, "--dry-run", "--refine-passes", "3"]) == 0
+    assert "Would reconstruct scan.npz: 36 patterns of 64 x 64 px" in capsys.readouterr().out
+    assert umbrella.main(["refine", str(scan_file), "--dry-run", "--output-dir", str(tmp_path / "out")]) == 0
+    assert "Would refine scan.npz: 36 patterns of 64 x 64 px from coarse" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
 

@@ -1,6 +1,5 @@
 """Comparing objects: what cannot be known does not count, what is wrong is seen or refused."""
 
-import argparse
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from ptycho_torch.cli import evaluate
+from ptycho_torch.cli.parser import Parser
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation import PlacedObject, compare, table
 from ptycho_torch.physics.simulate import natural_object
@@ -119,7 +119,7 @@ def test_what_cannot_be_compared_is_refused(image: PlacedObject, reference: Plac
 
 
 def _evaluate(*arguments: str) -> None:
-    parser = argparse.ArgumentParser()
+    parser = Parser(prog="ptycho evaluate")
     evaluate.add_arguments(parser)
     parsed = parser.parse_args(arguments)
     parsed.work(parsed)
