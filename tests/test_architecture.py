@@ -33,7 +33,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "ptycho_torch": [
         {"", "errors", "records", "verdict", "pretrained"},
-        {"files", "device", "registry"},
+        {"files", "device", "memory", "registry"},
         {"run_folder"},
         {"physics"},
         {"judgement"},

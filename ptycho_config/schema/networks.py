@@ -110,7 +110,7 @@ class Unrolled(NetworkFacts):
     fixes_scale: ClassVar[bool] = True
     output_mode: ClassVar[str] = ""
 
-    stages: int = option(4, "projection steps, each with its own correction", check=positive)
+    stages: int = option(4, "projection steps, each with its own correction", check=between(1, 1000))
     width: int = option(16, "channels at the finest level", unit="channels", check=positive)
     levels: int = option(2, "halvings of the U-Net", check=between(1, 4))
     stitched: bool = option(True, "work on the one object of all patterns instead of on each pattern's patch")

@@ -22,6 +22,7 @@ from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import digests, facts_of, open_scan
+from ptycho_torch.data.scan import check_canvas
 from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
 from ptycho_torch.errors import NOTHING_NEW, note_when_stopped
 from ptycho_torch.files import write_json, write_table
@@ -102,7 +103,7 @@ def _reconstruct(
         scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=needed
     )
     files = {**digests([scan]), **trained.bundle.source}
-    judged = judge_scan(dataset, fix_orientation=options.fix_orientation)
+    judged = judge_scan(check_canvas(dataset), fix_orientation=options.fix_orientation)
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed, device)

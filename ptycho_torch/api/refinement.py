@@ -11,7 +11,7 @@ from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
 from ptycho_torch.api.header import log_start
 from ptycho_torch.data.dataset import Domain, read_dataset
 from ptycho_torch.data.readers import open_scan
-from ptycho_torch.data.scan import normalise, with_coarse_object
+from ptycho_torch.data.scan import check_canvas, normalise, with_coarse_object
 from ptycho_torch.device import choose_device, peak_memory_mib
 from ptycho_torch.errors import NOTHING_NEW, DataError, note_when_stopped
 from ptycho_torch.evaluation.read import read_object
@@ -65,7 +65,7 @@ def refine_scan(
             dataset = read_dataset(
                 opened, domain, data.position_origin, mask=data.mask, probe_needed=not options.unknown
             )
-        judged = judge_scan(dataset, fix_orientation=data.fix_orientation)
+        judged = judge_scan(check_canvas(dataset), fix_orientation=data.fix_orientation)
         dataset = judged.dataset
         _starting_object(start, normalise(dataset))
         clock = time.perf_counter()

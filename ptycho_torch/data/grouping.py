@@ -1,12 +1,14 @@
 """The patterns that form a group: a frozen plan made by pure numpy code before any training."""
 
 from itertools import combinations
+from math import comb
 
 import attrs
 import numpy as np
 
 from ptycho_config.schema import FourQuadrant, GroupingOptions, InferenceConfig, TorchOptions, TrainingConfig
 from ptycho_torch.data.neighbours import BLOCK, MISSING, Index, Position, Table, candidates
+from ptycho_torch.memory import shortage
 from ptycho_torch.records import Groups
 
 _ALONE = (
@@ -50,7 +52,8 @@ def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator
 
     position_yx: `(n, 2)` in pixels; plan: sizes and rules; rng: of every draw. The other members are drawn from the
     neighbours that the rule allows; the rest remain as candidate partners, nearest first. A centre with too few
-    neighbours has no group and is counted in `left_out`. Raises ValueError where the scan cannot fill the plan.
+    neighbours has no group and is counted in `left_out`. Raises ValueError where the scan cannot fill the plan, and,
+    before it is made, for one that does not fit into memory.
     """
     kept = _subsample(len(position_yx), plan.n_subsample, rng)
     position = position_yx[kept]
@@ -62,6 +65,7 @@ def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator
             f"neighbor_count {plan.neighbor_count} cannot fill groups of {others + 1} (gridsize {plan.gridsize})"
         )
     centres = inside_bounds(position, plan.options)
+    _check_memory(plan, len(centres), len(kept) - 1)
     reach = max(plan.neighbor_count, plan.pool or 0)
     neighbours = candidates(position, centres, plan.options.neighbors, reach)
     usable = (neighbours != MISSING).sum(axis=1) >= others
@@ -71,6 +75,25 @@ def plan_groups(position_yx: Position, plan: GroupPlan, rng: np.random.Generator
         centres, neighbours = centres[usable], neighbours[usable]
     members, partners = _draw_groups(centres, neighbours, others, plan, rng)
     return Groups(kept[members], kept[partners], left_out=int((~usable).sum()))
+
+
+def _check_memory(plan: GroupPlan, centres: int, others: int) -> None:
+    """Raise ValueError where tables and draws of the plan do not fit into memory; others: patterns that a centre may
+    have as neighbours."""
+    members = plan.gridsize**2 - 1
+    total = centres * plan.options.groups_per_centre
+    wanted = total if plan.n_groups is None else plan.n_groups
+    near, pool = min(plan.neighbor_count, others), min(plan.pool or 0, others)
+    # Neighbours are int32; what is drawn, and the members of groups, int64.
+    needed = 4 * centres * max(near, pool) + 8 * min(total, wanted) + wanted * (8 * (1 + members) + 4 * near)
+    if wanted > total and pool and members:
+        # Each subset is a tuple of Python before it is a row.
+        needed += comb(pool, members) * (16 * members + 48)
+    if lacking := shortage(needed):
+        raise ValueError(
+            f"a plan of {wanted} groups of {1 + members} patterns {lacking}; lower n_groups, "
+            "torch.grouping.groups_per_centre, neighbor_count or neighbor_pool_size"
+        )
 
 
 def _subsample(count: int, wanted: int | None, rng: np.random.Generator) -> Index:

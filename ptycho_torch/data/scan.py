@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ptycho_config.schema import ModelConfig, ScaleOptions, TorchOptions
 from ptycho_torch.data.patterns import StoredPatterns, StreamedAmplitude, amplitude_of, chunks, mean_intensity
+from ptycho_torch.errors import DataError
+from ptycho_torch.memory import shortage
 from ptycho_torch.physics.canvas import canvas_of, patch_corners
 from ptycho_torch.physics.differential_phase_contrast import coarse_object, pattern_moments
 from ptycho_torch.physics.diffraction import diffraction_intensity, power
@@ -18,6 +20,8 @@ from ptycho_torch.physics.probe import smooth_probe, soft_disk
 from ptycho_torch.records import Dataset, Scan
 
 _CHUNK = 512
+# Of an object, its illumination and what changes it: measured for refinements; networks need more.
+_BYTES_A_PIXEL = 40
 
 # The probe scale at which an object of unit modulus fits on average.
 UNIT_PROBE_SCALE = 4.0
@@ -58,6 +62,16 @@ def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
         max(largest) if largest else None,
         count,
     )
+
+
+def check_canvas(dataset: Dataset) -> Dataset:
+    """The dataset, if the object that all its patterns cover fits into memory. Raises DataError."""
+    side = dataset.probe.shape[-1]
+    height, width = (math.ceil(extent) + side + 1 for extent in np.ptp(dataset.position_yx, axis=0))
+    if lacking := shortage(_BYTES_A_PIXEL * height * width):
+        hint = "are positions in object pixels? otherwise bin the patterns, or split the scan"
+        raise DataError(dataset.name, f"its object of {height} x {width} px {lacking}", hint)
+    return dataset
 
 
 def normalise(

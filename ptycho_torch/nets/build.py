@@ -7,7 +7,7 @@ from typing import Any, get_args
 from torch import nn
 
 from ptycho_config import ConfigError, Problem
-from ptycho_config.schema import External, ModelConfig, TorchOptions, Unrolled
+from ptycho_config.schema import External, ModelConfig, NeuralopUno, TorchOptions, Unrolled
 from ptycho_config.schema.networks import Sees
 from ptycho_config.schema.setup import network_problems
 from ptycho_config.schema.specs import kind_of
@@ -16,6 +16,7 @@ from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
 from ptycho_torch.nets.network import NETWORKS, Factory, Network, ObjectNetwork
 from ptycho_torch.nets.neuralop import UnoNet
+from ptycho_torch.nets.size import only_sizes
 from ptycho_torch.nets.unrolled import UnrolledNet
 from ptycho_torch.nets.unrolled_patches import UnrolledPatchNet
 
@@ -47,6 +48,17 @@ def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:
     if isinstance(net, External):
         return _build_external(model, options, net)
     return NETWORKS.find(kind_of(type(net)), "torch.net")(model, net)
+
+
+def check_network_size(model: ModelConfig, options: TorchOptions, copies: int) -> None:
+    """Raise ConfigError where the network that `build_network` would make of model and options does not fit into
+    memory, `copies` times.
+
+    The size of a network of another package is only known when it is there.
+    """
+    if not isinstance(options.net, External | NeuralopUno):
+        with only_sizes("torch.net", copies):
+            build_network(model, options)
 
 
 def _build_external(model: ModelConfig, options: TorchOptions, net: External) -> nn.Module:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ptycho_config.schema import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions
 from ptycho_config.schema.networks import Sees
-from ptycho_torch.nets.build import build_network
+from ptycho_torch.nets.build import build_network, check_network_size
 from ptycho_torch.nets.measurements import Measurements
 from ptycho_torch.nets.network import Network, ObjectNetwork
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale
@@ -93,13 +93,16 @@ def build_model(
     *,
     intensity_scale: bool = False,
     learned_probe: tuple[int, ...] | None = None,
+    copies: int = 1,
 ) -> Reconstructor:
     """A fresh model whose weights depend on `seed` alone; no global generator is changed.
 
     model, options: as for `nets.build.build_network`. intensity_scale: learn one factor between patches and
-    measured intensities. learned_probe: the shape `(P, N, N)` of the probe, where it is learned too. Raises
-    ConfigError for a network of another package that is missing or does not fit.
+    measured intensities. learned_probe: the shape `(P, N, N)` of the probe, where it is learned too. copies: arrays
+    of the size of the parameters that there must be memory for. Raises ConfigError for a network of another package
+    that is missing or does not fit, and for one that does not fit into memory.
     """
+    check_network_size(model, options, copies)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(model, options)

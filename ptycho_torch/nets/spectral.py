@@ -15,8 +15,8 @@ class SpectralConv(nn.Module):
         super().__init__()
         self.modes = modes
         blocks = 2 if negative_rows else 1
-        weights = torch.randn(blocks, channels, channels, modes, modes, dtype=torch.complex64)
-        self.weights = nn.Parameter(weights / channels**0.5)
+        size = (blocks, channels, channels, modes, modes)
+        self.weights = nn.Parameter(torch.normal(0.0, channels**-0.5, size, dtype=torch.complex64))
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to the same."""
@@ -39,9 +39,9 @@ class FactorisedSpectralConv(nn.Module):
 
     def __init__(self, channels: int, modes: int) -> None:
         super().__init__()
-        scale = channels**-0.5
-        self.columns = nn.Parameter(scale * torch.randn(channels, channels, modes, dtype=torch.complex64))
-        self.rows = nn.Parameter(scale * torch.randn(channels, channels, modes, dtype=torch.complex64))
+        size = (channels, channels, modes)
+        self.columns = nn.Parameter(torch.normal(0.0, channels**-0.5, size, dtype=torch.complex64))
+        self.rows = nn.Parameter(torch.normal(0.0, channels**-0.5, size, dtype=torch.complex64))
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to the same."""

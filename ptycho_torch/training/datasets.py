@@ -18,6 +18,7 @@ from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import closing, open_scans
 from ptycho_torch.data.scan import (
     Statistics,
+    check_canvas,
     normalise,
     pool_statistics,
     split_positions,
@@ -141,7 +142,7 @@ def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float) -> _G
         centre, _ = split_positions(dataset.position_yx)
         side, subtract = training.model.N, setup.torch.data.phase_subtraction
         dataset = attrs.evolve(dataset, label=read_labels(raw, centre, side, subtract_phase=subtract))
-    judged = judge_scan(dataset, fix_orientation=options.fix_orientation)
+    judged = judge_scan(check_canvas(dataset), fix_orientation=options.fix_orientation)
     for sentence in judge(judged.evidence).sentences:
         warnings.warn(f"{dataset.name}: {sentence}", RuntimeWarning, stacklevel=2)
     dataset = judged.dataset

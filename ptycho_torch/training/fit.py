@@ -60,6 +60,10 @@ def fit_setup(
     return Fitted(model, training_record(model, data, outcome, loading, seed), lambda: data)
 
 
+# Weights, gradients and the two moments of Adam.
+TRAINED_COPIES = 4
+
+
 def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
     """The untrained model of a setup; data: for the shape of a learned probe; seed: of the weights."""
     training = setup.training
@@ -69,6 +73,7 @@ def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reco
         seed,
         intensity_scale=training.intensity_scale_trainable,
         learned_probe=data.probe_shape if training.probe_trainable else None,
+        copies=TRAINED_COPIES,
     )
 
 

@@ -18,6 +18,7 @@ from ptycho_torch.compat.ptychodus.training import Arrays, ConfigManager, Ptycho
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
+from ptycho_torch.data.scan import check_canvas
 from ptycho_torch.device import choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
@@ -64,7 +65,8 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
         raise ConfigError([Problem(f"torch.refine.{field}", message)], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
-    judged = judge_scan(read_dataset(scan, setup.torch.scale.domain, mask=setup.torch.data.mask))
+    read = read_dataset(scan, setup.torch.scale.domain, mask=setup.torch.data.mask)
+    judged = judge_scan(check_canvas(read))
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed, device, fixed=FIXED)
