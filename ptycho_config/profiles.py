@@ -26,6 +26,9 @@ PROFILES: dict[str, Transform] = {
         >> at(_c.training.nepochs).put(2)
         >> at(_c.training.optimizer).put("adamw")
         >> at(_c.training.weight_decay).put(1e-4)
+        # A rare gradient, a hundred times the usual one, then moves a weight by the learning rate; with 0.999 by three
+        # times that, and by momentum again and again: the network is thrown off.
+        >> at(_c.training.adam_beta2).put(0.99)
         >> at(_c.training.gradient_clip_val).put(1.0)
         >> at(_c.training.scheduler).put("WarmupCosine")
         >> at(_c.training.lr_warmup_epochs).put(0)
@@ -34,6 +37,21 @@ PROFILES: dict[str, Transform] = {
         >> at(_c.execution.learning_rate).put(4e-3)
         >> at(_c.execution.inference_batch_size).put(64)
         >> at(_c.torch.overlap.partners).put(24)
+    ),
+    "patches": (
+        at(_c.training.batch_size).put(4)
+        >> at(_c.training.nepochs).put(8)
+        >> at(_c.training.neighbor_count).put(6)
+        >> at(_c.training.adam_beta2).put(0.99)
+        >> at(_c.training.gradient_clip_val).put(1.0)
+        >> at(_c.training.scheduler).put("WarmupCosine")
+        >> at(_c.training.lr_warmup_epochs).put(0)
+        >> at(_c.training.lr_min_ratio).put(0.01)
+        >> at(_c.training.subsample_seed).put(0)
+        >> at(_c.training.model.n_filters_scale).put(1)
+        >> at(_c.execution.learning_rate).put(1e-3)
+        >> at(_c.torch.overlap.partners).put(1)
+        >> at(_c.torch.overlap.weight).put(1.0)
     ),
     "ci": (
         Transform(
@@ -77,7 +95,8 @@ def recommended_profile(above: Sequence[Layer]) -> Transform:
 def profile(name: str | Transform | None) -> Transform:
     """The layer of a profile: one of `PROFILES` by name, or one's own transform; None is empty.
 
-    `unrolled` is what we recommend; `ci` fixes the scale contract of photon counts.
+    `unrolled` is what we recommend; `patches` trains the networks that draw a patch for each pattern; `ci` fixes
+    the scale contract of photon counts.
     """
     if name is None:
         return Transform()

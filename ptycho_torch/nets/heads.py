@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Activation = Callable[[Tensor], Tensor]
+REAL_OFFSET = 0.2
 
 AMPLITUDE: dict[str, Activation] = {
     "sigmoid": torch.sigmoid,
@@ -23,7 +24,7 @@ def bounded_phase(x: Tensor) -> Tensor:
 
 def bounded_real(x: Tensor) -> Tensor:
     """`0.2 + tanh x`, in (-0.8, 1.2): a transmission is mostly near 1."""
-    return 0.2 + torch.tanh(x)
+    return REAL_OFFSET + torch.tanh(x)
 
 
 def bounded_imaginary(x: Tensor) -> Tensor:

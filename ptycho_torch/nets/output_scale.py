@@ -1,5 +1,6 @@
 """Learned scales between the patches of a network and measured intensities."""
 
+import math
 from typing import Literal
 
 import torch
@@ -15,11 +16,11 @@ def rectangular(patches: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
 
 
 class IntensityScale(nn.Module):
-    """`O exp(l)` with a learned l, so that the predicted intensity is scaled by `exp(2 l)`."""
+    """`O exp(l)` with a learned l that starts at `log(factor)`: the predicted intensity is scaled by `exp(2 l)`."""
 
-    def __init__(self) -> None:
+    def __init__(self, factor: float = 1.0) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(factor)))
 
     def forward(self, patches: Tensor) -> Tensor:
         """Patches of any shape, complex."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ptycho_config.schema import Amplitude, ModelConfig, RectangularScaled, ScaleOptions, TorchOptions
 from ptycho_config.schema.networks import Sees
 from ptycho_torch.nets.build import build_network, check_network_size
+from ptycho_torch.nets.initial import output_factor, set_first_weights
 from ptycho_torch.nets.measurements import Measurements
 from ptycho_torch.nets.network import Network, ObjectNetwork
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale
@@ -93,36 +94,39 @@ def build_model(
     *,
     intensity_scale: bool = False,
     learned_probe: tuple[int, ...] | None = None,
+    modulus: float = 1.0,
     copies: int = 1,
 ) -> Reconstructor:
-    """A fresh model whose weights depend on `seed` alone; no global generator is changed.
+    """A fresh model whose weights depend on `seed` and `modulus` alone; no global generator is changed.
 
-    model, options: as for `nets.build.build_network`. intensity_scale: learn one factor between patches and
-    measured intensities. learned_probe: the shape `(P, N, N)` of the probe, where it is learned too. copies: arrays
-    of the size of the parameters that there must be memory for. Raises ConfigError for a network of another package
-    that is missing or does not fit, and for one that does not fit into memory.
+    model, options: as for `nets.build.build_network`. intensity_scale: one factor between patches and measured
+    intensities, that a bounded network needs and any other can learn. learned_probe: the shape `(P, N, N)` of
+    the probe, where it is learned too. modulus: that of the patches which networks of images draw at first. copies:
+    arrays of the size of the parameters that there must be memory for. Raises ConfigError for a network of another
+    package that is missing or does not fit, and for one that does not fit into memory.
     """
     check_network_size(model, options, copies)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(model, options)
+        set_first_weights(network, model, options.net, modulus)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
     groups = cast("Network", network).sees == "group"
     return Reconstructor(
         network,
-        build_scale(options, trainable=intensity_scale),
+        build_scale(options, output_factor(model, options.net, modulus) if intensity_scale else None),
         LearnedProbe(learned_probe) if learned_probe else nn.Identity(),
         options.scale,
         model.gridsize**2 if groups else 1,
     )
 
 
-def build_scale(options: TorchOptions, *, trainable: bool) -> nn.Module:
-    """The output scale of the forward model in `options`; trainable: learn that of plain amplitudes."""
+def build_scale(options: TorchOptions, factor: float | None) -> nn.Module:
+    """The output scale of the forward model in `options`; factor: the first one of plain amplitudes, None for none."""
     match options.forward:
         case RectangularScaled() as forward:
             return RectangularScale(trainable=forward.rect_s1s2_trainable, init=forward.rect_s1s2_init)
         case Amplitude():
-            return IntensityScale() if trainable else nn.Identity()
+            return nn.Identity() if factor is None else IntensityScale(factor)

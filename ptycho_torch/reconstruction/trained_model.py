@@ -23,12 +23,12 @@ def restore_model(bundle: Bundle, name: str) -> Reconstructor:
     name: of the bundle, for the error. Raises DataError where the weights do not fit the configuration, and
     ConfigError where the package of the network is missing.
     """
-    training, learned = bundle.setup.training, bundle.weights.get("probe.real")
+    learned = bundle.weights.get("probe.real")
     model = build_model(
-        training.model,
+        bundle.setup.training.model,
         bundle.setup.torch,
         seed=0,
-        intensity_scale=training.intensity_scale_trainable,
+        intensity_scale="scale.log_scale" in bundle.weights,
         learned_probe=None if learned is None else tuple(learned.shape),
     )
     try:

@@ -27,6 +27,7 @@ from ptycho_torch.data.scan import (
 )
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.scan import judge_scan
+from ptycho_torch.physics.diffraction import power
 from ptycho_torch.records import Dataset, Groups, Scan
 from ptycho_torch.verdict import Evidence, Verdict, judge
 
@@ -66,6 +67,13 @@ class TrainingData:
     def probe_shape(self) -> tuple[int, ...]:
         """`(P, N, N)` with the modes of the scan that has the most."""
         return max(tuple(part.scan.probe.shape) for part in parts_of(self.training))
+
+    @property
+    def modulus(self) -> float:
+        """`N / |P|`, a mean over scans: the modulus of an object that fits its patterns, of unit mean power, on
+        average."""
+        scans = [part.scan for part in parts_of(self.training)]
+        return sum(s.probe.shape[-1] / float(power(s.probe).sum().sqrt()) for s in scans) / len(scans)
 
 
 @attrs.frozen(eq=False)

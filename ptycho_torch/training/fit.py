@@ -9,6 +9,8 @@ import attrs
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.device import peak_memory_mib
 from ptycho_torch.files import create_writable_folder
+from ptycho_torch.nets.initial import output_factor
+from ptycho_torch.nets.output_scale import IntensityScale
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.run_records import TrainingRecord, TrainingSeconds, machine
 from ptycho_torch.training.checkpoints import LAST
@@ -65,16 +67,22 @@ TRAINED_COPIES = 4
 
 
 def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reconstructor:
-    """The untrained model of a setup; data: for the shape of a learned probe; seed: of the weights."""
-    training = setup.training
-    return build_model(
+    """The untrained model of a setup; data: for the modulus of its objects, and the shape of a learned probe; seed: of
+    the weights."""
+    training, modulus = setup.training, data.modulus
+    learned = training.intensity_scale_trainable
+    model = build_model(
         training.model,
         setup.torch,
         seed,
-        intensity_scale=training.intensity_scale_trainable,
+        intensity_scale=learned or output_factor(training.model, setup.torch.net, modulus) != 1.0,
         learned_probe=data.probe_shape if training.probe_trainable else None,
+        modulus=modulus,
         copies=TRAINED_COPIES,
     )
+    if isinstance(model.scale, IntensityScale):
+        model.scale.requires_grad_(learned)
+    return model
 
 
 def training_record(

@@ -54,9 +54,11 @@ def _options(forward: Amplitude | RectangularScaled) -> TorchOptions:
 
 def test_the_options_choose_the_scale() -> None:
     """Learned or kept, as they say."""
-    kept = build_scale(_options(RectangularScaled(rect_s1s2_trainable=False)), trainable=False)
+    kept = build_scale(_options(RectangularScaled(rect_s1s2_trainable=False)), None)
     assert [p.requires_grad for p in kept.parameters()] == [False, False]
-    learned = build_scale(_options(RectangularScaled()), trainable=False)
+    learned = build_scale(_options(RectangularScaled()), None)
     assert [p.requires_grad for p in learned.parameters()] == [True, True]
-    assert isinstance(build_scale(_options(Amplitude()), trainable=True), IntensityScale)
-    assert list(build_scale(_options(Amplitude()), trainable=False).parameters()) == []
+    scale = build_scale(_options(Amplitude()), 2.0)
+    assert isinstance(scale, IntensityScale)
+    assert float(scale(torch.ones(())).detach()) == pytest.approx(2.0)
+    assert list(build_scale(_options(Amplitude()), None).parameters()) == []

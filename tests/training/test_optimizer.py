@@ -2,13 +2,17 @@
 
 import itertools
 
+import attrs
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from ptycho_config.schema import StageOptions, TrainingConfig
-from ptycho_torch.training.optimizer import clip_adaptively, learning_rate_factor
+from ptycho_config.profiles import profile
+from ptycho_config.schema import StageOptions, TrainingConfig, TrainingSetup
+from ptycho_torch.training.optimizer import build_optimizer, clip_adaptively, learning_rate_factor
 
 STAGES = StageOptions(stage_1_epochs=2, stage_2_epochs=4, stage_3_epochs=2)
 
@@ -70,3 +74,22 @@ def test_clipping_by_the_wrong_norm_would_be_seen() -> None:
     clip_adaptively(parameters, 0.1)
     assert float(parameters[0].grad.norm()) == pytest.approx(0.1 * 2**0.5, rel=1e-5)  # type: ignore[union-attr]
     assert float(parameters[1].grad.norm()) == pytest.approx(2**0.5)  # type: ignore[union-attr]
+
+
+def _largest_step(training: TrainingConfig) -> float:
+    """The step over the learning rate after one gradient that is a hundred times the usual ones."""
+    weight = nn.Parameter(torch.zeros(()))
+    optimizer = build_optimizer(nn.ParameterList([weight]), attrs.evolve(training, weight_decay=0.0), 1.0)
+    before = weight.detach().clone()
+    for gradient in (*np.random.default_rng(0).choice((-1.0, 1.0), 1000), 100.0):
+        weight.grad = torch.tensor(float(gradient))
+        before = weight.detach().clone()
+        optimizer.step()
+    return float((weight.detach() - before).abs())
+
+
+def test_a_rare_gradient_moves_a_weight_by_one_learning_rate() -> None:
+    """With the second moment of the profile; with torch's own it is more than twice that."""
+    recommended = profile("unrolled")(TrainingSetup()).training
+    assert _largest_step(recommended) < 1.05
+    assert _largest_step(attrs.evolve(recommended, adam_beta2=0.999)) > 2.0
