@@ -53,7 +53,7 @@ def measured(folder: Path) -> dict[str, float]:
     # Only the file is handed on: what was trained on is not held while reconstructing.
     bundle = train(scan, out, sources=Sources(overrides=OPTIONS), legacy={}).bundle
     trained, peak = time.perf_counter(), peak_memory_mib()
-    reconstruct(bundle, scan, out, sources=Sources(overrides=RECONSTRUCTION), legacy={})
+    reconstruct(scan, out, model=bundle, sources=Sources(overrides=RECONSTRUCTION), legacy={})
     return {
         "train_s": round(trained - start, 1),
         "reconstruct_s": round(time.perf_counter() - trained, 1),

@@ -123,7 +123,7 @@ def run(network: str, domain: Domain, photons: float, seed: int, asked: argparse
         chosen += lengths(folder / "train.npz", chosen, asked.budget)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
         made = train(folder / "train.npz", folder / "model", sources=sources, legacy={})
-        result = reconstruct(made.bundle, folder / "unseen.npz", folder / "out", legacy={})
+        result = reconstruct(folder / "unseen.npz", folder / "out", model=made.bundle, legacy={})
         found = figures(result, folder / "unseen.npz", domain, unseen.truth)
     rounded = {key: round(value, 3) for key, value in found.items()}
     setting = {"network": network, "domain": domain, "photons": photons, "seed": seed}

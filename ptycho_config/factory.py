@@ -40,7 +40,7 @@ class ReadLayers(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Sources:
     """The layers that users provide. client: the settings of a program that calls this one. problems: those of what
     could not be read, which are raised with the problems of the layers."""
@@ -51,6 +51,24 @@ class Sources:
     command_line: Transform = Transform()
     overrides: Overrides = None
     problems: tuple[Problem, ...] = ()
+
+    def __repr__(self) -> str:
+        given = (f"{one.name}={getattr(self, one.name)!r}" for one in attrs.fields(Sources) if self._has(one))
+        return f"Sources({', '.join(given)})"
+
+    def _has(self, one: "attrs.Attribute[Any]") -> bool:
+        return bool(getattr(self, one.name) != one.default)
+
+    def with_options(self, cls: type, options: Mapping[str, Any]) -> "Sources":
+        """These layers with further options by name, of a setup class `cls`, among the explicit overrides."""
+        if not options:
+            return self
+        added, problems = parse_or_explain(cls, options, names.OVERRIDES)
+        before = self.overrides or Transform()
+        if not isinstance(before, Transform):
+            before, found = parse_or_explain(cls, before, names.OVERRIDES)
+            problems = (*found, *problems)
+        return attrs.evolve(self, overrides=before >> added, problems=(*self.problems, *problems))
 
     def layers(self, cls: type, arguments: Transform) -> ReadLayers:
         """Each by its name. Of an execution config those options count that it was given."""

@@ -63,7 +63,7 @@ class ChosenPatterns:
         return self.patterns[self.rows[rows]]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Dataset:
     """A scan as read from a file.
 
@@ -88,6 +88,11 @@ class Dataset:
     flux: NDArray[np.float64] | None = None
     background: NDArray[np.float32] | None = None
 
+    def __repr__(self) -> str:
+        count, side, modes = len(self.position_yx), self.probe.shape[-1], len(self.probe)
+        probe = f"probe of {modes} mode{'s' * (modes != 1)}" if self.probe_known else "probe not known"
+        return f"<Dataset {self.name}: {count} patterns of {side} x {side} px, {probe}>"
+
     @property
     def pixel_m(self) -> tuple[float, float] | None:
         """The pixel of the object (y, x) in m, where the file knows it."""
@@ -102,7 +107,7 @@ class Dataset:
         return attrs.evolve(self, intensity=intensity, position_yx=self.position_yx[rows], label=label, flux=flux)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Scan:
     """A dataset in the units of the network: unit mean intensity per pixel, `sum|P|^2 = N^2`.
 
@@ -127,6 +132,10 @@ class Scan:
     initial: Tensor | None = None
     flux: Tensor | None = None
     background: Tensor | None = None
+
+    def __repr__(self) -> str:
+        side = self.probe.shape[-1]
+        return f"<Scan of {len(self.centre_yx)} patterns of {side} x {side} px, {len(self.probe)} probe modes>"
 
     @property
     def position_yx(self) -> Tensor:
@@ -189,7 +198,7 @@ class Prediction(NamedTuple):
     probes: Tensor
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Canvas:
     """A stitched object: values `(H, W)` complex64, summed illumination `(H, W)` float32, and
     `origin_yx`, the object pixel of element `[0, 0]`."""
@@ -197,6 +206,10 @@ class Canvas:
     object: NDArray[np.complex64]
     illumination: NDArray[np.float32]
     origin_yx: tuple[int, int]
+
+    def __repr__(self) -> str:
+        height, width = self.object.shape
+        return f"<Canvas of {height} x {width} px from scan pixel {self.origin_yx}>"
 
 
 @attrs.frozen(eq=False)

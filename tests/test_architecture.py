@@ -32,7 +32,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {""},
     ],
     "ptycho_torch": [
-        {"", "errors", "records", "verdict", "pretrained"},
+        {"errors", "records", "verdict", "pretrained"},
         {"files", "device", "memory", "registry"},
         {"run_folder"},
         {"physics"},
@@ -41,10 +41,12 @@ LAYERS: dict[str, list[set[str]]] = {
         {"output"},
         {"reconstruction"},
         {"evaluation", "training"},
-        {"api", "simulate"},
+        {"simulation"},
+        {"api"},
         {"sweep", "pretraining"},
         {"compat"},
         {"cli"},
+        {""},
     ],
 }
 # Names under which other programs look for what stands elsewhere; at most six lines each.

@@ -1,25 +1,27 @@
 """`reconstruct`: a bundle and a scan file to an object, with product and report."""
 
-import base64
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import nullcontext
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
 
-from ptycho_config import Resolved, Sources, create_inference_payload
+from ptycho_config import Resolved, Sources, Transform, create_inference_payload
+from ptycho_config.layers import INFERENCE, last_put
 from ptycho_config.legacy import LegacyDelta, legacy_params, legacy_values
 from ptycho_config.policy import refuse_unread
 from ptycho_config.saved import save
-from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.schema import InferenceConfig, InferenceSetup, TrainingSetup
+from ptycho_config.schema.specs import specs
 from ptycho_torch.api.header import log_start
 from ptycho_torch.api.loading import load
+from ptycho_torch.api.run_reports import ObjectParts, reconstruction_report
+from ptycho_torch.api.scan_arguments import ScanLike, scan_file
 from ptycho_torch.data.dataset import read_dataset
-from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.data.scan import check_canvas
@@ -30,10 +32,10 @@ from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.derivation import derivation_of
-from ptycho_torch.output.figures import draw_losses, draw_object
+from ptycho_torch.output.object_pictures import draw_object, notebook_html, object_pictures
 from ptycho_torch.output.product import write_product, write_reconstruction
-from ptycho_torch.output.report import verdict_table, write_report
-from ptycho_torch.output.run_records import InferenceRecord, ObjectRecord, TrainingRecord, machine, to_json
+from ptycho_torch.output.report import Report, write_report
+from ptycho_torch.output.run_records import InferenceRecord, machine, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
@@ -44,49 +46,85 @@ from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.run_folder import claim_folder, write_results
 
+if TYPE_CHECKING:
+    from ptycho_torch.api.training import TrainingRun
 
-@attrs.frozen(eq=False)
+
+@attrs.frozen(eq=False, repr=False)
 class Reconstruction:
-    """A stitched object, its figures of merit, and the folder with all files."""
+    """A stitched object, its figures of merit, the folder with all files, and the report that was written there."""
 
     canvas: Canvas
     metrics: InferenceRecord
     configs: Resolved[InferenceSetup]
     folder: Path
+    report: Report
+
+    def __repr__(self) -> str:
+        return f"<Reconstruction {self.folder}: R = {self.metrics.R:.4g}, verdict {self.metrics.verdict.level}>"
 
     def _repr_html_(self) -> str:
-        pictures = (self.folder / name for name in ("amplitude.png", "phase.png"))
-        encoded = (base64.b64encode(picture.read_bytes()).decode("ascii") for picture in pictures)
-        images = "".join(f'<img style="width:48%" src="data:image/png;base64,{data}">' for data in encoded)
         fit = f"R = {self.metrics.R:.4f} (flat object {self.metrics.R_flat:.4f})"
-        verdict = escape(str(self.metrics.verdict))
-        return f"<div>{images}</div><p>{fit}</p><p>{verdict}</p>"
+        pictures = object_pictures(self.canvas, self.configs.config.torch.stitch.window)
+        return notebook_html(pictures, fit, escape(str(self.metrics.verdict)))
 
 
 def reconstruct(
-    model_path: Path | str,
-    test_data_file: Path | str,
+    scan: ScanLike,
     output_dir: Path | str | None = None,
     *,
+    model: "Path | str | Trained | TrainingRun | None" = None,
     sources: Sources = Sources(),
-    legacy: MutableMapping[str, Any] = legacy_params,
+    legacy: MutableMapping[str, Any] | None = None,
+    **options: Any,
 ) -> Reconstruction:
-    """Apply a trained model to a scan; write product, pictures, metrics and report.
+    """Apply a trained network to a scan; write product, pictures, metrics and report.
 
-    model_path: a bundle or its folder; test_data_file: the scan; output_dir: for the results, by default
-    that of `sources`, the layers of options; legacy: the dict that code of PtychoPINN reads, as it was where the
-    reconstruction fails. Raises ConfigError, DataError or DivergedError before anything is written, and OutputError
-    where there is no room for the results; a KeyboardInterrupt has a note on what is kept.
+    scan: a file, arrays by their names in NPZ, or a simulated scan. output_dir: for the results. model: a bundle, its
+    folder, what `load` or `train` returned; None for the network that comes with ptycho. sources: whole layers of
+    options. legacy: the dict that code of PtychoPINN reads, None for that of this process; it is as it was where the
+    reconstruction fails. options: by name, `passes=20` or `**{"torch.refine.passes": 20}`.
+
+    Raises ConfigError, DataError or DivergedError before anything is written, and OutputError where there is no room
+    for the results; a KeyboardInterrupt has a note on what is kept.
+
+    >>> made = reconstruct("scan.npz", "result", enable_progress_bar=False)
+    >>> made
+    <Reconstruction result: R = ..., verdict sound>
+    >>> made.canvas.object.dtype
+    dtype('complex64')
     """
+    sources = sources.with_options(InferenceSetup, options)
+    path, trained = _load_model(model)
+    given = sources.layers(InferenceSetup, Transform()).layers
+    named = output_dir or last_put(given, "inference.output_dir", INFERENCE)
+    default = specs(InferenceConfig)["output_dir"].default
+    with scan_file(scan, Path(named if isinstance(named, Path | str) else default)) as scan_path:
+        return _reconstruct_file(path, trained, scan_path, output_dir, sources, legacy)
+
+
+def _load_model(model: "Path | str | Trained | TrainingRun | None") -> tuple[Path, Trained]:
+    """The path of a bundle, and the model in it."""
+    if isinstance(model, Trained):
+        return Path(next(iter(model.bundle.source))), model
+    path = PRETRAINED if model is None else Path(model) if isinstance(model, Path | str) else model.bundle
+    return path, load(path)
+
+
+def _reconstruct_file(
+    model_path: Path,
+    trained: Trained,
+    scan_path: Path,
+    output_dir: Path | str | None,
+    sources: Sources,
+    legacy: MutableMapping[str, Any] | None,
+) -> Reconstruction:
     start = time.perf_counter()
-    model_path, test_data_file = Path(model_path), Path(test_data_file)
-    trained = load(model_path)
-    with open_scan(test_data_file) as scan:
-        configs, delta = resolve_inference(
-            trained.setup, model_path, test_data_file, output_dir, sources=sources, scan=scan
-        )
+    with open_scan(scan_path) as scan:
+        configs, delta = resolve_inference(trained.setup, model_path, scan_path, output_dir, sources=sources, scan=scan)
         device, folder = choose_device(configs.config.execution.accelerator), configs.config.inference.output_dir
-        with legacy_values(legacy, delta), note_when_stopped(lambda: NOTHING_NEW), claim_folder(folder):
+        written = legacy_params if legacy is None else legacy
+        with legacy_values(written, delta), note_when_stopped(lambda: NOTHING_NEW), claim_folder(folder):
             return _reconstruct(trained, scan, configs, device, start)
 
 
@@ -137,11 +175,14 @@ def _reconstruct(
         machine=machine(),
         files=files,
     )
+    parts = ObjectParts(canvas, dataset, solved.made.scan, fit, setup.torch.stitch.window)
+    report = reconstruction_report(parts, metrics, configs, trained.bundle)
     with write_results(folder) as stage:
         _write(stage, dataset, canvas, metrics, configs, trained.bundle)
+        write_report(stage / "report.html", report)
         if patches.rows:
             write_table(stage / "patch_statistics.csv", patches.rows)
-    return Reconstruction(canvas, metrics, configs, folder)
+    return Reconstruction(canvas, metrics, configs, folder, report)
 
 
 def resolve_inference(
@@ -188,42 +229,3 @@ def _write(
     write_json(folder / "config.json", {name: to_json(derivation) for name, derivation in derivations.items()})
     write_json(folder / "metrics.json", {"training": to_json(bundle.record), "inference": to_json(metrics)})
     draw_object(folder, canvas, configs.config.torch.stitch.window, dataset.geometry)
-    pictures = [folder / "amplitude.png", folder / "phase.png"]
-    summary: Mapping[str, object] = {"network": "the one that comes with ptycho, trained on simulated scans"}
-    if configs.config.inference.model_path != PRETRAINED:
-        draw_losses(folder, bundle.record.history)
-        pictures.append(folder / "loss.png")
-        summary = _entries(bundle.record)
-    write_report(
-        folder / "report.html",
-        f"Reconstruction of {dataset.name}",
-        pictures,
-        {
-            "Verdict": verdict_table(metrics.verdict),
-            "Inference": {**_entries(metrics), **_in_micrometres(dataset, canvas, metrics)},
-            "Training": summary,
-            "Versions": metrics.versions,
-        },
-        {
-            "Configuration of the training": derivations["training"],
-            "Configuration of the inference": derivations["inference"],
-        },
-    )
-
-
-def _in_micrometres(dataset: Dataset, canvas: Canvas, metrics: InferenceRecord) -> Mapping[str, str]:
-    """The lengths of a reconstruction for people, where its scan knows metres."""
-    pixel = dataset.pixel_m
-    if pixel is None:
-        return {}
-    size = (length * one for length, one in zip(canvas.object.shape, pixel, strict=True))
-    found = {"object": micrometres(*size), "object pixel": micrometres(*pixel)}
-    if metrics.position_corrections is not None:
-        found["position corrections, rms"] = micrometres(metrics.position_corrections.rms_px * max(pixel))
-    return found
-
-
-def _entries(record: ObjectRecord | TrainingRecord) -> Mapping[str, object]:
-    """The entries of a record that are known and stand in no place of their own, for a table."""
-    elsewhere = {"history", "versions", "machine", "files", "verdict"}
-    return {name: value for name, value in to_json(record).items() if name not in elsewhere and value is not None}

@@ -15,6 +15,9 @@ def load(model_path: Path | str) -> Trained:
 
     model_path: the bundle or its folder. Raises DataError, and ConfigError where its network is one of a
     package that is not installed.
+
+    >>> load("run")
+    <Trained network 'unrolled': ... weights, 1 epochs>
     """
     bundle = load_bundle(Path(model_path))
     check_packages(bundle.setup, under="torch.net")

@@ -1,15 +1,20 @@
-"""`refine_scan`: a scan file, and an object to start from, to a better object; no network."""
+"""`refine`: a scan file, and an object to start from, to a better object; no network."""
 
 import time
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
 import torch
 
+from ptycho_config import parse
 from ptycho_config.schema import DataOptions, RefineOptions, ScaleOptions
 from ptycho_torch.api.header import log_start
-from ptycho_torch.data.dataset import Domain, read_dataset
+from ptycho_torch.api.run_reports import ObjectParts, refinement_report
+from ptycho_torch.api.scan_arguments import ScanLike, scan_file
+from ptycho_torch.data.dataset import Domain, Masking, Origin, read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import check_canvas, normalise, with_coarse_object
 from ptycho_torch.device import choose_device, peak_memory_mib
@@ -18,8 +23,9 @@ from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.files import write_json
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
-from ptycho_torch.output.figures import draw_object
+from ptycho_torch.output.object_pictures import draw_object, notebook_html, object_pictures
 from ptycho_torch.output.product import write_product, write_reconstruction
+from ptycho_torch.output.report import Report, write_report
 from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds, to_json
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.r_factor import require_finite
@@ -28,14 +34,67 @@ from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Scan
 from ptycho_torch.run_folder import claim_folder, write_results
 
+PASSES = 6
 
-@attrs.frozen(eq=False)
+
+@attrs.frozen(eq=False, repr=False)
 class Refinement:
-    """A refined object, its figures of merit, and the folder with all files."""
+    """A refined object, its figures of merit, the folder with all files, and the report that was written there."""
 
     canvas: Canvas
     metrics: RefinementRecord
     folder: Path
+    report: Report
+
+    def __repr__(self) -> str:
+        return f"<Refinement {self.folder}: R = {self.metrics.R:.4g}, verdict {self.metrics.verdict.level}>"
+
+    def _repr_html_(self) -> str:
+        fit = f"R = {self.metrics.R:.4f} (flat object {self.metrics.R_flat:.4f})"
+        return notebook_html(object_pictures(self.canvas), fit, escape(str(self.metrics.verdict)))
+
+
+def refine(
+    scan: ScanLike,
+    output_dir: Path | str = "refined",
+    *,
+    start: Path | str = "coarse",
+    passes: int = PASSES,
+    measurement_domain: Domain = ScaleOptions().domain,
+    position_origin: Origin = "corner",
+    mask: Masking = "file",
+    fix_orientation: bool = False,
+    seed: int = 0,
+    accelerator: str = "auto",
+    visible: bool = False,
+    **options: Any,
+) -> Refinement:
+    """Reconstruct a scan without a network, or improve an object; write product, pictures, metrics and report.
+
+    scan: a file, arrays by their names in NPZ, or a simulated scan. output_dir: for the results. start: `coarse`, the
+    object that totals and centres of mass of the patterns give, `flat`, or the `reconstruction.npz` or `product.h5` of
+    the same scan. passes: over the patterns. measurement_domain, position_origin, mask: as for `read_scan`;
+    fix_orientation: turn the positions as the patterns need it. seed: of the order of the patterns. accelerator: the
+    device. visible: show progress. options: of `torch.refine` by name, `refine_probe=True`.
+    Raises ConfigError, DataError or DivergedError before anything is written.
+
+    >>> refine("scan.npz", "refined", passes=3, unknown=[])
+    <Refinement refined: R = ..., verdict ...>
+    """
+    chosen = parse(RefineOptions, {"passes": passes, **options})(RefineOptions())
+    data = DataOptions(position_origin=position_origin, mask=mask, fix_orientation=fix_orientation)
+    with scan_file(scan, Path(output_dir)) as path:
+        return refine_scan(
+            path,
+            output_dir,
+            chosen,
+            start=start,
+            domain=measurement_domain,
+            data=data,
+            seed=seed,
+            accelerator=accelerator,
+            visible=visible,
+        )
 
 
 def refine_scan(
@@ -50,7 +109,7 @@ def refine_scan(
     accelerator: str = "auto",
     visible: bool = False,
 ) -> Refinement:
-    """Improve an object against the patterns of a scan; write product, pictures and metrics.
+    """Improve an object against the patterns of a scan; write product, pictures, metrics and report.
 
     scan_file: read with this domain of its patterns and these data options; output_dir: for the
     results; options: of the refinement; start: `coarse`, the object that totals and centres of mass of the
@@ -94,12 +153,14 @@ def refine_scan(
             seconds=RefinementSeconds(refine=round(seconds, 2)),
             peak_memory_mib=round(peak_memory_mib()),
         )
+        report = refinement_report(ObjectParts(made.canvas, made.dataset, made.scan, fit), metrics)
         with write_results(folder) as stage:
             write_product(stage / "product.h5", made.dataset, made.canvas, metrics.R_by_pass)
             write_reconstruction(stage / "reconstruction.npz", made.canvas)
             write_json(stage / "metrics.json", {"refinement": to_json(metrics)})
             draw_object(stage, made.canvas, geometry=dataset.geometry)
-    return Refinement(made.canvas, metrics, folder)
+            write_report(stage / "report.html", report)
+    return Refinement(made.canvas, metrics, folder, report)
 
 
 def _starting_object(start: Path | str, scan: Scan) -> torch.Tensor:

@@ -80,7 +80,7 @@ def _rerun_inference(configs: Resolved[InferenceSetup], home: Path, folder: Path
     run, c = configs.config.inference, fields(InferenceSetup)
     changes = at(c.inference.subsample_seed).put(record.seed) >> at(c.execution.enable_progress_bar).put(visible)
     options = _options(changes(configs.config), str(home))
-    made = reconstruct(run.model_path, run.test_data_file, folder, sources=Sources(overrides=options))
+    made = reconstruct(run.test_data_file, folder, model=run.model_path, sources=Sources(overrides=options))
     _, new = _reconstruction(folder)
     count = sum(array.size for array in old.values())
     return Repetition(folder, count, tuple(_differences(old, new)), tuple(_circumstances(record, made.metrics)))

@@ -1,6 +1,8 @@
 """`train`: a scan file to a bundle."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +18,9 @@ from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.saved import save
 from ptycho_config.schema import TrainingConfig, TrainingSetup
 from ptycho_torch.api.header import log_start
+from ptycho_torch.api.run_reports import training_report
+from ptycho_torch.api.scan_arguments import ScanLike, scan_file
+from ptycho_torch.data.joint_dataset import parts_of
 from ptycho_torch.data.readers import digests, facts_of, open_scans
 from ptycho_torch.device import check_packages, choose_device, seed_or_fresh
 from ptycho_torch.errors import DataError, note_when_stopped
@@ -24,7 +29,10 @@ from ptycho_torch.output.bundle import Bundle, save_bundle
 from ptycho_torch.output.bundle_archive import BUNDLE_NAME
 from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.figures import draw_losses
+from ptycho_torch.output.line_chart import loss_chart
+from ptycho_torch.output.report import write_report
 from ptycho_torch.output.run_records import TrainingRecord, to_json
+from ptycho_torch.records import Scan
 from ptycho_torch.run_folder import claim_folder, write_results
 from ptycho_torch.training.checkpoints import LAST, epochs_of, seed_of
 from ptycho_torch.training.datasets import TrainingScans, open_validation_scans
@@ -34,7 +42,7 @@ from ptycho_torch.training.named_parts import check_named_parts
 from ptycho_torch.training.ranks import launched_outside, world_size
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class TrainingRun:
     """The outcome of a training: the bundle, its configuration, its record, and in memory the fitted model
     with its data."""
@@ -44,26 +52,56 @@ class TrainingRun:
     record: TrainingRecord
     fitted: Fitted
 
+    def __repr__(self) -> str:
+        losses, level = self.record.history.train_loss, "" if self.record.verdict is None else self.record.verdict.level
+        return f"<TrainingRun {self.bundle.parent}: {len(losses)} epochs, loss {losses[-1]:.4g}, verdict {level}>"
+
+    def _repr_html_(self) -> str:
+        chart = loss_chart(self.record.history)
+        return f"<div style='max-width:640px'>{chart}</div><p>{escape(repr(self))}</p>"
+
 
 def train(
-    train_data_file: Path | str | None = None,
+    scan: ScanLike | None = None,
     output_dir: Path | str | None = None,
     *,
     profile: str | Transform | None = RECOMMENDED,
-    sources: Sources = Sources(),
-    legacy: MutableMapping[str, Any] = legacy_params,
     resume: bool = False,
+    sources: Sources = Sources(),
+    legacy: MutableMapping[str, Any] | None = None,
+    **options: Any,
 ) -> TrainingRun:
-    """Train a network; write `wts.h5.zip`, `config.json`, `metrics.json` and `loss.png`.
+    """Train a network on a scan; write `wts.h5.zip`, `config.json`, `metrics.json`, `loss.png` and `report.html`.
 
-    train_data_file: a scan or a folder of scans; output_dir: for the results; both may stand in `sources`,
-    the layers of options. profile: the layer below everything else, None for none. legacy: the dict that
-    code of PtychoPINN reads, as it was where the training fails. resume: go on from the last checkpoint in the output
-    folder, with its seed. Raises ConfigError or DataError before anything is written, DivergedError, and OutputError
-    where there is no room for the results; a KeyboardInterrupt has a note on what is kept.
+    scan: a file, a folder of files, arrays by their names in NPZ, or a simulated scan. output_dir: for the results.
+    profile: the options below everything else, None for none. resume: go on from the last checkpoint in the output
+    folder, with its seed. sources: whole layers of options. legacy: the dict that code of PtychoPINN reads, None for
+    that of this process; it is as it was where the training fails. options: by name, `nepochs=5` or
+    `**{"torch.net.width": 16}`; `ptycho config show` lists them.
+
+    Raises ConfigError or DataError before anything is written, DivergedError, and OutputError where there is no room
+    for the results; a KeyboardInterrupt has a note on what is kept.
+
+    >>> train("scan.npz", "run", nepochs=1, width=4, stages=1, n_groups=8, enable_progress_bar=False)
+    <TrainingRun run: 1 epochs, loss ..., verdict ...>
     """
-    opened = open_training(train_data_file, output_dir, profile=profile, sources=sources)
-    return run_training(*opened, legacy=legacy, resume=resume)
+    sources = sources.with_options(TrainingSetup, options)
+    with _scan_file(scan, output_dir, profile, sources) as path:
+        opened = open_training(path, output_dir, profile=profile, sources=sources)
+        return run_training(*opened, legacy=legacy, resume=resume)
+
+
+@contextmanager
+def _scan_file(
+    scan: ScanLike | None, output_dir: Path | str | None, profile: str | Transform | None, sources: Sources
+) -> Iterator[Path | None]:
+    if scan is None:
+        yield None
+        return
+    named = output_dir or last_put(training_layers(profile, sources).layers, "training.output_dir", TRAINING)
+    folder = Path(named) if isinstance(named, Path | str) else TrainingConfig().output_dir
+    with scan_file(scan, folder) as path:
+        yield path
 
 
 def run_training(
@@ -71,7 +109,7 @@ def run_training(
     delta: LegacyDelta,
     opened: TrainingScans,
     *,
-    legacy: MutableMapping[str, Any] = legacy_params,
+    legacy: MutableMapping[str, Any] | None = None,
     resume: bool = False,
 ) -> TrainingRun:
     """Train, and write the results, as `train` does.
@@ -79,7 +117,8 @@ def run_training(
     configs, delta, opened: as `open_training` returned them; the scans are closed here. legacy, resume: as there.
     """
     folder, outside = configs.config.training.output_dir, launched_outside()
-    with opened.closing(), legacy_values(legacy, delta), note_when_stopped(lambda: _what_is_kept(configs.config)):
+    written = legacy_params if legacy is None else legacy
+    with opened.closing(), legacy_values(written, delta), note_when_stopped(lambda: _what_is_kept(configs.config)):
         if outside is not None and outside.rank > 0:
             return _run_training(configs, opened, resume=resume)
         with claim_folder(folder):
@@ -97,9 +136,9 @@ def _run_training(configs: Resolved[TrainingSetup], opened: TrainingScans, *, re
     if world > 1:
         opened.close()
         made = fit_in_processes(setup, seed, world, opened=opened, resume=resume)
-    else:
-        made = fit_setup(setup, seed, opened=opened, resume=resume)
-    return write_training_run(configs, made, files)
+        return write_training_run(configs, made, files)
+    made = fit_setup(setup, seed, opened=opened, resume=resume)
+    return write_training_run(configs, made, files, parts_of(made.data.training)[0].scan)
 
 
 def _what_is_kept(setup: TrainingSetup) -> str:
@@ -187,10 +226,13 @@ def open_training(
 
 
 def write_training_run(
-    configs: Resolved[TrainingSetup], made: Fitted, files: Mapping[str, str] = MappingProxyType({})
+    configs: Resolved[TrainingSetup],
+    made: Fitted,
+    files: Mapping[str, str] = MappingProxyType({}),
+    scan: Scan | None = None,
 ) -> TrainingRun:
-    """Write the files of a training with these configs from its fitted model, `made`, and the digests of its
-    `files`; of several processes the first one writes."""
+    """Write the files of a training with these configs from its fitted model, `made`, the digests of its `files`, and
+    the first scan, for the report, where this process has it; of several processes the first one writes."""
     folder, record = configs.config.training.output_dir, attrs.evolve(made.record, files=dict(files))
     outside = launched_outside()
     if outside is not None and outside.rank > 0:
@@ -201,4 +243,5 @@ def write_training_run(
         write_json(stage / "config.json", {"training": to_json(derivation)})
         write_json(stage / "metrics.json", {"training": to_json(record)})
         draw_losses(stage, record.history)
+        write_report(stage / "report.html", training_report(configs, record, scan))
     return TrainingRun(folder / BUNDLE_NAME, configs, record, made)

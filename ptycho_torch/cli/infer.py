@@ -88,7 +88,7 @@ def work(arguments: argparse.Namespace) -> int:
                 return 0
         common.print_inspection(arguments, configs, delta)
         return 0
-    result = reconstruct(model, scan, sources=sources)
+    result = reconstruct(scan, model=model, sources=sources)
     metrics = result.metrics
     print(
         f"reconstructed {metrics.patterns} patterns in {metrics.seconds.predict_and_stitch:.1f} s; "

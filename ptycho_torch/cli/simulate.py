@@ -36,7 +36,7 @@ def add_arguments(parser: Parser) -> None:
 def work(arguments: argparse.Namespace) -> None:
     """Simulate and write, or print the options. Raises ConfigError or DataError."""
     from ptycho_torch.errors import DataError
-    from ptycho_torch.simulate import Simulation
+    from ptycho_torch.simulation import Simulation
 
     layers = (
         parse(Simulation, arguments.config) if arguments.config else Transform(),
@@ -52,7 +52,7 @@ def work(arguments: argparse.Namespace) -> None:
     if arguments.target is None:
         raise DataError("OUT", "is missing", "name the file to write: .npz, .cxi or .h5")
     announce(arguments)
-    from ptycho_torch.simulate import simulate, write_simulation
+    from ptycho_torch.simulation import simulate, write_simulation
 
     made = simulate(resolved.config)
     written = write_simulation(arguments.target, made)

@@ -20,7 +20,7 @@ from ptycho_torch.evaluation.metrics import contrast_and_detail, remove_ramp
 from ptycho_torch.evaluation.read import PlacedObject
 from ptycho_torch.evaluation.registration import Aligned, Complex, align, central_area, shared_area, taper
 from ptycho_torch.evaluation.similarity import Similarity, similarity, wrap_phase
-from ptycho_torch.output.figures import illuminated_box
+from ptycho_torch.output.object_pictures import illuminated_box
 from ptycho_torch.records import Canvas
 
 SMALLEST_SIDE_PX = 32

@@ -55,6 +55,11 @@ def draw_comparison(folder: Path, comparison: Comparison) -> None:
 
     comparison: see `compare`. Raises OSError where the file cannot be written.
     """
+    save_figure(folder / "comparison.png", comparison_figure(comparison))
+
+
+def comparison_figure(comparison: Comparison) -> Figure:
+    """The figure of a comparison, see `draw_comparison`."""
     figure = Figure(figsize=(18.5, 8.4), layout="constrained")
     grid = figure.subplots(2, 4, width_ratios=(1, 1, 1, 1.25))
     parts = (("Amplitude", comparison.amplitudes, "|O|"), ("Phase", comparison.phases, "arg O (rad)"))
@@ -76,7 +81,7 @@ def draw_comparison(folder: Path, comparison: Comparison) -> None:
     _draw_rings(grid[0, 3], comparison)
     grid[1, 3].axis("off")
     grid[1, 3].text(0, 0.97, table(comparison), family="monospace", va="top", fontsize=9)
-    save_figure(folder / "comparison.png", figure)
+    return figure
 
 
 def _show(axes: Any, image: NDArray[Any], title: str, label: str, limits: tuple[float, float], colours: str) -> None:

@@ -78,6 +78,24 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
     )
 
 
+def modelled_frames(
+    scan: Scan, canvas: Canvas, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """The measured and the modelled intensity `(k, N, N)` of these rows of a scan, for the object of the canvas, in the
+    unit of the dataset at unit flux, zero frequency in the middle, and which pixels `(N, N)` were measured."""
+    side, chosen = scan.probe.shape[-1], torch.from_numpy(rows)
+    corner = patch_corners(scan.centre_yx[chosen], side, torch.tensor(canvas.origin_yx)).float()
+    patches = cut(torch.from_numpy(canvas.object) / scan.object_scale, corner, side)
+    modelled = diffraction_intensity(patches, shift_probe(scan.probe, scan.fraction_yx[chosen]))
+    amplitude, background = scan.measured(chosen)
+    modelled = modelled if background is None else modelled + background
+    unit = (scan.object_scale / scan.probe_factor) ** 2
+    valid = torch.ones(side, side, dtype=torch.bool) if scan.valid_pixels is None else scan.valid_pixels
+    frames = (torch.fft.fftshift(one, (-2, -1)).numpy() for one in (unit * amplitude.square(), unit * modelled, valid))
+    measured, expected, mask = frames
+    return measured, expected, mask
+
+
 def _photon(scan: Scan) -> tuple[float, bool]:
     """The intensity of one photon in the unit of the scan, and whether its patterns are whole numbers of it."""
     intensity = scan.amplitude[torch.arange(min(16, len(scan.centre_yx)))].square()

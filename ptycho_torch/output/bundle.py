@@ -43,7 +43,7 @@ from ptycho_torch.run_folder import check_result
 _DAMAGE = (*DAMAGE, safetensors.SafetensorError)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Bundle:
     """A trained model as a value: its configuration, its weights and the record of its training.
 
@@ -56,6 +56,9 @@ class Bundle:
     derivation: Derivation
     record: TrainingRecord
     source: Mapping[str, str] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        return f"<Bundle {', '.join(self.source) or 'of a training'}: {len(self.weights)} arrays of weights>"
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> Path:
@@ -92,7 +95,7 @@ def load_bundle(path: Path) -> Bundle:
             training = json.loads(read_member(archive, TRAINING))
             weights = _read_weights(archive, manifest)
             record = from_json(TrainingRecord, training["record"], source)
-            derivation = migrate_derivation(from_json(Derivation, training["derivation"], source), TrainingSetup.SCHEMA)
+            derivation = migrate_derivation(from_json(Derivation, training["derivation"], source))
             check_config(source, config, manifest)
     except DataError:
         raise

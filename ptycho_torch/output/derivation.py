@@ -5,9 +5,12 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import Resolved
+from ptycho_config import Resolved, diff, load, resolve
+from ptycho_config.layers import Layer
 from ptycho_config.saved import save
-from ptycho_config.versions import migrate
+from ptycho_config.schema import TrainingSetup
+from ptycho_config.versions import version_of
+from ptycho_torch.output.run_configs import RECORD
 from ptycho_torch.output.run_records import from_json
 
 
@@ -34,7 +37,11 @@ def derivation_of(resolved: Resolved[Any]) -> Derivation:
     return from_json(Derivation, save(resolved), "the configuration")
 
 
-def migrate_derivation(derivation: Derivation, schema: str) -> Derivation:
-    """The derivation with both documents, which have the schema of their time, in the present version of `schema`."""
-    base, config = (migrate(document, schema) for document in (derivation.base, derivation.config))
-    return attrs.evolve(derivation, base=base, config=config)
+def migrate_derivation(derivation: Derivation) -> Derivation:
+    """The derivation of a training in the present version of the schema; of an older one, whose steps name options of
+    its time, the configuration without its reasons. Raises ConfigError where it cannot be read."""
+    schema = TrainingSetup.SCHEMA
+    if all(version_of(one, schema) == schema for one in (derivation.base, derivation.config)):
+        return derivation
+    base, setup = TrainingSetup(), load(TrainingSetup, derivation.config)
+    return derivation_of(resolve(base, Layer(RECORD, diff(base, setup))))

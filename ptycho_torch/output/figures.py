@@ -1,6 +1,5 @@
-"""Pictures of a reconstruction, drawn without any global plotting state."""
+"""Figures with axes, drawn by matplotlib without any global plotting state."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -13,48 +12,9 @@ from numpy.typing import NDArray
 
 from ptycho_torch.files import atomic_write
 from ptycho_torch.output.run_records import Losses
-from ptycho_torch.records import Canvas, Geometry
+from ptycho_torch.records import Geometry
 
-_ILLUMINATED = 0.05
-# More than the pixels of a picture along an axis.
-_PICTURE_PX = 1024
 _DECADE = 10
-Box = tuple[slice, slice]
-
-
-def illuminated_box(canvas: Canvas, window: int = 0) -> Box:
-    """The box of the canvas with over 5 % of its largest illumination, less `window` px at each border
-    unless nothing would remain."""
-    illuminated = canvas.illumination > _ILLUMINATED * canvas.illumination.max()
-    rows, columns = (_inner(np.flatnonzero(illuminated.any(axis=axis)), window) for axis in (1, 0))
-    return rows, columns
-
-
-def _inner(index: NDArray[np.int64], window: int) -> slice:
-    start, stop = int(index[0]) + window, int(index[-1]) + 1 - window
-    return slice(start, stop) if start < stop else slice(int(index[0]), int(index[-1]) + 1)
-
-
-def amplitude_and_phase(canvas: Canvas, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`|O|` and `arg O` in rad over a box of a canvas, without the mean phase and the mean slope, which
-    ptychography hardly determines and which would hide the rest."""
-    weight = canvas.illumination[box]
-    object_ = _level(canvas.object[box], weight)
-    mean = (weight * object_).sum()
-    object_ *= np.conj(mean) / abs(mean)
-    return np.abs(object_), np.angle(object_)
-
-
-def _level(object_: NDArray[np.complex64], weight: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """`O exp(-i s . r)` with s the phase of the mean product of neighbours along each axis."""
-    weighted = weight * object_
-    level = object_.copy()
-    for one, flat in ((weighted, level), (weighted.T, level.T)):
-        # Line by line: an object may be most of the memory there is.
-        slope = np.angle(sum(np.vdot(line, following) for line, following in pairwise(one)))
-        phasor = np.exp(-1j * slope * np.arange(len(flat))).astype(np.complex64)
-        np.multiply(flat, phasor[:, None], out=flat)
-    return level
 
 
 def save_figure(path: Path, figure: Figure) -> None:
@@ -91,35 +51,6 @@ class Ruler:
     def labels(self) -> dict[str, str]:
         """The labels of both axes."""
         return {"xlabel": f"x ({self.unit})", "ylabel": f"y ({self.unit})"}
-
-
-def image_figure(
-    image: NDArray[np.float32], box: Box, origin_yx: tuple[int, int], title: str, label: str, ruler: Ruler
-) -> Figure:
-    """An image `(H, W)` of a box of a canvas with an origin_yx, under a title, with the label of its colours, along a
-    ruler."""
-    (rows, columns), (y, x) = box, (origin - 0.5 for origin in origin_yx)
-    extent = ruler.extent(rows.start + y, columns.start + x, rows.stop + y, columns.stop + x)
-    # What is finer than the picture is not drawn.
-    every = -(-max(image.shape) // _PICTURE_PX)
-    image = image[::every, ::every]
-    low, high = np.percentile(image, (1, 99))
-    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
-    axes = figure.add_subplot(title=title, **ruler.labels())
-    drawn = axes.imshow(image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="nearest")
-    figure.colorbar(drawn, ax=axes, label=label, shrink=0.85)
-    return figure
-
-
-def draw_object(folder: Path, canvas: Canvas, window: int = 0, geometry: Geometry | None = None) -> None:
-    """Write `amplitude.png` and `phase.png` of a canvas into an existing folder, on the coordinates of the
-    scan, in micrometres where its geometry is known, clipped at 1 and 99 %, without `window` px at each border."""
-    box = illuminated_box(canvas, window)
-    amplitude, phase = amplitude_and_phase(canvas, box)
-    named = {"amplitude": (amplitude, "Amplitude", "|O|"), "phase": (phase, "Phase, mean slope removed", "arg O (rad)")}
-    for name, (image, title, label) in named.items():
-        figure = image_figure(image, box, canvas.origin_yx, title, label, Ruler.of(geometry))
-        save_figure(folder / f"{name}.png", figure)
 
 
 def draw_losses(folder: Path, history: Losses) -> None:

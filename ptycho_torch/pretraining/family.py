@@ -8,8 +8,8 @@ with the statistics of natural images.
 import numpy as np
 
 from ptycho_torch.physics.simulate import Complex, Real, SimulatedScan, complex_object, expected_counts, jittered_raster
-from ptycho_torch.simulate.objects import dead_leaves
-from ptycho_torch.simulate.probes import rms_radius
+from ptycho_torch.simulation.objects import dead_leaves
+from ptycho_torch.simulation.probes import rms_radius
 
 PUPIL = (0.11, 0.37)  # of N, the radius of the aperture in frequency pixels
 STOP = (0.0, 0.5)  # of the aperture, a central stop where there is one

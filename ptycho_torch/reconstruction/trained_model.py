@@ -3,18 +3,24 @@
 import attrs
 
 from ptycho_config.schema import TrainingSetup
+from ptycho_config.schema.specs import kind_of
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.reconstructor import Reconstructor, build_model
 from ptycho_torch.output.bundle import Bundle
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Trained:
     """A loaded model with the configuration and the record of its training."""
 
     model: Reconstructor
     setup: TrainingSetup
     bundle: Bundle
+
+    def __repr__(self) -> str:
+        weights = sum(parameter.numel() for parameter in self.model.parameters())
+        epochs = len(self.bundle.record.history.train_loss)
+        return f"<Trained network {kind_of(type(self.setup.torch.net))!r}: {weights} weights, {epochs} epochs>"
 
 
 def restore_model(bundle: Bundle, name: str) -> Reconstructor:

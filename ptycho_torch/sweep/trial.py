@@ -35,7 +35,7 @@ def main(order_file: str) -> int:
         made = run_training(configs, delta, opened, resume=(folder / LAST).is_file())
     record, r_factor = made.record, None
     if base.test_data is not None:
-        r_factor = reconstruct(made.bundle, base.test_data, folder / "reconstruction").metrics.R
+        r_factor = reconstruct(base.test_data, folder / "reconstruction", model=made.bundle).metrics.R
     assert record.kept_epoch is not None
     assert record.seconds is not None
     assert record.parameters is not None

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset
 from ptycho_torch.errors import DataError
-from ptycho_torch.output.figures import draw_object, draw_patches, picture
+from ptycho_torch.output.figures import draw_patches, picture
+from ptycho_torch.output.object_pictures import draw_object
 from ptycho_torch.output.run_records import Losses
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 

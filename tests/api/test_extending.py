@@ -67,12 +67,12 @@ def test_the_example_trains_and_its_bundle_reconstructs(install: Install, scan_f
     losses = run.record.history.train_loss
     assert losses[-1] < losses[0]
     assert run.record.parameters == 3
-    made = reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={})
+    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, legacy={})
     assert 0.5 * made.metrics.R_flat > made.metrics.R
     again = reconstruct(
-        run.bundle,
         scan_file,
         tmp_path / "uniform",
+        model=run.bundle,
         sources=Sources(overrides={"patch_weighting": "uniform"}),
         legacy={},
     )
@@ -116,7 +116,7 @@ def test_stitch_weights_that_are_missing_at_inference_write_nothing(
     """Whatever the model was trained with."""
     sources = Sources(overrides={"patch_weighting": "gone:modulus"})
     with pytest.raises(ConfigError, match="install the package 'gone'"):
-        reconstruct(trained.bundle, scan_file, tmp_path / "out", sources=sources, legacy={})
+        reconstruct(scan_file, tmp_path / "out", model=trained.bundle, sources=sources, legacy={})
     assert not (tmp_path / "out").exists()
 
 

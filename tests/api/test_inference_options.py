@@ -22,7 +22,7 @@ STAR = Path(__file__).parents[1] / "data" / "siemens_star_64.npz"
 
 def _reconstruct(trained: TrainingRun, scan: Path, folder: Path, **options: Any) -> Reconstruction:
     overrides = {name.replace("__", "."): value for name, value in options.items()}
-    return reconstruct(trained.bundle, scan, folder, sources=Sources(overrides=overrides), legacy={})
+    return reconstruct(scan, folder, model=trained.bundle, sources=Sources(overrides=overrides), legacy={})
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_training_and_a_reconstruction_open_their_scan_once(
         run = train(path, tmp_path / "out", sources=Sources(overrides=SMALL), legacy={})
     assert +counted == expected
     with _openings(path) as counted:
-        reconstruct(run.bundle, path, tmp_path / "made", legacy={})
+        reconstruct(path, tmp_path / "made", model=run.bundle, legacy={})
     assert +counted == expected
 
 

@@ -26,6 +26,6 @@ def test_a_network_trained_on_one_object_reconstructs_another() -> None:
 def test_the_siemens_star_is_fitted(tmp_path: Path) -> None:
     """Trained on itself with the recommended profile, R is at most 0.020; a flat object has 0.058."""
     scan = ROOT / "tests" / "data" / "siemens_star_64.npz"
-    result = reconstruct(train(scan, tmp_path, legacy={}).bundle, scan, tmp_path, legacy={})
+    result = reconstruct(scan, tmp_path, model=train(scan, tmp_path, legacy={}).bundle, legacy={})
     assert result.metrics.R_flat == pytest.approx(0.058, abs=0.001)
     assert result.metrics.R <= 0.020

@@ -31,7 +31,7 @@ def test_the_command_refines_from_nothing_but_the_scan(scan_file: Path, tmp_path
     assert "refined 36 patterns" in capsys.readouterr().out
     names = {path.name for path in tmp_path.iterdir()}
     pictures = {"amplitude.png", "phase.png"}
-    assert names == {"product.h5", "reconstruction.npz", "metrics.json", "results.json"} | pictures
+    assert names == {"product.h5", "reconstruction.npz", "metrics.json", "report.html", "results.json"} | pictures
     with np.load(tmp_path / "reconstruction.npz") as arrays, np.load(scan_file) as scan:
         object_, (y, x) = arrays["object"], arrays["origin_px"]
         assert arrays["illumination"].min() >= 0
@@ -44,7 +44,7 @@ def test_the_command_refines_from_nothing_but_the_scan(scan_file: Path, tmp_path
 
 def test_refining_a_reconstruction_goes_on_from_it(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """R falls from that of the network; as NPZ or as product it is the same start, and in its place."""
-    made = reconstruct(trained.bundle, scan_file, tmp_path / "network", legacy={})
+    made = reconstruct(scan_file, tmp_path / "network", model=trained.bundle, legacy={})
     options = RefineOptions(passes=2)
     one, other = (
         refine_scan(scan_file, tmp_path / name, options, start=tmp_path / "network" / name)

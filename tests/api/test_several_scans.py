@@ -37,7 +37,7 @@ def test_a_folder_is_trained_on_as_a_whole(folder: Path, tmp_path: Path) -> None
     assert run.record.groups == pytest.approx(0.95 * facts.n_patterns, abs=2)
     assert str(run.configs.explain("training.model.N")).endswith(f"probeGuess of {folder.name}")
     for name in ("a.npz", "b.npz"):
-        made = reconstruct(run.bundle, folder / name, tmp_path / name, legacy={})
+        made = reconstruct(folder / name, tmp_path / name, model=run.bundle, legacy={})
         assert np.isfinite(made.canvas.object).all()
 
 

@@ -44,7 +44,7 @@ def test_patterns_of_every_size_are_trained_on_and_reconstructed(
     """96 px, a side that no halving divides, and an odd one, with both unrolled networks."""
     _scan(tmp_path / "scan.npz", side)
     run = _trained(tmp_path / "scan.npz", tmp_path / "run", **alone)
-    result = reconstruct(run.bundle, tmp_path / "scan.npz", tmp_path / "out", legacy={})
+    result = reconstruct(tmp_path / "scan.npz", tmp_path / "out", model=run.bundle, legacy={})
     used = run.configs.config.training.model, result.configs.config.inference.model
     assert [model.N for model in used] == [side, side]
     assert 0.5 * result.metrics.R_flat > result.metrics.R

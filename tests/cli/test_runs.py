@@ -23,7 +23,7 @@ c = fields(TrainingSetup)
 def reconstructed(trained: TrainingRun, scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Reconstruction:
     """A reconstruction with an option of its own."""
     sources = Sources(overrides={"execution.inference_batch_size": 3})
-    return reconstruct(trained.bundle, scan_file, tmp_path_factory.mktemp("object"), sources=sources, legacy={})
+    return reconstruct(scan_file, tmp_path_factory.mktemp("object"), model=trained.bundle, sources=sources, legacy={})
 
 
 PLACES = {"folder": "", "config.json": "config.json", "bundle": "wts.h5.zip"}

@@ -9,7 +9,7 @@ import attrs
 import pytest
 import torch
 
-from ptycho_config import resolve
+from ptycho_config import replay, resolve
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.bundle import Bundle, load_bundle, save_bundle
@@ -100,9 +100,11 @@ def test_a_bundle_of_the_first_version_is_read(tmp_path: Path) -> None:
     path = save_bundle(tmp_path, _bundle())
     with zipfile.ZipFile(path) as archive:
         manifest = json.loads(archive.read("manifest.json"))
-    former = {"$schema": "ptycho.training/3", "training": {"model": {"architecture": "primed"}}}
+    model, net = {"model": {"architecture": "primed"}}, {"net": {"kind": "primed"}}
+    former = {"$schema": "ptycho.training/3", "training": model, "torch": net}
     record = {"history": {"train_loss": [2.0], "val_loss": []}, "seconds": {"data": 0.1, "training": 2.0}}
-    derivation = {"base": former, "layers": [], "config": former, "fingerprint": ""}
+    steps = [{"path": "torch.net", "op": "put", "arg": "primed", "where": ""}]
+    derivation = {"base": former, "layers": [{"layer": "profile", "steps": steps}], "config": former, "fingerprint": ""}
     training = {"derivation": derivation, "record": record}
     changes = {
         "manifest.json": json.dumps({**manifest, "schema": "ptycho.bundle/1"}).encode(),
@@ -110,4 +112,4 @@ def test_a_bundle_of_the_first_version_is_read(tmp_path: Path) -> None:
     }
     loaded = load_bundle(_rewritten(path, changes))
     assert loaded.record.history == Losses((2.0,))
-    assert loaded.derivation.config["training"]["model"]["architecture"] == "unrolled"
+    assert replay(TrainingSetup, to_json(loaded.derivation)).config.training.model.architecture == "unrolled"

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ptycho_torch.output.figures import Ruler, amplitude_and_phase, illuminated_box, image_figure, loss_figure
+from ptycho_torch.output.figures import loss_figure
+from ptycho_torch.output.object_pictures import amplitude_and_phase, illuminated_box, object_pictures
+from ptycho_torch.output.picture_frame import bar_length, frame_picture
 from ptycho_torch.output.run_records import Losses
 from ptycho_torch.output.scan_figure import scan_figure
 from ptycho_torch.physics.simulate import natural_object
@@ -27,17 +29,39 @@ def test_a_phase_ramp_does_not_hide_the_object() -> None:
     assert not np.allclose(amplitude_and_phase(plain, box)[1], amplitude_and_phase(other, box)[1], atol=1e-2)
 
 
-def test_an_object_is_shown_in_micrometres_where_they_are_known() -> None:
-    """At the places of the laboratory; in pixels elsewhere."""
-    geometry = Geometry((2e-8, 1e-8), (3e-6, -1e-6))
-    image, box = np.ones((10, 20), np.float32), (slice(0, 10), slice(5, 25))
-    for known, unit, extent in (
-        (geometry, "\N{MICRO SIGN}m", (-0.855, -0.655, 3.33, 3.13)),
-        (None, "px", (14.5, 34.5, 16.5, 6.5)),
-    ):
-        (axes, _) = image_figure(image, box, (7, 10), "Phase", "rad", Ruler.of(known)).axes
-        assert (axes.get_xlabel(), axes.get_ylabel()) == (f"x ({unit})", f"y ({unit})")
-        assert axes.images[0].get_extent() == pytest.approx(extent)
+def _canvas(phase_rad: float) -> Canvas:
+    """Random phases up to this one, in a field whose lower half is hardly illuminated and full of noise."""
+    phase = phase_rad * np.random.default_rng(0).uniform(-1, 1, (64, 64))
+    object_, light = np.exp(1j * phase).astype(np.complex64), np.ones((64, 64), np.float32)
+    object_[32:], light[32:] = 50 * object_[32:], 1e-3
+    light[60, 60] = 1.0
+    return Canvas(object_, light, (0, 0))
+
+
+def test_pixels_without_light_are_transparent_and_do_not_set_the_grey_scale() -> None:
+    """The object there may be anything."""
+    for picture in object_pictures(_canvas(0.5)).values():
+        image = np.asarray(picture.image())
+        assert (image[40:50] == 255).all()
+        assert (image[:32] < 255).all()
+        assert picture.limits[1] < 2
+
+
+def test_a_phase_that_wraps_has_colours_without_an_end() -> None:
+    """And the others are grey."""
+    assert object_pictures(_canvas(0.5))["Phase"].colours == "grey"
+    assert object_pictures(_canvas(3.1))["Phase"].colours == "cyclic"
+
+
+def test_a_scale_bar_has_a_round_length() -> None:
+    """In micrometres or nanometres where these are known."""
+    assert bar_length(230, None) == (50, "50 px")
+    assert bar_length(230, 1e-8)[1] == "0.5 \N{MICRO SIGN}m"
+    assert bar_length(230, 1e-8)[0] == pytest.approx(50)
+    assert bar_length(100, 1e-9)[1] == "20 nm"
+    frame = frame_picture(object_pictures(_canvas(0.5))["Amplitude"], "Amplitude", 1e-8)
+    black = np.asarray(frame.convert("L"))[-33, : frame.width // 2] < 40
+    assert black.sum() == pytest.approx(bar_length(64, 1e-8)[0] * (720 // 64), abs=2)
 
 
 def test_the_figure_of_a_scan_shows_what_can_be_wrong_with_it() -> None:

@@ -65,7 +65,7 @@ def test_it_says_how_it_was_made() -> None:
 
 def test_it_reconstructs_what_it_has_never_seen(unseen: SimulatedScan, scan_file: Path, tmp_path: Path) -> None:
     """Contrast and detail without any training; the physics alone, without its weights, does worse."""
-    shipped = reconstruct(PRETRAINED, scan_file, tmp_path / "shipped", legacy={})
+    shipped = reconstruct(scan_file, tmp_path / "shipped", legacy={})
     contrast, detail = _quality(shipped, scan_file, unseen)
     assert contrast > 0.9
     assert detail > 0.85
@@ -75,7 +75,7 @@ def test_it_reconstructs_what_it_has_never_seen(unseen: SimulatedScan, scan_file
             tensor.zero_()
     (tmp_path / "model").mkdir()
     save_bundle(tmp_path / "model", bundle)
-    bare = reconstruct(tmp_path / "model", scan_file, tmp_path / "bare", legacy={})
+    bare = reconstruct(scan_file, tmp_path / "bare", model=tmp_path / "model", legacy={})
     without = _quality(bare, scan_file, unseen)
     assert contrast > without[0]
     assert detail > without[1]

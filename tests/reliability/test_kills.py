@@ -50,7 +50,7 @@ def run_training(folder: Path, inputs: Inputs) -> None:
 def run_inference(folder: Path, inputs: Inputs) -> None:
     """Reconstruct, refined by one pass."""
     options = {"torch.refine.passes": 1, "torch.refine.unknown": (), "subsample_seed": 2}
-    reconstruct(inputs.bundle, inputs.scan, folder, sources=Sources(overrides=options), legacy={})
+    reconstruct(inputs.scan, folder, model=inputs.bundle, sources=Sources(overrides=options), legacy={})
 
 
 def run_refinement(folder: Path, inputs: Inputs) -> None:

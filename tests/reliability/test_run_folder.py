@@ -125,7 +125,7 @@ READERS: tuple[Callable[[Path], object], ...] = (
 def test_every_reader_refuses_results_of_two_runs(trained: TrainingRun, scan_file: Path, tmp_path: Path) -> None:
     """In a folder in which a run was stopped while it replaced its results, with how to get a whole set."""
     shutil.copy(trained.bundle, tmp_path)
-    reconstruct(tmp_path / "wts.h5.zip", scan_file, tmp_path, legacy={})
+    reconstruct(scan_file, tmp_path, model=tmp_path / "wts.h5.zip", legacy={})
     for read in READERS:
         read(tmp_path)
     names = [path.name for path in tmp_path.iterdir()]
@@ -164,7 +164,7 @@ def test_without_room_the_earlier_results_stay(
             moved = attrs.evolve(trained.configs, config=folder(trained.configs.config))
             write_training_run(moved, trained.fitted)
         elif verb == "infer":
-            reconstruct(trained.bundle, scan_file, tmp_path, legacy={})
+            reconstruct(scan_file, tmp_path, model=trained.bundle, legacy={})
         else:
             refine_scan(scan_file, tmp_path, RefineOptions(passes=1), start="flat")
 

@@ -11,9 +11,9 @@ from ptycho_torch.cli import main as umbrella
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.errors import DataError
-from ptycho_torch.simulate import Simulation, simulate, write_simulation
-from ptycho_torch.simulate.probes import add_modes, defocus, lens_probe, zernike
-from ptycho_torch.simulate.scan import make_object, make_positions, make_probe
+from ptycho_torch.simulation import Simulation, simulate, write_simulation
+from ptycho_torch.simulation.probes import add_modes, defocus, lens_probe, zernike
+from ptycho_torch.simulation.scan import make_object, make_positions, make_probe
 
 SMALL = ["N=32", "side_px=64", "step_px=8"]
 

@@ -29,7 +29,7 @@ def _train(scan: Path, folder: Path, **options: Any) -> TrainingRun:
 
 def _reconstruct(run: TrainingRun, scan: Path, folder: Path, *options: str) -> Any:
     sources = Sources(command_line=parse(InferenceSetup, list(options)))
-    return reconstruct(run.bundle, scan, folder, sources=sources, legacy={})
+    return reconstruct(scan, folder, model=run.bundle, sources=sources, legacy={})
 
 
 def _part(weights: dict[str, torch.Tensor], run: TrainingRun, part: str) -> torch.Tensor:
@@ -142,8 +142,8 @@ def test_a_learned_probe_comes_back_in_the_units_of_the_file(scan_file: Path, tm
     run = _train(tmp_path / "off.npz", tmp_path / "model", probe_trainable=True, **options)
     fixed = _train(tmp_path / "off.npz", tmp_path / "fixed", **options)
     as_learned = Sources(overrides={"torch.refine.unknown": ()})
-    made = reconstruct(run.bundle, tmp_path / "off.npz", tmp_path / "out", sources=as_learned, legacy={})
-    other = reconstruct(fixed.bundle, tmp_path / "off.npz", tmp_path / "out2", sources=as_learned, legacy={})
+    made = reconstruct(tmp_path / "off.npz", tmp_path / "out", model=run.bundle, sources=as_learned, legacy={})
+    other = reconstruct(tmp_path / "off.npz", tmp_path / "out2", model=fixed.bundle, sources=as_learned, legacy={})
     learned = read_probe(tmp_path / "out" / "product.h5")
     stored = read_scan(tmp_path / "off.npz", "count_intensity").probe
     assert not np.allclose(learned, stored)
@@ -161,7 +161,7 @@ def test_a_probe_with_more_modes_than_were_learned_is_refused(scan_file: Path, t
     kept["probeGuess"] = np.stack([probe, 0.3 * np.roll(probe, 3, 0)])
     np.savez(tmp_path / "two.npz", **kept)
     with pytest.raises(DataError, match="has 2 modes, that which the model learned has 1"):
-        reconstruct(run.bundle, tmp_path / "two.npz", tmp_path / "out", legacy={})
+        reconstruct(tmp_path / "two.npz", tmp_path / "out", model=run.bundle, legacy={})
     assert not (tmp_path / "out").exists()
 
 
@@ -272,7 +272,7 @@ def test_every_scale_leads_to_the_same_kind_of_object(options: dict[str, Any], s
     plain = _train(scan_file, tmp_path / "plain", **rest)
     run = _train(scan_file, tmp_path / "model", **rest, **scale)
     assert run.record.history != plain.record.history
-    made = reconstruct(run.bundle, scan_file, tmp_path / "out", legacy={})
+    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, legacy={})
     inner = made.canvas.illumination > 0.2 * made.canvas.illumination.max()
     assert np.isfinite(made.canvas.object).all()
     assert np.abs(made.canvas.object[inner]).mean() < 2

@@ -88,7 +88,7 @@ def run_cdi_example_torch(
     if execution_config is not None:
         steps = put_given(execution_config, "execution").steps
         used = Transform(tuple(step for step in steps if is_settable(InferenceSetup, step.path)))
-    made = reconstruct(results["bundle"], scan, config.output_dir, sources=Sources(overrides=used))
+    made = reconstruct(scan, config.output_dir, model=results["bundle"], sources=Sources(overrides=used))
     picture = made.canvas.object
     return np.abs(picture), np.angle(picture), {**results, "reconstruction": made}
 

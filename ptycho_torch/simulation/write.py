@@ -12,7 +12,7 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.files import UNFINISHED, check_folder
 from ptycho_torch.output.convert import convert_scan
 from ptycho_torch.output.npz_file import write_arrays
-from ptycho_torch.simulate.scan import Simulated
+from ptycho_torch.simulation.scan import Simulated
 
 
 def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
@@ -30,7 +30,7 @@ def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
     check_folder(path.absolute().parent)
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     if len(targets) == 1:
-        write_arrays(path, {**_scan(scan), **_truth(scan)})
+        write_arrays(path, simulation_arrays(scan))
         return targets
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.absolute().parent) as folder:
         whole = Path(folder) / "scan.npz"
@@ -38,6 +38,11 @@ def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
         convert_scan(whole, path)
     write_arrays(truth, _truth(scan))
     return targets
+
+
+def simulation_arrays(scan: Simulated) -> dict[str, Any]:
+    """A simulated scan and its truth as the arrays of an NPZ file, by name."""
+    return {**_scan(scan), **_truth(scan)}
 
 
 def _scan(scan: Simulated) -> dict[str, Any]:

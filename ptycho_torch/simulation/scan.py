@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 from skimage import data, io, transform
 from skimage.color import rgb2gray, rgba2rgb
 
-import ptycho_torch.simulate.options as choice
+import ptycho_torch.simulation.options as choice
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.physics.simulate import Complex, Real, complex_object, expected_counts
-from ptycho_torch.simulate.objects import blobs, dead_leaves, line_grid, polyhedra, power_law_noise, straight_lines
-from ptycho_torch.simulate.positions import (
+from ptycho_torch.simulation.objects import blobs, dead_leaves, line_grid, polyhedra, power_law_noise, straight_lines
+from ptycho_torch.simulation.positions import (
     archimedean_spiral,
     fermat_spiral,
     random_positions,
     raster,
     record_positions,
 )
-from ptycho_torch.simulate.probes import add_modes, defocus, disk_probe, gaussian_probe, lens_probe
+from ptycho_torch.simulation.probes import add_modes, defocus, disk_probe, gaussian_probe, lens_probe
 
 # Those of scikit-image that need no download.
 TEST_IMAGES = (
@@ -31,7 +31,7 @@ TEST_IMAGES = (
 )  # fmt: skip
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Simulated:
     """A scan and its truth.
 
@@ -50,6 +50,10 @@ class Simulated:
     valid_pixels: NDArray[np.bool_] | None
     pixel_m: float
     options: choice.Simulation
+
+    def __repr__(self) -> str:
+        (count, side, _), (height, width) = self.counts.shape, self.truth.shape
+        return f"<Simulated scan: {count} patterns of {side} x {side} px, object of {height} x {width} px>"
 
 
 def simulate(options: choice.Simulation) -> Simulated:
