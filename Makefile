@@ -2,6 +2,7 @@
 # make bench  all benchmarks in a quarter of an hour; writes benchmarks/results.md
 # make test   lint, types and the whole test suite
 # make venv   only the environment
+# make audit  known vulnerabilities of all that it holds
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,20 +10,37 @@ STAMP := $(VENV)/.installed
 # The CPU build of torch is a tenth of the size of the default one. Where its index cannot be
 # reached, pip takes the same version from wherever else it is configured to look.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+# Its wheel for Linux on x86-64; the hashes of PyPI's are those that `uv` finds.
+TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DEMO := outputs/demo
 
-.PHONY: venv demo test lint types slow fuzz bench snapshots docs clean
+.PHONY: venv audit hashes demo test lint types slow fuzz bench snapshots docs clean
 
 venv: $(STAMP)
 
+# All has the hashes of constraints.txt. The last line adds ptycho, and the libraries of CUDA where torch is PyPI's, which
+# names their versions.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	sed -n '/^torch==/,/[^\\]$$/p' constraints.txt > $(VENV)/torch.txt
 	$(BIN)/python -c "import torch" 2>/dev/null \
-		|| $(BIN)/pip install --quiet --disable-pip-version-check --retries 0 --timeout 5 --no-deps --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null \
-		|| $(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(TORCH)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+		|| $(INSTALL) --require-hashes --retries 0 --timeout 5 --no-deps --index-url $(TORCH_INDEX) -r $(VENV)/torch.txt 2>/dev/null \
+		|| $(INSTALL) --require-hashes --no-deps -r $(VENV)/torch.txt
+	$(INSTALL) --require-hashes --no-deps -r constraints.txt
+	$(INSTALL) --no-build-isolation -e '.[dev]'
 	touch $@
+
+# After a version was changed in constraints.txt: the hashes of all its files.
+hashes: $(STAMP)
+	$(INSTALL) uv
+	$(BIN)/uv pip compile --quiet --no-deps --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		constraints.txt --output-file constraints.txt > /dev/null
+	sed -i '/^torch==/a\    --hash=sha256:$(TORCH_CPU_SHA256) \\' constraints.txt
+
+audit: $(STAMP)
+	$(INSTALL) pip-audit
+	$(BIN)/pip-audit --requirement constraints.txt --require-hashes --disable-pip
 
 demo: $(STAMP)
 	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO) --overwrite
