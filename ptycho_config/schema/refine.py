@@ -44,6 +44,11 @@ class RefineOptions:
         check=between(0, 6),
     )
     passes: int = option(0, "passes over all patterns; 0 leaves the object as it is", check=non_negative)
+    likelihood: Literal["auto", "amplitude", "poisson"] = option(
+        "auto",
+        "what the passes maximise: amplitude, fast where photons abound; poisson, the likelihood of the counts with a "
+        "denoiser as prior, until the object settles; auto: poisson below 5000 photons a pixel of the object",
+    )
     batch: int = option(64, "patterns whose updates are applied together", unit="patterns", check=positive)
     alpha: float = option(
         0.3,

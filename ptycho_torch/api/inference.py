@@ -164,6 +164,7 @@ def _reconstruct(
         s2=None if solved.scales is None else solved.scales[1],
         refine=tuple(round(value, 6) for value in solved.made.passes),
         position_corrections=solved.made.corrections,
+        photons=solved.made.photons,
         probe=task.probe,
         unknown=task.unknown,
         instrument=instrument_of(dataset),

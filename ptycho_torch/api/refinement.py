@@ -144,6 +144,7 @@ def refine_scan(
             verdict=judge_fit(fit, judged),
             R_by_pass=tuple(round(value, 6) for value in made.passes),
             position_corrections=made.corrections,
+            photons=made.photons,
             patterns=len(scan.centre_yx),
             probe=known.probe,
             unknown=known.choice,

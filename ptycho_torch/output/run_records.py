@@ -131,6 +131,29 @@ class UnknownsRecord:
 
 
 @attrs.frozen(kw_only=True)
+class PhotonsRecord:
+    """A refinement from few photons.
+
+    per_pixel: photons that a lit pixel of the object sent to the detector; denoiser_strength: that of the denoiser, 0
+    without; unlikely: by strength, the negative log-likelihood a pattern of pixels that no step had seen.
+    """
+
+    per_pixel: float
+    denoiser_strength: float
+    unlikely: dict[str, float]
+
+    @property
+    def sentence(self) -> str:
+        """The choice, for people."""
+        limit = 100 / (2 * self.per_pixel) ** 0.5
+        denoiser = f"with a denoiser of strength {self.denoiser_strength:g}" if self.denoiser_strength else "alone"
+        return (
+            f"few photons: {self.per_pixel:.3g} a pixel of the object, whose noise alone is {limit:.2g} % of it; "
+            f"refined by the likelihood of the counts, {denoiser}, as held-back pixels ask for"
+        )
+
+
+@attrs.frozen(kw_only=True)
 class InstrumentRecord:
     """The instrument as it was estimated: mode_powers, the share of each incoherent mode of the probe, None for one
     mode; mean_background in the unit of the patterns; flux_spread, the standard deviation of the relative flux of the
@@ -181,6 +204,7 @@ class ObjectRecord:
     probe: ProbeRecord | None = None
     unknown: UnknownsRecord | None = None
     instrument: InstrumentRecord | None = None
+    photons: PhotonsRecord | None = None
     seed: int
     peak_memory_mib: int
     versions: dict[str, str] = attrs.field(factory=library_versions)
@@ -190,7 +214,7 @@ class ObjectRecord:
     @property
     def choices(self) -> tuple[str, ...]:
         """Sentences on what was estimated besides the object, and why."""
-        parts = (self.probe, self.unknown, self.instrument)
+        parts = (self.probe, self.unknown, self.instrument, self.photons)
         return tuple(part.sentence for part in parts if part is not None and part.sentence)
 
 

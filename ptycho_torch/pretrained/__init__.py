@@ -1,7 +1,8 @@
-"""A network that was trained on a family of simulated scans, for scans that it has never seen."""
+"""A network trained on a family of simulated scans, and a denoiser trained on simulated objects."""
 
 from pathlib import Path
 
 PRETRAINED = Path(__file__).parent / "unrolled.wts.h5.zip"
+DENOISER = Path(__file__).parent / "denoiser.safetensors"
 
-__all__ = ["PRETRAINED"]
+__all__ = ["DENOISER", "PRETRAINED"]

@@ -8,18 +8,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ptycho_config.schema import RefineOptions
-from ptycho_torch.output.run_records import InstrumentRecord, PositionCorrections
+from ptycho_torch.output.run_records import InstrumentRecord, PhotonsRecord, PositionCorrections
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.physics.probe_modes import mode_powers
+from ptycho_torch.reconstruction.few_photons import FEW, MOST_PASSES, TRIALS, photons_per_pixel, refine_few_photons
 from ptycho_torch.reconstruction.refine import position_corrections, positions_change, probe_changes, refine
-from ptycho_torch.records import Canvas, Dataset, Scan
+from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 
 
 @attrs.frozen(eq=False)
 class RefinedDataset:
     """A refined object, and the dataset and scan with the probe and the positions that belong to it.
 
-    passes: R before each pass; corrections: of the positions, None where they were not refined.
+    passes: R before each pass; corrections: of the positions, None where they were not refined; photons: of the
+    refinement from few photons, None where there were many.
     """
 
     canvas: Canvas
@@ -27,6 +29,7 @@ class RefinedDataset:
     scan: Scan
     passes: tuple[float, ...]
     corrections: PositionCorrections | None = None
+    photons: PhotonsRecord | None = None
 
 
 def refine_dataset(
@@ -46,11 +49,16 @@ def refine_dataset(
     order of the patterns; device: computes; visible: show progress. The canvas has the illumination of all
     patterns. Raises ValueError where a patch leaves the object.
     """
-    total = options.passes * len(scan.centre_yx)
-    with tqdm(total=total, unit="pattern", desc="refinement", disable=None if visible else True) as bar:
-        found = refine(
-            scan, object_, origin_yx, options, rng=np.random.default_rng(seed), device=device, progress=bar.update
-        )
+    rng, hidden = np.random.default_rng(seed), None if visible else True
+    few, count = follows_counts(options, scan), len(scan.centre_yx)
+    found, photons = Refined(object_, origin_yx, scan, ()), None
+    if not few or probe_changes(options) or positions_change(options) or options.unknown:
+        with tqdm(total=options.passes * count, unit="pattern", desc="refinement", disable=hidden) as bar:
+            found = refine(scan, object_, origin_yx, options, rng=rng, device=device, progress=bar.update)
+    if few:
+        passes = max(options.passes, MOST_PASSES)
+        with tqdm(total=(passes + TRIALS) * count, unit="pattern", desc="few photons", disable=hidden) as bar:
+            found, photons = refine_few_photons(found, passes, seed=seed, device=device, progress=bar.update)
     summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
     canvas = Canvas((found.object * scan.object_scale).numpy(), summed, found.origin_yx)
     corrections = None
@@ -60,7 +68,14 @@ def refine_dataset(
         dataset = attrs.evolve(dataset, position_yx=found.scan.position_yx.numpy())
         corrections = position_corrections(scan, found, options)
     dataset = attrs.evolve(dataset, flux=_flux(found.scan), background=_background(found.scan))
-    return RefinedDataset(canvas, dataset, found.scan, found.history, corrections)
+    return RefinedDataset(canvas, dataset, found.scan, found.history, corrections, photons)
+
+
+def follows_counts(options: RefineOptions, scan: Scan) -> bool:
+    """Whether a refinement with these options maximises the likelihood of the counts, with a denoiser."""
+    if options.likelihood == "auto":
+        return photons_per_pixel(scan) < FEW
+    return options.likelihood == "poisson"
 
 
 def _flux(scan: Scan) -> NDArray[np.float64] | None:

@@ -1,0 +1,181 @@
+"""Refinement of an object from few photons: the likelihood of the counts, and a network that knows objects.
+
+Accelerated proximal gradient steps (Beck & Teboulle, SIAM J. Imaging Sci. 2, 183 (2009)) on all patterns together,
+whose proximal step is a denoiser (Venkatakrishnan, Bouman & Wohlberg, GlobalSIP 2013): without it the object that makes
+the counts most likely contains their noise. How strongly it acts is decided by pixels that no step has seen.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import attrs
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ptycho_torch.nets.denoiser import Denoiser
+from ptycho_torch.output.run_records import PhotonsRecord
+from ptycho_torch.physics.canvas import illumination, patch_corners
+from ptycho_torch.physics.diffraction import exit_waves, over_modes
+from ptycho_torch.physics.exit_wave_update import photon_intensity
+from ptycho_torch.physics.poisson import fit_counts
+from ptycho_torch.physics.windows import add, check_inside, read
+from ptycho_torch.pretrained import DENOISER
+from ptycho_torch.reconstruction.refine_batches import Batches
+from ptycho_torch.records import Refined, Scan
+
+Progress = Callable[[int], object]
+
+# The curvature of the likelihood is twice the illumination where the model is bright, and more where it is dark.
+STEP = 0.3
+MOST_MOMENTUM = 0.9
+BATCH = 64
+# Where the illumination is weaker than this part of its maximum, steps are as if it were that strong.
+FLOOR = 0.1
+ILLUMINATED = 1e-3
+# Passes end when one moves the object by less than this part of the noise of a step, or after so many.
+SETTLED = 0.05
+MOST_PASSES = 120
+# Strengths of the denoiser that are tried, in units of the noise of a step, and the passes of a trial.
+STRENGTHS = (0.0, 0.18, 0.35, 0.7)
+TRIAL_PASSES = 8
+# With the judgement after the last pass of each trial.
+TRIALS = len(STRENGTHS) * (TRIAL_PASSES + 1)
+HELD_BACK = 0.05
+# Above so many photons a pixel of the object their noise is below 1 % of it.
+FEW = 5000.0
+SAMPLE = 64
+
+
+@cache
+def _denoiser(device: torch.device) -> Denoiser:
+    model = Denoiser()
+    model.load_state_dict(load_file(DENOISER))
+    return model.eval().to(device)
+
+
+def photons_per_pixel(scan: Scan) -> float:
+    """The photons that a lit pixel of the object sent to the detector, in the mean over a scan of counts; very many for
+    values that are no counts."""
+    rows = torch.linspace(0, len(scan.centre_yx) - 1, min(SAMPLE, len(scan.centre_yx))).long()
+    amplitude = scan.amplitude[rows]
+    if scan.valid_pixels is not None:
+        amplitude = amplitude * scan.valid_pixels
+    photon = photon_intensity(amplitude)
+    if photon == 0:
+        return math.inf
+    corner = patch_corners(scan.centre_yx, scan.probe.shape[-1], torch.zeros(2, dtype=torch.int64))
+    low = corner.amin(0)
+    y, x = low.tolist()
+    height, width = (corner.amax(0) - low + scan.probe.shape[-1]).tolist()
+    light = illumination(scan, (y, x), (height, width))
+    lit = int((light > FLOOR * light.max()).sum())
+    return float(amplitude.square().sum((-2, -1)).mean()) / photon * len(corner) / lit
+
+
+def refine_few_photons(
+    start: Refined, passes: int, *, seed: int, device: torch.device, progress: Progress = lambda _: None
+) -> tuple[Refined, PhotonsRecord]:
+    """The object of `start` after passes until it settles, at most so many, and the choice of the denoiser's strength.
+
+    seed: of the pixels that are held back in the trials; device computes; progress is called with the number of
+    patterns of each finished batch, at most `passes + TRIALS` times all. Probe, positions, flux and background stay as
+    the scan has them; pixels without illumination keep their value. Raises ValueError where a patch leaves the object.
+    """
+    scan = start.scan
+    with torch.inference_mode():
+        work = _Ascent(start, seed, device, progress)
+        trials = {strength: work.run(TRIAL_PASSES, strength, hold_back=True) for strength in STRENGTHS}
+        best = min(trials, key=lambda strength: trials[strength].unlikely)
+        found = work.run(passes, best, hold_back=False)
+    record = PhotonsRecord(
+        per_pixel=round(photons_per_pixel(scan), 1),
+        denoiser_strength=best,
+        unlikely={f"{strength:g}": round(trial.unlikely, 6) for strength, trial in trials.items()},
+    )
+    history = start.history + found.history
+    return attrs.evolve(start, object=found.object.cpu().clone(), history=history), record
+
+
+@attrs.frozen(eq=False)
+class _Result:
+    """object: after the passes; history: R of each; unlikely: negative log-likelihood of the held-back pixels."""
+
+    object: Tensor
+    history: tuple[float, ...]
+    unlikely: float
+
+
+class _Ascent:
+    """What does not change between the runs of a refinement."""
+
+    def __init__(self, start: Refined, seed: int, device: torch.device, progress: Progress) -> None:
+        scan, object_, origin_yx = start.scan, start.object, start.origin_yx
+        self.device, self.seed, self.progress = device, seed, progress
+        self.side = scan.probe.shape[-1]
+        check_inside(patch_corners(scan.centre_yx, self.side, torch.tensor(origin_yx)), self.side, object_.shape)
+        self.start = object_.to(device, torch.complex64)
+        height, width = object_.shape
+        rows = torch.arange(len(scan.centre_yx)).split(BATCH)
+        self.batches = Batches(scan, scan.probe.to(device), torch.tensor(origin_yx), (height, width), rows, 0.0)
+        self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
+        sample = scan.amplitude[torch.linspace(0, len(scan.centre_yx) - 1, min(SAMPLE, len(scan.centre_yx))).long()]
+        self.photon = photon_intensity(sample if scan.valid_pixels is None else sample * scan.valid_pixels)
+        light = illumination(scan, origin_yx, object_.shape).to(device)
+        self.lit = light > ILLUMINATED * light.max()
+        self.rate = STEP / light.clamp_min(FLOOR * float(light.max()))
+        self.noise = (self.rate * self.photon).sqrt()
+
+    def run(self, passes: int, strength: float, *, hold_back: bool) -> _Result:
+        """Passes from the start, with the denoiser at this strength, on all pixels or on all but those held back."""
+        object_ = before = self.start
+        inertia, history, unlikely = 1.0, [], math.nan
+        for number in range(passes + hold_back):
+            following = (1 + math.sqrt(1 + 4 * inertia**2)) / 2
+            momentum = min((inertia - 1) / following, MOST_MOMENTUM)
+            judging = number == passes
+            ahead = object_ if judging else object_ + momentum * (object_ - before)
+            ascent, misfit, unlikely = self._gradient(ahead, hold_back=hold_back)
+            if judging:
+                break
+            history.append(misfit)
+            before, inertia = object_, following
+            moved = ahead + self.rate * ascent
+            if strength:
+                moved = _denoiser(self.device)(moved[None], (strength * self.noise)[None])[0]
+            object_ = torch.where(self.lit, moved, self.start)
+            if not hold_back and self._movement(object_ - before) < SETTLED:
+                break
+        return _Result(object_, tuple(history), unlikely)
+
+    def _movement(self, change: Tensor) -> float:
+        """The rms of a change of the lit object in units of the noise of a step."""
+        return float((change[self.lit] / self.noise[self.lit]).abs().square().mean().sqrt())
+
+    def _gradient(self, object_: Tensor, *, hold_back: bool) -> tuple[Tensor, float, float]:
+        """The gradient of the log-likelihood, R, and the negative log-likelihood a pattern of the held-back pixels."""
+        total, misfit, energy, unlikely = torch.zeros_like(object_), 0.0, 0.0, 0.0
+        drawn = torch.Generator().manual_seed(self.seed)
+        for batch in self.batches.read(range(len(self.batches.rows))):
+            waves = exit_waves(read(object_, batch.corners, self.side), batch.probes)
+            fitted = None
+            if hold_back:
+                fitted = (torch.rand(batch.amplitude.shape, generator=drawn) >= HELD_BACK).to(self.device)
+            fit = fit_counts(
+                waves,
+                batch.amplitude,
+                self.photon,
+                fitted=fitted,
+                valid_pixels=self.valid_pixels,
+                background=batch.background,
+            )
+            change = over_modes(fit.ascent * batch.probes.conj())
+            if self.batches.scan.flux is not None:
+                change *= self.batches.scan.flux[batch.rows].to(change)[:, None, None]
+            add(total, change, batch.corners)
+            misfit += fit.misfit
+            energy += batch.energy
+            unlikely += fit.unlikely
+            self.progress(len(batch.rows))
+        return total, misfit / energy, unlikely / len(self.batches.scan.centre_yx)
