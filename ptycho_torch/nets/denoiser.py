@@ -44,7 +44,7 @@ class Denoiser(nn.Module):
 
 
 def blur(field: Tensor, sigma_px: float) -> Tensor:
-    """A complex field `(B, H, W)` convolved with a Gaussian; its border values continue outside."""
+    """A complex field `(B, H, W)` convolved with a Gaussian of `sigma_px` px; its border values continue outside."""
     reach = math.ceil(3 * sigma_px)
     place = torch.arange(-reach, reach + 1, device=field.device, dtype=torch.float32)
     weight = torch.exp(-place.square() / (2 * sigma_px**2))

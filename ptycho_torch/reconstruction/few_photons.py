@@ -56,8 +56,8 @@ def _denoiser(device: torch.device) -> Denoiser:
 
 
 def photons_per_pixel(scan: Scan) -> float:
-    """The photons that a lit pixel of the object sent to the detector, in the mean over a scan of counts; very many for
-    values that are no counts."""
+    """The photons that a lit pixel of the object sent to the detector, in the mean over `scan`; very many where its
+    values are no counts."""
     rows = torch.linspace(0, len(scan.centre_yx) - 1, min(SAMPLE, len(scan.centre_yx))).long()
     amplitude = scan.amplitude[rows]
     if scan.valid_pixels is not None:
@@ -69,8 +69,8 @@ def photons_per_pixel(scan: Scan) -> float:
     low = corner.amin(0)
     y, x = low.tolist()
     height, width = (corner.amax(0) - low + scan.probe.shape[-1]).tolist()
-    light = illumination(scan, (y, x), (height, width))
-    lit = int((light > FLOOR * light.max()).sum())
+    summed = illumination(scan, (y, x), (height, width))
+    lit = int((summed > FLOOR * summed.max()).sum())
     return float(amplitude.square().sum((-2, -1)).mean()) / photon * len(corner) / lit
 
 
@@ -108,7 +108,7 @@ class _Result:
 
 
 class _Ascent:
-    """What does not change between the runs of a refinement."""
+    """Runs from the same start, on the same batches of patterns."""
 
     def __init__(self, start: Refined, seed: int, device: torch.device, progress: Progress) -> None:
         scan, object_, origin_yx = start.scan, start.object, start.origin_yx
@@ -122,9 +122,9 @@ class _Ascent:
         self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
         sample = scan.amplitude[torch.linspace(0, len(scan.centre_yx) - 1, min(SAMPLE, len(scan.centre_yx))).long()]
         self.photon = photon_intensity(sample if scan.valid_pixels is None else sample * scan.valid_pixels)
-        light = illumination(scan, origin_yx, object_.shape).to(device)
-        self.lit = light > ILLUMINATED * light.max()
-        self.rate = STEP / light.clamp_min(FLOOR * float(light.max()))
+        summed = illumination(scan, origin_yx, object_.shape).to(device)
+        self.lit = summed > ILLUMINATED * summed.max()
+        self.rate = STEP / summed.clamp_min(FLOOR * float(summed.max()))
         self.noise = (self.rate * self.photon).sqrt()
 
     def run(self, passes: int, strength: float, *, hold_back: bool) -> _Result:

@@ -72,7 +72,7 @@ def refine_dataset(
 
 
 def follows_counts(options: RefineOptions, scan: Scan) -> bool:
-    """Whether a refinement with these options maximises the likelihood of the counts, with a denoiser."""
+    """Whether a refinement of `scan` with these options maximises the likelihood of the counts, with a denoiser."""
     if options.likelihood == "auto":
         return photons_per_pixel(scan) < FEW
     return options.likelihood == "poisson"
