@@ -22,7 +22,7 @@ from ptycho_torch.files import atomic_write
 from ptycho_torch.nets.denoiser import Denoiser, blur
 from ptycho_torch.physics.simulate import Complex, Real, complex_object
 from ptycho_torch.pretraining.family import random_object
-from ptycho_torch.simulate import objects
+from ptycho_torch.simulation import objects
 
 OBJECTS, SIDE, CROP, BATCH = 300, 160, 64, 12
 NOISE = (0.01, 0.6)  # standard deviation, of the modulus of the object

@@ -70,8 +70,8 @@ def photons_per_pixel(scan: Scan) -> float:
     y, x = low.tolist()
     height, width = (corner.amax(0) - low + scan.probe.shape[-1]).tolist()
     summed = illumination(scan, (y, x), (height, width))
-    lit = int((summed > FLOOR * summed.max()).sum())
-    return float(amplitude.square().sum((-2, -1)).mean()) / photon * len(corner) / lit
+    bright = int((summed > FLOOR * summed.max()).sum())
+    return float(amplitude.square().sum((-2, -1)).mean()) / photon * len(corner) / bright
 
 
 def refine_few_photons(
@@ -123,7 +123,7 @@ class _Ascent:
         sample = scan.amplitude[torch.linspace(0, len(scan.centre_yx) - 1, min(SAMPLE, len(scan.centre_yx))).long()]
         self.photon = photon_intensity(sample if scan.valid_pixels is None else sample * scan.valid_pixels)
         summed = illumination(scan, origin_yx, object_.shape).to(device)
-        self.lit = summed > ILLUMINATED * summed.max()
+        self.bright = summed > ILLUMINATED * summed.max()
         self.rate = STEP / summed.clamp_min(FLOOR * float(summed.max()))
         self.noise = (self.rate * self.photon).sqrt()
 
@@ -144,14 +144,14 @@ class _Ascent:
             moved = ahead + self.rate * ascent
             if strength:
                 moved = _denoiser(self.device)(moved[None], (strength * self.noise)[None])[0]
-            object_ = torch.where(self.lit, moved, self.start)
+            object_ = torch.where(self.bright, moved, self.start)
             if not hold_back and self._movement(object_ - before) < SETTLED:
                 break
         return _Result(object_, tuple(history), unlikely)
 
     def _movement(self, change: Tensor) -> float:
         """The rms of a change of the lit object in units of the noise of a step."""
-        return float((change[self.lit] / self.noise[self.lit]).abs().square().mean().sqrt())
+        return float((change[self.bright] / self.noise[self.bright]).abs().square().mean().sqrt())
 
     def _gradient(self, object_: Tensor, *, hold_back: bool) -> tuple[Tensor, float, float]:
         """The gradient of the log-likelihood, R, and the negative log-likelihood a pattern of the held-back pixels."""
