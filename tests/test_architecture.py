@@ -44,6 +44,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"simulation"},
         {"api"},
         {"sweep", "pretraining"},
+        {"scan_set"},
         {"compat"},
         {"cli"},
         {""},

@@ -177,6 +177,13 @@ def print_verdict(verdict: Verdict, *, strict: bool) -> int:
     return WRONG if strict and verdict.level == "wrong" else 0
 
 
+def positive(text: str) -> int:
+    """An argument that is 1 or more."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
 def announce(arguments: argparse.Namespace) -> None:
     """Print the first sign of life, and what the run says before it starts, unless `--quiet` or something is only
     looked at."""

@@ -17,6 +17,7 @@ from ptycho_torch.cli.output_folder import RECONSTRUCTED, protect_results
 from ptycho_torch.cli.parser import Parser
 from ptycho_torch.errors import DataError
 from ptycho_torch.pretrained import PRETRAINED
+from ptycho_torch.scan_set.paths import means_many
 
 SUMMARY = "Reconstruct a scan with a trained network: yours, or that of ptycho."
 EXAMPLE = "example:  %(prog)s scan.npz --output-dir result --refine-passes 4"
@@ -27,7 +28,13 @@ def add_arguments(parser: Parser) -> None:
     parser.usage = "%(prog)s SCAN [--output-dir DIR] [flags]"
     parser.epilog = f"{EXAMPLE}\n{EPILOG}"
     group = parser.group(RESULTS)
-    scan = group.add_argument("scan", type=Path, nargs="?", metavar="SCAN", help="scan to reconstruct")
+    scan = group.add_argument(
+        "scan",
+        type=Path,
+        nargs="?",
+        metavar="SCAN",
+        help="scan to reconstruct, or a folder or .txt list of scans, each into its own folder",
+    )
     by_name = group.add_argument("--test-data", "--test-data-file", type=Path, metavar="SCAN", help="the same, by name")
     parser.hide(by_name)
     model = group.add_argument(
@@ -42,6 +49,10 @@ def add_arguments(parser: Parser) -> None:
         action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
     add_flags(parser, InferenceSetup, INFERENCE, inference_defaults())
     common.add_overwrite_flag(parser)
+    group.add_argument("--jobs", type=common.positive, default=1, help="of many scans, as many at a time [default: 1]")
+    group.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="of many scans: processes here, or a Ray cluster"
+    )
     common.add_shared_flags(parser)
     add_dialects(parser, InferenceSetup, INFERENCE)
     parser.set_defaults(work=work)
@@ -66,8 +77,14 @@ def parser() -> argparse.ArgumentParser:
 def work(arguments: argparse.Namespace) -> int:
     """Reconstruct, or show what would be reconstructed; returns the exit status."""
     model, scan = arguments.model_path, _scan(arguments)
+    many = means_many(scan)
+    if many and not common.is_inspection(arguments):
+        common.announce(arguments)
+        from ptycho_torch.cli.infer_many import work_on_many
+
+        return work_on_many(arguments, scan)
     sources = common.sources_from(arguments, InferenceSetup)
-    if common.writes(arguments) and not arguments.overwrite:
+    if not many and common.writes(arguments) and not arguments.overwrite:
         sources = protect_results(sources, InferenceSetup, "inference.output_dir", RECONSTRUCTED)
     common.announce(arguments)
     from ptycho_torch.api import reconstruct, resolve_inference
@@ -76,6 +93,10 @@ def work(arguments: argparse.Namespace) -> int:
         from ptycho_torch.api.loading import load
         from ptycho_torch.data.readers import open_scan
 
+        if many:
+            from ptycho_torch.scan_set.plan import find_scans
+
+            scan = find_scans(scan)[0]
         trained = load(model)
         with open_scan(scan) as opened:
             configs, delta = resolve_inference(

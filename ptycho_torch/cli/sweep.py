@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ptycho_torch.cli.common import add_profile_flag, announce
+from ptycho_torch.cli.common import add_profile_flag, announce, positive
 from ptycho_torch.cli.parser import Parser
 
 if TYPE_CHECKING:
@@ -27,16 +27,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--output-dir", type=Path, default=Path("sweep"), help="folder of the sweep")
     parser.add_argument("--test-data", type=Path, help="scan that every trial reconstructs")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or Ray Tune")
-    parser.add_argument("--jobs", type=_positive, default=1, help="trials at a time [default: %(default)s]")
+    parser.add_argument("--jobs", type=positive, default=1, help="trials at a time [default: %(default)s]")
     add_profile_flag(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.set_defaults(work=work)
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number
 
 
 def work(arguments: argparse.Namespace) -> None:

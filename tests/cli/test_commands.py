@@ -158,13 +158,10 @@ def test_inference_refuses_what_it_cannot_use(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["infer", "refine"])
-def test_a_folder_is_not_one_scan(
-    command: str, scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_is_not_one_scan(scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is said what is needed, though the folder holds a scan; nothing is written."""
     out = tmp_path / "out"
-    assert umbrella.main([command, str(scan_file.parent), "--output_dir", str(out), "--quiet"]) == 2
+    assert umbrella.main(["refine", str(scan_file.parent), "--output_dir", str(out), "--quiet"]) == 2
     expected = f"error: {scan_file.parent}: is a folder, one scan file is needed (give one of the files in it)\n"
     assert capsys.readouterr().err.endswith(expected)
     assert not out.exists()

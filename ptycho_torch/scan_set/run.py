@@ -1,0 +1,92 @@
+"""Running the tasks of a set: in this process, in several ones, or by Ray."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from ptycho_config import ConfigError, Problem
+from ptycho_torch.errors import note_when_stopped
+from ptycho_torch.scan_set.plan import Task
+from ptycho_torch.scan_set.work import ScanRow, Worker
+from ptycho_torch.sweep.run import threads_per_trial
+
+Report = Callable[[ScanRow], object]
+_KEPT = "finished scans are kept: the same command goes on from there"
+
+
+@cache
+def _worker(model: Path, threads: int, again: bool) -> Worker:  # noqa: FBT001 - a key of the cache
+    """The one worker of this process."""
+    return Worker(model, threads, again=again)
+
+
+def _do(task: Task, threads: int, again: bool) -> ScanRow:  # noqa: FBT001 - as above
+    return _worker(task.model, threads, again).do(task)
+
+
+def run_local(tasks: Sequence[Task], jobs: int, report: Report, *, again: bool = False) -> list[ScanRow]:
+    """Reconstruct the scans of tasks; returns their rows in the same order.
+
+    jobs: processes, which share the processor's threads; with one, this process does it. report: called with each row
+    as it is done; again: also what is finished. Raises OutputError where there is no room.
+    """
+    with note_when_stopped(lambda: _KEPT):
+        done = _here(tasks, again=again) if jobs == 1 else _in_processes(tasks, jobs, again=again)
+        return _collect(tasks, done, report)
+
+
+def _here(tasks: Sequence[Task], *, again: bool) -> Iterator[tuple[Task, ScanRow]]:
+    worker = Worker(tasks[0].model, threads_per_trial(1), again=again)
+    for task in tasks:
+        yield task, worker.do(task)
+
+
+def _in_processes(tasks: Sequence[Task], jobs: int, *, again: bool) -> Iterator[tuple[Task, ScanRow]]:
+    threads, fresh = threads_per_trial(jobs), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(tasks)), fresh) as pool:
+        running = {pool.submit(_do, task, threads, again): task for task in tasks}
+        try:
+            for future in as_completed(running):
+                yield running[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def run_ray(tasks: Sequence[Task], threads: int, report: Report, *, again: bool = False) -> list[ScanRow]:
+    """Reconstruct the scans of tasks on the Ray cluster that this machine belongs to, or on one that is started here;
+    returns their rows in the same order.
+
+    threads: processors of each worker, of which there are as many as the cluster has room for. report, again: as for
+    `run_local`. All machines see the same files. Raises ConfigError where Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise ConfigError([Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")])
+    import ray
+    from ray.util import ActorPool
+
+    begun = not ray.is_initialized()
+    if begun:
+        ray.init(log_to_driver=False)
+    try:
+        room = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
+        actor = ray.remote(num_cpus=threads)(Worker)
+        pool = ActorPool([actor.remote(tasks[0].model, threads, again=again) for _ in range(min(room, len(tasks)))])
+        by_folder = {task.folder: task for task in tasks}
+        done = pool.map_unordered(lambda one, task: one.do.remote(task), list(tasks))
+        with note_when_stopped(lambda: _KEPT):
+            return _collect(tasks, ((by_folder[row.folder], row) for row in done), report)
+    finally:
+        if begun:
+            ray.shutdown()
+
+
+def _collect(tasks: Sequence[Task], done: Iterator[tuple[Task, ScanRow]], report: Report) -> list[ScanRow]:
+    rows: dict[Path, ScanRow] = {}
+    for task, row in done:
+        rows[task.folder] = row
+        report(row)
+    return [rows[task.folder] for task in tasks]
