@@ -1,9 +1,11 @@
 """The machine that a run computes on: its device, memory, optional packages and fresh seeds."""
 
+import os
 import resource
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import torch
@@ -27,6 +29,30 @@ def choose_device(accelerator: str) -> torch.device:
         hint = "use 'auto' or 'cpu'"
         raise ConfigError([Problem("execution.accelerator", message, hint=hint)], "the execution options")
     return torch.device(wanted)
+
+
+@contextmanager
+def deterministic_kernels() -> Iterator[None]:
+    """In the block torch takes deterministic kernels where it has them, and warns where it has none for an operation;
+    afterwards the mode is that of before."""
+    mode, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # it has
+    # Older versions of torch have no deterministic products on CUDA without it.
+    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = workspace or ":4096:8"
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    # A pass over every result, although nothing here is read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if workspace is None:
+            del os.environ["CUBLAS_WORKSPACE_CONFIG"]
+        torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
 def seed_or_fresh(seed: int | None) -> int:

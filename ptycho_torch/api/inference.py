@@ -25,7 +25,7 @@ from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.data.scan import check_canvas
-from ptycho_torch.device import choose_device, peak_memory_mib, seed_or_fresh
+from ptycho_torch.device import choose_device, deterministic_kernels, peak_memory_mib, seed_or_fresh
 from ptycho_torch.errors import NOTHING_NEW, note_when_stopped
 from ptycho_torch.files import write_json, write_table
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
@@ -124,7 +124,12 @@ def _reconstruct_file(
         configs, delta = resolve_inference(trained.setup, model_path, scan_path, output_dir, sources=sources, scan=scan)
         device, folder = choose_device(configs.config.execution.accelerator), configs.config.inference.output_dir
         written = legacy_params if legacy is None else legacy
-        with legacy_values(written, delta), note_when_stopped(lambda: NOTHING_NEW), claim_folder(folder):
+        with (
+            legacy_values(written, delta),
+            note_when_stopped(lambda: NOTHING_NEW),
+            claim_folder(folder),
+            deterministic_kernels(),
+        ):
             return _reconstruct(trained, scan, configs, device, start)
 
 

@@ -17,7 +17,7 @@ from ptycho_torch.api.scan_arguments import ScanLike, scan_file
 from ptycho_torch.data.dataset import Domain, Masking, Origin, read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import check_canvas, normalise, with_coarse_object
-from ptycho_torch.device import choose_device, peak_memory_mib
+from ptycho_torch.device import choose_device, deterministic_kernels, peak_memory_mib
 from ptycho_torch.errors import NOTHING_NEW, DataError, note_when_stopped
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.files import write_json
@@ -118,7 +118,8 @@ def refine_scan(
     DivergedError before anything is written.
     """
     device = choose_device(accelerator)
-    with note_when_stopped(lambda: NOTHING_NEW), claim_folder(Path(output_dir)) as folder:
+    kept = note_when_stopped(lambda: NOTHING_NEW)
+    with kept, claim_folder(Path(output_dir)) as folder, deterministic_kernels():
         with open_scan(Path(scan_file)) as opened:
             log_start([opened], f"none, {options.passes} passes from {start}", device, folder)
             dataset = read_dataset(

@@ -1,4 +1,4 @@
-"""A training that diverges keeps the best weights from before."""
+"""A training that diverges keeps the best weights from before; kernels are deterministic where there are any."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 
 from ptycho_config import Sources
 from ptycho_torch.api import resolve_training
+from ptycho_torch.device import deterministic_kernels
 from ptycho_torch.errors import DivergedError
 from ptycho_torch.training.checkpoints import LAST, read_checkpoint
 from ptycho_torch.training.datasets import training_data
@@ -66,3 +67,13 @@ def test_a_training_that_diverges_at_once_has_nothing_to_keep(scan_file: Path, t
     with pytest.raises(DivergedError, match=r"in epoch 1; nothing was saved \(lower execution\.learning_rate"):
         _fit(scan_file, tmp_path, 2, 0.2, Spoil(0))
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_an_operation_without_a_deterministic_kernel_is_named() -> None:
+    """While something is reconstructed; afterwards torch behaves as before."""
+    target, place, values = torch.zeros(3), torch.tensor([1, 1]), torch.tensor([1.0, 2.0])
+    with deterministic_kernels(), pytest.warns(UserWarning, match="put_ does not have a det"):
+        target.put_(place, values)
+    target.put_(place, values)
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    assert not torch.are_deterministic_algorithms_enabled()

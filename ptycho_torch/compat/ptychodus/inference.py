@@ -19,7 +19,7 @@ from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.data.scan import check_canvas
-from ptycho_torch.device import choose_device, seed_or_fresh
+from ptycho_torch.device import choose_device, deterministic_kernels, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
@@ -69,15 +69,17 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     judged = judge_scan(check_canvas(read))
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    task = prepare_reconstruction(trained, dataset, setup, seed, device, fixed=FIXED)
+    with deterministic_kernels():
+        task = prepare_reconstruction(trained, dataset, setup, seed, device, fixed=FIXED)
     if task.unknown is not None:
         logger.info(task.unknown.sentence)
     if task.probe is not None:
         logger.info(task.probe.sentence)
         if task.probe.start is not None:
             judged = judge_with_probe(judged, task.dataset)
-    made = run_reconstruction(task, setup, seed, device).made
-    fit = measure_fit(made.scan, made.canvas, device)
+    with deterministic_kernels():
+        made = run_reconstruction(task, setup, seed, device).made
+        fit = measure_fit(made.scan, made.canvas, device)
     verdict = judge_fit(fit, judged)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit.R)
     logger.log(logging.INFO if verdict.level == "sound" else logging.WARNING, "%s", verdict)
