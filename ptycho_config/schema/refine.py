@@ -33,7 +33,7 @@ class RefineOptions:
         "auto",
         "what is not known of the instrument and is estimated: probe, positions, background, flux of the frames, "
         "modes; auto: what lowers the misfit of pixels that are held back; [] nothing. What is found is refined in "
-        "12 passes or more",
+        "12 passes or more. Unless it is [], the solver's object replaces that of a network that leaves more of them",
     )
     background: Literal["none", "constant", "image"] = option(
         "image", "background where it is not known: one value, or an image that is smooth over 2 px; none: never"

@@ -172,6 +172,7 @@ def _reconstruct(
         photons=solved.made.photons,
         probe=task.probe,
         unknown=task.unknown,
+        network=task.network,
         instrument=instrument_of(dataset),
         object_px=canvas.object.shape,
         origin_px=canvas.origin_yx,

@@ -154,6 +154,31 @@ class PhotonsRecord:
 
 
 @attrs.frozen(kw_only=True)
+class NetworkRecord:
+    """The comparison of a network with the solver alone.
+
+    start: where the returned object began: `network`, or with the solver alone `flat` or `coarse`, what totals and
+    centres of mass of the patterns give; unexplained: of the differences between the patterns, apart from noise, the
+    part that each of the three leaves at pixels that it has not seen.
+    """
+
+    start: str
+    unexplained: dict[str, float]
+
+    @property
+    def kept(self) -> bool:
+        """Whether the object of the network was returned."""
+        return self.start == "network"
+
+    @property
+    def sentence(self) -> str:
+        """The choice, for people."""
+        whose = "of the network" if self.kept else f"of the solver from a {self.start} start, not of the network"
+        tried = ", ".join(f"{name} {100 * part:.3g} %" for name, part in self.unexplained.items())
+        return f"object: {whose}; unexplained at held-back pixels, by start: {tried}"
+
+
+@attrs.frozen(kw_only=True)
 class InstrumentRecord:
     """The instrument as it was estimated: mode_powers, the share of each incoherent mode of the probe, None for one
     mode; mean_background in the unit of the patterns; flux_spread, the standard deviation of the relative flux of the
@@ -222,16 +247,24 @@ class ObjectRecord:
 class InferenceRecord(ObjectRecord):
     """The record of a reconstruction.
 
-    s1, s2: scales fitted to real and imaginary part; refine: R before each refinement pass; object_px: `(H, W)` of the
-    canvas; origin_px: scan pixel (y, x) of its `[0, 0]`.
+    s1, s2: scales fitted to real and imaginary part; refine: R before each refinement pass; network: its comparison
+    with the solver, None where there was none; object_px: `(H, W)` of the canvas; origin_px: scan pixel (y, x) of its
+    `[0, 0]`.
     """
 
+    network: NetworkRecord | None = None
     s1: float | None = None
     s2: float | None = None
     refine: tuple[float, ...] = ()
     object_px: tuple[int, int]
     origin_px: tuple[int, int]
     seconds: InferenceSeconds
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Sentences on what was estimated, why, and whose the object is."""
+        of_instrument = super().choices
+        return of_instrument if self.network is None else (*of_instrument, self.network.sentence)
 
 
 @attrs.frozen(kw_only=True)

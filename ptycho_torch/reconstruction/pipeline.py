@@ -9,15 +9,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ptycho_config.lens import at, fields
 from ptycho_config.schema import InferenceSetup, ModelConfig, RefineOptions
 from ptycho_config.schema.refine import Unknown
 from ptycho_torch.data.grouping import group_plan, plan_groups
-from ptycho_torch.data.scan import Statistics, normalise, with_initial_object
+from ptycho_torch.data.scan import Statistics, normalise, with_coarse_object, with_initial_object
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.reconstructor import LearnedProbe, Reconstructor
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.output.run_records import InferenceSeconds, ProbeRecord, UnknownsRecord
+from ptycho_torch.output.run_records import InferenceSeconds, NetworkRecord, ProbeRecord, UnknownsRecord
+from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
+from ptycho_torch.reconstruction.network_trial import SOLVER_PASSES, judge_network
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
@@ -26,12 +29,15 @@ from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Dataset, Scan
 
+_PASSES = fields(RefineOptions).passes
+
 
 @attrs.frozen(eq=False)
 class ReconstructionTask:
     """All that a reconstruction needs: the model, the patterns in units of the file (dataset) and of the
-    network (scan), groups `(M, C)` of indices int64, the options of the refinement, and the choices of the probe and of
-    what else is estimated with their wall seconds, None where there were none to make."""
+    network (scan), groups `(M, C)` of indices int64, the options of the refinement, and the choices of the probe, of
+    what else is estimated and between network and solver, with their wall seconds, None where there were none to
+    make."""
 
     model: Reconstructor
     dataset: Dataset
@@ -40,6 +46,7 @@ class ReconstructionTask:
     refine: RefineOptions
     probe: ProbeRecord | None = None
     unknown: UnknownsRecord | None = None
+    network: NetworkRecord | None = None
     search_s: float | None = None
 
 
@@ -72,13 +79,18 @@ def prepare_reconstruction(
     _refuse_unlearned_modes(trained.model, dataset)
     start = time.perf_counter()
     known = estimate_unknowns(dataset, setup.torch.refine, seed=seed, device=device, fixed=fixed)
-    searched = None if known.choice is None else round(time.perf_counter() - start, 2)
-    dataset = known.dataset
+    dataset, refine = known.dataset, known.options
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
     scan = with_initial_object(scan, setup.torch)
     groups = _groups(model, dataset, setup, seed)
-    return ReconstructionTask(model, dataset, scan, groups, known.options, known.probe, known.choice, searched)
+    network = None
+    if known.trial is not None:
+        network = judge_network(model, scan, groups, setup.torch, refine, known.trial)
+    if network is not None and not network.kept:
+        refine = at(_PASSES).put(max(refine.passes, SOLVER_PASSES))(refine)
+    searched = None if known.choice is None else round(time.perf_counter() - start, 2)
+    return ReconstructionTask(model, dataset, scan, groups, refine, known.probe, known.choice, network, searched)
 
 
 def run_reconstruction(
@@ -156,8 +168,10 @@ def _groups(model: Reconstructor, dataset: Dataset, setup: InferenceSetup, seed:
 def _stitch(
     task: ReconstructionTask, setup: InferenceSetup, device: torch.device, patches: PatchStatistics
 ) -> tuple[Canvas, tuple[float, float] | None]:
-    """The stitched canvas, and the scales that were fitted to it, if any."""
+    """The stitched canvas, or what replaces it, and the scales fitted to it, if any."""
     execution, stitch = setup.execution, setup.torch.stitch
+    if task.network is not None and not task.network.kept:
+        return _solver_start(task.scan, task.network.start), None
     assert execution.inference_batch_size is not None
     hidden = None if execution.enable_progress_bar else True
     with tqdm(total=len(task.groups), unit="group", desc="inference", disable=hidden) as bar:
@@ -179,6 +193,16 @@ def _stitch(
     except ValueError as error:
         raise DataError("torch.stitch.varpro_scaling", str(error), "switch it off for this scan") from None
     return scale_real_and_imaginary(canvas, *fitted), (round(fitted[0], 6), round(fitted[1], 6))
+
+
+def _solver_start(scan: Scan, start: str) -> Canvas:
+    """The object that the solver starts with, of a scan: `flat` or `coarse`."""
+    origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
+    y, x = origin.long().tolist()
+    initial = with_coarse_object(scan).initial if start == "coarse" else None
+    object_ = torch.ones(height, width) if initial is None else initial
+    values = (object_ * scan.object_scale).numpy().astype(np.complex64)
+    return Canvas(values, np.zeros((height, width), np.float32), (y, x))
 
 
 def _refine(

@@ -1,5 +1,7 @@
 """Short reconstructions of a part of a scan that tell what of the instrument is not known."""
 
+import copy
+
 import attrs
 import numpy as np
 import torch
@@ -35,15 +37,32 @@ class Trial:
         self.held = chosen if valid is None else chosen & valid
         self.seen = ~chosen if valid is None else valid & ~chosen
 
-    def unexplained(self, scan: Scan, options: RefineOptions) -> float:
+    def narrowed(self, rows: Tensor) -> "Trial":
+        """The same trial on some of its patterns, sorted `rows` of the scan."""
+        made = copy.copy(self)
+        made.rows = rows
+        return made
+
+    def part(self, scan: Scan) -> Scan:
+        """The patterns of a scan that are tried, of which only the pixels that updates may see count."""
+        return choose_patterns(scan, self.rows, self.seen)
+
+    def unexplained(
+        self, scan: Scan, options: RefineOptions, start: Tensor | None = None, passes: int = OPTIONS.passes
+    ) -> float:
         """The part of the differences between the patterns, apart from noise, that is left at the held-back pixels
-        after a few passes; `options.unknown` is estimated."""
-        part = choose_patterns(scan, self.rows, self.seen)
+        after a few passes; `options.unknown` is estimated.
+
+        scan: the whole one; start: an object `(H, W)` complex64 in its units on the canvas of `part`, None for a flat
+        one.
+        """
+        part = self.part(scan)
         origin, height, width = canvas_of(part.centre_yx, part.probe.shape[-1])
         y, x = origin.long().tolist()
-        flat = torch.full((height, width), self._level(part), dtype=torch.complex64)
-        options = replace(RefineOptions, OPTIONS, unknown=options.unknown, background=options.background)
-        found = refine(part, flat, (y, x), options, rng=np.random.default_rng(self.seed), device=self.device)
+        if start is None:
+            start = torch.full((height, width), self._level(part), dtype=torch.complex64)
+        options = replace(RefineOptions, OPTIONS, unknown=options.unknown, background=options.background, passes=passes)
+        found = refine(part, start, (y, x), options, rng=np.random.default_rng(self.seed), device=self.device)
         return self._unexplained(found)
 
     def _level(self, part: Scan) -> float:

@@ -44,12 +44,14 @@ TOGETHER: tuple[Unknown, ...] = ("background", "flux", "positions")
 @attrs.frozen(eq=False)
 class KnownDataset:
     """A dataset with the probe, flux and background to begin with; the refinement options that go with them, whose
-    `unknown` names what is refined; and the records of the choices, None where there was none to make."""
+    `unknown` names what is refined; and the records of the choices and the trial that judged them, None where there
+    was none to make."""
 
     dataset: Dataset
     options: RefineOptions
     probe: ProbeRecord | None = None
     choice: UnknownsRecord | None = None
+    trial: Trial | None = None
 
 
 def estimate_unknowns(
@@ -129,7 +131,7 @@ class _Estimation:
         least = max((PASSES[name] for name in names), default=0) + MORE_PASSES * max(len(names) - 1, 0)
         change = at(_OPTIONS.unknown).put(names) >> at(_OPTIONS.passes).put(max(self.options.passes, least))
         choice = UnknownsRecord(chosen=names, unexplained={k: round(v, 4) for k, v in self.trials.items()})
-        return KnownDataset(dataset, change(self.options), self.probe, choice)
+        return KnownDataset(dataset, change(self.options), self.probe, choice, self.trial)
 
     def _choose(self, fixed: set[Unknown]) -> tuple[tuple[Unknown, ...], float]:
         chosen: tuple[Unknown, ...] = ()

@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from ptycho_config import ConfigError, Problem, parse
+from ptycho_config import ConfigError, Problem, Sources, parse
 from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import reconstruct
@@ -20,6 +20,9 @@ from ptycho_torch.output.run_records import TrialRecord, from_json, to_json
 from ptycho_torch.sweep.plan import SWEEP, Trial, trial_key
 from ptycho_torch.sweep.run import RESULT
 from ptycho_torch.training.checkpoints import LAST
+
+# R is of the network of the trial, with the scan as it is.
+OF_NETWORK: dict[str, object] = {"torch.refine.unknown": ()}
 
 
 def main(order_file: str) -> int:
@@ -35,7 +38,8 @@ def main(order_file: str) -> int:
         made = run_training(configs, delta, opened, resume=(folder / LAST).is_file())
     record, r_factor = made.record, None
     if base.test_data is not None:
-        r_factor = reconstruct(base.test_data, folder / "reconstruction", model=made.bundle).metrics.R
+        sources = Sources(overrides=OF_NETWORK)
+        r_factor = reconstruct(base.test_data, folder / "reconstruction", model=made.bundle, sources=sources).metrics.R
     assert record.kept_epoch is not None
     assert record.seconds is not None
     assert record.parameters is not None

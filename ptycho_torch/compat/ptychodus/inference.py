@@ -73,6 +73,8 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
         task = prepare_reconstruction(trained, dataset, setup, seed, device, fixed=FIXED)
     if task.unknown is not None:
         logger.info(task.unknown.sentence)
+    if task.network is not None:
+        logger.info(task.network.sentence)
     if task.probe is not None:
         logger.info(task.probe.sentence)
         if task.probe.start is not None:
