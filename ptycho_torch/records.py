@@ -175,7 +175,8 @@ class Batch(NamedTuple):
 
     amplitude `(B, S, N, N)`, probe `(P, N, N)`, centre_yx `(B, S, 2)` int64, fraction_yx `(B, S, 2)` float32, label and
     initial `(B, S, N, N)` complex64 or None; valid_pixels as in Scan. gain: the scan's `input_gain`; weight: of this
-    share of a batch in the mean over all shares; whole: the clusters of the batch in all shares together.
+    share of a batch in the mean over all shares; whole: the clusters of the batch in all shares together; shown
+    `(P, N, N)`: the probe that the network sees, None for that of the batch.
     """
 
     amplitude: Tensor
@@ -189,6 +190,7 @@ class Batch(NamedTuple):
     weight: float = 1.0
     whole: int = 0
     initial: Tensor | None = None
+    shown: Tensor | None = None
 
 
 class Prediction(NamedTuple):

@@ -22,6 +22,13 @@ class DataOptions:
     """Reading and splitting of a scan file."""
 
     validation_fraction: float = option(0.05, "share held back if there is no validation scan", check=between(0.0, 0.5))
+    probe_spread_rad: float = option(
+        0.0,
+        "how wrong the probes are that a training shows to its network, at their rms frequency: each batch another, "
+        "with a normally distributed defocus and a quarter as much astigmatism; the loss has the probe of the file",
+        unit="rad",
+        check=non_negative,
+    )
     phase_subtraction: bool = option(True, "subtract the mean phase of the object's centre from labels (supervised)")
     position_origin: Literal["corner", "centre"] = suggested(
         "corner",

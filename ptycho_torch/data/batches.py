@@ -12,7 +12,11 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from ptycho_torch.physics.canvas import initial_patches
+from ptycho_torch.physics.pupil import Aberration, aberrated_probe
 from ptycho_torch.records import Batch, Groups, Scan
+
+# The astigmatism of a drawn probe over its defocus: a sample is more often out of focus than a lens is astigmatic.
+ASTIGMATISM = 0.25
 
 
 class Share(NamedTuple):
@@ -27,8 +31,9 @@ class ClusterDataset(TorchDataset[Batch]):
     """Maps a list of `(group, draw)` to a Batch: the groups with `partners` neighbours each.
 
     `draw` seeds the choice of partners, so a batch depends on its index alone and is the same in whichever process it
-    is made. Of a batch only `share` is read; its weight is such that the mean over all processes is the mean over the
-    batch. A process without a row computes the first one with weight 0, since all must take part.
+    is made. probe_spread_rad: of the probe that is shown to the network, drawn likewise (`drawn_aberration`). Of a
+    batch only `share` is read; its weight is such that the mean over all processes is the mean over the batch. A
+    process without a row computes the first one with weight 0, since all must take part.
     """
 
     scan: Scan
@@ -36,23 +41,33 @@ class ClusterDataset(TorchDataset[Batch]):
     neighbours: Tensor
     partners: int
     share: Share = Share()
+    probe_spread_rad: float = 0.0
 
     def __len__(self) -> int:
         return len(self.members)
 
     def __getitem__(self, key: tuple[list[int], int]) -> Batch:
         rows, draw = key
-        members = self.members[rows]
+        members, generator = self.members[rows], torch.Generator().manual_seed(draw)
         if self.partners:
             candidates = self.neighbours[rows]
-            generator = torch.Generator().manual_seed(draw)
             pick = torch.rand(candidates.shape, generator=generator).argsort(dim=1)[:, : self.partners]
             members = torch.cat([members, candidates.gather(1, pick)], dim=1)
         whole, (rank, world) = len(members), self.share
         mine = members[rank::world]
         weight = len(mine) * world / whole
         batch = gather(self.scan, mine if len(mine) else members[:1], self.members.shape[1])
-        return batch._replace(weight=weight, whole=whole)
+        shown = None
+        if self.probe_spread_rad:
+            shown = aberrated_probe(self.scan.probe, drawn_aberration(self.probe_spread_rad, generator))
+        return batch._replace(weight=weight, whole=whole, shown=shown)
+
+
+def drawn_aberration(spread_rad: float, generator: torch.Generator) -> Aberration:
+    """An aberration drawn by a generator: its defocus has the standard deviation spread_rad, each astigmatism a
+    quarter of it."""
+    defocus, upright, oblique = (spread_rad * torch.randn(3, generator=generator)).tolist()
+    return Aberration(defocus, ASTIGMATISM * upright, ASTIGMATISM * oblique)
 
 
 def gather(scan: Scan, members: Tensor, merged: int) -> Batch:
@@ -70,14 +85,17 @@ def gather(scan: Scan, members: Tensor, merged: int) -> Batch:
     )
 
 
-def cluster_dataset(scan: Scan, groups: Groups, rows: Tensor, partners: int) -> ClusterDataset:
-    """The chosen rows of the groups of a scan as a dataset, with `partners` neighbours a group. Raises
-    ValueError where there are too few."""
+def cluster_dataset(
+    scan: Scan, groups: Groups, rows: Tensor, partners: int, probe_spread_rad: float = 0.0
+) -> ClusterDataset:
+    """The chosen rows of the groups of a scan as a dataset, with `partners` neighbours a group and probes drawn with
+    the spread probe_spread_rad. Raises ValueError where there are too few neighbours."""
     available = groups.neighbours.shape[1]
     if partners > available:
         raise ValueError(f"{partners} partners per group, but only {available} neighbours are left besides the members")
     members = torch.from_numpy(groups.members)[rows]
-    return ClusterDataset(scan, members, torch.from_numpy(groups.neighbours)[rows], partners)
+    neighbours = torch.from_numpy(groups.neighbours)[rows]
+    return ClusterDataset(scan, members, neighbours, partners, probe_spread_rad=probe_spread_rad)
 
 
 class BatchSampler(Sampler[tuple[list[int], int]]):

@@ -66,16 +66,21 @@ class Reconstructor(nn.Module):
 
     def forward(self, batch: Batch) -> Prediction:
         """Clusters `(B, S)` to patches `(B, S, N, N)` and probes `(B, S, P, N, N)`."""
-        clusters = batch.amplitude.shape[:2]
-        probes = shift_probe(self.probe(batch.probe), batch.fraction_yx.flatten(0, 1))
-        probes = probes.unflatten(0, clusters)
+        probes = self.shifted(batch.probe, batch)
+        shown = probes if batch.shown is None else self.shifted(batch.shown, batch)
         initial = torch.ones_like(probes[:, :, 0]) if batch.initial is None else batch.initial
         brightness = self.brightness(batch)
         amplitude = batch.amplitude * (batch.gain / brightness)
         # A brighter group has a brighter object.
-        drawn = self.network(amplitude, probes, initial, batch.centre_yx, batch.valid_pixels)
+        drawn = self.network(amplitude, shown, initial, batch.centre_yx, batch.valid_pixels)
         patches: Tensor = self.scale(drawn * brightness)
         return Prediction(patches, probes)
+
+    def shifted(self, probe: Tensor, batch: Batch) -> Tensor:
+        """A probe `(P, N, N)`, with what was learned of it, at the sub-pixel places of a batch: `(B, S, P, N, N)`."""
+        probes = shift_probe(self.probe(probe), batch.fraction_yx.flatten(0, 1))
+        spread: Tensor = probes.unflatten(0, batch.amplitude.shape[:2])
+        return spread
 
     def brightness(self, batch: Batch) -> Tensor | float:
         """The amplitude of each group over that of its scan, `(B, S, 1, 1)`; 1 where the scan is scaled as a whole."""

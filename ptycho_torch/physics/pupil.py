@@ -36,13 +36,20 @@ def pupil_probe(mean: Tensor, aberration: Aberration) -> Tensor:
 
     mean: I, `(N, N)` in FFT order; aberration: its phase, 0 in focus.
     """
-    side, (y, x) = mean.shape[-1], (frequency / rms_frequency(mean) for frequency in _frequencies(mean))
-    phase = aberration.defocus * (y.square() + x.square()) + aberration.upright * (y.square() - x.square())
-    phase = phase + 2 * aberration.oblique * y * x
+    side, phase = mean.shape[-1], _phase(mean, aberration)
     probe = torch.fft.fftshift(torch.fft.ifft2(torch.polar(mean.sqrt(), phase), norm="ortho"))
     probe = probe * (side / torch.linalg.vector_norm(probe))
     stack: Tensor = probe.to(torch.complex64)[None]
     return stack
+
+
+def aberrated_probe(probe: Tensor, aberration: Aberration) -> Tensor:
+    """`F^-1[F P exp(i phase)]` of every mode of probe `(P, N, N)` complex64, with the phase of an aberration
+    whose q0 is that of the spectrum."""
+    spectrum = torch.fft.fft2(probe)
+    phase = _phase(spectrum.abs().square().sum(0), aberration)
+    made: Tensor = torch.fft.ifft2(spectrum * torch.polar(torch.ones_like(phase), phase))
+    return made
 
 
 def defocus_phases(mean: Tensor, farthest_px: float, step_rad: float) -> list[float]:
@@ -50,6 +57,13 @@ def defocus_phases(mean: Tensor, farthest_px: float, step_rad: float) -> list[fl
     the axis, and at least one on each side; mean as in `pupil_probe`."""
     number = max(1, math.ceil(math.pi * rms_frequency(mean) * farthest_px / step_rad))
     return [k * step_rad for k in range(-number, number + 1)]
+
+
+def _phase(mean: Tensor, aberration: Aberration) -> Tensor:
+    """The phase `(N, N)` in rad of an aberration, q0 that of mean, in FFT order."""
+    y, x = (frequency / rms_frequency(mean) for frequency in _frequencies(mean))
+    phase = aberration.defocus * (y.square() + x.square()) + aberration.upright * (y.square() - x.square())
+    return phase + 2 * aberration.oblique * y * x
 
 
 def _frequencies(mean: Tensor) -> tuple[Tensor, Tensor]:

@@ -106,7 +106,7 @@ def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None 
     whole, checked = [], []
     for one in scans:
         scan = _scale(one, statistics, setup)
-        whole.append(_clusters(one, scan, one.kept, setup))
+        whole.append(_clusters(one, scan, one.kept, setup, setup.torch.data.probe_spread_rad))
         if len(one.held_back):
             checked.append(_clusters(one, scan, one.held_back, setup))
     checked += [_clusters(one, _scale(one, statistics, setup), one.kept, setup) for one in others]
@@ -135,9 +135,11 @@ def _scale(one: _Grouped, frozen: Statistics, setup: TrainingSetup) -> Scan:
     return with_initial_object(normalise(one.dataset, setup.training.model, scale, statistics), setup.torch)
 
 
-def _clusters(one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup) -> ClusterDataset:
+def _clusters(
+    one: _Grouped, scan: Scan, rows: torch.Tensor, setup: TrainingSetup, probe_spread_rad: float = 0.0
+) -> ClusterDataset:
     try:
-        return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners)
+        return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners, probe_spread_rad)
     except ValueError as error:
         raise DataError(one.dataset.name, str(error)) from None
 

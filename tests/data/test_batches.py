@@ -1,5 +1,6 @@
 """Batches: gathered by index, reproducible, every group once an epoch."""
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -27,6 +28,25 @@ def test_a_batch_depends_on_its_index_alone() -> None:
     assert not torch.equal(first.amplitude, other.amplitude)
     assert first.amplitude.shape == (3, 3, 64, 64)
     assert first.merged == 1
+
+
+def test_probes_are_drawn_around_that_of_the_scan() -> None:
+    """Each batch shows another one, which has the same power and spectrum; that of the loss stays, and the patterns."""
+    clusters = _clusters(partners=0)
+    drawn = attrs.evolve(clusters, probe_spread_rad=2.0)
+    first, again, other = (drawn[[0, 1], draw] for draw in (5, 5, 6))
+    assert first.shown is not None
+    assert other.shown is not None
+    assert again.shown is not None
+    assert torch.equal(first.shown, again.shown)
+    assert not torch.equal(first.shown, other.shown)
+    spectra = [torch.fft.fft2(probe).abs() for probe in (first.shown, first.probe)]
+    torch.testing.assert_close(*spectra, rtol=1e-4, atol=1e-4)
+    assert float((first.shown - first.probe).norm() / first.probe.norm()) > 0.1
+    plain = clusters[[0, 1], 5]
+    assert plain.shown is None
+    assert torch.equal(plain.probe, first.probe)
+    assert torch.equal(plain.amplitude, first.amplitude)
 
 
 def test_every_group_comes_once_an_epoch_in_a_new_order() -> None:

@@ -12,6 +12,7 @@ from ptycho_torch.data.batches import ClusterDataset, cluster_dataset
 from ptycho_torch.data.grouping import GroupPlan, plan_groups
 from ptycho_torch.data.scan import normalise, with_initial_object
 from ptycho_torch.nets.reconstructor import build_model
+from ptycho_torch.physics.pupil import Aberration, aberrated_probe
 from ptycho_torch.physics.simulate import defocused_probe, natural_object, simulate_scan
 from ptycho_torch.records import Dataset
 from ptycho_torch.training.lightning_module import TrainingModule
@@ -67,6 +68,16 @@ def _losses(network: str, side: int, gridsize: int) -> list[float]:
         optimizer.step()
         losses.append(float(total.detach()))
     return losses
+
+
+def test_a_network_sees_the_shown_probe_and_the_loss_that_of_the_scan() -> None:
+    """Another shown probe gives other patches and the same probes of the prediction."""
+    setup = _setup("unrolled", 64, 1)
+    batch = _clusters(setup)[[0, 1], 0]
+    model = build_model(setup.training.model, setup.torch, seed=0)
+    plain, other = model(batch), model(batch._replace(shown=aberrated_probe(batch.probe, Aberration(3.0))))
+    assert torch.equal(plain.probes, other.probes)
+    assert not torch.allclose(plain.patches, other.patches, atol=1e-3)
 
 
 @pytest.mark.parametrize("gridsize", [1, 2, 3])
