@@ -17,13 +17,13 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import lazy_loader
-
 if find_spec("torch") is None:
     raise RuntimeError(
         "ptycho_torch needs PyTorch, which is not installed in this environment. Install it with "
         "`pip install torch` (CPU only: `pip install torch --index-url https://download.pytorch.org/whl/cpu`)."
     )
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from ptycho_torch.api.comparison import compare as compare

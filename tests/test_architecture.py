@@ -39,7 +39,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"judgement"},
         {"nets", "data"},
         {"output"},
-        {"reconstruction"},
+        {"reconstruction", "watch"},
         {"evaluation", "training"},
         {"simulation"},
         {"api"},

@@ -20,7 +20,16 @@ ROOT = Path(__file__).parent.parent
 PUBLIC = {"ptycho_config", "ptycho_torch.api", *(f"ptycho_torch.{name}" for name in SHIMS)}
 # Libraries call these by name, and everything marked as an override.
 HOOKS = {"_check_value", "backward", "configure_gradient_clipping", "configure_optimizers", "emit", "forward"}
-HOOKS |= {"load_checkpoint", "parse_known_args", "remove_checkpoint", "save_checkpoint", "set_epoch", "state_dict"}
+HOOKS |= {
+    "do_GET",
+    "load_checkpoint",
+    "log_message",
+    "parse_known_args",
+    "remove_checkpoint",
+    "save_checkpoint",
+    "set_epoch",
+    "state_dict",
+}
 HOOKS |= {"training_step", "truncate", "validation_step"}
 # Decorators that keep nothing; any other one may keep what it decorates for a caller.
 PLAIN = {"cache", "cached_property", "classmethod", "config", "contextmanager", "dataclass_transform"}

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import shtab
 
-from ptycho_torch.cli import configs, convert, evaluate, inspect, refine, rerun, simulate, sweep, train
+from ptycho_torch.cli import configs, convert, evaluate, inspect, refine, rerun, simulate, sweep, train, watch
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
 from ptycho_torch.cli.parser import Parser
@@ -28,6 +28,7 @@ def parser() -> Parser:
         commands.add_parser("infer", help="reconstruct a scan with a trained network", description=inference.SUMMARY)
     )
     train.add_arguments(commands.add_parser("train", help="train a network on a scan", description=train.SUMMARY))
+    watch.add_arguments(commands.add_parser("watch", help="show a training in the browser while it runs"))
     evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
     inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
     convert.add_arguments(commands.add_parser("convert", help="write a scan in another format"))

@@ -2,11 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
+import attrs
 import shtab
 
-from ptycho_config import create_training_payload
+from ptycho_config import Sources, create_training_payload, parse
+from ptycho_config.layers import COMMAND_LINE
 from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.schema import TrainingSetup
 from ptycho_config.schema.paths import leaves_of
@@ -20,6 +25,10 @@ from ptycho_torch.cli.parser import Parser
 EXAMPLE = "example:  %(prog)s scan.npz --output-dir run --max-epochs 4 --seed 1"
 
 
+# Drawn after every epoch, unless options say otherwise.
+PICTURES = {"execution.recon_log_every_n_epochs": "1", "execution.recon_log_stitch": "true"}
+
+
 def add_arguments(parser: Parser) -> None:
     """Add every argument of a training."""
     parser.usage = "%(prog)s SCAN [--output-dir DIR] [flags]"
@@ -31,6 +40,9 @@ def add_arguments(parser: Parser) -> None:
     add_flags(parser, TrainingSetup, TRAINING, _defaults())
     parser.group(RESULTS).add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint in the output folder"
+    )
+    parser.group(RESULTS).add_argument(
+        "--watch", action="store_true", help="show losses and pictures in the browser while it trains"
     )
     common.add_overwrite_flag(parser)
     common.add_profile_flag(parser)
@@ -75,7 +87,11 @@ def work(arguments: argparse.Namespace) -> int:
                 return 0
         common.print_inspection(arguments, configs, delta)
         return 0
-    result = run_training(*open_training(profile=profile, sources=sources), resume=arguments.resume)
+    if arguments.watch:
+        sources = _with_pictures(sources)
+    opening = open_training(profile=profile, sources=sources)
+    with _watch(opening[0].config.training.output_dir) if arguments.watch else nullcontext():
+        result = run_training(*opening, resume=arguments.resume)
     record = result.record
     assert record.kept_epoch is not None
     assert record.seconds is not None
@@ -85,6 +101,23 @@ def work(arguments: argparse.Namespace) -> int:
         f"{record.kept_epoch + 1}; bundle: {result.bundle}"
     )
     return common.print_verdict(record.verdict, strict=arguments.strict)
+
+
+def _with_pictures(sources: Sources) -> Sources:
+    given = {step.path for step in (*sources.config_file.steps, *sources.command_line.steps)}
+    texts = [(path, text, "--watch") for path, text in PICTURES.items() if path not in given]
+    return attrs.evolve(sources, command_line=parse(TrainingSetup, texts, COMMAND_LINE) >> sources.command_line)
+
+
+@contextmanager
+def _watch(folder: Path) -> Iterator[None]:
+    """Show the training in the folder in the browser until the block ends."""
+    from ptycho_torch.watch import serve
+
+    with serve(folder) as address:
+        print(f"watch at {address}", file=sys.stderr, flush=True)
+        webbrowser.open(address)
+        yield
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import attrs
 
-from ptycho_torch.output.run_records import Losses
+if TYPE_CHECKING:
+    # Whoever draws only this need not wait for torch.
+    from ptycho_torch.output.run_records import Losses
 
 _WIDTH, _HEIGHT = 480, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 14, 44
@@ -138,7 +141,7 @@ def _legend(one: Series, number: int) -> str:
     )
 
 
-def loss_chart(history: Losses) -> str:
+def loss_chart(history: "Losses") -> str:
     """An SVG of the losses of a history over the epochs from 1."""
     named = {"training": history.train_loss, "validation": history.val_loss}
     series = [Series(name, tuple(enumerate(values, 1))) for name, values in named.items() if values]

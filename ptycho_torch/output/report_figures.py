@@ -16,6 +16,8 @@ from ptycho_torch.records import Canvas, Dataset, Scan
 
 # More dots than a picture has room for.
 _MOST_DOTS = 20_000
+# The path between more of them would hide the object.
+_MOST_JOINED = 300
 _CLASSES = 16
 _MOST_MODES = 6
 _FAINT, _DARK = 0.1, 0.05
@@ -107,7 +109,7 @@ def scan_map(place_yx: NDArray[np.float64], shape: tuple[int, ...], level: NDArr
     count, (height, width) = len(place_yx), shape
     rows = np.unique(np.linspace(0, count - 1, min(count, _MOST_DOTS)).astype(np.int64))
     group = np.zeros(count, np.int64) if level is None else (level.clip(0, 1) * (_CLASSES - 1)).round().astype(np.int64)
-    size = 0.012 * max(height, width) if level is None else _dot_size(height * width, len(rows))
+    size = 0.008 * max(height, width) if level is None else _dot_size(height * width, len(rows))
     parts = []
     for number in np.unique(group[rows]).tolist():
         colour = "#ff5a36" if level is None else _hex(palette("sequential")[round(number / (_CLASSES - 1) * 254)])
@@ -120,7 +122,7 @@ def scan_map(place_yx: NDArray[np.float64], shape: tuple[int, ...], level: NDArr
     return (
         f'<svg class="over" viewBox="0 0 {width} {height}" preserveAspectRatio="none" xmlns="http://www.w3.org/2000/svg">'
         f'<g fill="none" stroke-linecap="round" stroke-width="{size:.2f}">{"".join(parts)}</g>'
-        f"{path if level is None else ''}</svg>"
+        f"{path if level is None and count <= _MOST_JOINED else ''}</svg>"
     )
 
 
@@ -168,7 +170,7 @@ def pattern_figures(scan: Scan, canvas: Canvas, fit: Fit) -> Iterator[tuple[str,
         residual = np.where(valid, np.sqrt(one) - np.sqrt(other), np.nan)
         reach = max(float(np.nanpercentile(np.abs(residual), 99.5)), 1e-12)
         shown = [Picture(image, limits, "sequential", "log10 I / max") for image in logs]
-        shown.append(Picture(residual, (-reach, reach), "diverging", "difference of roots"))
+        shown.append(Picture(residual, (-reach, reach), "diverging", "roots"))
         titles = ("Measured", "Modelled", "Measured - modelled")
         figures = tuple(picture_figure(t, p, bar=False) for t, p in zip(titles, shown, strict=True))
         share = fit.by_frame[row] * len(fit.by_frame)

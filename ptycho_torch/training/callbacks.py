@@ -11,16 +11,18 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger
 from tqdm import tqdm
 
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.data.batches import ClusterDataset
 from ptycho_torch.errors import DataError
+from ptycho_torch.files import write_table
 from ptycho_torch.output.figures import draw_patches, picture
 from ptycho_torch.output.object_pictures import draw_object
 from ptycho_torch.output.run_records import Losses
 from ptycho_torch.reconstruction.predict import reconstruct_scan
+from ptycho_torch.watch.progress import LOGS, LOSSES
 
 # Fits 80 columns with the losses.
 _BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
@@ -87,11 +89,24 @@ class EpochRecord(Callback):
         values = {name: float(metrics[name]) for name in self.history if name in metrics}
         for name, value in values.items():
             self.history[name].append(value)
+        self._write(trainer)
         text = "  ".join(f"{name} {value:.5f}" for name, value in values.items())
         if self.bar is not None:
             self.validation = f", val {values['val_loss']:.5f}" if "val_loss" in values else ""
         elif self.visible and trainer.is_global_zero:
             print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr, flush=True)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        """Write the losses so far next to the logs, for `ptycho watch`: loggers write late."""
+        if not trainer.is_global_zero or not isinstance(trainer.logger, CSVLogger | TensorBoardLogger):
+            return
+        folder = Path(trainer.default_root_dir) / LOGS
+        folder.mkdir(exist_ok=True)
+        columns = {name: values for name, values in self.history.items() if values}
+        epochs = range(max(map(len, columns.values()), default=0))
+        rows = [{"epoch": n + 1} | {name: values[n] for name, values in columns.items()} for n in epochs]
+        if rows and len({len(values) for values in columns.values()}) == 1:
+            write_table(folder / LOSSES, rows)
 
     def on_train_end(self, *_: Any) -> None:
         """Close the bar."""
