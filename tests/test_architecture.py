@@ -43,7 +43,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"evaluation", "training"},
         {"simulation"},
         {"api"},
-        {"sweep", "pretraining"},
+        {"sweep", "pretraining", "prepare"},
         {"scan_set"},
         {"compat"},
         {"cli"},

@@ -6,7 +6,19 @@ from importlib.metadata import version
 
 import shtab
 
-from ptycho_torch.cli import configs, convert, evaluate, inspect, refine, rerun, simulate, sweep, train, watch
+from ptycho_torch.cli import (
+    configs,
+    convert,
+    evaluate,
+    inspect,
+    prepare,
+    refine,
+    rerun,
+    simulate,
+    sweep,
+    train,
+    watch,
+)
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
 from ptycho_torch.cli.parser import Parser
@@ -32,6 +44,7 @@ def parser() -> Parser:
     evaluate.add_arguments(commands.add_parser("evaluate", help="compare an object with a reference"))
     inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
     convert.add_arguments(commands.add_parser("convert", help="write a scan in another format"))
+    prepare.add_arguments(commands.add_parser("prepare", help="crop, bin, centre, mask, cut and complete a scan"))
     refine.add_arguments(commands.add_parser("refine", help="improve an object without a network"))
     rerun.add_arguments(commands.add_parser("rerun", help="repeat a run from its record and compare"))
     sweep.add_arguments(commands.add_parser("sweep", help="train every combination of some options"))

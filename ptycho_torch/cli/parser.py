@@ -42,7 +42,8 @@ class Parser(argparse.ArgumentParser):
     Otherwise the value of such a flag would be taken for a positional argument, and the complaint would be about that.
     Flags have dashes; underscores stand for them. answer: the reason why there is no flag of a name, or nothing;
     truths: flags that are true without a value. assignments: NAME=VALUE may stand anywhere, and all of them are the
-    argument `assignments`. The help leaves out what `hide` was called for; `--help-all` shows it too.
+    argument `assignments`, as are words of names. The help leaves out what `hide`
+    was called for; `--help-all` shows it too.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -50,6 +51,7 @@ class Parser(argparse.ArgumentParser):
         self.answer: Callable[[str], str] = lambda _: ""
         self.truths: set[str] = set()
         self.assignments = False
+        self.names: frozenset[str] = frozenset()
         self._hidden: list[argparse.Action] = []
         self._short: dict[argparse.Action, str] = {}
 
@@ -106,7 +108,7 @@ class Parser(argparse.ArgumentParser):
         given = list(sys.argv[1:] if args is None else args)
         if not any(isinstance(action, argparse._SubParsersAction) for action in self._actions):  # noqa: SLF001
             given = list(_spell_out(_with_dashes(given), self.truths))
-            taken = [word for word in given if self.assignments and _ASSIGNMENT.match(word)]
+            taken = [word for word in given if self.assignments and (_ASSIGNMENT.match(word) or word in self.names)]
             given = [word for word in given if word not in taken]
             if strange := list(dict.fromkeys(_strange(given, self._option_string_actions))):
                 self.error("; ".join(self._say_unknown(flag) for flag in strange))

@@ -14,7 +14,7 @@ from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import atomic_write, check_folder
-from ptycho_torch.output.scan_formats import write_cxi, write_npz, write_pair, write_training_data
+from ptycho_torch.output.scan_formats import add_preparation, write_cxi, write_npz, write_pair, write_training_data
 
 _WRITERS: dict[str, Callable[[Path, RawScan], None]] = {
     ".npz": write_npz,
@@ -31,25 +31,36 @@ def convert_scan(source: Path, target: Path) -> RawScan:
     Nothing is left where it fails. A RuntimeWarning names what of the source is not used. Raises DataError for a scan
     that cannot be used, for a target that is there already, and for what the format of target cannot hold.
     """
-    write = _WRITERS.get(target.suffix.lower())
-    if write is None:
-        raise DataError(str(target), "has an ending that says no format", "npz, cxi, or h5 for ptychodus")
-    paired = target.name == PRODUCT
-    for one in (target, target.with_name(DIFFRACTION)) if paired else (target,):
-        if one.exists():
-            raise DataError(str(one), "is there already", "choose another name, or remove it")
-    check_folder(target.absolute().parent)
+    check_target(target)
     with open_scan(source) as opened:
-        scan = _complete(check_scan(opened, probe_needed=False))
+        scan = complete(check_scan(opened, probe_needed=False))
         if target.suffix.lower() != ".npz":
             refuse_amplitudes(scan, scan.probe, stored_patterns(scan, in_file=True))
         for remark in scan.remarks:
             warnings.warn(f"{source.name}: {remark}", RuntimeWarning, stacklevel=2)
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        return _write_pair(target, scan) if paired else _write(target, scan, write)
+        return write_scan(target, scan)
 
 
-def _complete(scan: RawScan) -> RawScan:
+def check_target(target: Path) -> None:
+    """Raise DataError where no scan can be written to a new file target; creates nothing."""
+    if target.suffix.lower() not in _WRITERS:
+        raise DataError(str(target), "has an ending that says no format", "npz, cxi, or h5 for ptychodus")
+    for one in (target, target.with_name(DIFFRACTION)) if target.name == PRODUCT else (target,):
+        if one.exists():
+            raise DataError(str(one), "is there already", "choose another name, or remove it")
+    check_folder(target.absolute().parent)
+
+
+def write_scan(target: Path, scan: RawScan, preparation: str = "") -> RawScan:
+    """Write a scan to a target that `check_target` found usable, and return it as it is read from there; preparation:
+    JSON text that its file keeps under this name. Raises DataError."""
+    target.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if target.name == PRODUCT:
+        return _write_pair(target, scan, preparation)
+    return _write(target, scan, preparation)
+
+
+def complete(scan: RawScan) -> RawScan:
     """The scan with as many positions as patterns."""
     if scan.probe is None or len(scan.position_yx) == scan.count:
         return scan
@@ -57,19 +68,24 @@ def _complete(scan: RawScan) -> RawScan:
     return align(scan, patterns, scan.probe).of(scan)
 
 
-def _write(target: Path, scan: RawScan, write: Callable[[Path, RawScan], None]) -> RawScan:
+def _write(target: Path, scan: RawScan, preparation: str) -> RawScan:
+    suffix = target.suffix.lower()
     with atomic_write(target) as temporary:
-        write(temporary, scan)
+        _WRITERS[suffix](temporary, scan)
+        if preparation:
+            add_preparation(temporary, preparation)
         with open_scan(temporary) as made:
             return attrs.evolve(check_scan(made, probe_needed=False), path=target)
 
 
-def _write_pair(target: Path, scan: RawScan) -> RawScan:
+def _write_pair(target: Path, scan: RawScan, preparation: str) -> RawScan:
     """Write product and diffraction; the product, without which nothing is found, comes last."""
     diffraction = target.with_name(DIFFRACTION)
     try:
         with atomic_write(target) as product, atomic_write(diffraction) as patterns:
             write_pair(product, patterns, scan)
+            if preparation:
+                add_preparation(product, preparation)
         with open_scan(target) as made:
             return check_scan(made)
     except BaseException:

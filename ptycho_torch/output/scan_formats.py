@@ -71,6 +71,16 @@ def write_npz(path: Path, scan: RawScan) -> None:
                 stream.write(part.tobytes())
 
 
+def add_preparation(path: Path, text: str) -> None:
+    """Add the text, JSON, to a written NPZ or HDF5 file at path, as `preparation`."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive, archive.open("preparation.npy", "w") as stream:
+            npy_format.write_array(stream, np.array(text), allow_pickle=False)
+    else:
+        with h5py.File(path, "r+") as file:
+            file["preparation"] = text
+
+
 def _photons(nphotons: float) -> NDArray[np.str_]:
     return np.array(json.dumps({"physics_parameters": {"nphotons": nphotons}}))
 

@@ -156,12 +156,16 @@ def make_probe(options: choice.Simulation) -> Complex:
         case choice.Gaussian(rms_px=rms, curvature_rad=curvature):
             first = gaussian_probe(options.N, rms, curvature)
         case choice.ProbeFile(path=path):
-            return read_probe(path, options.N)
+            found = read_probe(path)
+            if found.shape[-1] != options.N:
+                message = f"its probe has {found.shape[-1]} px, patterns have {options.N} px"
+                raise DataError(str(path), message, f"set N={found.shape[-1]}")
+            return found
     return add_modes(first, options.modes, options.mode_power) if options.modes > 1 else first
 
 
-def read_probe(path: Path, side: int) -> Complex:
-    """The probe of the scan or .npy array at path as `(P, N, N)` of unit energy together; side: N. Raises DataError."""
+def read_probe(path: Path) -> Complex:
+    """The probe of the scan or .npy array at path as `(P, N, N)` of unit energy together. Raises DataError."""
     if path.suffix == ".npy":
         try:
             found = np.load(path, allow_pickle=False)
@@ -173,9 +177,9 @@ def read_probe(path: Path, side: int) -> Complex:
     if found is None:
         raise DataError(str(path), "has no probe", "give a scan with one, or an .npy array")
     modes = found[None] if found.ndim == 2 else found
-    if modes.ndim != 3 or modes.shape[1:] != (side, side) or modes.dtype.kind != "c":
-        hint = f"set N={modes.shape[-1]}" if modes.ndim == 3 else "give (N, N) or (modes, N, N)"
-        raise DataError(str(path), f"its probe is {modes.dtype} {found.shape}, patterns have {side} px", hint)
+    if modes.ndim != 3 or modes.shape[1] != modes.shape[2] or modes.dtype.kind != "c":
+        hint = "give complex (N, N) or (modes, N, N)"
+        raise DataError(str(path), f"its probe is {modes.dtype} of shape {found.shape}", hint)
     energy = np.linalg.norm(modes)
     if not np.isfinite(energy) or energy == 0:
         raise DataError(str(path), "its probe is 0, or holds NaN or infinite values")

@@ -1,0 +1,1 @@
+"""Scans made ready for a reconstruction, with a record of every step."""
