@@ -18,9 +18,9 @@ from ptycho_torch.api.inference import Reconstruction
 from ptycho_torch.api.refinement import Refinement
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.compare import Comparison
-from ptycho_torch.evaluation.compare import compare as compare_objects
 from ptycho_torch.evaluation.draw import comparison_figure, table
 from ptycho_torch.evaluation.read import PlacedObject, read_object
+from ptycho_torch.evaluation.several import compare_several
 from ptycho_torch.output.run_configs import read_run
 from ptycho_torch.run_folder import check_result
 from ptycho_torch.simulation.scan import Simulated
@@ -64,7 +64,8 @@ def evaluate(result: ObjectLike, reference: ObjectLike) -> Evaluation:
     >>> evaluate("result/reconstruction.npz", "scan.npz").figures()["shape"]
     [..., ...]
     """
-    return Evaluation(compare_objects(_place_object(result), _place_object(reference)))
+    (made,) = compare_several([_place_object(result)], _place_object(reference))
+    return Evaluation(made)
 
 
 def _place_object(one: ObjectLike) -> PlacedObject:

@@ -1,4 +1,4 @@
-"""`ptycho evaluate A B`: compare a reconstruction with a reference."""
+"""`ptycho evaluate A [B ...] TRUTH`: compare reconstructions with a reference."""
 
 import argparse
 import json
@@ -12,12 +12,12 @@ from ptycho_torch.cli.parser import Parser
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the two objects, the output folder and the format."""
+    """Add the objects, the output folder and the format."""
     parser.add_argument(
-        "reconstruction", type=Path, metavar="A", help="what is judged: product.h5, reconstruction.npz or .npy"
+        "objects", nargs="+", type=Path, metavar="A", help="what is judged: product.h5, reconstruction.npz or .npy"
     )
     parser.add_argument(
-        "reference", type=Path, metavar="B", help="what it should be: one of these, or a scan with objectGuess"
+        "reference", type=Path, metavar="TRUTH", help="what it should be: one of these, or a scan with objectGuess"
     )
     parser.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="write comparison.png and evaluation.json into this folder"
@@ -49,18 +49,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def work(arguments: argparse.Namespace) -> None:
     """Read, compare, print, and write into the output folder if there is one. Raises DataError."""
-    from ptycho_torch.evaluation import compare, draw_comparison, read_object, table
+    from ptycho_torch.evaluation import (
+        compare_several,
+        draw_comparison,
+        draw_several,
+        read_object,
+        table,
+        table_of_several,
+    )
     from ptycho_torch.files import write_json
     from ptycho_torch.run_folder import claim_folder, write_results
 
     if arguments.output_dir is not None and not arguments.overwrite:
         refuse_results(arguments.output_dir, EVALUATED)
-    made = compare(read_object(arguments.reconstruction), read_object(arguments.reference))
-    print(json.dumps(made.figures(), indent=2, allow_nan=False) if arguments.json else table(made))
+    every = compare_several([read_object(path) for path in arguments.objects], read_object(arguments.reference))
+    figures: object = [made.figures() for made in every] if len(every) > 1 else every[0].figures()
+    shown = table_of_several(every) if len(every) > 1 else table(every[0])
+    print(json.dumps(figures, indent=2, allow_nan=False) if arguments.json else shown)
     if arguments.output_dir is None:
         return
     with claim_folder(arguments.output_dir) as folder, write_results(folder) as stage:
-        write_json(stage / "evaluation.json", made.figures())
-        draw_comparison(stage, made)
+        write_json(stage / "evaluation.json", figures)
+        if len(every) > 1:
+            draw_several(stage, every)
+        else:
+            draw_comparison(stage, every[0])
     if not arguments.json:
         print(f"open {arguments.output_dir / 'comparison.png'}")

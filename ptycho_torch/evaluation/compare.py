@@ -80,7 +80,7 @@ def compare(reconstruction: PlacedObject, reference: PlacedObject) -> Comparison
         hint = "the objectGuess of a scan may be nothing but a starting value"
         raise DataError(names[1], "is constant where the two are compared", hint)
     aligned = align(image, truth)
-    _refuse_small(aligned.image.shape, names)
+    refuse_small(aligned.image.shape, names)
     amplitudes, phases = np.abs([aligned.image, aligned.reference]), _phases(aligned)
     tapered = (taper(part, (TAPER_PX, TAPER_PX)) for part in (aligned.image, aligned.reference))
     rings = fourier_ring_correlation(*tapered)
@@ -122,8 +122,8 @@ def _shift_origin(origin: tuple[int, int] | None, by: tuple[int, int]) -> tuple[
     return None if origin is None else (origin[0] + by[0], origin[1] + by[1])
 
 
-def _origins(image: PlacedObject, reference: PlacedObject) -> list[tuple[int, int] | None]:
-    """Both origins in the same units: where one file knows no metres, in pixels of the scan."""
+def origins(image: PlacedObject, reference: PlacedObject) -> list[tuple[int, int] | None]:
+    """The origins of image and reference in the same units: where one file knows no metres, in pixels of the scan."""
     if (image.pixel_m is None) == (reference.pixel_m is None):
         return [image.origin_yx, reference.origin_yx]
     return [one.origin_yx if one.pixel_m is None else one.scan_origin_yx for one in (image, reference)]
@@ -131,23 +131,29 @@ def _origins(image: PlacedObject, reference: PlacedObject) -> list[tuple[int, in
 
 def _common(image: PlacedObject, reference: PlacedObject) -> tuple[Complex, Complex]:
     names = (image.name, reference.name)
-    if image.pixel_m and reference.pixel_m and abs(image.pixel_m / reference.pixel_m - 1) > _PIXEL_TOLERANCE:
-        raise DataError(
-            " and ".join(names),
-            f"have pixels of {image.pixel_m:.4g} m and {reference.pixel_m:.4g} m",
-            "resample one of them",
-        )
-    first, second = _origins(image, reference)
+    refuse_pixels(image, reference)
+    first, second = origins(image, reference)
     if first is None or second is None:
         cut = central_area(image.values, reference.values)
     else:
         (y, x), (top, left) = first, second
         cut = shared_area(image.values, reference.values, (y - top, x - left))
-    _refuse_small(cut[0].shape, names)
+    refuse_small(cut[0].shape, names)
     return cut
 
 
-def _refuse_small(shape: tuple[int, ...], names: tuple[str, str]) -> None:
+def refuse_pixels(image: PlacedObject, reference: PlacedObject) -> None:
+    """Raise DataError where pixels of image and reference are known and differ by more than 1 %."""
+    if image.pixel_m and reference.pixel_m and abs(image.pixel_m / reference.pixel_m - 1) > _PIXEL_TOLERANCE:
+        raise DataError(
+            f"{image.name} and {reference.name}",
+            f"have pixels of {image.pixel_m:.4g} m and {reference.pixel_m:.4g} m",
+            "resample one of them",
+        )
+
+
+def refuse_small(shape: tuple[int, ...], names: tuple[str, ...]) -> None:
+    """Raise DataError where a shape of the area that objects of these names have in common is too small."""
     if min(shape) < SMALLEST_SIDE_PX:
         raise DataError(
             " and ".join(names),

@@ -1,5 +1,6 @@
 """A comparison as a table and as a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
     for row, (title, images, label) in zip(grid, parts, strict=True):
         low, high = np.percentile(images[1], (1, 99))
         for axes, image, name in zip(row[:2], images, comparison.names, strict=True):
-            short = name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
-            _show(axes, image, f"{title}\n{short}", label, (low, high), "gray")
+            _show(axes, image, f"{title}\n{_short(name)}", label, (low, high), "gray")
         difference = images[0] - images[1]
         reach = max(float(np.percentile(np.abs(difference), 99)), 1e-6)
         _show(
@@ -82,6 +82,52 @@ def comparison_figure(comparison: Comparison) -> Figure:
     grid[1, 3].axis("off")
     grid[1, 3].text(0, 0.97, table(comparison), family="monospace", va="top", fontsize=9)
     return figure
+
+
+def draw_several(folder: Path, comparisons: Sequence[Comparison]) -> None:
+    """Write `comparison.png` into an existing folder: amplitudes, phases and errors of phase of all comparisons next to
+    their reference, on one scale, and every FRC. Raises OSError where the file cannot be written."""
+    figure = Figure(figsize=(3.6 * len(comparisons) + 7.6, 9.6), layout="constrained")
+    grid = figure.subplots(3, len(comparisons) + 2, width_ratios=(1,) * (len(comparisons) + 1) + (1.3,))
+    first = comparisons[0]
+    amplitude, phase = (np.percentile(images[1], (1, 99)) for images in (first.amplitudes, first.phases))
+    errors = [made.phases[0] - made.phases[1] for made in comparisons]
+    reach = max(1e-6, *(float(np.percentile(np.abs(error), 99)) for error in errors))
+    for column, made in zip(grid.T, comparisons, strict=False):
+        name = _short(made.names[0])
+        _show(column[0], made.amplitudes[0], f"Amplitude\n{name}", "|O|", tuple(amplitude), "gray")
+        _show(column[1], made.phases[0], f"Phase\n{name}", "arg O (rad)", tuple(phase), "gray")
+        _show(column[2], made.phases[0] - made.phases[1], f"Error of phase\n{name}", "rad", (-reach, reach), "RdBu_r")
+    truth = grid[:, -2]
+    _show(truth[0], first.amplitudes[1], f"Amplitude\n{_short(first.names[1])}", "|O|", tuple(amplitude), "gray")
+    _show(truth[1], first.phases[1], f"Phase\n{_short(first.names[1])}", "arg O (rad)", tuple(phase), "gray")
+    truth[2].axis("off")
+    _draw_figures(grid[:, -1], comparisons)
+    save_figure(folder / "comparison.png", figure)
+
+
+def _draw_figures(column: Any, comparisons: Sequence[Comparison]) -> None:
+    """Every ring correlation, and contrast and detail as bars."""
+    rings, bars, rest = column
+    for made in comparisons:
+        shown = slice(1, int(np.searchsorted(made.rings.frequency, NYQUIST, side="right")))
+        rings.plot(made.rings.frequency[shown], made.rings.correlation[shown], label=_short(made.names[0]))
+    rings.axhline(ONE_SEVENTH, color="black", linestyle=":", label="1/7")
+    rings.set(title="Fourier ring correlation", xlabel="spatial frequency (cycles/px)", ylim=(0, 1.02))
+    rings.legend(fontsize="small")
+    place = np.arange(len(comparisons))
+    bars.barh(place - 0.2, [made.contrast for made in comparisons], 0.38, label="contrast")
+    bars.barh(place + 0.2, [made.detail for made in comparisons], 0.38, label="detail")
+    bars.set(
+        title="1 is best", xlim=(0, 1.02), yticks=place, yticklabels=[_short(made.names[0]) for made in comparisons]
+    )
+    bars.invert_yaxis()
+    bars.legend(fontsize="small", loc="lower left")
+    rest.axis("off")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
 
 
 def _show(axes: Any, image: NDArray[Any], title: str, label: str, limits: tuple[float, float], colours: str) -> None:

@@ -1,7 +1,8 @@
 """Objects from the files in which they are kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import h5py
@@ -73,7 +74,8 @@ def _read_npy(path: Path) -> PlacedObject:
 def _read_npz(path: Path) -> PlacedObject:
     with open_archive(path) as archive:
         known = set(archive.arrays())
-        wanted = {"object", "origin_px", "illumination"} if "object" in known else {"objectGuess"}
+        scan = {"objectGuess", "probeGuess", "xcoords", "ycoords"}
+        wanted = {"object", "origin_px", "illumination"} if "object" in known else scan
         arrays = {name: archive.array(name) for name in sorted(wanted & known)}
     if "object" in arrays:
         origin = tuple(np.ravel(arrays["origin_px"]).tolist()) if "origin_px" in arrays else None
@@ -82,7 +84,7 @@ def _read_npz(path: Path) -> PlacedObject:
         return PlacedObject(path.name, arrays["object"], origin, illumination=arrays.get("illumination"))
     if "objectGuess" in arrays:
         # Positions of a scan are pixels of its objectGuess.
-        return PlacedObject(path.name, arrays["objectGuess"], (0, 0))
+        return PlacedObject(path.name, arrays["objectGuess"], (0, 0), illumination=_scan_illumination(arrays))
     raise DataError(str(path), f"has no object; it holds {', '.join(sorted(known)) or 'nothing'}", _WANTED)
 
 
@@ -120,15 +122,33 @@ def _pair(stored: h5py.Dataset, *names: str) -> NDArray[np.float64] | None:
 def _illumination(
     product: h5py.File, shape: tuple[int, int], corner_yx: NDArray[np.float64], pixel_yx: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """`sum_j |P(r - r_j)|^2`, all modes, to the nearest pixel."""
     names = ("probe", "probe_position_y_m", "probe_position_x_m")
     if not all(isinstance(product.get(name), h5py.Dataset) for name in names):
         return None
-    probe = product["probe"][()]
-    power = np.square(np.abs(probe)).reshape(-1, *probe.shape[-2:]).sum(axis=0)
     position = np.stack([product[name][()] for name in names[1:]], axis=1) / pixel_yx - corner_yx
+    return illumination_of(product["probe"][()], position, shape)
+
+
+def _scan_illumination(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64] | None:
+    """That of a scan in NPZ on its object; None where it has no probe or no positions in there."""
+    if not arrays.keys() >= {"probeGuess", "xcoords", "ycoords"}:
+        return None
+    probe, position = (
+        arrays["probeGuess"],
+        np.stack([np.ravel(arrays[name]) for name in ("ycoords", "xcoords")], axis=1),
+    )
+    found = illumination_of(probe, position, arrays["objectGuess"].shape[-2:])
+    return found if found.any() else None
+
+
+def illumination_of(
+    probe: NDArray[Any], position_yx: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """`sum_j |P(r - r_j)|^2` on an array of this shape `(H, W)`, all modes of the probe `(..., N, N)`, to the nearest
+    pixel of position_yx `(n, 2)`."""
+    power = np.square(np.abs(probe)).reshape(-1, *probe.shape[-2:]).sum(axis=0)
     edges = [np.arange(size + 1) - 0.5 for size in shape]
-    hits, _, _ = np.histogram2d(position[:, 0], position[:, 1], bins=edges)
+    hits, _, _ = np.histogram2d(position_yx[:, 0], position_yx[:, 1], bins=edges)
     # The patch of position r starts at r - N // 2.
     full = fftconvolve(hits, power)
     top, left = (side // 2 for side in power.shape)

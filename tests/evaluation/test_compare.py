@@ -16,7 +16,8 @@ from scipy.ndimage import gaussian_filter
 from ptycho_torch.cli import evaluate
 from ptycho_torch.cli.parser import Parser
 from ptycho_torch.errors import DataError
-from ptycho_torch.evaluation import PlacedObject, compare, table
+from ptycho_torch.evaluation import PlacedObject, compare, compare_several, read_object, table
+from ptycho_torch.evaluation.several import inner_rectangle
 from ptycho_torch.physics.simulate import natural_object
 
 TRUTH = natural_object("camera", "coins", 140).astype(np.complex128)
@@ -142,3 +143,41 @@ def test_the_command_prints_a_table_or_json_and_writes_where_asked(
     names = ["comparison.png", "evaluation.json", "results.json"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert imread(tmp_path / "out" / "comparison.png").std() > 0.1
+
+
+def test_several_are_compared_where_all_of_them_saw_light(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A foreign object without illumination is not scored over its unlit edge: the scan with the truth knows where that
+    is. Every object has the same pixels; the command prints a line for each and draws them side by side."""
+    y, x = (part.ravel() for part in np.mgrid[40:100:4, 40:110:4].astype(float))
+    probe = np.exp(-((np.arange(32)[:, None] - 16) ** 2 + (np.arange(32) - 16) ** 2) / 60).astype(np.complex64)
+    np.savez(tmp_path / "truth.npz", objectGuess=TRUTH, probeGuess=probe, xcoords=x, ycoords=y)
+    foreign = np.ones_like(TRUTH)
+    foreign[32:108, 32:118] = TRUTH[32:108, 32:118]
+    np.save(tmp_path / "foreign.npy", foreign)
+    light = np.zeros(TRUTH.shape, np.float32)
+    light[50:130, 20:110] = 1.0
+    np.savez(tmp_path / "blurred.npz", object=_blurred(2.0), origin_px=(0, 0), illumination=light)
+    every = [str(tmp_path / name) for name in ("foreign.npy", "blurred.npz", "truth.npz")]
+    first, second = compare_several([read_object(Path(one)) for one in every[:2]], read_object(Path(every[2])))
+    assert np.abs(np.subtract(first.phases.shape, second.phases.shape)).max() <= 2
+    assert first.phase.mae < 1e-6
+    assert first.detail > 0.999 > second.detail
+    _evaluate(*every, "--output_dir", str(tmp_path / "out"))
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[:3]] == ["object", "foreign.npy", "blurred.npz"]
+    assert len(json.loads((tmp_path / "out" / "evaluation.json").read_text())) == 2
+    assert imread(tmp_path / "out" / "comparison.png").std() > 0.1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(10, 19), st.floats(10, 19), st.floats(-0.3, 0.3))
+def test_the_inner_rectangle_has_no_unlit_pixel(rows: float, columns: float, tilt: float) -> None:
+    """Of an ellipse, of which the largest one has `2 / pi`, it is more than a third; all of a rectangle."""
+    y, x = np.indices((40, 40)) - 19.5
+    mask = ((y + tilt * x) / rows) ** 2 + (x / columns) ** 2 <= 1
+    box = inner_rectangle(mask)
+    assert mask[box].all()
+    assert mask[box].sum() > mask.sum() / 3
+    whole = np.zeros((40, 40), bool)
+    whole[box] = True
+    assert inner_rectangle(whole) == box
