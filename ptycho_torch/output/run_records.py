@@ -288,7 +288,8 @@ class TrialRecord:
     """The result of one trial of a sweep.
 
     loss: of the kept epoch; epochs: trained; train_s: wall seconds of the training; parameters: of the
-    network; R: of the reconstruction, None without a scan for it.
+    network; R: of the reconstruction, None without a scan for it; contrast, detail, phase_mae in rad: of the
+    reconstruction against the truth, None where that is not known.
     """
 
     loss: float
@@ -296,6 +297,9 @@ class TrialRecord:
     train_s: float
     parameters: int
     R: float | None = None
+    contrast: float | None = None
+    detail: float | None = None
+    phase_mae: float | None = None
 
 
 @functools.cache

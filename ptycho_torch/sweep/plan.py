@@ -16,8 +16,8 @@ from ptycho_config.schema import TrainingSetup
 from ptycho_config.transform import Transform
 from ptycho_torch.api import resolve_training
 from ptycho_torch.output.run_configs import read_config
-
-SWEEP = "sweep"
+from ptycho_torch.simulation import Simulation
+from ptycho_torch.sweep.ready import SWEEP, Value, expand, make_scan, named_values, simulation_of
 
 
 @attrs.frozen
@@ -25,13 +25,15 @@ class Base:
     """The part that all trials share, as text.
 
     config: a config file or a run; profile: a name or a file; assignments: `PATH=VALUE`; test_data: the scan that
-    every trial reconstructs, None for none; where: the folder that relative paths start from.
+    every trial reconstructs, None for none; truth: its object, None where it is not known; where: the folder that
+    relative paths start from.
     """
 
     config: Path | None
     profile: str
     assignments: tuple[str, ...]
     test_data: Path | None = None
+    truth: Path | None = None
     where: Path = attrs.field(factory=Path.cwd)
 
     def sources(self, point: Transform, problems: tuple[Problem, ...] = ()) -> Sources:
@@ -50,8 +52,8 @@ class Base:
 class Trial:
     """One point of a sweep.
 
-    key: of everything that decides the result; equal keys are the same trial. point, values: the axes'
-    options as text and by path; folder: of its results; base: the part that all trials share.
+    key: of everything that decides the result; equal keys are the same trial. point: the options of trainings that the
+    axes set, as text; values: those of all axes by name; folder: of its results; base: the part that all trials share.
     """
 
     key: str
@@ -59,6 +61,9 @@ class Trial:
     values: dict[str, Any] = attrs.field(hash=False)
     folder: Path = attrs.field()
     base: Base = attrs.field()
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.values.items())
 
 
 def axis(text: str) -> tuple[str, ...]:
@@ -80,42 +85,66 @@ def axis(text: str) -> tuple[str, ...]:
     return tuple(f"{path}={part.strip()}" for part in parts)
 
 
-def plan_sweep(base: Base, axes: Sequence[Sequence[str]], folder: Path) -> tuple[Trial, ...]:
+def plan_sweep(
+    base: Base, axes: Sequence[Sequence[str]], folder: Path, simulation: Simulation | None = None
+) -> tuple[Trial, ...]:
     """The product of the axes (`ptycho_config.product`), first axis slowest.
 
-    base: shared by all trials; axes: for each axis its assignments; folder: of the sweep. Every point is
-    resolved with the facts of its scan, so that a mistake ends the sweep before it starts. Raises
+    base: shared by all trials; axes: for each axis its assignments, see `ready.expand`; folder: of the sweep;
+    simulation: of the scan that each trial trains on, reconstructs and is compared with, None for scans of files. Every
+    point is resolved with the facts of its scan, so that a mistake ends the sweep before it starts. Raises
     DataError, and ConfigError also for points that are the same trial and for a run without a seed,
     whose repetition would be another run.
     """
-    changes = [[parse_or_explain(TrainingSetup, [text], SWEEP) for text in one] for one in axes]
+    values = [[expand(text) for text in one] for one in axes]
+    changes = [[parse_or_explain(TrainingSetup, list(one.training), SWEEP) for one in axis] for axis in values]
     problems = tuple(problem for one in changes for _, found in one for problem in found)
     if problems:
         # Raises them, with those of the base.
         resolve_training(profile=named_profile(base.profile), sources=base.sources(Transform(), problems))
     points = product(*([change for change, _ in one] for one in changes))
     trials: dict[str, Trial] = {}
-    for point, text in zip(points, itertools.product(*axes), strict=True):
-        trial = _trial(base, point, text, folder.absolute())
+    for point, text in zip(points, itertools.product(*values), strict=True):
+        trial = _trial(_with_scan(base, text, folder.absolute(), simulation), point, text, folder.absolute())
         if trial.key in trials:
-            message = f"{' '.join(text)} and {' '.join(trials[trial.key].point)} are the same trial"
+            message = f"{trial} and {trials[trial.key]} are the same trial"
             raise ConfigError([Problem("axis", message, hint="name each value once")], SWEEP)
         trials[trial.key] = trial
     return tuple(trials.values())
 
 
+def _with_scan(base: Base, values: Sequence[Value], folder: Path, simulation: Simulation | None) -> Base:
+    """The base with the simulated scan of a point. Raises ConfigError where there is none to change."""
+    if simulation is None:
+        for value in values:
+            if value.simulation and not value.training:
+                hint = "give --simulate, with a file of options for ptycho simulate or without"
+                raise ConfigError([Problem(value.name, "is an axis of simulated scans", hint=hint)], SWEEP)
+        return base
+    path = make_scan(simulation_of(simulation, values), folder / "scans")
+    given = (*base.assignments, f"training.train_data_file={path}")
+    return attrs.evolve(base, assignments=given, test_data=path, truth=path)
+
+
 def trial_key(setup: TrainingSetup, base: Base) -> str:
     """12 hex digits of everything that decides the result of a trial: its setup and the files of its base."""
-    files = (setup.training.train_data_file, setup.training.test_data_file, base.test_data)
+    files = [setup.training.train_data_file, setup.training.test_data_file, base.test_data]
+    if base.truth is not None:
+        files.append(base.truth)
     identity = [fingerprint(setup), *map(str, files)]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
 
-def _trial(base: Base, point: Transform, text: tuple[str, ...], folder: Path) -> Trial:
+def _trial(base: Base, point: Transform, values: Sequence[Value], folder: Path) -> Trial:
     configs, _ = resolve_training(profile=named_profile(base.profile), sources=base.sources(point))
     setup = configs.config
     if setup.training.subsample_seed is None:
         hint = "set it in the base, or make it an axis"
         raise ConfigError([Problem("training.subsample_seed", "a sweep needs a seed", hint=hint)], SWEEP)
     key = trial_key(setup, base)
-    return Trial(key, text, {step.path: step.arg for step in point.steps}, folder / "trials" / key, base)
+    named: dict[str, Any] = {}
+    for value in values:
+        own = parse_or_explain(TrainingSetup, list(value.training), SWEEP)[0]
+        named |= named_values(value, {step.path: step.arg for step in own.steps})
+    text = tuple(one for value in values for one in value.training)
+    return Trial(key, text, named, folder / "trials" / key, base)

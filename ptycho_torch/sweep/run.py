@@ -14,7 +14,8 @@ from ptycho_config import ConfigError, Problem
 from ptycho_torch.errors import note_when_stopped
 from ptycho_torch.files import create_writable_folder, remove_partial_files, write_json, write_text
 from ptycho_torch.output.run_records import to_json
-from ptycho_torch.sweep.plan import SWEEP, Trial
+from ptycho_torch.sweep.plan import Trial
+from ptycho_torch.sweep.ready import SWEEP
 
 RESULT, FAILURE = "trial.json", "failure.txt"
 _KEPT = "finished trials are kept, and the last checkpoint of each other one: the same command goes on from there"

@@ -15,9 +15,11 @@ from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import reconstruct
 from ptycho_torch.api.training import open_training, run_training
+from ptycho_torch.evaluation import compare_several, read_object
 from ptycho_torch.files import write_json
 from ptycho_torch.output.run_records import TrialRecord, from_json, to_json
-from ptycho_torch.sweep.plan import SWEEP, Trial, trial_key
+from ptycho_torch.sweep.plan import Trial, trial_key
+from ptycho_torch.sweep.ready import SWEEP
 from ptycho_torch.sweep.run import RESULT
 from ptycho_torch.training.checkpoints import LAST
 
@@ -36,17 +38,24 @@ def main(order_file: str) -> int:
             message = "gives other options than when the sweep was planned"
             raise ConfigError([Problem(str(base.config), message, hint="start the sweep again")], SWEEP)
         made = run_training(configs, delta, opened, resume=(folder / LAST).is_file())
-    record, r_factor = made.record, None
+    record, r_factor, quality = made.record, None, {}
     if base.test_data is not None:
         sources = Sources(overrides=OF_NETWORK)
-        r_factor = reconstruct(base.test_data, folder / "reconstruction", model=made.bundle, sources=sources).metrics.R
+        solved = reconstruct(base.test_data, folder / "reconstruction", model=made.bundle, sources=sources)
+        r_factor = solved.metrics.R
+        quality = {} if base.truth is None else compare_with_truth(solved.folder, base.truth)
     assert record.kept_epoch is not None
     assert record.seconds is not None
     assert record.parameters is not None
     losses = record.history.val_loss or record.history.train_loss
     seconds, parameters = record.seconds.training, record.parameters
     result = TrialRecord(
-        loss=losses[record.kept_epoch], epochs=len(losses), train_s=seconds, parameters=parameters, R=r_factor
+        loss=losses[record.kept_epoch],
+        epochs=len(losses),
+        train_s=seconds,
+        parameters=parameters,
+        R=r_factor,
+        **quality,
     )
     write_json(folder / RESULT, {"key": trial.key, "values": to_json(trial)["values"], "result": to_json(result)})
     return 0
@@ -57,6 +66,13 @@ def _end_with_input() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def compare_with_truth(folder: Path, truth: Path) -> dict[str, float]:
+    """Contrast, detail and phase_mae of the reconstruction in a folder, where it was illuminated; truth: a file with
+    the object. Raises DataError."""
+    (made,) = compare_several([read_object(folder / "reconstruction.npz")], read_object(truth))
+    return {"contrast": made.contrast, "detail": made.detail, "phase_mae": made.phase.mae}
 
 
 if __name__ == "__main__":

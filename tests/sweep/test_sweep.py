@@ -183,3 +183,18 @@ def test_trials_share_the_threads_that_the_user_allows(monkeypatch: pytest.Monke
     assert [threads_per_trial(jobs) for jobs in (1, 3, 8)] == [6, 2, 1]
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert threads_per_trial(1) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.slow
+def test_a_sweep_of_simulated_scans_is_judged_by_their_truth(tmp_path: Path) -> None:
+    """Two doses with two seeds each: summary with spread, and the higher dose has the better object."""
+    (tmp_path / "base.json").write_text(json.dumps(SMALL))
+    (tmp_path / "sim.yaml").write_text("N: 32\nside_px: 90\nstep_px: 5\n")
+    command = ["sweep", str(tmp_path / "base.json"), "--output_dir", str(tmp_path / "s"), "--quiet"]
+    command += ["--simulate", str(tmp_path / "sim.yaml"), "--axis", "dose=1e3,1e6", "--repeats", "2", "--jobs", "2"]
+    assert main(command) == 0
+    with (tmp_path / "s" / "summary.csv").open() as stream:
+        low, high = csv.DictReader(stream)
+    assert (low["trials"], high["trials"]) == ("2", "2")
+    assert float(high["contrast"]) > float(low["contrast"]) > 0
+    assert float(low["phase_mae_spread"]) > 0
