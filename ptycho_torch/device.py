@@ -60,12 +60,10 @@ def seed_or_fresh(seed: int | None) -> int:
     return secrets.randbits(32) if seed is None else seed
 
 
-# Options that need packages which are not installed with this one; of each tuple one. The mlflow-skinny that ptychodus
-# installs has no database, which is where runs are kept.
+# Options that need packages which are not installed with this one; of each tuple one.
 _PACKAGES = (
     ("execution.logger_backend", "tensorboard", ("tensorboard", "tensorboardX")),
     ("execution.logger_backend", "mlflow", ("mlflow",)),
-    ("execution.logger_backend", "mlflow", ("sqlalchemy",)),
     ("torch.net", "neuralop_uno", ("neuralop",)),
 )
 

@@ -1,10 +1,12 @@
 """The set-up of Lightning: loaders, callbacks, loggers, processes, and the state of the process."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -132,12 +134,20 @@ def _logger(setup: TrainingSetup, folder: Path) -> Logger | Literal[False]:
         case "tensorboard":
             return TensorBoardLogger(folder, name="lightning_logs")
         case "mlflow":
-            store = folder.absolute()
-            return MLFlowLogger(
-                name, tracking_uri=f"sqlite:///{store / 'mlflow.db'}", artifact_location=(store / "mlruns").as_uri()
-            )
+            return _mlflow_logger(name, folder.absolute())
         case None:
             return False
+
+
+def _mlflow_logger(name: str, folder: Path) -> MLFlowLogger:
+    """A logger for the experiment of a name: a database `mlflow.db` in the folder, or files in `mlruns` where mlflow is
+    without one, as the mlflow-skinny of ptychodus."""
+    files = (folder / "mlruns").as_uri()
+    if find_spec("sqlalchemy") is not None:
+        return MLFlowLogger(name, tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", artifact_location=files)
+    # mlflow 3 keeps runs in files only where its environment says so.
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    return MLFlowLogger(name, tracking_uri=files, artifact_location=files)
 
 
 def new_trainer(setup: TrainingSetup, folder: Path, callbacks: list[Callback], epochs: int) -> pl.Trainer:
