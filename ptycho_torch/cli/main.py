@@ -10,8 +10,10 @@ from ptycho_torch.cli import (
     configs,
     convert,
     evaluate,
+    export,
     inspect,
     prepare,
+    pretrain,
     refine,
     rerun,
     simulate,
@@ -45,7 +47,9 @@ def parser() -> Parser:
     inspect.add_arguments(commands.add_parser("inspect", help="print what a scan file holds"))
     convert.add_arguments(commands.add_parser("convert", help="write a scan in another format"))
     prepare.add_arguments(commands.add_parser("prepare", help="crop, bin, centre, mask, cut and complete a scan"))
+    export.add_arguments(commands.add_parser("export", help="write a network as the model file of ptychodus"))
     refine.add_arguments(commands.add_parser("refine", help="improve an object without a network"))
+    pretrain.add_arguments(commands.add_parser("pretrain", help="train a network on simulated scans alone"))
     rerun.add_arguments(commands.add_parser("rerun", help="repeat a run from its record and compare"))
     sweep.add_arguments(commands.add_parser("sweep", help="train every combination of some options"))
     simulate.add_arguments(commands.add_parser("simulate", help="make a scan with known truth"))

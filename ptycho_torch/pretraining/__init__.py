@@ -1,1 +1,1 @@
-"""The recipe of the network in `ptycho_torch.pretrained`: a family of simulated scans, and its training."""
+"""Networks without measured data: families of simulated scans, and the training on them."""

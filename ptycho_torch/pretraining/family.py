@@ -8,6 +8,7 @@ with the statistics of natural images.
 import numpy as np
 
 from ptycho_torch.physics.simulate import Complex, Real, SimulatedScan, complex_object, expected_counts, jittered_raster
+from ptycho_torch.pretraining.options import Family
 from ptycho_torch.simulation.objects import dead_leaves
 from ptycho_torch.simulation.probes import rms_radius
 
@@ -16,24 +17,24 @@ STOP = (0.0, 0.5)  # of the aperture, a central stop where there is one
 SPOT = (0.09, 0.22)  # of N, the rms radius of the probe
 ABERRATION_RAD = 1.0  # astigmatism and coma, standard deviation
 MODE_POWER = (0.03, 0.25)  # of the mode before, where there are several
-OVERLAP = (0.55, 0.85)  # of neighbouring spots, 1 - step / diameter
 JITTER = (0.0, 0.3)  # of the step
-PHOTONS = (1e4, 3e6)  # in a pattern of the mean
-DARKEST = (0.3, 0.95)  # modulus of the object where it absorbs most
-PHASE_RAD = (0.1, 2.5)  # range of its phase
 LEAVES = (30, 600)
 LEAF = (0.01, 0.25)  # of the side of the object, its radius
 
 
-def random_scan(rng: np.random.Generator, pixels: int = 64, side: int = 200) -> SimulatedScan:
-    """One scan of the family, drawn by rng: patterns of `pixels`, the object `(side, side)`."""
-    modes = random_probe(rng, pixels)
+def random_scan(
+    rng: np.random.Generator, pixels: int = 64, side: int = 200, family: Family = Family(), modes: Complex | None = None
+) -> SimulatedScan:
+    """One scan of the family, drawn by rng: patterns of `pixels`, the object `(side, side)`; modes `(P, N, N)` of unit
+    energy together, None to draw a probe too."""
+    if modes is None:
+        modes = random_probe(rng, pixels)
     # A disc of this rms radius has this diameter.
     diameter = 2.0 * np.sqrt(2.0) * rms_radius(modes)
-    position = random_positions(rng, side, pixels, (1.0 - rng.uniform(*OVERLAP)) * diameter)
-    truth = random_object(rng, side)
+    position = random_positions(rng, side, pixels, (1.0 - rng.uniform(*family.overlap)) * diameter)
+    truth = random_object(rng, side, family)
     expected = expected_counts(truth, modes, position)
-    photons = np.exp(rng.uniform(*np.log(PHOTONS)))
+    photons = np.exp(rng.uniform(*np.log(family.photons)))
     scale = photons / expected.sum(axis=(1, 2), dtype=np.float64).mean()
     counts = rng.poisson(expected * scale).astype(np.float32)
     return SimulatedScan(counts, position, (modes * np.sqrt(scale)).astype(np.complex64), truth)
@@ -97,11 +98,12 @@ def random_positions(rng: np.random.Generator, side: int, pixels: int, step: flo
     return np.asarray(side / 2 + spiral[(np.abs(spiral) < reach).all(axis=1)], np.float64)
 
 
-def random_object(rng: np.random.Generator, side: int) -> Complex:
-    """Dead leaves `(side, side)` in modulus and phase, drawn by rng: the same leaves, as of one material, or others."""
+def random_object(rng: np.random.Generator, side: int, family: Family = Family()) -> Complex:
+    """Dead leaves `(side, side)` of the family in modulus and phase, drawn by rng: the same leaves, as of one material,
+    or others."""
     thickness = _leaves(rng, side)
     other = thickness if rng.random() < 0.5 else _leaves(rng, side)
-    darkest, range_rad = rng.uniform(*DARKEST), np.exp(rng.uniform(*np.log(PHASE_RAD)))
+    darkest, range_rad = rng.uniform(*family.darkest), np.exp(rng.uniform(*np.log(family.phase_rad)))
     return complex_object(1.0 - thickness, other, (darkest, 1.0), (0.0, float(range_rad)))
 
 

@@ -10,7 +10,7 @@ import pytest
 from ptycho_torch.cli import main as umbrella
 
 COMMANDS = ["train", "infer", "refine", "simulate", "sweep", "inspect", "evaluate", "convert", "rerun"]
-COMMANDS += ["prepare"]
+COMMANDS += ["prepare", "export", "pretrain"]
 
 
 def _help(*words: str) -> None:

@@ -14,14 +14,15 @@ from ptycho_config import Sources
 from ptycho_config import load as load_config
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import Reconstruction, load, reconstruct
+from ptycho_torch.cli.main import main
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
 from ptycho_torch.output.bundle import load_bundle, save_bundle
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.pretraining.__main__ import main as make
-from ptycho_torch.pretraining.__main__ import resolve_recipe
+from ptycho_torch.pretraining.options import Family
+from ptycho_torch.pretraining.train import resolve_recipe
 from ptycho_torch.reconstruction.trained_model import restore_model
 
 # Otherwise the object of the solver may replace that of the network.
@@ -63,7 +64,7 @@ def test_it_says_how_it_was_made() -> None:
     """The derivation that it holds ends in its own configuration; pooled statistics it has none."""
     bundle = load_bundle(PRETRAINED)
     assert load_config(TrainingSetup, bundle.derivation.config) == bundle.setup
-    assert bundle.setup == resolve_recipe(Path("shipped"), 3, 0, []).config
+    assert bundle.setup == resolve_recipe(Path("shipped"), Family(), []).config
     assert bundle.record.statistics is None
 
 
@@ -93,13 +94,22 @@ def test_a_scan_is_all_the_command_needs(scan_file: Path, tmp_path: Path) -> Non
     assert metrics["R"] < metrics["R_flat"] / 5
 
 
-def test_the_script_that_made_it_makes_another(tmp_path: Path) -> None:
-    """A tiny network of a few scans of both sizes: a bundle that loads, whatever it is worth."""
+def test_the_command_that_made_it_makes_another(
+    unseen: SimulatedScan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tiny network for one probe: a bundle that loads, whatever it is worth, with its time, and its quality on a
+    further scan beside that of the shipped one."""
+    np.save(tmp_path / "probe.npy", unseen.probe)
     tiny = ["training.n_groups=2", "torch.net.width=4", "torch.net.stages=1", "torch.overlap.partners=4"]
-    options = [text for option in tiny for text in ("--set", option)]
-    make([str(tmp_path / "out"), "--scans", "3", "--large", "1", "--epochs", "1", *options])
+    command = ["pretrain", str(tmp_path / "out"), "--probe", str(tmp_path / "probe.npy"), "scans=3", "epochs=1"]
+    assert main([*command, *tiny]) == 0
     trained = load(tmp_path / "out")
     assert trained.setup.torch.labels.loss == "exit_waves"
     again = restore_model(trained.bundle, "out").state_dict()
     assert all(torch.equal(again[name], tensor) for name, tensor in trained.model.state_dict().items())
     assert np.isfinite(trained.bundle.record.history.val_loss).all()
+    assert json.loads((tmp_path / "out" / "family.json").read_text())["scans"] == 3
+    wrote, this, shipped = capsys.readouterr().out.splitlines()[-3:]
+    assert "3 scans, 1 epochs" in wrote
+    assert "contrast" in this
+    assert float(shipped.split("contrast ")[1].split(",")[0]) > 0.8

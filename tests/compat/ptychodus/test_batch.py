@@ -23,7 +23,7 @@ epochs = 2
 """
 
 
-def _write(folder: Path, scan: Known) -> None:
+def write_input(folder: Path, scan: Known) -> None:
     """A folder as the client's batch mode wants it."""
     folder.mkdir()
     patterns = scan.given.diffraction_patterns
@@ -52,7 +52,7 @@ def _batch(action: str, folder: Path, output: Path) -> None:
 def test_batch_mode_trains_on_its_own_files_and_reconstructs(tmp_path: Path) -> None:
     """From `diffraction.h5` and `product.h5`, without an export; the model is copied to `model.ckpt`."""
     scan = known_scan(9, 8)
-    _write(tmp_path / "in", scan)
+    write_input(tmp_path / "in", scan)
     _batch("train", tmp_path / "in", tmp_path / "trained")
     (model,) = (tmp_path / "trained").rglob("best-checkpoint.ckpt")
     shutil.copy(model, tmp_path / "in" / "model.ckpt")
