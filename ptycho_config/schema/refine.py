@@ -67,3 +67,8 @@ class RefineOptions:
     )
     refine_probe: bool = option(False, "improve the probe too, from the third pass on")
     refine_positions: bool = option(False, "correct the positions too, from the third pass on, by at most N/8 px")
+    halves: bool = option(
+        False,
+        "reconstruct two halves of the scan too, for the resolution by their ring correlation and maps of the expected "
+        "errors; twice the time",
+    )

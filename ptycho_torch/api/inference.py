@@ -27,6 +27,7 @@ from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.data.scan import check_canvas
 from ptycho_torch.device import choose_device, deterministic_kernels, peak_memory_mib, seed_or_fresh
 from ptycho_torch.errors import NOTHING_NEW, note_when_stopped
+from ptycho_torch.evaluation.half_scans import Deviations, compare_halves
 from ptycho_torch.files import write_json, write_table
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
@@ -39,7 +40,7 @@ from ptycho_torch.output.run_records import InferenceRecord, machine, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
-from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
+from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, reconstruct_halves, run_reconstruction
 from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import instrument_of
 from ptycho_torch.reconstruction.trained_model import Trained
@@ -160,6 +161,11 @@ def _reconstruct(
     fit = measure_fit(solved.made.scan, canvas, device)
     if setup.execution.pad_eval:
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
+    compared, figures = None, None
+    if setup.torch.refine.halves:
+        halves = reconstruct_halves(task, solved.made.scan, setup, seed, device)
+        compared = compare_halves(canvas, halves, dataset.geometry)
+        figures = compared.figures
     metrics = InferenceRecord(
         R=round(require_finite(fit.R, dataset.name), 6),
         R_flat=round(fit.flat, 6),
@@ -170,6 +176,7 @@ def _reconstruct(
         refine=tuple(round(value, 6) for value in solved.made.passes),
         position_corrections=solved.made.corrections,
         photons=solved.made.photons,
+        halves=None if compared is None else compared.record,
         probe=task.probe,
         unknown=task.unknown,
         network=task.network,
@@ -182,10 +189,10 @@ def _reconstruct(
         machine=machine(),
         files=files,
     )
-    parts = ObjectParts(canvas, dataset, solved.made.scan, fit, setup.torch.stitch.window)
+    parts = ObjectParts(canvas, dataset, solved.made.scan, fit, setup.torch.stitch.window, figures)
     report = reconstruction_report(parts, metrics, configs, trained.bundle)
     with write_results(folder) as stage:
-        _write(stage, dataset, canvas, metrics, configs, trained.bundle)
+        _write(stage, dataset, canvas, compared, metrics, configs, trained.bundle)
         write_report(stage / "report.html", report)
         if patches.rows:
             write_table(stage / "patch_statistics.csv", patches.rows)
@@ -226,13 +233,14 @@ def _write(
     folder: Path,
     dataset: Dataset,
     canvas: Canvas,
+    compared: Deviations | None,
     metrics: InferenceRecord,
     configs: Resolved[InferenceSetup],
     bundle: Bundle,
 ) -> None:
     derivations = {"training": bundle.derivation, "inference": derivation_of(configs)}
     write_product(folder / "product.h5", dataset, canvas, bundle.record.history.train_loss)
-    write_reconstruction(folder / "reconstruction.npz", canvas)
+    write_reconstruction(folder / "reconstruction.npz", canvas, {} if compared is None else compared.arrays)
     write_json(folder / "config.json", {name: to_json(derivation) for name, derivation in derivations.items()})
     write_json(folder / "metrics.json", {"training": to_json(bundle.record), "inference": to_json(metrics)})
     draw_object(folder, canvas, configs.config.torch.stitch.window, dataset.geometry)

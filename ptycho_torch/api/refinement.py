@@ -19,6 +19,7 @@ from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import check_canvas, normalise, with_coarse_object
 from ptycho_torch.device import choose_device, deterministic_kernels, peak_memory_mib
 from ptycho_torch.errors import NOTHING_NEW, DataError, note_when_stopped
+from ptycho_torch.evaluation.half_scans import compare_halves
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.files import write_json
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
@@ -28,8 +29,9 @@ from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import Report, write_report
 from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds, to_json
 from ptycho_torch.physics.canvas import canvas_of
+from ptycho_torch.reconstruction.half_scans import half_scans
 from ptycho_torch.reconstruction.r_factor import require_finite
-from ptycho_torch.reconstruction.refine_dataset import instrument_of, refine_dataset
+from ptycho_torch.reconstruction.refine_dataset import instrument_of, object_alone, refine_dataset
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Scan
 from ptycho_torch.run_folder import claim_folder, write_results
@@ -139,6 +141,23 @@ def refine_scan(
         )
         seconds = time.perf_counter() - clock
         fit = measure_fit(made.scan, made.canvas, device)
+        compared = None
+        if options.halves:
+            from_patterns = "flat" if start == "flat" else "coarse"
+            one, other = (
+                refine_dataset(
+                    dataset,
+                    half,
+                    _starting_object(from_patterns, half),
+                    _origin(half),
+                    object_alone(known.options),
+                    seed=seed,
+                    device=device,
+                    visible=visible,
+                ).canvas
+                for half in half_scans(made.scan)
+            )
+            compared = compare_halves(made.canvas, (one, other), dataset.geometry)
         metrics = RefinementRecord(
             R=round(require_finite(fit.R, dataset.name), 6),
             R_flat=round(fit.flat, 6),
@@ -146,6 +165,7 @@ def refine_scan(
             R_by_pass=tuple(round(value, 6) for value in made.passes),
             position_corrections=made.corrections,
             photons=made.photons,
+            halves=None if compared is None else compared.record,
             patterns=len(scan.centre_yx),
             probe=known.probe,
             unknown=known.choice,
@@ -155,10 +175,15 @@ def refine_scan(
             seconds=RefinementSeconds(refine=round(seconds, 2)),
             peak_memory_mib=round(peak_memory_mib()),
         )
-        report = refinement_report(ObjectParts(made.canvas, made.dataset, made.scan, fit), metrics)
+        report = refinement_report(
+            ObjectParts(
+                made.canvas, made.dataset, made.scan, fit, halves=None if compared is None else compared.figures
+            ),
+            metrics,
+        )
         with write_results(folder) as stage:
             write_product(stage / "product.h5", made.dataset, made.canvas, metrics.R_by_pass)
-            write_reconstruction(stage / "reconstruction.npz", made.canvas)
+            write_reconstruction(stage / "reconstruction.npz", made.canvas, {} if compared is None else compared.arrays)
             write_json(stage / "metrics.json", {"refinement": to_json(metrics)})
             draw_object(stage, made.canvas, geometry=dataset.geometry)
             write_report(stage / "report.html", report)

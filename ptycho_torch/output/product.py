@@ -1,7 +1,8 @@
 """Results as files: the ptychodus product HDF5 and a plain NPZ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -71,8 +72,10 @@ def write_places(
     product["object"].attrs.update({"center_x_m": centre[1], "center_y_m": centre[0]})
 
 
-def write_reconstruction(path: Path, canvas: Canvas) -> None:
+def write_reconstruction(
+    path: Path, canvas: Canvas, maps: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+) -> None:
     """Write a canvas to path as NPZ: `object` complex64 (H, W), `origin_px` (y, x): the object pixel of
-    element [0, 0], and `illumination` float32 (H, W), the summed weights."""
+    element [0, 0], `illumination` float32 (H, W), the summed weights, and maps `(H, W)` by their names."""
     origin = np.asarray(canvas.origin_yx, np.int64)
-    write_arrays(path, {"object": canvas.object, "origin_px": origin, "illumination": canvas.illumination})
+    write_arrays(path, {"object": canvas.object, "origin_px": origin, "illumination": canvas.illumination, **maps})

@@ -179,6 +179,28 @@ class NetworkRecord:
 
 
 @attrs.frozen(kw_only=True)
+class HalvesRecord:
+    """The comparison of the objects of two halves of a scan: half_period_px and half_period_um, where their ring
+    correlation falls below the half-bit threshold, None where it never is above or the pixel is not known; the medians
+    of the expected errors of modulus and phase."""
+
+    half_period_px: float | None
+    half_period_um: float | None
+    modulus_deviation: float
+    phase_deviation_rad: float
+
+    @property
+    def sentence(self) -> str:
+        """The comparison, for people."""
+        length = "" if self.half_period_um is None else f" ({self.half_period_um:.3g} um)"
+        period = "nothing" if self.half_period_px is None else f"a half period of {self.half_period_px:.3g} px{length}"
+        return (
+            f"two halves of the scan agree down to {period}; expected error of the modulus "
+            f"{self.modulus_deviation:.2g}, of the phase {self.phase_deviation_rad:.2g} rad"
+        )
+
+
+@attrs.frozen(kw_only=True)
 class InstrumentRecord:
     """The instrument as it was estimated: mode_powers, the share of each incoherent mode of the probe, None for one
     mode; mean_background in the unit of the patterns; flux_spread, the standard deviation of the relative flux of the
@@ -230,6 +252,7 @@ class ObjectRecord:
     unknown: UnknownsRecord | None = None
     instrument: InstrumentRecord | None = None
     photons: PhotonsRecord | None = None
+    halves: HalvesRecord | None = None
     seed: int
     peak_memory_mib: int
     versions: dict[str, str] = attrs.field(factory=library_versions)
@@ -239,7 +262,7 @@ class ObjectRecord:
     @property
     def choices(self) -> tuple[str, ...]:
         """Sentences on what was estimated besides the object, and why."""
-        parts = (self.probe, self.unknown, self.instrument, self.photons)
+        parts = (self.probe, self.unknown, self.instrument, self.photons, self.halves)
         return tuple(part.sentence for part in parts if part is not None and part.sentence)
 
 

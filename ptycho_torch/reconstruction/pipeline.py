@@ -7,6 +7,7 @@ from collections.abc import Collection
 import attrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ptycho_config.lens import at, fields
@@ -20,10 +21,11 @@ from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.run_records import InferenceSeconds, NetworkRecord, ProbeRecord, UnknownsRecord
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
+from ptycho_torch.reconstruction.half_scans import half_scans
 from ptycho_torch.reconstruction.network_trial import SOLVER_PASSES, judge_network
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
-from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
+from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, object_alone, refine_dataset
 from ptycho_torch.reconstruction.stitch import find_stitch_weights
 from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
@@ -83,7 +85,7 @@ def prepare_reconstruction(
     scan = normalise(dataset, setup.inference.model, setup.torch.scale, _training_statistics(trained.bundle, setup))
     model, dataset, scan = _apply_probe(trained.model, dataset, scan, setup.inference.model)
     scan = with_initial_object(scan, setup.torch)
-    groups = _groups(model, dataset, setup, seed)
+    groups = _groups(model, dataset.name, dataset.position_yx, setup, seed)
     network = None
     if known.trial is not None:
         network = judge_network(model, scan, groups, setup.torch, refine, known.trial)
@@ -113,6 +115,27 @@ def run_reconstruction(
     predicting = round(stitched - start, 2)
     seconds = InferenceSeconds(loading=0.0, unknown=task.search_s, predict_and_stitch=predicting, refine=refining)
     return ReconstructionResult(made, scales, seconds)
+
+
+def reconstruct_halves(
+    task: ReconstructionTask, found: Scan, setup: InferenceSetup, seed: int, device: torch.device
+) -> tuple[Canvas, Canvas]:
+    """The objects of two halves of the scan, each from its own patterns alone, with what is known of the instrument.
+
+    task, setup, seed, device: as for `run_reconstruction`, whose scan is `found`.
+    """
+    alone = object_alone(task.refine)
+    one, other = (
+        attrs.evolve(
+            task,
+            scan=with_initial_object(half, setup.torch),
+            groups=_groups(task.model, task.dataset.name, half.position_yx.numpy(), setup, seed),
+            refine=alone,
+        )
+        for half in half_scans(found)
+    )
+    first, second = (run_reconstruction(part, setup, seed, device).made.canvas for part in (one, other))
+    return first, second
 
 
 def _refuse_unlearned_modes(model: Reconstructor, dataset: Dataset) -> None:
@@ -153,14 +176,16 @@ def _apply_probe(
     return model, attrs.evolve(dataset, probe=stored), attrs.evolve(scan, probe=probe)
 
 
-def _groups(model: Reconstructor, dataset: Dataset, setup: InferenceSetup, seed: int) -> torch.Tensor:
+def _groups(
+    model: Reconstructor, name: str, position_yx: NDArray[np.float64], setup: InferenceSetup, seed: int
+) -> torch.Tensor:
     """The groups `(M, C)` that the network sees; of one pattern each, all different, where it does not see groups."""
     inference = setup.inference
     try:
         plan = group_plan(inference, setup.torch)
-        groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
+        groups = plan_groups(position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
-        raise DataError(dataset.name, str(error)) from None
+        raise DataError(name, str(error)) from None
     members = groups.members if model.sees == "group" else np.unique(groups.members)[:, None]
     return torch.from_numpy(members)
 

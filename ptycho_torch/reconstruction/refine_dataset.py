@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ptycho_config.schema import RefineOptions
+from ptycho_config.schema.replace import replace
 from ptycho_torch.output.run_records import InstrumentRecord, PhotonsRecord, PositionCorrections
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.physics.probe_modes import mode_powers
@@ -76,6 +77,11 @@ def follows_counts(options: RefineOptions, scan: Scan) -> bool:
     if options.likelihood == "auto":
         return photons_per_pixel(scan) < FEW
     return options.likelihood == "poisson"
+
+
+def object_alone(options: RefineOptions) -> RefineOptions:
+    """The options of a refinement of the object, with all else as it is."""
+    return replace(RefineOptions, options, unknown=(), refine_probe=False, refine_positions=False)
 
 
 def _flux(scan: Scan) -> NDArray[np.float64] | None:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from ptycho_config import Sources
 from ptycho_config.schema import InferenceConfig, TorchOptions, TrainingConfig
-from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, resolve_inference, resolve_training, train
+from ptycho_torch.api import (
+    Reconstruction,
+    TrainingRun,
+    reconstruct,
+    refine,
+    resolve_inference,
+    resolve_training,
+    train,
+)
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.reconstruction.padding import place_on_array
@@ -143,3 +151,24 @@ def test_a_scan_is_placed_on_an_array_of_any_size(trained: TrainingRun, scan_fil
     np.testing.assert_array_equal(whole[y:-5, x:][lit], canvas.object[:, :-3][lit])
     level = np.abs(canvas.object[canvas.illumination > 0]).mean()
     np.testing.assert_allclose(np.abs(whole[-5:]), level, rtol=1e-4)
+
+
+@pytest.mark.parametrize("start", ["network", "coarse"])
+def test_two_halves_of_the_scan_show_resolution_and_expected_errors(
+    start: str, trained: TrainingRun, scan_file: Path, tmp_path: Path
+) -> None:
+    """In the record, the arrays and the report, and the object itself is the same."""
+    if start == "network":
+        plain = _reconstruct(trained, scan_file, tmp_path / "plain").canvas
+        made = _reconstruct(trained, scan_file, tmp_path / "halves", torch__refine__halves=True)
+    else:
+        plain = refine(scan_file, tmp_path / "plain", passes=2).canvas
+        made = refine(scan_file, tmp_path / "halves", passes=2, halves=True)
+    np.testing.assert_array_equal(made.canvas.object, plain.object)
+    assert made.metrics.halves is not None
+    assert made.metrics.halves.sentence in made.metrics.choices
+    assert "Ring correlation" in (tmp_path / "halves" / "report.html").read_text()
+    with np.load(tmp_path / "halves" / "reconstruction.npz", allow_pickle=False) as stored:
+        for name in ("modulus_deviation", "phase_deviation_rad"):
+            assert stored[name].shape == made.canvas.object.shape
+            assert (stored[name][np.isfinite(stored[name])] > 0).all()

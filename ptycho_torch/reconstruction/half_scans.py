@@ -1,0 +1,41 @@
+"""Two halves of a scan, whose objects have independent noise."""
+
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from ptycho_torch.records import Amplitudes, Scan
+
+
+@attrs.frozen(eq=False)
+class _Rows:
+    """Those amplitudes of a scan that `rows` name."""
+
+    amplitude: Amplitudes
+    rows: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.amplitude.shape[1:])
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        return self.amplitude[self.rows[rows]]
+
+
+def half_scans(scan: Scan) -> tuple[Scan, Scan]:
+    """The patterns 0, 2, 4, ... and 1, 3, 5, ... of a scan, which cover the same object, without its first guess."""
+    return _part(scan, torch.arange(0, len(scan.centre_yx), 2)), _part(scan, torch.arange(1, len(scan.centre_yx), 2))
+
+
+def _part(scan: Scan, rows: Tensor) -> Scan:
+    return attrs.evolve(
+        scan,
+        amplitude=_Rows(scan.amplitude, rows),
+        centre_yx=scan.centre_yx[rows],
+        fraction_yx=scan.fraction_yx[rows],
+        flux=None if scan.flux is None else scan.flux[rows],
+        label=None if scan.label is None else scan.label[rows],
+        initial=None,
+    )
