@@ -60,7 +60,7 @@ def read_dataset(
     for remark in (*scan.remarks, *_overlap_remarks(stored, position)):
         warnings.warn(f"{path.name}: {remark}", RuntimeWarning, stacklevel=2)
     large = math.prod(scan.patterns.shape) * 4 > in_memory
-    patterns = stored_patterns(scan, in_file=large)
+    patterns = stored_patterns(scan, in_file=large, checked=True)
     if mask == "auto":
         patterns = _mask_faults(path, patterns, stored)
     valid = patterns.valid_pixels
@@ -86,12 +86,13 @@ def read_dataset(
     )
 
 
-def stored_patterns(scan: RawScan, *, in_file: bool) -> StoredPatterns:
-    """The patterns of a scan as they are stored; left in the file with in_file, where that is possible."""
+def stored_patterns(scan: RawScan, *, in_file: bool, checked: bool = False) -> StoredPatterns:
+    """The patterns of a scan as they are stored; left in the file with in_file, where that is possible, and after their
+    checksum was compared if that is to be checked."""
     stored: Any = scan.patterns
     if isinstance(stored, NpzArray):
         # Patterns along the last axis are spread over the whole file, so they cannot be read alone.
-        stored = stored.load(in_file=in_file and not scan.patterns_last)
+        stored = stored.load(in_file=in_file and not scan.patterns_last, checked=checked)
     # A mask of another size is an error wherever scans are checked; a description shows the patterns without it.
     fits = scan.valid_pixels is not None and scan.valid_pixels.shape == scan.frame
     return StoredPatterns(

@@ -64,7 +64,7 @@ def complete(scan: RawScan) -> RawScan:
     """The scan with as many positions as patterns."""
     if scan.probe is None or len(scan.position_yx) == scan.count:
         return scan
-    patterns = attrs.evolve(stored_patterns(scan, in_file=True), squared=scan.amplitudes)
+    patterns = attrs.evolve(stored_patterns(scan, in_file=True, checked=True), squared=scan.amplitudes)
     return align(scan, patterns, scan.probe).of(scan)
 
 

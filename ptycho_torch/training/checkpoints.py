@@ -32,8 +32,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(str(path), "there is no checkpoint to resume from", "train without --resume")
     try:
-        _check_archive(path)
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        stored = load_data(path)
         _check_entries(stored)
     except MemoryError:
         raise DataError(str(path), "declares more than fits into memory", "train without --resume") from None
@@ -43,8 +42,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(stored)
 
 
+def load_data(path: Path) -> Any:
+    """The content of a file that torch has written, of which nothing is run.
+
+    Raises whatever a damaged one leads to, as ValueError where a checksum is wrong, which torch does not look at.
+    Nothing in it can be larger than the file.
+    """
+    _check_archive(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _check_archive(path: Path) -> None:
-    """Compare the checksums, which torch does not; nothing in it can be larger than the file."""
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise ValueError("its parts are compressed")

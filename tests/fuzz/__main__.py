@@ -3,6 +3,7 @@
 import sys
 import time
 
+from tests.fuzz.artefacts import READ_ARTEFACT
 from tests.fuzz.files import READERS
 from tests.fuzz.run import fuzz
 
@@ -11,7 +12,7 @@ COUNT = 20_000
 
 def main() -> int:
     """Feed all readers, and print every failure and a line for each reader."""
-    count, readers = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT, sys.argv[2:] or READERS
+    count, readers = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT, sys.argv[2:] or [*READERS, *READ_ARTEFACT]
     failed = 0
     for reader in readers:
         start, failures = time.perf_counter(), list(fuzz(reader, count))

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -16,11 +17,13 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ptycho_config import ConfigError
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.patterns import chunks
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.summary import describe
 from ptycho_torch.errors import DataError
+from tests.fuzz.artefacts import READ_ARTEFACT, damage_member, damage_text, write_artefact
 from tests.fuzz.files import HDF5, write
 from tests.fuzz.mutations import damage_arrays, damage_bytes, damage_hdf5
 
@@ -43,15 +46,19 @@ def feed(reader: str, seed: int, folder: Path, read: Callable[[Path], object] | 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         path = _damaged(reader, np.random.default_rng((seed, sum(reader.encode()))), folder)
-        return _outcome(read or _read_all, path)
+        return _outcome(read or READ_ARTEFACT.get(reader, _read_all), path)
 
 
 def _damaged(reader: str, rng: np.random.Generator, folder: Path) -> Path:
-    path = write(reader, folder)
+    path = write_artefact(reader, folder) if reader in READ_ARTEFACT else write(reader, folder)
     files = sorted(one for one in folder.iterdir() if one.is_file())
     chosen = files[int(rng.integers(len(files)))]
     if reader in {*HDF5, "product"} and chosen.suffix != ".csv" and rng.random() < 0.6:
         damage_hdf5(chosen, rng)
+    elif zipfile.is_zipfile(chosen) and reader in READ_ARTEFACT and rng.random() < 0.6:
+        damage_member(chosen, rng)
+    elif reader.endswith("config") and rng.random() < 0.5:
+        damage_text(chosen, rng)
     elif reader == "npz" and rng.random() < 0.5:
         damage_arrays(chosen, rng)
     else:
@@ -69,7 +76,7 @@ def _read_all(path: Path) -> None:
 def _outcome(read: Callable[[Path], object], path: Path) -> str:
     try:
         read(path)
-    except DataError:
+    except (DataError, ConfigError):
         return ""
     except BaseException as error:  # noqa: BLE001 - what comes is what is looked for
         place = traceback.extract_tb(error.__traceback__)

@@ -6,14 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from ptycho_config import Sources
 from ptycho_torch.api import TrainingRun, train
+from ptycho_torch.compat.ptychodus.checkpoint import read_checkpoint as read_client_model
+from ptycho_torch.data.dataset import read_dataset
+from ptycho_torch.data.readers import open_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.bundle import load_bundle
 from ptycho_torch.training.checkpoints import LAST, read_checkpoint
+from tests.fuzz.artefacts import write_artefact
 from tests.runs import SMALL
 
 FLIPS = 60
@@ -40,6 +45,36 @@ def test_a_flipped_byte_is_noticed_or_changes_nothing(
         with pytest.raises(DataError):
             read(path)
     assert noticed > FLIPS / 2
+
+
+def test_a_flipped_byte_of_a_client_model_is_noticed(tmp_path: Path) -> None:
+    """Anywhere in its weights and texts."""
+    path = write_artefact("client model", tmp_path)
+    content, whole = path.read_bytes(), read_client_model(path)[0].weights
+    noticed = 0
+    for place in range(0, len(content), len(content) // FLIPS):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+        try:
+            found = read_client_model(path)[0].weights
+        except DataError:
+            noticed += 1
+        else:
+            assert all(torch.equal(found[key], one) for key, one in whole.items()), place
+    assert noticed > FLIPS / 2
+
+
+@pytest.mark.parametrize("in_memory", [0, 2**26])
+def test_a_flipped_byte_of_patterns_is_noticed(in_memory: int, scan_file: Path, tmp_path: Path) -> None:
+    """Of those that stay in their file too."""
+    path = tmp_path / "scan.npz"
+    with np.load(scan_file) as archive:
+        np.savez(path, **archive)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"diff3d.npy") + 4000
+    content[place] ^= 1
+    path.write_bytes(content)
+    with open_scan(path) as scan, pytest.raises(DataError, match=r"'diff3d' cannot be read: Bad CRC-32"):
+        read_dataset(scan, "normalized_amplitude", in_memory=in_memory)
 
 
 def _weights(read: Any) -> dict[str, torch.Tensor]:

@@ -1,12 +1,12 @@
 """The model file of the client: one `.ckpt` that holds all that a reconstruction needs."""
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
+from torch import Tensor
 
 from ptycho_config import ConfigError, dump, load
 from ptycho_config.schema import TrainingSetup
@@ -16,6 +16,7 @@ from ptycho_torch.files import atomic_write
 from ptycho_torch.output.bundle import Bundle
 from ptycho_torch.output.derivation import Derivation
 from ptycho_torch.output.run_records import TrainingRecord, from_json, to_json
+from ptycho_torch.training.checkpoints import load_data
 
 SCHEMA = "ptycho.ptychodus/1"
 # In the order in which the client takes them apart.
@@ -47,20 +48,34 @@ def read_checkpoint(path: Path) -> tuple[Bundle, dict[str, Any]]:
     if not path.is_file():
         raise MissingFileError(str(path), "no such file", _HINT)
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
-            raise DataError(str(path), "is no model of this package", _HINT)
+        stored = _content(path)
         setup = load(TrainingSetup, json.loads(stored["config"]))
         derivation = from_json(Derivation, json.loads(stored["derivation"]), path)
         record = from_json(TrainingRecord, json.loads(stored["record"]), path)
-        bundle = Bundle(setup, stored["state_dict"], derivation, record)
+        bundle = Bundle(setup, _weights(stored), derivation, record)
         fields = json.loads(stored["ptychodus"])
         flats = {name: cls(**_tuples(fields[name])) for name, cls in FLAT.items()}
+    except DataError:
+        raise
     except ConfigError as error:
         raise DataError(str(path), f"its configuration cannot be read: {error}", _HINT) from None
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # noqa: BLE001 - the bytes decide what the reader of pickles raises
         raise DataError(str(path), f"is damaged or foreign: {error}", _HINT) from None
     return bundle, flats
+
+
+def _content(path: Path) -> dict[str, Any]:
+    stored = load_data(path)
+    if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
+        raise DataError(str(path), "is no model of this package", _HINT)
+    return stored
+
+
+def _weights(stored: dict[str, Any]) -> dict[str, Tensor]:
+    weights = stored["state_dict"]
+    if not isinstance(weights, dict) or not all(isinstance(one, Tensor) for one in weights.values()):
+        raise TypeError("it holds no weights")
+    return weights
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

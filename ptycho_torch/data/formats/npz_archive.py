@@ -18,7 +18,7 @@ from ptycho_torch.data.damage import DAMAGE, check_regular, damage_as_error
 from ptycho_torch.data.patterns import FileRows
 from ptycho_torch.errors import DataError
 
-_LOCAL_HEADER = 30
+_LOCAL_HEADER, _BLOCK = 30, 2**20
 
 
 @attrs.frozen(eq=False)
@@ -47,10 +47,15 @@ class NpzArray:
         """Some of it, or all with `...`; reads all of an archive that is compressed."""
         return self.load(in_file=rows is not ...)[rows]
 
-    def load(self, *, in_file: bool) -> FileRows | NDArray[Any]:
-        """The array: left in the file if that is wanted and it is not compressed, or read. Raises DataError
-        where it is no longer the array that was found."""
+    def load(self, *, in_file: bool, checked: bool = False) -> FileRows | NDArray[Any]:
+        """The array: left in the file if that is wanted and it is not compressed, or read.
+
+        checked: compare the checksum of what is left in the file, which is read for it. Raises DataError where it is
+        wrong, or it is no longer the array that was found.
+        """
         with nullcontext(self.archive) if self.archive.is_open else open_archive(self.path) as archive:
+            if in_file and checked:
+                archive.check(self.key)
             rows = archive.rows(self.key) if in_file else None
             found = archive.array(self.key) if rows is None else rows
         if (found.shape, found.dtype) != (self.stored_shape or self.shape, self.dtype):
@@ -102,6 +107,14 @@ class Archive:
         """One array. Objects are refused: they could only be read by running their code."""
         with damage_as_error(self.path, f"'{name}'"), self.archive.open(f"{name}.npy") as stream:
             return npy_format.read_array(stream, allow_pickle=False)
+
+    def check(self, name: str) -> None:
+        """Raise DataError where an array that is not compressed has another checksum than the archive says."""
+        if self.archive.getinfo(f"{name}.npy").compress_type != zipfile.ZIP_STORED:
+            return
+        with damage_as_error(self.path, f"'{name}'"), self.archive.open(f"{name}.npy") as stream:
+            while stream.read(_BLOCK):
+                pass
 
     def rows(self, name: str) -> FileRows | NDArray[Any] | None:
         """One array, to be read row by row or mapped; None where it is compressed.
