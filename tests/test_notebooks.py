@@ -20,7 +20,14 @@ def _text(output: Any) -> str:
     return str(output.get("text") or output["data"].get("text/plain", ""))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# The others take as long again each; run by `make slow`.
+QUICK = {"config_tour", "quickstart"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in NOTEBOOKS],
+)
 @pytest.mark.filterwarnings("default")  # Jupyter's own
 def test_a_notebook_runs_and_its_outputs_are_current(path: Path) -> None:
     """Executed in a fresh kernel; every printed text and value is compared."""
@@ -31,5 +38,6 @@ def test_a_notebook_runs_and_its_outputs_are_current(path: Path) -> None:
 
 
 def test_there_is_a_tour() -> None:
-    """The glob above finds something."""
-    assert [path.stem for path in NOTEBOOKS] == ["config_tour"]
+    """The glob above finds them all."""
+    names = ["compare_runs", "config_tour", "low_dose", "own_network_and_loss", "quickstart"]
+    assert [path.stem for path in NOTEBOOKS] == names

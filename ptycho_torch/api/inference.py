@@ -62,7 +62,7 @@ class Reconstruction:
     report: Report
 
     def __repr__(self) -> str:
-        return f"<Reconstruction {self.folder}: R = {self.metrics.R:.4g}, verdict {self.metrics.verdict.level}>"
+        return f"<Reconstruction {self.folder}: R = {self.metrics.R:.2g}, verdict {self.metrics.verdict.level}>"
 
     def _repr_html_(self) -> str:
         fit = f"R = {self.metrics.R:.4f} (flat object {self.metrics.R_flat:.4f})"

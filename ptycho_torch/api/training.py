@@ -54,7 +54,7 @@ class TrainingRun:
 
     def __repr__(self) -> str:
         losses, level = self.record.history.train_loss, "" if self.record.verdict is None else self.record.verdict.level
-        return f"<TrainingRun {self.bundle.parent}: {len(losses)} epochs, loss {losses[-1]:.4g}, verdict {level}>"
+        return f"<TrainingRun {self.bundle.parent}: {len(losses)} epochs, loss {losses[-1]:.2g}, verdict {level}>"
 
     def _repr_html_(self) -> str:
         chart = loss_chart(self.record.history)
