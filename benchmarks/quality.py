@@ -7,7 +7,7 @@ Each run trains on one simulated object of `side` px and reconstructs another: c
 (docs/benchmarks.md), SSIM of the amplitude, mean absolute phase error in rad. Every network gets
 `budget` seconds of one core: a few steps are timed in processor time, and the learning-rate schedule
 is laid over as many steps as fit. Networks other than the recommended one draw a patch for each
-pattern and train on pairs of patterns with the overlap term. Nothing is refined. Prints a row a run
+pattern and train with the profile `patches`. Nothing is refined. Prints a row a run
 and one JSON line at the end.
 """
 
@@ -37,13 +37,6 @@ from ptycho_torch.training.fit import untrained_model
 from ptycho_torch.training.lightning_module import TrainingModule
 
 NETWORKS = ("unrolled", "cnn", "fno", "fno_vanilla", "ffno", "neuralop_uno")
-OF_PATCHES = (
-    "training.neighbor_count=6",
-    "training.lr_warmup_epochs=0",
-    "execution.learning_rate=2e-3",
-    "torch.overlap.partners=1",
-    "torch.overlap.weight=1.0",
-)
 DOMAINS = ("count_intensity", "normalized_amplitude")
 TIMED_STEPS = 3
 
@@ -85,10 +78,10 @@ def simulated(names: tuple[str, str], side: int, seed: int, photons: float, patt
     )
 
 
-def lengths(scan: Path, chosen: list[str], budget: float) -> list[str]:
+def lengths(scan: Path, profile: str, chosen: list[str], budget: float) -> list[str]:
     """Epochs, or groups of one epoch, that take `budget` seconds of processor time."""
     sources = Sources(command_line=parse(TrainingSetup, chosen))
-    setup = resolve_training(scan, sources=sources)[0].config
+    setup = resolve_training(scan, profile=profile, sources=sources)[0].config
     data = training_data(setup, seed=0)
     model = untrained_model(setup, data, seed=0)
     module = TrainingModule(model, setup, steps_per_epoch=1)
@@ -118,11 +111,11 @@ def run(network: str, domain: Domain, photons: float, seed: int, asked: argparse
         save(folder / "train.npz", known, domain)
         save(folder / "unseen.npz", unseen, domain)
         chosen = [f"architecture={network}", f"torch.scale.domain={domain}", f"subsample_seed={seed}"]
-        batch = () if network == "unrolled" else (f"training.batch_size={4 if asked.pattern == 128 else 16}",)
-        chosen += [f"N={asked.pattern}", *batch, *(OF_PATCHES if network != "unrolled" else ()), *asked.set]
-        chosen += lengths(folder / "train.npz", chosen, asked.budget)
+        profile = "unrolled" if network == "unrolled" else "patches"
+        chosen += [f"N={asked.pattern}", *asked.set]
+        chosen += lengths(folder / "train.npz", profile, chosen, asked.budget)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
-        made = train(folder / "train.npz", folder / "model", sources=sources, legacy={})
+        made = train(folder / "train.npz", folder / "model", profile=profile, sources=sources, legacy={})
         result = reconstruct(folder / "unseen.npz", folder / "out", model=made.bundle, legacy={})
         found = figures(result, folder / "unseen.npz", domain, unseen.truth)
     rounded = {key: round(value, 3) for key, value in found.items()}

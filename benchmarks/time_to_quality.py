@@ -35,7 +35,6 @@ from ptycho_torch.training.trainer import prepare, run
 
 GOALS = ((0.6, 0.6), (0.75, 0.8), (0.85, 0.9), (0.92, 0.95))
 CASES = ("unrolled-1", "unrolled-2", "unrolled-4", "unrolled-8", "cnn", "fno", "fno_vanilla", "ffno")
-OF_PATCHES = ("neighbor_count=6", "batch_size=16", "partners=1", "torch.overlap.weight=1.0", "nepochs=8")
 LATER = 4 / 3
 
 
@@ -94,11 +93,12 @@ def measured(case: str, seed: int, first: float, limit: float) -> dict[str, Any]
     network, _, stages = case.partition("-")
     chosen = [f"architecture={network}", f"subsample_seed={seed}", "execution.enable_checkpointing=false"]
     chosen += ["execution.logger_backend=null"]
-    chosen += [f"torch.net.stages={stages}"] if stages else OF_PATCHES
+    chosen += [f"torch.net.stages={stages}"] if stages else []
     with tempfile.TemporaryDirectory() as name:
         known, _, unseen = write_training_run(Path(name), seed)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
-        setup = resolve_training(known, name, sources=sources)[0].config
+        profile = "unrolled" if network == "unrolled" else "patches"
+        setup = resolve_training(known, name, profile=profile, sources=sources)[0].config
         data = training_data(setup, seed)
         model = untrained_model(setup, data, seed)
         watch = Watch(model, unseen, setup, first, limit)
