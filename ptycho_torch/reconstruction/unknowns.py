@@ -19,6 +19,7 @@ from ptycho_torch.data.scan import normalise
 from ptycho_torch.output.run_records import ProbeRecord, UnknownsRecord
 from ptycho_torch.physics.counts import first_background, flux_from_neighbours
 from ptycho_torch.physics.probe_modes import grow_modes, most_modes
+from ptycho_torch.physics.pupil import Aberration, aberrated_probe
 from ptycho_torch.reconstruction.pattern_sample import pattern_sample, summarise, telling_rows
 from ptycho_torch.reconstruction.probe_search import FoundProbe, ProbeSearch
 from ptycho_torch.reconstruction.trial import PATTERNS, Trial
@@ -38,6 +39,8 @@ EXPLAINED, WELL_EXPLAINED, NEARLY_ALL_EXPLAINED = 0.25, 0.1, 0.03
 MOST_UNEXPLAINED = 0.75
 # The flux of a stable beam seems to vary by so much between neighbours, because of the object.
 LEAST_FLUX_SPREAD = 0.03
+# Phases at the rms frequency by which a probe is tried out of focus.
+DEFOCUS_RAD = (-1.0, 1.0, -2.0, 2.0, -4.0, 4.0)
 TOGETHER: tuple[Unknown, ...] = ("background", "flux", "positions")
 
 
@@ -94,11 +97,12 @@ class _Estimation:
         left = float("inf")
         if self.dataset.probe_known:
             chosen, left = self._choose(fixed)
-        if "probe" in fixed or left < EXPLAINED:
+        out_of_focus = "probe" not in fixed and self._out_of_focus(chosen, left)
+        if "probe" in fixed or (left < EXPLAINED and not out_of_focus):
             return chosen
         before = self.dataset, self.trials, self.modes
         varies = "flux" not in fixed and self._flux_varies()
-        found = self._search((*chosen, "flux") if varies else chosen)
+        found = self._search((*chosen, "flux") if varies else chosen, forced=out_of_focus)
         if found is None:
             return chosen
         record, replaces = found
@@ -164,6 +168,24 @@ class _Estimation:
             scan = normalise(self._start(chosen, wanted))
             self.trials[name] = self.trial.unexplained(scan, replace(RefineOptions, self.options, unknown=chosen))
         return self.trials[name]
+
+    def _out_of_focus(self, chosen: tuple[Unknown, ...], left: float) -> bool:
+        """Whether the probe of the file at another focus leaves clearly less than with the positions that were chosen.
+
+        A scan under a defocused probe is like one of other positions under another defocus.
+        """
+        if not (NEARLY_ALL_EXPLAINED if "positions" in chosen else WELL_EXPLAINED) < left < EXPLAINED:
+            return False
+        rest = tuple(one for one in chosen if one not in ("positions", "modes"))
+        options, file = replace(RefineOptions, self.options, unknown=rest), torch.from_numpy(self.dataset.probe)
+        for phase in DEFOCUS_RAD:
+            probe = aberrated_probe(file, Aberration(phase)).numpy()
+            scan = normalise(attrs.evolve(self._start(rest), probe=probe))
+            name = " + ".join([*sorted(rest), f"defocus {phase:+.2g} rad"])
+            self.trials[name] = self.trial.unexplained(scan, options)
+            if self.trials[name] < LOWERED * left:
+                return True
+        return False
 
     def _flux_varies(self) -> bool:
         flux = flux_from_neighbours(self.summary.total.numpy(), self.dataset.position_yx)
