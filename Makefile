@@ -1,6 +1,7 @@
 # make demo   train on a real scan and reconstruct it; opens nothing, writes outputs/demo
 # make bench  all benchmarks in a quarter of an hour; writes benchmarks/results.md
 # make test   lint, types and the whole test suite
+# make docs   generated pages, notebooks and the site; writes site/index.html
 # make venv   only the environment
 # make audit  known vulnerabilities of all that it holds
 PYTHON ?= python3.11
@@ -14,6 +15,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DEMO := outputs/demo
+DOCS := .venv-docs
 
 .PHONY: venv audit hashes demo test lint types slow fuzz bench snapshots docs clean
 
@@ -70,9 +72,17 @@ bench: $(STAMP)
 snapshots: $(STAMP)
 	$(BIN)/pytest --snapshot-update
 
-docs: $(STAMP)
+$(DOCS)/.installed: docs/requirements.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	touch $@
+
+# What is generated, then the site: a dead link or an unknown name ends it.
+docs: $(STAMP) $(DOCS)/.installed
 	$(BIN)/python docs/override_matrix.py
 	$(BIN)/python docs/run_notebooks.py
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet
+	@echo "open site/index.html"
 
 clean:
-	rm -rf $(VENV) outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DOCS) site outputs .mypy_cache .ruff_cache .pytest_cache

@@ -6,11 +6,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ptycho_config import Sources
-from ptycho_torch.api import reconstruct
+from ptycho_torch.cli.main import main as ptycho
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.readers import open_scan
-from ptycho_torch.pretrained import PRETRAINED
 
 SCAN = Path(__file__).parents[1] / "tests" / "data" / "siemens_star_64.npz"
 PICTURE = Path(__file__).with_name("before_after.png")
@@ -21,10 +19,9 @@ def main() -> None:
     """Reconstruct the demo scan with the shipped network and four passes of refinement."""
     with open_scan(SCAN) as scan, tempfile.TemporaryDirectory() as folder:
         dataset = read_dataset(scan, "count_intensity")
-        made = reconstruct(PRETRAINED, SCAN, folder, sources=Sources(overrides={"torch.refine.passes": 4}))
+        ptycho(["infer", str(SCAN), "--output-dir", folder, "--refine-passes", "4"])
+        object_ = np.load(Path(folder) / "reconstruction.npz")["object"][MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
         pattern, position = np.asarray(dataset.intensity[[len(dataset.intensity) // 2]])[0], dataset.position_yx
-    inner = (slice(MARGIN_PX, -MARGIN_PX),) * 2
-    object_ = made.canvas.object[inner]
     figure, axes = plt.subplots(1, 4, figsize=(12, 3.3), layout="constrained")
     axes[0].imshow(np.log1p(pattern), cmap="magma")
     axes[0].set_title(f"in: {len(position)} patterns like this one")

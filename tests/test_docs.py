@@ -131,3 +131,25 @@ def test_the_index_lists_every_page() -> None:
     """A reader finds every page from the index."""
     listed = re.findall(r"\]\((\w+\.md)\)", (DOCS / "index.md").read_text(encoding="utf-8"))
     assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= set(listed)
+
+
+def test_the_site_has_every_page() -> None:
+    """Each once."""
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert sorted(re.findall(r": (\w+\.md)$", settings, re.MULTILINE)) == sorted(
+        page.name for page in DOCS.glob("*.md")
+    )
+
+
+def _unknown_objects(text: str) -> list[str]:
+    """The `::: package.module.Name` of a page that there are not."""
+    names = (name.rpartition(".") for name in re.findall(r"^::: (\S+)$", text, re.MULTILINE))
+    return [name for module, _, name in names if name not in _defined(ROOT / f"{module.replace('.', '/')}.py")]
+
+
+def test_the_python_reference_names_what_there_is() -> None:
+    """The site takes its text from the docstring; a name that is gone is caught."""
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert text.count(":::") > 10
+    assert _unknown_objects(text) == []
+    assert _unknown_objects("::: ptycho_torch.records.Gone") == ["Gone"]

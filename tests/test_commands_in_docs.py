@@ -1,0 +1,75 @@
+"""Every command that a page shows is one: it parses, and those of the README run, in their order."""
+
+import argparse
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ptycho_torch.cli import evaluate, infer, main, train
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+ALONE = {"ptycho_train": train, "ptycho_inference": infer, "ptycho_evaluate": evaluate}
+COMMAND = re.compile(r"^(?:\$ )?((?:ptycho|ptycho_train|ptycho_inference|ptycho_evaluate) [^`#|>&;\n]*)", re.MULTILINE)
+INLINE = re.compile(r"`((?:ptycho|ptycho_train|ptycho_inference|ptycho_evaluate) [a-z][^`]*)`")
+# Words in capitals stand for what a user has, `A|B` for a choice.
+PLACEHOLDER = re.compile(r"[A-Z_]{3,}|\||\.\.\.|<")
+
+
+def _commands(text: str) -> Iterator[str]:
+    for block in re.findall(r"^```(?:bash)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield from (one.strip() for one in COMMAND.findall(block.replace("\\\n", " ")))
+    yield from (one for one in INLINE.findall(text) if not PLACEHOLDER.search(one))
+
+
+def _parse(command: str) -> argparse.Namespace:
+    name, *words = shlex.split(command)
+    parser = ALONE[name].parser() if name in ALONE else main.parser()
+    return parser.parse_args(words)
+
+
+def _wrong(text: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The commands of a text that do not parse."""
+    found = []
+    for command in _commands(text):
+        try:
+            _parse(command)
+        except SystemExit as end:
+            said = capsys.readouterr().err
+            # A sentence may name a command without what it works on.
+            if end.code and "arguments are required" not in said:
+                found.append(f"{command}: {said}")
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the flags that there are."""
+    assert _wrong(page.read_text(encoding="utf-8"), capsys) == []
+
+
+def test_a_command_that_there_is_not_is_caught(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a block and in a line."""
+    text = "```\nptycho infer scan.npz --ouptut-dir a\n```\nand `ptycho look scan.npz` too"
+    assert len(_wrong(text, capsys)) == 2
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In an empty folder with the demo scan, one after the other, with status 0."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "tests" / "data" / "siemens_star_64.npz", "scan.npz")
+    Path("base.yaml").write_text(
+        "training: {train_data_file: scan.npz, nepochs: 1, n_groups: 8}\ntorch: {net: {stages: 1, width: 4}}\n"
+    )
+    commands = [one for one in _commands((ROOT / "README.md").read_text(encoding="utf-8")) if "--help" not in one]
+    assert len(commands) > 12
+    for command in commands:
+        assert main.main(shlex.split(command)[1:]) == 0, command
+        capsys.readouterr()
