@@ -103,10 +103,10 @@ def profile_from(arguments: argparse.Namespace, sources: Sources) -> tuple[str |
         return None, attrs.evolve(sources, problems=(*error.problems, *sources.problems))
 
 
-def add_profile_flag(parser: Parser) -> None:
-    """`--profile NAME`, or a file that is used as one."""
+def add_profile_flag(parser: Parser) -> argparse.Action:
+    """`--profile NAME`, or a file that is used as one; returns it."""
     names = ", ".join([RECOMMENDED, *PROFILES, NO_PROFILE])
-    parser.group(OPTIONS).add_argument(
+    return parser.group(OPTIONS).add_argument(
         "--profile",
         default=RECOMMENDED,
         metavar="NAME",

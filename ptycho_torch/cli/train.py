@@ -45,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
         "--watch", action="store_true", help="show losses and pictures in the browser while it trains"
     )
     common.add_overwrite_flag(parser)
-    common.add_profile_flag(parser)
+    parser.hide(common.add_profile_flag(parser))
     common.add_shared_flags(parser)
     add_dialects(parser, TrainingSetup, TRAINING)
     parser.set_defaults(work=work)
