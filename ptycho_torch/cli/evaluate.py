@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
+
 from ptycho_torch.cli.common import run
 from ptycho_torch.cli.dialects import ANSWERS
 from ptycho_torch.cli.output_folder import EVALUATED, refuse_results
@@ -62,7 +64,11 @@ def work(arguments: argparse.Namespace) -> None:
 
     if arguments.output_dir is not None and not arguments.overwrite:
         refuse_results(arguments.output_dir, EVALUATED)
-    every = compare_several([read_object(path) for path in arguments.objects], read_object(arguments.reference))
+    objects = [read_object(path) for path in arguments.objects]
+    if len({one.name for one in objects}) < len(objects):
+        paths = zip(objects, arguments.objects, strict=True)
+        objects = [attrs.evolve(one, name=f"{path.absolute().parent.name}/{one.name}") for one, path in paths]
+    every = compare_several(objects, read_object(arguments.reference))
     figures: object = [made.figures() for made in every] if len(every) > 1 else every[0].figures()
     shown = table_of_several(every) if len(every) > 1 else table(every[0])
     print(json.dumps(figures, indent=2, allow_nan=False) if arguments.json else shown)

@@ -92,7 +92,7 @@ def table_of_several(comparisons: Sequence[Comparison]) -> str:
     """One line a comparison, figures in aligned columns: a dash where there is none."""
     lines = [("object", *_COLUMNS), *((made.names[0], *_cells(made)) for made in comparisons)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     height, width = comparisons[0].phases.shape[1:]
     same = all(one.phases.shape == other.phases.shape for one, other in pairwise(comparisons))
     area = f"{height} x {width} px" if same else "areas that differ by their shifts"
