@@ -19,7 +19,7 @@ from ptychodus.model import ModelCore
 from ptychodus.view import ViewCore
 from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QToolButton
+from PyQt5.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QToolButton
 
 LIMIT_S = 400.0
 
@@ -47,7 +47,8 @@ class Window:
         dialog = QApplication.activeModalWidget()
         if isinstance(dialog, QFileDialog):
             dialog.findChild(QLineEdit, "fileNameEdit").setText(str(self.answer))
-            dialog.accept()
+            box = dialog.findChild(QDialogButtonBox)
+            next(one for one in box.buttons() if box.buttonRole(one) == QDialogButtonBox.ButtonRole.AcceptRole).click()
         elif isinstance(dialog, QDialog):
             texts = [str(part.toPlainText()) for part in dialog.findChildren(object) if hasattr(part, "toPlainText")]
             print("dialog:", dialog.windowTitle(), *texts, file=sys.stderr, flush=True)
