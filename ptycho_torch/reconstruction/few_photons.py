@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ptycho_torch.nets.denoiser import Denoiser
+from ptycho_torch.nets.denoiser import Denoiser, blur
 from ptycho_torch.output.run_records import PhotonsRecord
 from ptycho_torch.physics.canvas import illumination, patch_corners
 from ptycho_torch.physics.diffraction import exit_waves, over_modes
@@ -35,14 +35,16 @@ BATCH = 64
 FLOOR = 0.1
 ILLUMINATED = 1e-3
 # Passes end when one moves the object by less than this part of the noise of a step, or after so many.
-SETTLED = 0.05
+SETTLED = 0.03
 MOST_PASSES = 120
 # Strengths of the denoiser that are tried, in units of the noise of a step, and the passes of a trial.
-STRENGTHS = (0.0, 0.18, 0.35, 0.7)
-TRIAL_PASSES = 8
+STRENGTHS = (0.0, 0.25, 0.35, 0.5, 0.7)
+TRIAL_PASSES = 6
 # With the judgement after the last pass of each trial.
 TRIALS = len(STRENGTHS) * (TRIAL_PASSES + 1)
 HELD_BACK = 0.05
+# What is smoother is left to the counts, which determine it best.
+SMOOTH_PX = 4.0
 # Above so many photons a pixel of the object their noise is below 1 % of it.
 FEW = 5000.0
 SAMPLE = 64
@@ -143,11 +145,16 @@ class _Ascent:
             before, inertia = object_, following
             moved = ahead + self.rate * ascent
             if strength:
-                moved = _denoiser(self.device)(moved[None], (strength * self.noise)[None])[0]
+                moved = self._denoise(moved, strength * self.noise)
             object_ = torch.where(self.bright, moved, self.start)
             if not hold_back and self._movement(object_ - before) < SETTLED:
                 break
         return _Result(object_, tuple(history), unlikely)
+
+    def _denoise(self, object_: Tensor, noise: Tensor) -> Tensor:
+        """The object without fine noise: small errors of the denoiser in smooth parts would add up over the passes."""
+        change = _denoiser(self.device)(object_[None], noise[None]) - object_
+        return object_ + (change - blur(change, SMOOTH_PX))[0]
 
     def _movement(self, change: Tensor) -> float:
         """The rms of a change of the lit object in units of the noise of a step."""
