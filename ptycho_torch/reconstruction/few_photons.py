@@ -153,8 +153,9 @@ class _Ascent:
 
     def _denoise(self, object_: Tensor, noise: Tensor) -> Tensor:
         """The object without fine noise: small errors of the denoiser in smooth parts would add up over the passes."""
-        change = _denoiser(self.device)(object_[None], noise[None]) - object_
-        return object_ + (change - blur(change, SMOOTH_PX))[0]
+        change: Tensor = _denoiser(self.device)(object_[None], noise[None]) - object_
+        fine: Tensor = (change - blur(change, SMOOTH_PX))[0]
+        return object_ + fine
 
     def _movement(self, change: Tensor) -> float:
         """The rms of a change of the lit object in units of the noise of a step."""
