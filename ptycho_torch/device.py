@@ -32,9 +32,13 @@ def choose_device(accelerator: str) -> torch.device:
 
 
 @contextmanager
-def deterministic_kernels() -> Iterator[None]:
-    """In the block torch takes deterministic kernels where it has them, and warns where it has none for an operation;
-    afterwards the mode is that of before."""
+def deterministic_kernels(device: torch.device) -> Iterator[None]:
+    """In the block torch takes deterministic kernels on a device that has others, and warns where it has none for an
+    operation; afterwards the mode is that of before. Those of a CPU are deterministic."""
+    if device.type == "cpu":
+        # The switch imports torch's compiler, which takes a second.
+        yield
+        return
     mode, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),

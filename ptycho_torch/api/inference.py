@@ -129,7 +129,7 @@ def _reconstruct_file(
             legacy_values(written, delta),
             note_when_stopped(lambda: NOTHING_NEW),
             claim_folder(folder),
-            deterministic_kernels(),
+            deterministic_kernels(device),
         ):
             return _reconstruct(trained, scan, configs, device, start)
 

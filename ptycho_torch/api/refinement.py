@@ -121,7 +121,7 @@ def refine_scan(
     """
     device = choose_device(accelerator)
     kept = note_when_stopped(lambda: NOTHING_NEW)
-    with kept, claim_folder(Path(output_dir)) as folder, deterministic_kernels():
+    with kept, claim_folder(Path(output_dir)) as folder, deterministic_kernels(device):
         with open_scan(Path(scan_file)) as opened:
             log_start([opened], f"none, {options.passes} passes from {start}", device, folder)
             dataset = read_dataset(

@@ -51,14 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def work(arguments: argparse.Namespace) -> None:
     """Read, compare, print, and write into the output folder if there is one. Raises DataError."""
-    from ptycho_torch.evaluation import (
-        compare_several,
-        draw_comparison,
-        draw_several,
-        read_object,
-        table,
-        table_of_several,
-    )
+    from ptycho_torch.evaluation.draw import draw_comparison, draw_several, table
+    from ptycho_torch.evaluation.read import read_object
+    from ptycho_torch.evaluation.several import compare_several, table_of_several
     from ptycho_torch.files import write_json
     from ptycho_torch.run_folder import claim_folder, write_results
 

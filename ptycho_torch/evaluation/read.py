@@ -8,7 +8,6 @@ import attrs
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from ptycho_torch.data.formats.npz_archive import open_archive
 from ptycho_torch.data.geometry import array_centre
@@ -150,6 +149,9 @@ def illumination_of(
     edges = [np.arange(size + 1) - 0.5 for size in shape]
     hits, _, _ = np.histogram2d(position_yx[:, 0], position_yx[:, 1], bins=edges)
     # The patch of position r starts at r - N // 2.
+    # Half a second, which reading alone does not need.
+    from scipy.signal import fftconvolve
+
     full = fftconvolve(hits, power)
     top, left = (side // 2 for side in power.shape)
     illumination: NDArray[np.float64] = full[top : top + shape[0], left : left + shape[1]].clip(0)

@@ -19,7 +19,8 @@ from ptycho_torch.data.joint_dataset import JointDataset
 from ptycho_torch.data.labels import cut_labels
 from ptycho_torch.data.scan import normalise, split_positions, with_initial_object
 from ptycho_torch.errors import DataError
-from ptycho_torch.evaluation import compare_several, read_object
+from ptycho_torch.evaluation.read import read_object
+from ptycho_torch.evaluation.several import compare_several
 from ptycho_torch.files import create_writable_folder, write_json
 from ptycho_torch.output.npz_file import write_arrays
 from ptycho_torch.physics.simulate import Complex, SimulatedScan

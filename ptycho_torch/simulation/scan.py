@@ -5,8 +5,6 @@ from pathlib import Path
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data, io, transform
-from skimage.color import rgb2gray, rgba2rgb
 
 import ptycho_torch.simulation.options as choice
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
@@ -129,6 +127,10 @@ def structure(rng: np.random.Generator, options: choice.Simulation, part: str) -
 def picture(name: str, side: int) -> NDArray[np.float64]:
     """A test image of scikit-image by name, or a picture file, as grey values in [0, 1] `(side, side)`, the larger axis
     cropped to its middle. Raises DataError."""
+    # Half a second, which a reconstruction of a file does not need.
+    from skimage import data, io, transform
+    from skimage.color import rgb2gray, rgba2rgb
+
     if Path(name).suffix:
         try:
             image = io.imread(name)

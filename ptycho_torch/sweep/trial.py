@@ -15,7 +15,8 @@ from ptycho_config.profiles import named_profile
 from ptycho_config.schema import TrainingSetup
 from ptycho_torch.api import reconstruct
 from ptycho_torch.api.training import open_training, run_training
-from ptycho_torch.evaluation import compare_several, read_object
+from ptycho_torch.evaluation.read import read_object
+from ptycho_torch.evaluation.several import compare_several
 from ptycho_torch.files import write_json
 from ptycho_torch.output.run_records import TrialRecord, from_json, to_json
 from ptycho_torch.sweep.plan import Trial, trial_key

@@ -9,7 +9,8 @@ import pytest
 from ptycho_config import Sources
 from ptycho_torch.api import TrainingRun, reconstruct, train
 from ptycho_torch.cli.main import main
-from ptycho_torch.evaluation import PlacedObject, compare, read_object
+from ptycho_torch.evaluation.compare import compare
+from ptycho_torch.evaluation.read import PlacedObject, read_object
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 

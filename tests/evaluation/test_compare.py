@@ -16,8 +16,10 @@ from scipy.ndimage import gaussian_filter
 from ptycho_torch.cli import evaluate
 from ptycho_torch.cli.parser import Parser
 from ptycho_torch.errors import DataError
-from ptycho_torch.evaluation import PlacedObject, compare, compare_several, read_object, table
-from ptycho_torch.evaluation.several import inner_rectangle
+from ptycho_torch.evaluation.compare import compare
+from ptycho_torch.evaluation.draw import table
+from ptycho_torch.evaluation.read import PlacedObject, read_object
+from ptycho_torch.evaluation.several import compare_several, inner_rectangle
 from ptycho_torch.physics.simulate import natural_object
 
 TRUTH = natural_object("camera", "coins", 140).astype(np.complex128)

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ptycho_torch.errors import DataError
-from ptycho_torch.evaluation import compare, read_object
+from ptycho_torch.evaluation.compare import compare
+from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.records import Canvas, Dataset

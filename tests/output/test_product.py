@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ptycho_torch.data.readers import read_scan
-from ptycho_torch.evaluation import read_object
+from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.output.product import write_product
 from ptycho_torch.records import Canvas, Dataset
 

@@ -72,7 +72,7 @@ def test_a_training_that_diverges_at_once_has_nothing_to_keep(scan_file: Path, t
 def test_an_operation_without_a_deterministic_kernel_is_named() -> None:
     """While something is reconstructed; afterwards torch behaves as before."""
     target, place, values = torch.zeros(3), torch.tensor([1, 1]), torch.tensor([1.0, 2.0])
-    with deterministic_kernels(), pytest.warns(UserWarning, match="put_ does not have a det"):
+    with deterministic_kernels(torch.device("cuda")), pytest.warns(UserWarning, match="put_ does not have a det"):
         target.put_(place, values)
     target.put_(place, values)
     assert torch.utils.deterministic.fill_uninitialized_memory

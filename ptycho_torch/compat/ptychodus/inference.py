@@ -69,7 +69,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     judged = judge_scan(check_canvas(read))
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
-    with deterministic_kernels():
+    with deterministic_kernels(device):
         task = prepare_reconstruction(trained, dataset, setup, seed, device, fixed=FIXED)
     if task.unknown is not None:
         logger.info(task.unknown.sentence)
@@ -79,7 +79,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
         logger.info(task.probe.sentence)
         if task.probe.start is not None:
             judged = judge_with_probe(judged, task.dataset)
-    with deterministic_kernels():
+    with deterministic_kernels(device):
         made = run_reconstruction(task, setup, seed, device).made
         fit = measure_fit(made.scan, made.canvas, device)
     verdict = judge_fit(fit, judged)
