@@ -92,20 +92,20 @@ def work(arguments: argparse.Namespace) -> int:
     if common.is_inspection(arguments):
         from ptycho_torch.api.loading import load
         from ptycho_torch.data.readers import open_scan
+        from ptycho_torch.output.bundle import load_bundle
 
         if many:
             from ptycho_torch.scan_set.plan import find_scans
 
             scan = find_scans(scan)[0]
-        trained = load(model)
         with open_scan(scan) as opened:
             configs, delta = resolve_inference(
-                trained.setup, model, scan, sources=sources, checked=arguments.dry_run, scan=opened
+                load_bundle(model).setup, model, scan, sources=sources, checked=arguments.dry_run, scan=opened
             )
             if arguments.dry_run:
                 from ptycho_torch.cli.preview import preview_inference
 
-                print(preview_inference(trained, configs.config, opened))
+                print(preview_inference(load(model), configs.config, opened))
                 return 0
         common.print_inspection(arguments, configs, delta)
         return 0
