@@ -1,4 +1,4 @@
-"""`ptycho convert`: a scan of any format as NPZ, CXI or HDF5 of ptychodus."""
+"""`ptycho convert`: a scan of any format as NPZ, CXI, ptyd, EMD or HDF5 of ptychodus."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "target",
         type=Path,
         metavar="OUT",
-        help="a new file: .npz, .cxi, .h5 (training data of ptychodus), or product.h5 (patterns in diffraction.h5)",
+        help="new file: .npz, .cxi, .ptyd, .emd, .h5 (training data of ptychodus), or product.h5 with diffraction.h5",
     )
     parser.set_defaults(work=convert)
 

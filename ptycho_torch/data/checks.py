@@ -1,8 +1,11 @@
 """Whether the parts of an opened scan fit together."""
 
+import numpy as np
+
 from ptycho_torch.data.masks import check_mask
 from ptycho_torch.data.raw import MOST_SIDE_PX, RawScan
 from ptycho_torch.errors import DataError
+from ptycho_torch.judgement.lines import equal_lines
 from ptycho_torch.judgement.orientation import MIN_PATTERNS
 
 NO_PROBE = (
@@ -48,10 +51,27 @@ def _check_alignable(scan: RawScan) -> None:
     if fewer == positions and fewer and more % fewer == 0:
         message = f"either {more // fewer} patterns in a row were taken at each position, or only some have one"
         raise number_error(scan, message)
-    if more - fewer > max(1, MOST_SURPLUS * fewer):
+    if surplus_a_line(scan):
+        return
+    if more - fewer > most_surplus(fewer):
         raise number_error(scan, "each pattern needs one")
     if scan.probe is None or fewer - (more - fewer) < MIN_PATTERNS:
         raise undecided_error(scan)
+
+
+def most_surplus(fewer: int) -> float:
+    """The most positions, or patterns, that a scan with so many of the others may have too many."""
+    return max(1, MOST_SURPLUS * fewer)
+
+
+def surplus_a_line(scan: RawScan) -> int | None:
+    """The number of lines of a scan that has one pattern more than positions in each, as where a stage turns round;
+    None for any other."""
+    surplus = scan.count - len(scan.position_yx)
+    if surplus < 1 or scan.probe is None or len(scan.position_yx) < MIN_PATTERNS:
+        return None
+    lines = equal_lines(scan.position_yx) if np.isfinite(scan.position_yx).all() else None
+    return lines if lines == surplus else None
 
 
 def numbers(scan: RawScan) -> str:
@@ -68,5 +88,9 @@ def undecided_error(scan: RawScan) -> DataError:
     """The error for a scan that does not show which positions, or patterns, are too many."""
     surplus = len(scan.position_yx) - scan.count
     kind, other = ("positions", "pattern") if surplus > 0 else ("patterns", "position")
+    if surplus_a_line(scan):
+        return number_error(
+            scan, "either the first or the last pattern of each line has no position, and nothing shows which"
+        )
     ends = " or ".join(f"the {end} {abs(surplus)}" for end in ("first", "last"))
     return number_error(scan, f"either {ends} {kind} have no {other}, and nothing shows which")

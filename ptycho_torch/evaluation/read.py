@@ -73,7 +73,7 @@ def _read_npy(path: Path) -> PlacedObject:
 def _read_npz(path: Path) -> PlacedObject:
     with open_archive(path) as archive:
         known = set(archive.arrays())
-        scan = {"objectGuess", "probeGuess", "xcoords", "ycoords"}
+        scan = {"objectGuess", "origin_px", "probeGuess", "xcoords", "ycoords"}
         wanted = {"object", "origin_px", "illumination"} if "object" in known else scan
         arrays = {name: archive.array(name) for name in sorted(wanted & known)}
     if "object" in arrays:
@@ -82,8 +82,9 @@ def _read_npz(path: Path) -> PlacedObject:
             raise DataError(str(path), f"origin_px holds {len(origin)} numbers, not (y, x)")
         return PlacedObject(path.name, arrays["object"], origin, illumination=arrays.get("illumination"))
     if "objectGuess" in arrays:
-        # Positions of a scan are pixels of its objectGuess.
-        return PlacedObject(path.name, arrays["objectGuess"], (0, 0), illumination=_scan_illumination(arrays))
+        # Positions of a scan are pixels of its objectGuess, unless it says where that lies.
+        y, x = np.round(np.ravel(arrays.get("origin_px", np.zeros(2)))[:2]).astype(int).tolist()
+        return PlacedObject(path.name, arrays["objectGuess"], (y, x), illumination=_scan_illumination(arrays))
     raise DataError(str(path), f"has no object; it holds {', '.join(sorted(known)) or 'nothing'}", _WANTED)
 
 

@@ -37,6 +37,25 @@ def find_starts(dataset: Dataset, position_yx: NDArray[np.float64], seed: int = 
     return first, last
 
 
+def first_of_line_is_surplus(dataset: Dataset, position_yx: NDArray[np.float64], lines: int) -> bool | None:
+    """Whether the first pattern of each line, and not the last one, has no position; None where nothing shows it.
+
+    dataset: `n + lines` patterns, whose own positions are not used; position_yx `(n, 2)` px, in so many equal lines.
+    """
+    frames = np.arange(len(dataset.intensity)).reshape(lines, -1)
+    misfit, flat = {}, {}
+    for first, kept in ((True, frames[:, 1:]), (False, frames[:, :-1])):
+        placed = attrs.evolve(dataset.select(kept.ravel()), position_yx=position_yx)
+        part = choose_part(placed, np.random.default_rng(0))
+        with torch.inference_mode():
+            misfit[first], flat[first] = held_back_misfit(part, position_yx[part.rows]), flat_misfit(part)
+    better = float(misfit[True].mean()) < float(misfit[False].mean())
+    own, other = misfit[better], misfit[not better]
+    room = SUBSTANTIAL * float((flat[better] - own).mean())
+    clear = standard_errors(other - own) > CLEAR and float((other - own).mean()) > room > 0
+    return better if clear else None
+
+
 def _find_start(
     dataset: Dataset, position_yx: NDArray[np.float64], starts: Iterable[int], rows: NDArray[np.int64], seed: int
 ) -> int | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ptycho_torch.judgement.noise import noise_misfit
 from ptycho_torch.judgement.orientation import SIGNIFICANT, Trials
 from ptycho_torch.judgement.pixels import photon_unit
+from ptycho_torch.judgement.places import moved_misfit
 from ptycho_torch.judgement.scan import Judged
 from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
@@ -24,21 +25,27 @@ WORST_FRAME = 15.0
 # The misfit of these pixels is at least this share of what noise gives, and of what the object explains.
 OF_NOISE, OF_OBJECT = 0.5, 0.1
 # A reconstruction explains at least so much of what an object can explain; and of what a short one of a part explained.
-EXPLAINED = 0.2
+EXPLAINED = 0.5
 AS_SHORT, FAR_LESS = 0.5, 0.2
+# One that fits worse than a flat object by more than this explains nothing; and R is near that of noise up to here.
+WORSE, NEAR_NOISE = 1.1, 1.5
+# Patterns fit their own places so much better than others.
+AT_HOME = 1.1
 
 
 @attrs.frozen(eq=False)
 class Fit:
     """Sums of `(sqrt I - sqrt M)^2`: by_pixel `(N, N)`, zero frequency in the middle, less what noise gives, and
-    by_frame `(n,)` as shares of the intensity of the whole scan; R, flat, noise: in all, of the object, a flat one, and
-    of Poisson noise alone."""
+    by_frame `(n,)` as shares of the intensity of the pattern, or of the median one where that has more; R, flat, noise:
+    in all, of the object, a flat one, and of Poisson noise alone; moved: the misfit of patterns at other places over
+    that at their own."""
 
     by_pixel: NDArray[np.float64]
     by_frame: NDArray[np.float64]
     R: float
     flat: float
     noise: float
+    moved: float
 
 
 def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
@@ -50,8 +57,9 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
     flat = mode_sum_intensity(far_field(probe))
     mask = torch.ones(side, side, device=device) if valid is None else valid.to(device, torch.float32)
     photon, whole = _photon(scan)
-    by_pixel, by_frame = torch.zeros(side, side, dtype=torch.float64), torch.empty(count, dtype=torch.float64)
-    flat_misfit = total = noise = 0.0
+    by_pixel = torch.zeros(side, side, dtype=torch.float64)
+    by_frame, totals = torch.empty(2, count, dtype=torch.float64)
+    flat_misfit = noise = 0.0
     for rows in torch.arange(count).split(max(1, CHUNK_PIXELS // side**2)):
         amplitude, background = scan.measured(rows)
         measured = amplitude.to(device) * mask
@@ -67,14 +75,16 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
         by_pixel += (misfit - expected).sum(0, dtype=torch.float64).cpu()
         by_frame[rows] = misfit.sum((1, 2), dtype=torch.float64).cpu()
         flat_misfit += float(((measured - (flat + added).sqrt()).square() * mask).sum(dtype=torch.float64))
-        total += float(measured.square().sum(dtype=torch.float64))
+        totals[rows] = measured.square().sum((1, 2), dtype=torch.float64).cpu()
         noise += float(expected.sum(dtype=torch.float64))
+    total = float(totals.sum())
     return Fit(
         np.fft.fftshift(by_pixel.numpy()) / total,
-        by_frame.numpy() / total,
+        (by_frame / totals.clamp(min=float(totals.median()))).numpy(),
         float(by_frame.sum()) / total,
         flat_misfit / total,
         noise / total,
+        moved_misfit(scan, canvas, device),
     )
 
 
@@ -112,21 +122,28 @@ def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None
     """The evidence of a fit, with the trials of its scan; rows: the numbers of its patterns, None for all."""
     yield from _pixel_evidence(fit)
     yield from _frame_evidence(fit, rows)
-    room = max(fit.flat - fit.noise, np.finfo(float).tiny)
-    explained = (fit.flat - fit.R) / room
-    text = (
-        f"R = {fit.R:.3g}, of a flat object {fit.flat:.3g}, of noise alone {fit.noise:.3g}: the object explains "
-        f"{100 * min(explained, 1):.0f} % of what an object can explain"
-    )
+    yield from _place_evidence(fit)
+    room = fit.flat - fit.noise
+    explained = float(np.clip((fit.flat - fit.R) / room, -1, 1)) if room > 0 else 0.0
+    text = f"R = {fit.R:.3g}, of a flat object {fit.flat:.3g}, of noise alone {fit.noise:.3g}"
+    share = f"the object explains {100 * max(explained, 0):.0f} % of what an object can explain"
     seen = trials is not None and trials.explains > SIGNIFICANT
-    noisy = fit.noise > 0 and 1.5 * fit.noise > fit.R
-    level: Level = "doubtful" if explained < EXPLAINED and not seen and not noisy else "sound"
+    level: Level = "sound"
     remedy = "look at probe, positions and patterns with `ptycho inspect`"
+    if WORSE * fit.flat < fit.R:
+        level, share = "doubtful", "the object fits worse than a flat one"
+    elif explained < EXPLAINED and not _is_noise(fit):
+        level = "doubtful"
     if trials is not None and seen and explained < AS_SHORT * trials.explained:
-        text = f"{text}, a short reconstruction of a part {100 * trials.explained:.0f} %"
+        share = f"{share}, a short reconstruction of a part {100 * trials.explained:.0f} %"
         level = "wrong" if explained < FAR_LESS * trials.explained else "doubtful"
         remedy = "train longer, or refine the object with more passes"
-    yield Evidence(name="fit", level=level, text=text, value=explained, remedy="" if level == "sound" else remedy)
+    remedy = "" if level == "sound" else remedy
+    yield Evidence(name="fit", level=level, text=f"{text}: {share}", value=explained, remedy=remedy)
+
+
+def _is_noise(fit: Fit) -> bool:
+    return fit.noise > 0 and NEAR_NOISE * fit.noise > fit.R
 
 
 def judge_fit(fit: Fit, judged: Judged) -> Verdict:
@@ -149,8 +166,17 @@ def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
     yield Evidence(name="misfit of pixels", level="wrong", text=f"{text}: {worst}", value=share, remedy=remedy)
 
 
+def _place_evidence(fit: Fit) -> Iterator[Evidence]:
+    bad = fit.moved < AT_HOME and not _is_noise(fit)
+    text = f"patterns have {fit.moved:.3g} times their misfit a sixteenth of their side away from their positions"
+    text = f"{text}: they do not agree on an object" if bad else text
+    remedy = "check positions and probe: torch.refine.unknown=auto, or more passes" if bad else ""
+    level: Level = "doubtful" if bad else "sound"
+    yield Evidence(name="places", level=level, text=text, value=float(fit.moved), remedy=remedy)
+
+
 def _frame_evidence(fit: Fit, rows: NDArray[np.int64] | None) -> Iterator[Evidence]:
-    median = max(float(np.median(fit.by_frame)), np.finfo(float).tiny)
+    median = max(float(np.median(fit.by_frame)), float(np.finfo(np.float32).tiny))
     ratio = fit.by_frame / median
     worst = float(ratio.max())
     text = f"the worst pattern has {worst:.3g} times the misfit of the median one"

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ptycho_torch.judgement.trial import Part
-from ptycho_torch.physics.exit_wave_update import photon_intensity
 
 # Less than this correlation of neighbours is that of patterns in any order.
 ALIKE = 0.25
@@ -23,7 +22,6 @@ def likeness(part: Part, position_yx: NDArray[np.float64]) -> float | None:
     """
     if len(position_yx) < LEAST:
         return None
-    photon = photon_intensity(part.amplitude)
     intensity = part.amplitude.square().numpy().astype(np.float64)
     side = intensity.shape[-1]
     frequency = np.fft.fftfreq(side) * side
@@ -38,7 +36,7 @@ def likeness(part: Part, position_yx: NDArray[np.float64]) -> float | None:
         centred = weight - (weight * intensity).sum() / total if number else weight
         feature = (intensity * centred).sum((1, 2))
         feature -= feature.mean()
-        noise = photon * (intensity * np.square(centred)).sum((1, 2)).mean()
+        noise = part.photon * (intensity * np.square(centred)).sum((1, 2)).mean()
         if feature.var() > 0 and noise < (1 - MEANT) * feature.var():
             found.append(feature / feature.std())
     if not found:

@@ -9,17 +9,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ptycho_torch.judgement.likeness import ALIKE, likeness
+from ptycho_torch.judgement.lines import reverse_lines
 from ptycho_torch.judgement.noise import noise_misfit
 from ptycho_torch.judgement.trial import ORIENTATIONS, Part, choose_part, flat_misfit, held_back_misfit, turn
-from ptycho_torch.physics.exit_wave_update import photon_intensity
 from ptycho_torch.records import Dataset
 from ptycho_torch.verdict import Evidence
 
 RECORDED = "as recorded"
 # Names of evidence.
 ORIENTATION, LAG, SCALE, ORDER = OF_POSITIONS = "orientation", "lag", "scale", "order"
-# Factors of all positions; the outer ones are only compared with, as far positions let each pattern fit by itself.
-SCALES = tuple(2 ** (step / 2) for step in range(-3, 4))
+# Factors of positions, in both axes or in one; the outer ones are only compared with, as far positions let each
+# pattern fit by itself.
+SCALES = tuple(2 ** (step / 2) for step in range(-5, 4))
+AXES = {"": (1, 1), " in y": (1, 0), " in x": (0, 1)}
+MOST_LAG = 4
+LINES = "every second line reversed"
 # A difference of means over patterns counts from so many standard errors on, and as this share of what the object
 # explains at all.
 SIGNIFICANT, SUBSTANTIAL = 5.0, 0.1
@@ -29,6 +33,8 @@ MIN_PATTERNS = 25
 MINIMUM = 3.0
 # Patterns differ from that of a flat object by so many times what noise gives.
 VISIBLE = 1.05
+# Positions that leave no more of the misfit of a flat object are not compared with other orders and scales.
+EXPLAINS = 0.15
 # With a probe whose pattern differs by more of the intensity a trial shows nothing of the order.
 STRANGE = 0.3
 
@@ -71,22 +77,24 @@ class Trials:
         return self.alike < ALIKE and self.ordered < MINIMUM
 
 
-def position_trials(dataset: Dataset, seed: int = 0) -> Trials | None:
-    """Short reconstructions of a part of a scan with its positions in eight orientations, one pattern off, and at other
-    scales.
+def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True) -> Trials | None:
+    """Short reconstructions of a part of a scan with its positions in eight orientations, a few patterns off, with
+    lines reversed, and at other scales.
 
-    dataset: the scan, without patterns that do not measure; seed: of the part. None for too few patterns.
+    dataset: the scan, without patterns that do not measure; seed: of the part; probe_fits: False for a probe that is
+    far from the true one, with which only orientations are compared. None for too few patterns.
     """
     if len(dataset.position_yx) < MIN_PATTERNS:
         return None
     part, place = choose_part(dataset, np.random.default_rng(seed)), dataset.position_yx
-    hypotheses = {name: turn(place, name) for name in ORIENTATIONS}
-    hypotheses |= {"one pattern later": np.roll(place, 1, axis=0), "one pattern earlier": np.roll(place, -1, axis=0)}
-    by_chance = np.random.default_rng(seed).permutation(place[part.rows])
+    mine, by_chance = place[part.rows], np.random.default_rng(seed).permutation(place[part.rows])
     with torch.inference_mode():
-        misfit = {name: held_back_misfit(part, place[part.rows]) for name, place in hypotheses.items()}
-        misfit |= _other_scale(part, place[part.rows], misfit[RECORDED])
+        misfit = {name: held_back_misfit(part, turn(place, name)[part.rows]) for name in ORIENTATIONS}
         flat, shuffled = flat_misfit(part), held_back_misfit(part, by_chance)
+        if probe_fits and float(misfit[RECORDED].mean()) > EXPLAINS * float(flat.mean()):
+            others = _other_orders(place).items()
+            misfit |= {name: held_back_misfit(part, one[part.rows]) for name, one in others}
+            misfit |= _other_scale(part, mine, misfit[RECORDED])
         total = float((part.amplitude.square() * part.held).sum((1, 2)).mean())
     own = misfit[RECORDED]
     return Trials(
@@ -94,29 +102,46 @@ def position_trials(dataset: Dataset, seed: int = 0) -> Trials | None:
         float(flat.mean()) / total,
         {name: standard_errors(own - one) for name, one in misfit.items()},
         standard_errors(flat - own),
-        likeness(part, place[part.rows]),
+        likeness(part, mine),
         standard_errors(shuffled - own) if float(flat.mean()) > VISIBLE * _noise(part) else None,
     )
 
 
+def _other_orders(place: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Positions `(n, 2)` a few patterns off, and with lines reversed, by name."""
+    found = {}
+    for lag in range(1, MOST_LAG + 1):
+        number = "one pattern" if lag == 1 else f"{lag} patterns"
+        found[f"{number} later"] = np.roll(place, lag, axis=0)
+        found[f"{number} earlier"] = np.roll(place, -lag, axis=0)
+    lines = reverse_lines(place)
+    return found if lines is None else {**found, LINES: lines}
+
+
 def _noise(part: Part) -> float:
     """The misfit of noise alone at the held-back pixels of a pattern."""
-    photon = photon_intensity(part.amplitude)
+    photon = part.photon
     mean = part.amplitude.square().mean(0)[part.held].numpy()
     return photon * float(noise_misfit(mean / photon).sum()) if photon else 0.0
 
 
 def _other_scale(part: Part, place: NDArray[np.float64], own: Tensor) -> dict[str, Tensor]:
-    """The misfit of the positions `(K, 2)` at the best scale by name, where that is a minimum and not their own."""
-    misfit = {scale: own if scale == 1 else held_back_misfit(part, scale * place) for scale in SCALES[1:-1]}
-    best = min(misfit, key=lambda scale: float(misfit[scale].mean()))
-    at = SCALES.index(best)
-    for neighbour in (SCALES[at - 1], SCALES[at + 1]):
-        if neighbour not in misfit:
-            misfit[neighbour] = held_back_misfit(part, neighbour * place)
-        if best == 1 or standard_errors(misfit[neighbour] - misfit[best]) < MINIMUM:
-            return {}
-    return {f"times {best:.2g}": misfit[best]}
+    """The misfit of the positions `(K, 2)` at other scales by name, where that is a minimum and not their own."""
+    found = {}
+    for axes, power in AXES.items():
+
+        def misfit_at(scale: float, power: tuple[int, int] = power) -> Tensor:
+            return held_back_misfit(part, place * np.power(scale, power))
+
+        misfit = {scale: own if scale == 1 else misfit_at(scale) for scale in SCALES[1:-1]}
+        best = min(misfit, key=lambda scale: float(misfit[scale].mean()))
+        if best == 1:
+            continue
+        at = SCALES.index(best)
+        sides = [misfit[one] if one in misfit else misfit_at(one) for one in (SCALES[at - 1], SCALES[at + 1])]
+        if min(standard_errors(one - misfit[best]) for one in sides) >= MINIMUM:
+            found[f"times {best:.2g}{axes}"] = misfit[best]
+    return found
 
 
 def standard_errors(difference: Tensor) -> float:
@@ -151,6 +176,14 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
         text = f"patterns fit the positions {winner}, or the probe is another one: {figures}"
         remedy = "check the unit of positions, energy, distance and size of a detector pixel"
         yield Evidence(name=SCALE, level="wrong", text=text, value=own, remedy=remedy)
+    elif winner == LINES:
+        text = f"patterns fit the positions with {winner}: {figures}"
+        yield Evidence(
+            name=ORDER, level="wrong", text=text, value=own, remedy="write positions in the order of patterns"
+        )
     else:
         text = f"patterns fit the positions of {winner}: {figures}"
-        yield Evidence(name=LAG, level="wrong", text=text, value=own, remedy="shift positions against patterns by one")
+        number = winner.split()[0]
+        yield Evidence(
+            name=LAG, level="wrong", text=text, value=own, remedy=f"shift positions against patterns by {number}"
+        )

@@ -49,11 +49,14 @@ class PixelFaults:
 
 
 def photon_unit(sample: Real) -> tuple[float, bool]:
-    """The intensity of a photon, taken as the smallest above 0 (a detector may have a gain), and whether all of the
-    sample, of any shape, are whole numbers."""
-    positive = sample[np.isfinite(sample) & (sample > 0)]
-    whole = bool((positive == np.round(positive)).all())
-    return (float(positive.min()) if positive.size else 1.0), whole
+    """The intensity of a photon in patterns `(n, N, N)`, and whether all of them are whole numbers: the smallest value
+    above 0 of a pattern, in the middle of all of them, as a detector may have a gain, and patterns be scaled."""
+    positive = np.where(np.isfinite(sample) & (sample > 0), sample, np.inf)
+    smallest = positive.reshape(len(positive), -1).min(axis=1, initial=np.inf)
+    smallest = smallest[np.isfinite(smallest)]
+    counted = positive[np.isfinite(positive)]
+    whole = bool((counted == np.round(counted)).all())
+    return (float(np.median(smallest)) if smallest.size else 1.0), whole
 
 
 def pixel_faults(sample: Real, flat: Real, valid: Mask | None = None) -> PixelFaults:
@@ -83,7 +86,7 @@ def pixel_faults(sample: Real, flat: Real, valid: Mask | None = None) -> PixelFa
     # A spike in a few patterns is a fault of these.
     few = max(1, round(FEW * len(counted)))
     highest = np.partition(counted, len(counted) - few, axis=0)[-few:].sum(axis=0, dtype=np.float64)
-    hot = usable & _isolation(_nearest_fill(total - highest / photon, usable & ~dead), flat)
+    hot = usable & _isolation(nearest_fill(total - highest / photon, usable & ~dead), flat)
     rest = np.where(hot, 0, counted)
     limit, clipped = _clipping(rest, photon, whole=whole)
     wrapped = none if clipped.any() or not whole else _overflow(rest, usable & ~hot, photon)
@@ -125,7 +128,7 @@ def _nearest(values: Real, axis: int, *, flipped: bool = False) -> Real:
     return np.flip(back, axis) if flipped else back
 
 
-def _nearest_fill(image: Real, usable: Mask) -> Real:
+def nearest_fill(image: Real, usable: Mask) -> Real:
     """An image `(N, N)` with the value of the nearest usable pixel in the place of the others."""
     place = ndimage.distance_transform_edt(~usable, return_distances=False, return_indices=True)
     filled: Real = image[tuple(place)]

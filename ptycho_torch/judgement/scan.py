@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_torch.judgement.beam import beam_evidence
+from ptycho_torch.judgement.beam import BEAM, HIDDEN, NO_TRIALS, PROBE, are_squares, beam_evidence, hidden_evidence
 from ptycho_torch.judgement.frames import FrameFaults, frame_evidence, frame_faults
 from ptycho_torch.judgement.orientation import OF_POSITIONS, RECORDED, Trials, position_trials, trial_evidence
 from ptycho_torch.judgement.pixels import PixelFaults, photon_unit, pixel_evidence, pixel_faults
@@ -69,7 +69,7 @@ def judge_scan(dataset: Dataset, *, fix_orientation: bool = False) -> Judged:
     measuring = ~(faults.fill | faults.dead | faults.hot)
     if valid is not None:
         measuring &= valid
-    photon, whole = photon_unit(np.where(measuring, sample, 0))
+    photon, _ = photon_unit(np.where(measuring, sample, 0))
     frames = frame_faults(dataset.intensity, photon, measuring)
     spikes = position_spikes(dataset.position_yx, dataset.probe.shape[-1])
     evidence += frame_evidence(frames)
@@ -77,20 +77,34 @@ def judge_scan(dataset: Dataset, *, fix_orientation: bool = False) -> Judged:
     rows = _kept_rows(frames, spikes)
     kept = dataset if rows is None else dataset.select(rows)
     mean = np.where(measuring, sample_of(kept.intensity).mean(axis=0, dtype=np.float64), 0)
-    power = float(np.square(np.abs(dataset.probe.astype(np.complex128))).sum())
-    shown = np.where(measuring, flat, 0)
-    beam = list(beam_evidence(mean, shown, whole=whole, power=power, squared=dataset.squared))
-    if faults.wrapped.any():
-        beam = []
+    hidden = list(hidden_evidence(mean, flat, measuring))
+    evidence += hidden
+    broken = bool(faults.wrapped.any() or hidden)
+    beam = [] if broken else _beam(dataset, mean, flat, sample, measuring)
+    evidence += beam
     # Where the beam is elsewhere, its middle not measured, or the probe not known, trials compare nothing.
-    unknown = bool(beam) or frames.mostly_repeated or bool(faults.wrapped.any()) or not dataset.probe_known
-    trials = None if unknown else position_trials(attrs.evolve(kept, valid_pixels=measuring))
+    names = {one.name for one in beam}
+    unknown = broken or frames.mostly_repeated or not dataset.probe_known or bool(names & set(NO_TRIALS))
+    placed = attrs.evolve(kept, valid_pixels=measuring)
+    trials = None if unknown else position_trials(placed, probe_fits=PROBE not in names)
     judged = Judged(kept, (), rows, trials)
     turned = fix_orientation and judged.orientation != RECORDED
-    evidence += beam if trials is None else trial_evidence(trials, fixed=turned)
+    evidence += () if trials is None else trial_evidence(trials, fixed=turned)
     if turned:
         kept = attrs.evolve(kept, position_yx=turn(kept.position_yx, judged.orientation))
     return attrs.evolve(judged, dataset=kept, evidence=tuple(evidence))
+
+
+def _beam(
+    dataset: Dataset, mean: NDArray[np.float64], flat: NDArray[np.float64], sample: NDArray[np.float32], measuring: Mask
+) -> list[Evidence]:
+    """The evidence of the mean pattern and of the pattern of the probe, `(N, N)`."""
+    _, whole = photon_unit(np.where(measuring, sample, 0))
+    squares = are_squares(sample[:, measuring])
+    shown = np.where(measuring, flat, 0)
+    found = list(beam_evidence(mean, shown, whole=whole, squared=dataset.squared, squares=squares))
+    # A probe that is not known has the power and the pattern of the mean one.
+    return found if dataset.probe_known else [one for one in found if one.name == BEAM]
 
 
 def judge_with_probe(judged: Judged, dataset: Dataset) -> Judged:
@@ -100,6 +114,9 @@ def judge_with_probe(judged: Judged, dataset: Dataset) -> Judged:
     again = judge_scan(dataset)
     before, after, found = judged.trials, again.trials, again.evidence
     kept = [one for one in judged.evidence if one.frames]
+    # A found probe has no light where nothing was measured.
+    if not any(one.name == HIDDEN for one in found):
+        kept += [one for one in judged.evidence if one.name == HIDDEN]
     displaced = [one for one in judged.evidence if one.name in OF_POSITIONS and one.level == "wrong"]
     if displaced and before and (after is None or before.misfit[before.winner] < after.misfit[RECORDED]):
         found = tuple(one for one in found if one.name not in OF_POSITIONS)

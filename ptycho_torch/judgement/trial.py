@@ -48,11 +48,13 @@ def turn(position_yx: NDArray[np.float64], orientation: str) -> NDArray[np.float
 @attrs.frozen(eq=False)
 class Part:
     """Neighbouring patterns of a scan at 64 px at most: rows of the scan, amplitude `(K, N, N)` in FFT order with mean
-    power N^2, probe `(P, N, N)` that gives such patterns, valid and held `(N, N)` bool in FFT order, the pixels that
-    measure and those of them that no update sees, and the side of a pixel in pixels of the scan."""
+    power N^2, the intensity of a photon in its unit, probe `(P, N, N)` that gives such patterns, valid and held
+    `(N, N)` bool in FFT order, the pixels that measure and those of them that no update sees, and the side of a pixel
+    in pixels of the scan."""
 
     rows: NDArray[np.int64]
     amplitude: Tensor
+    photon: float
     probe: Tensor
     valid: Tensor
     held: Tensor
@@ -80,7 +82,7 @@ def choose_part(dataset: Dataset, rng: np.random.Generator) -> Part:
     flat = mode_sum_intensity(far_field(probe)) * valid
     probe = probe * (small / flat.sum().sqrt().clamp(min=torch.finfo(torch.float32).tiny))
     held = torch.from_numpy(rng.random((small, small)) < HELD_BACK) & valid
-    return Part(rows, amplitude, probe, valid, held, side / small)
+    return Part(rows, amplitude, photon_intensity(amplitude), probe, valid, held, side / small)
 
 
 def _strongest_modes(probe: NDArray[np.complex64]) -> NDArray[np.complex64]:
@@ -121,7 +123,7 @@ def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
     origin, height, width = canvas_of(centre, side)
     corners = patch_corners(centre, side, origin).long().tolist()
     object_ = torch.ones(height, width, dtype=torch.complex64)
-    seen, photon = part.valid & ~part.held, photon_intensity(part.amplitude)
+    seen = part.valid & ~part.held
     strongest = float(mode_sum_intensity(part.probe).max())
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(corners)))
     for _ in range(PASSES):
@@ -129,7 +131,7 @@ def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
             own = [corners[row] for row in rows.tolist()]
             patches, illumination = read(object_, own, side), torch.zeros(height, width)
             waves = exit_waves(patches, probes[rows])
-            change = exit_wave_change(waves, part.amplitude[rows], photon, seen).change
+            change = exit_wave_change(waves, part.amplitude[rows], part.photon, seen).change
             add(illumination, mode_sum_intensity(probes[rows]), own)
             step = torch.zeros_like(object_)
             add(step, over_modes(change * probes[rows].conj()), own)

@@ -1,4 +1,4 @@
-"""A scan of any format as NPZ, CXI, or HDF5 of ptychodus, with its units."""
+"""A scan of any format as NPZ, CXI, ptyd, EMD, or HDF5 of ptychodus, with its units."""
 
 import warnings
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import atomic_write, check_folder
+from ptycho_torch.output.raster_formats import write_emd, write_ptyd
 from ptycho_torch.output.scan_formats import add_preparation, write_cxi, write_npz, write_pair, write_training_data
 
 _WRITERS: dict[str, Callable[[Path, RawScan], None]] = {
@@ -21,6 +22,8 @@ _WRITERS: dict[str, Callable[[Path, RawScan], None]] = {
     ".cxi": write_cxi,
     ".h5": write_training_data,
     ".hdf5": write_training_data,
+    ".ptyd": write_ptyd,
+    ".emd": write_emd,
 }
 
 
@@ -44,7 +47,7 @@ def convert_scan(source: Path, target: Path) -> RawScan:
 def check_target(target: Path) -> None:
     """Raise DataError where no scan can be written to a new file target; creates nothing."""
     if target.suffix.lower() not in _WRITERS:
-        raise DataError(str(target), "has an ending that says no format", "npz, cxi, or h5 for ptychodus")
+        raise DataError(str(target), "has an ending that says no format", "npz, cxi, ptyd, emd, or h5 for ptychodus")
     for one in (target, target.with_name(DIFFRACTION)) if target.name == PRODUCT else (target,):
         if one.exists():
             raise DataError(str(one), "is there already", "choose another name, or remove it")

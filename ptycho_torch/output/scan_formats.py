@@ -26,7 +26,7 @@ _DETECTOR, _SOURCE = f"{_ENTRY}/instrument_1/detector_1", f"{_ENTRY}/instrument_
 _TRANSLATION = f"{_ENTRY}/sample_1/geometry_1/translation"
 
 
-def _parts(scan: RawScan) -> Iterator[NDArray[Any]]:
+def pattern_parts(scan: RawScan) -> Iterator[NDArray[Any]]:
     """The patterns `(n, N, N)` in their own type, a few at a time; masked pixels are 0, amplitudes are squared."""
     stored, rows = stored_patterns(scan, in_file=True).stored, scan.rows
     chosen = np.arange(scan.count) if rows is None else rows
@@ -43,7 +43,8 @@ def _pattern_key(scan: RawScan) -> str:
     return AMPLITUDE_KEY if scan.key == AMPLITUDE_KEY else COUNT_KEY
 
 
-def _dtype(scan: RawScan) -> np.dtype[Any]:
+def stored_dtype(scan: RawScan) -> np.dtype[Any]:
+    """The type of the patterns that are written."""
     return np.dtype(np.float32) if scan.amplitudes else scan.patterns.dtype
 
 
@@ -65,9 +66,9 @@ def write_npz(path: Path, scan: RawScan) -> None:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                     npy_format.write_array(stream, np.asarray(array), allow_pickle=False)
         with archive.open(f"{_pattern_key(scan)}.npy", "w", force_zip64=True) as stream:
-            header = {"descr": npy_format.dtype_to_descr(_dtype(scan)), "fortran_order": False}
+            header = {"descr": npy_format.dtype_to_descr(stored_dtype(scan)), "fortran_order": False}
             npy_format.write_array_header_1_0(stream, {**header, "shape": (scan.count, *scan.frame)})
-            for part in _parts(scan):
+            for part in pattern_parts(scan):
                 stream.write(part.tobytes())
 
 
@@ -100,7 +101,7 @@ def _npz_geometry(geometry: Geometry | None) -> dict[str, Any]:
 
 def write_cxi(path: Path, scan: RawScan) -> None:
     """Write a scan to path as CXI. Raises DataError where its geometry is not known."""
-    energy_j, geometry = _checked_far_field(scan)
+    energy_j, geometry = checked_far_field(scan, "CXI")
     assert geometry.detector_pixel_m is not None
     y, x = (np.array(geometry.origin_m) + scan.position_yx * np.array(geometry.pixel_m)).T
     with create_hdf5(path) as file:
@@ -114,17 +115,19 @@ def write_cxi(path: Path, scan: RawScan) -> None:
             file[f"{_DETECTOR}/mask"] = (~scan.valid_pixels).astype(np.uint32)
         if scan.probe is not None:
             file[f"{_SOURCE}/illumination"] = scan.probe
-        _write_patterns(file, f"{_DETECTOR}/data", scan).attrs["axes"] = "translation:y:x"
+        write_patterns(file, f"{_DETECTOR}/data", scan).attrs["axes"] = "translation:y:x"
         file[f"{_ENTRY}/data_1/data"] = h5py.SoftLink(f"/{_DETECTOR}/data")
         file[f"{_ENTRY}/data_1/translation"] = h5py.SoftLink(f"/{_TRANSLATION}")
 
 
-def _checked_far_field(scan: RawScan) -> tuple[float, Geometry]:
-    """The energy in J and the geometry, complete and in agreement. Raises DataError."""
+def checked_far_field(scan: RawScan, kind: str) -> tuple[float, Geometry]:
+    """The energy in J and the geometry of a scan, complete and in agreement, for a format, kind. Raises DataError."""
     geometry, name = scan.geometry, str(scan.path)
     missing = geometry is None or None in (geometry.photon_energy_ev, geometry.distance_m, geometry.detector_pixel_m)
     if geometry is None or missing:
-        raise DataError(name, "has no energy, distance or detector pixel, which CXI needs", "convert it to npz or h5")
+        raise DataError(
+            name, f"has no energy, distance or detector pixel, which {kind} needs", "convert it to npz or h5"
+        )
     assert geometry.photon_energy_ev is not None
     assert geometry.distance_m is not None
     assert geometry.detector_pixel_m is not None
@@ -133,7 +136,7 @@ def _checked_far_field(scan: RawScan) -> tuple[float, Geometry]:
         far = object_pixel_m(energy, geometry.distance_m, detector, side)
         if not math.isclose(pixel, far, rel_tol=1e-3):
             message = f"has object pixels of {pixel:.4g} m, but its energy, distance and detector give {far:.4g} m"
-            raise DataError(name, message, "CXI has no other way to state a pixel; convert it to npz or h5")
+            raise DataError(name, message, f"{kind} has no other way to state a pixel; convert it to npz or h5")
     return energy, geometry
 
 
@@ -146,7 +149,7 @@ def write_training_data(path: Path, scan: RawScan) -> None:
         file["object"], file["bad_pixels"] = object_, _bad_pixels(scan)
         if scan.probe is not None:
             file["probe"] = scan.probe
-        _write_patterns(file, "patterns", scan)
+        write_patterns(file, "patterns", scan)
         if scan.geometry is not None:
             file["object_pixel_height_m"], file["object_pixel_width_m"] = scan.geometry.pixel_m
             file["detector_object_distance_m"] = scan.geometry.distance_m or 0.0
@@ -163,7 +166,7 @@ def write_pair(product: Path, diffraction: Path, scan: RawScan) -> None:
     geometry = scan.geometry
     with create_hdf5(diffraction) as file:
         file["indexes"], file["bad_pixels"] = np.arange(scan.count), _bad_pixels(scan)
-        patterns = _write_patterns(file, "patterns", scan)
+        patterns = write_patterns(file, "patterns", scan)
         if geometry is not None and geometry.detector_pixel_m is not None:
             height, width = geometry.detector_pixel_m
             patterns.attrs.update({"detector_pixel_height_m": height, "detector_pixel_width_m": width})
@@ -183,11 +186,12 @@ def _bad_pixels(scan: RawScan) -> NDArray[np.bool_]:
     return np.zeros(scan.frame, bool) if scan.valid_pixels is None else ~scan.valid_pixels
 
 
-def _write_patterns(file: h5py.File, key: str, scan: RawScan) -> h5py.Dataset:
+def write_patterns(file: h5py.File, key: str, scan: RawScan) -> h5py.Dataset:
+    """Write the patterns of a scan to a dataset key `(n, N, N)` of an open file."""
     shape = (scan.count, *scan.frame)
-    made = file.create_dataset(key, shape, _dtype(scan), chunks=(1, *scan.frame), compression="lzf")
+    made = file.create_dataset(key, shape, stored_dtype(scan), chunks=(1, *scan.frame), compression="lzf")
     start = 0
-    for part in _parts(scan):
+    for part in pattern_parts(scan):
         made[start : start + len(part)] = part
         start += len(part)
     return made

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ptycho_config import dump
 from ptycho_torch.errors import DataError
@@ -35,8 +36,9 @@ def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.absolute().parent) as folder:
         whole = Path(folder) / "scan.npz"
         np.savez(whole, **_scan(scan), objectGuess=scan.truth)
-        convert_scan(whole, path)
-    write_arrays(truth, _truth(scan))
+        made = convert_scan(whole, path)
+    # Positions of other formats count from another pixel.
+    write_arrays(truth, _truth(scan, made.position_yx[0] - scan.position_yx[0]))
     return targets
 
 
@@ -64,10 +66,13 @@ def _scan(scan: Simulated) -> dict[str, Any]:
     }
 
 
-def _truth(scan: Simulated) -> dict[str, Any]:
+def _truth(scan: Simulated, origin_yx: NDArray[np.float64] | None = None) -> dict[str, Any]:
+    """The truth; origin_yx (y, x): the pixel of the scan, as it is in its file, of element `[0, 0]` of the object."""
+    origin = np.zeros(2) if origin_yx is None else origin_yx
     return {
         "objectGuess": scan.truth,
+        "origin_px": origin,
         "truth_modes": scan.true_probe,
-        "truth_yx": scan.true_position_yx,
+        "truth_yx": scan.true_position_yx + origin,
         "simulation": np.array(json.dumps(dump(scan.options))),
     }

@@ -52,6 +52,23 @@ def test_surplus_patterns_are_left_out(before: int, after: int, seed: int, tmp_p
     assert f"the first {before} and the last {after} patterns are not used" in told
 
 
+@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_a_surplus_pattern_of_each_line_is_left_out(end: str, seed: int, tmp_path: Path) -> None:
+    """As in a fly scan that takes one more while it turns; where nothing shows which, both possibilities are named."""
+    scan = good(seed=seed, images=IMAGES[seed])
+    lines = scan.intensity[:].reshape(13, 13, *scan.intensity.shape[1:])
+    turn = np.random.default_rng(seed).poisson(lines[:, :1] if end == "first" else lines[:, -1:]).astype(np.float32)
+    counts = np.concatenate([turn, lines] if end == "first" else [lines, turn], axis=1)
+    path = _write(tmp_path / "a.npz", counts.reshape(-1, *lines.shape[2:]), scan.position_yx)
+    read, told = _read(path)
+    np.testing.assert_array_equal(read.intensity[:], scan.intensity[:])
+    assert f"the {end} pattern of each of 13 lines is not used" in told
+    weak = np.random.default_rng(0).poisson(1.0, counts.shape).astype(np.float32)
+    with pytest.raises(DataError, match="either the first or the last pattern of each line has no position"):
+        _read(_write(tmp_path / "b.npz", weak.reshape(-1, *lines.shape[2:]), scan.position_yx))
+
+
 def test_a_pattern_lost_in_between_is_said(tmp_path: Path) -> None:
     """With the two alignments."""
     scan = good()

@@ -121,6 +121,29 @@ def _amplitudes(dataset: Dataset) -> Dataset:
     return attrs.evolve(dataset, intensity=root / root.max())
 
 
+def _reverse_lines(position: NDArray[np.float64]) -> NDArray[np.float64]:
+    lines = position.reshape(ROWS, ROWS, 2)
+    lines[1::2] = lines[1::2, ::-1].copy()
+    return lines.reshape(-1, 2)
+
+
+def _probe(change: Callable[[NDArray[np.complex64]], Any]) -> Fault:
+    return lambda dataset: attrs.evolve(dataset, probe=np.asarray(change(dataset.probe), np.complex64))
+
+
+def _beam_behind_stop(dataset: Dataset) -> Dataset:
+    """A probe without structure, whose pattern lies behind a large beam stop; the file marks it."""
+    pixel = np.hypot(*(np.indices((SIDE, SIDE)) - SIDE // 2))
+    valid, wide = pixel > 4, np.exp(-((pixel / 6) ** 2))
+    probe = wide / np.linalg.norm(wide) * np.linalg.norm(dataset.probe)
+    return attrs.evolve(
+        dataset,
+        probe=probe[None].astype(np.complex64),
+        intensity=np.where(valid, dataset.intensity[:], np.float32(0)),
+        valid_pixels=valid,
+    )
+
+
 # Each fault with the name of the evidence, and words of what is said of it.
 FAULTS: dict[str, tuple[Fault, str, str]] = {
     "fill value": (_fill(STRIPES, 2.0**32 - 1), "fill value", "124 pixels hold 4294967296 in every pattern"),
@@ -140,6 +163,10 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "positions halved": (_moved(lambda yx: 0.5 * yx), "scale", "fit the positions times 2"),
     "shuffled": (_moved(lambda yx: np.random.default_rng(3).permutation(yx)), "order", "those of other patterns"),
     "positions late": (_moved(lambda yx: np.roll(yx, 1, axis=0)), "lag", "one pattern earlier"),
+    "positions three late": (_moved(lambda yx: np.roll(yx, 3, axis=0)), "lag", "3 patterns earlier"),
+    "every second line reversed": (_moved(_reverse_lines), "order", "with every second line reversed"),
+    "x 1.5 times": (_moved(lambda yx: yx * (1, 1.5)), "scale", "fit the positions times 0.71 in x"),
+    "positions three times": (_moved(lambda yx: 3 * yx), "scale", "fit the positions times 0.35"),
     "spikes of the encoder": (
         _moved(_spike),
         "position spikes",
@@ -151,6 +178,19 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
         "zero frequency is in the corner",
     ),
     "off-centre": (_frames(lambda c: c.__setitem__(..., np.roll(c.copy(), 7, axis=1))), "beam", "7, 0 px"),
+    "off-centre by 2 px": (
+        _frames(lambda c: c.__setitem__(..., np.roll(c.copy(), (2, -1), (1, 2)))),
+        "beam",
+        "lie 2, -1 px (y, x) from that of the probe",
+    ),
+    "squared counts": (
+        lambda dataset: attrs.evolve(dataset, intensity=np.square(dataset.intensity[:])),
+        "squares",
+        "squares of whole numbers",
+    ),
+    "probe power": (_probe(lambda probe: 0.1 * probe), "probe power", "times the power of a pattern"),
+    "another probe": (_probe(np.abs), "probe", "is not like the mean pattern"),
+    "light behind the beam stop": (_beam_behind_stop, "hidden light", "% of the light"),
     "amplitudes": (_amplitudes, "amplitudes", "read as counts"),
 }
 

@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
@@ -64,6 +65,26 @@ def test_what_only_the_object_shows_is_named(name: str, seed: int, photons: floa
     assert set(found) == {evidence}
     assert found[evidence][0] == level
     assert words in found[evidence][1]
+
+
+def _blurred() -> tuple[Judged, Any]:
+    """An object that is the mean over errors of positions."""
+    blurred = [gaussian_filter(part, 4.0) for part in (true_object().real, true_object().imag)]
+    return judge_scan(good()), (blurred[0] + 1j * blurred[1]).astype(np.complex64)
+
+
+def _noise() -> tuple[Judged, Any]:
+    """An object without relation to the patterns, at few photons."""
+    noise = np.random.default_rng(0).normal(0, 1.0, true_object().shape)
+    return judge_scan(good(photons=300.0)), np.exp(1j * noise).astype(np.complex64)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"), [(_blurred, "they do not agree on an object"), (_noise, "the object fits worse than a flat one")]
+)
+def test_an_object_that_patterns_do_not_agree_on_is_doubtful(made: Callable[[], Any], words: str) -> None:
+    """Blurred by positions, or worse than a flat object."""
+    assert any(words in sentence for sentence in _judge(*made()).sentences)
 
 
 @pytest.mark.parametrize("seed", range(len(IMAGES)))

@@ -59,13 +59,13 @@ def _check_same(first: Dataset, second: Dataset) -> None:
     assert second.geometry.distance_m == pytest.approx(first.geometry.distance_m)
 
 
-@pytest.mark.parametrize("name", ["made.npz", "made.cxi", "made.h5", "product.h5"])
+@pytest.mark.parametrize("name", ["made.npz", "made.cxi", "made.ptyd", "made.h5", "product.h5"])
 @pytest.mark.parametrize("kind", ["cxi", "nexus", "ptyd", "product", "training data", "npz"])
 def test_a_scan_is_the_same_in_every_format(kind: str, name: str, layouts: Any, tmp_path: Path) -> None:
-    """And back in NPZ; CXI needs the whole geometry."""
+    """And back in NPZ; CXI and ptyd need the whole geometry."""
     source, target = _sources(layouts, tmp_path)[kind], tmp_path / "new" / name
-    if name == "made.cxi" and kind not in {"cxi", "nexus", "ptyd"}:
-        with pytest.raises(DataError, match="has no energy, distance or detector pixel, which CXI needs"):
+    if name in {"made.cxi", "made.ptyd"} and kind not in {"cxi", "nexus", "ptyd"}:
+        with pytest.raises(DataError, match=r"has no energy, distance or detector pixel, which (CXI|ptyd) needs"):
             convert_scan(source, target)
         assert not target.exists()
         return
@@ -89,6 +89,32 @@ def test_metres_of_positions_survive(layouts: Any, tmp_path: Path) -> None:
         places.append(read.geometry.origin_m + read.position_yx * np.array(read.geometry.pixel_m))
     np.testing.assert_allclose(places[1], places[0], rtol=1e-9)
     np.testing.assert_allclose(places[2], places[0], rtol=1e-9)
+
+
+def test_rasters_become_emd(layouts: Any, tmp_path: Path) -> None:
+    """With steps and pixels in Angstrom, mask and probe; other positions, or without metres, are refused."""
+    rows, columns = np.divmod(np.arange(36), 9)
+    raster = {
+        "diff3d": layouts.scan.counts.astype(np.uint16),
+        "xcoords": 32 + 3.0 * columns,
+        "ycoords": 32 + 5.0 * rows,
+        "probeGuess": layouts.scan.probe,
+        "bad_pixels": MASK,
+        "object_pixel_m": np.array([2e-11, 3e-11]),
+    }
+    np.savez(tmp_path / "raster.npz", **raster)
+    convert_scan(tmp_path / "raster.npz", tmp_path / "made.emd")
+    made = open_scan(tmp_path / "made.emd")
+    assert made.dialect == "EMD"
+    _check_same(
+        read_scan(tmp_path / "raster.npz", "count_intensity"), read_scan(tmp_path / "made.emd", "count_intensity")
+    )
+    np.savez(tmp_path / "jittered.npz", **(raster | {"xcoords": layouts.scan.position_yx[:, 1]}))
+    np.savez(tmp_path / "pixels.npz", **{key: value for key, value in raster.items() if key != "object_pixel_m"})
+    for name, reason in (("jittered", "are no raster with equal steps"), ("pixels", "has no pixel in m")):
+        with pytest.raises(DataError, match=reason):
+            convert_scan(tmp_path / f"{name}.npz", tmp_path / "other.emd")
+        assert not (tmp_path / "other.emd").exists()
 
 
 def test_large_counts_keep_every_digit(layouts: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from ptycho_torch.cli import main as umbrella
 from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.errors import DataError
+from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.simulation import Simulation, simulate, write_simulation
 from ptycho_torch.simulation.probes import add_modes, defocus, lens_probe, zernike
 from ptycho_torch.simulation.scan import make_object, make_positions, make_probe
@@ -110,6 +111,10 @@ def test_files_hold_the_scan_and_its_truth(name: str, tmp_path: Path) -> None:
     assert np.allclose(dataset.position_yx - dataset.position_yx[0], made.position_yx - made.position_yx[0])
     truth = np.load(written[-1], allow_pickle=False)
     assert np.array_equal(truth["objectGuess"], made.truth)
+    # The object lies where the positions of the file have it.
+    np.testing.assert_allclose(dataset.position_yx - truth["origin_px"], made.position_yx, atol=1e-6)
+    np.testing.assert_allclose(truth["truth_yx"] - truth["origin_px"], made.true_position_yx, atol=1e-6)
+    assert read_object(written[-1]).origin_yx == tuple(np.round(truth["origin_px"]))
     assert json.loads(str(truth["simulation"]))["guess"]["kind"] == "disk"
     with pytest.raises(DataError, match="is there already"):
         write_simulation(tmp_path / name, made)

@@ -104,8 +104,8 @@ def read_file(path: Path) -> RawScan:
         raise DataError(
             str(path),
             f"is no scan that is known here; it holds {names}",
-            "a ptychodus product with diffraction, ptychodus training data, CXI, NXcxi_ptycho, ptyd, or "
-            "a pair of _dp and _para files",
+            "known are files of ptychodus and pty-chi, CXI, NXcxi_ptycho, ptyd, PtyLab, Dectris masters, EMD, and "
+            "those of HXN with diffamp",
         )
 
 
