@@ -45,7 +45,7 @@ def test_it_needs_no_other_file(report: Path) -> None:
     assert len(text) < 5e6
 
 
-@pytest.mark.parametrize("width", [1300, 400])
+@pytest.mark.parametrize("width", [pytest.param(1300, marks=pytest.mark.slow), 400])
 def test_nothing_is_cut_off_and_pictures_are_enlarged(report: Path, tmp_path: Path, width: int) -> None:
     """At the width of a desk and of a telephone, which a frame has."""
     (tmp_path / "page.html").write_text(report.read_text().replace("</body>", f"{PROBE}</body>"))
@@ -61,6 +61,7 @@ def test_nothing_is_cut_off_and_pictures_are_enlarged(report: Path, tmp_path: Pa
     assert "zoomed&quot;:&quot;true" in page
 
 
+@pytest.mark.slow
 def test_it_is_drawn_and_printed(report: Path, tmp_path: Path) -> None:
     """A screenshot has the colours of the verdict and of the maps; a print has pages."""
     picture, pdf = tmp_path / "shown.png", tmp_path / "printed.pdf"

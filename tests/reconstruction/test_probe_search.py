@@ -68,7 +68,11 @@ GUESSES = {
 }
 
 
-@pytest.mark.parametrize("name", GUESSES)
+# Each takes seconds; those after the first run in `make slow`.
+GUESS_NAMES = [pytest.param(name, marks=() if name == "disk" else pytest.mark.slow) for name in GUESSES]
+
+
+@pytest.mark.parametrize("name", GUESS_NAMES)
 def test_the_probe_is_retrieved(name: str) -> None:
     """From no probe, a disk, or a wrong defocus; it is refined afterwards, in enough passes."""
     found = _known(_dataset(GUESSES[name]))

@@ -124,6 +124,7 @@ def _wait_until_free(folder: Path) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(base: Path, tmp_path: Path) -> None:
     """Killed after its first epochs, it takes its trial with it, which is resumed from its checkpoint and ends with the
     losses of an uninterrupted training; all with one thread, since sums depend on their number."""

@@ -78,6 +78,7 @@ def test_the_window_sees_how_it_goes(scan: Known, tmp_path: Path, caplog: pytest
     assert first == ["verdict:", "Training", "Trained", "estimated:", "Reconstructed", "verdict:"]
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_the_caller_is_the_first(scan: Known, tmp_path: Path) -> None:
     """Over gloo on the CPU; the callback of the client, which cannot be pickled, sees what one process
     alone would see."""
@@ -110,6 +111,7 @@ threading.Thread(target=end, daemon=True).start()
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("death", DEATHS)
 def test_a_process_that_dies_is_named(death: str, scan: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what it wrote, within seconds; no model is written, and the caller's process is as it was."""
