@@ -93,7 +93,7 @@ def object_figures(canvas: Canvas, dataset: Dataset, window: int, fit: Fit) -> I
 
 
 def _misfit_figure(fit: Fit, place: NDArray[np.float64], amplitude: Picture, pixel_m: float | None) -> Figure:
-    misfit = fit.by_frame * len(fit.by_frame)
+    misfit = fit.by_frame
     low, high = limits_of(misfit)
     pale = attrs.evolve(amplitude, values=np.full_like(amplitude.values, np.nan))
     drawing = scan_map(place, amplitude.values.shape, (misfit - low) / max(high - low, 1e-30))
@@ -173,7 +173,7 @@ def pattern_figures(scan: Scan, canvas: Canvas, fit: Fit) -> Iterator[tuple[str,
         shown.append(Picture(residual, (-reach, reach), "diverging", "roots"))
         titles = ("Measured", "Modelled", "Measured - modelled")
         figures = tuple(picture_figure(t, p, bar=False) for t, p in zip(titles, shown, strict=True))
-        share = fit.by_frame[row] * len(fit.by_frame)
+        share = fit.by_frame[row]
         yield f"{name} pattern: number {row}, R = {share:.3g}", figures
 
 
