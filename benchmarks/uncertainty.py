@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch import reconstruct
-from ptycho_torch.pretraining import family
+from ptycho_torch.pretraining.family import random_scan
+from ptycho_torch.pretraining.options import Family
 from ptycho_torch.records import Dataset
 
 LIT, ONE_SIGMA = 0.1, 0.6827
@@ -51,12 +52,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--photons", type=float, nargs=2, default=(1e3, 1e6))
     asked = parser.parse_args()
-    family.PHOTONS = tuple(asked.photons)
+    family = Family(photons=tuple(asked.photons))
     rng = np.random.default_rng(asked.seed)
     rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as temporary:
         while len(rows) < asked.scans:
-            scan = family.random_scan(rng)
+            scan = random_scan(rng, family=family)
             if not PATTERNS[0] <= len(scan.counts) <= PATTERNS[1]:
                 continue
             folder = Path(temporary) / str(len(rows))
@@ -70,8 +71,8 @@ def main() -> None:
             truth[inside] = scan.truth[rows_here[inside], columns_here[inside]]
             with np.load(folder / "reconstruction.npz", allow_pickle=False) as stored:
                 modulus, phase = stored["modulus_deviation"], stored["phase_deviation_rad"]
-            light = made.canvas.illumination
-            where = (light > LIT * light.max()) & np.isfinite(modulus) & inside
+            illumination = made.canvas.illumination
+            where = (illumination > LIT * illumination.max()) & np.isfinite(modulus) & inside
             found = matched(made.canvas.object, truth, where)
             row: dict[str, float] = {"photons": float(scan.counts.sum(axis=(1, 2)).mean())}
             errors = np.abs(np.abs(found) - np.abs(truth)), np.abs(np.angle(found * truth.conj()))

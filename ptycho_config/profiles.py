@@ -17,6 +17,16 @@ _c = fields(TrainingSetup)
 RECOMMENDED = "recommended"
 # Asks for no profile, where a name is needed.
 NO_PROFILE = "none"
+_STEADY = (
+    # A rare gradient, a hundred times the usual one, then moves a weight by the learning rate; with 0.999 by three
+    # times that, and by momentum again and again: the network is thrown off.
+    at(_c.training.adam_beta2).put(0.99)
+    >> at(_c.training.gradient_clip_val).put(1.0)
+    >> at(_c.training.scheduler).put("WarmupCosine")
+    >> at(_c.training.lr_warmup_epochs).put(0)
+    >> at(_c.training.lr_min_ratio).put(0.01)
+    >> at(_c.training.subsample_seed).put(0)
+)
 PROFILES: dict[str, Transform] = {
     "unrolled": (
         at(_c.training.model.architecture).put("unrolled")
@@ -26,14 +36,7 @@ PROFILES: dict[str, Transform] = {
         >> at(_c.training.nepochs).put(2)
         >> at(_c.training.optimizer).put("adamw")
         >> at(_c.training.weight_decay).put(1e-4)
-        # A rare gradient, a hundred times the usual one, then moves a weight by the learning rate; with 0.999 by three
-        # times that, and by momentum again and again: the network is thrown off.
-        >> at(_c.training.adam_beta2).put(0.99)
-        >> at(_c.training.gradient_clip_val).put(1.0)
-        >> at(_c.training.scheduler).put("WarmupCosine")
-        >> at(_c.training.lr_warmup_epochs).put(0)
-        >> at(_c.training.lr_min_ratio).put(0.01)
-        >> at(_c.training.subsample_seed).put(0)
+        >> _STEADY
         >> at(_c.execution.learning_rate).put(4e-3)
         >> at(_c.execution.inference_batch_size).put(64)
         >> at(_c.torch.overlap.partners).put(24)
@@ -42,12 +45,7 @@ PROFILES: dict[str, Transform] = {
         at(_c.training.batch_size).put(4)
         >> at(_c.training.nepochs).put(8)
         >> at(_c.training.neighbor_count).put(6)
-        >> at(_c.training.adam_beta2).put(0.99)
-        >> at(_c.training.gradient_clip_val).put(1.0)
-        >> at(_c.training.scheduler).put("WarmupCosine")
-        >> at(_c.training.lr_warmup_epochs).put(0)
-        >> at(_c.training.lr_min_ratio).put(0.01)
-        >> at(_c.training.subsample_seed).put(0)
+        >> _STEADY
         >> at(_c.training.model.n_filters_scale).put(1)
         >> at(_c.execution.learning_rate).put(1e-3)
         >> at(_c.torch.overlap.partners).put(1)

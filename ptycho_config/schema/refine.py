@@ -11,6 +11,8 @@ from ptycho_config.schema.fields import option
 Unknown = Literal["probe", "positions", "background", "flux", "modes"]
 # Passes over the object alone, before the probe and the positions are improved too.
 ALONE = 2
+# Photons a pixel of the object whose noise is 1 % of it: `1 / sqrt(2 n)`.
+FEW_PHOTONS = 5000
 
 
 def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
@@ -47,7 +49,8 @@ class RefineOptions:
     likelihood: Literal["auto", "amplitude", "poisson"] = option(
         "auto",
         "what the passes maximise: amplitude, fast where photons abound; poisson, the likelihood of the counts with a "
-        "denoiser as prior, until the object settles; auto: poisson below 5000 photons a pixel of the object",
+        "denoiser as prior, until the object settles; auto: poisson below "
+        f"{FEW_PHOTONS} photons a pixel of the object. batch, alpha, coarse and average are of the amplitude passes",
     )
     batch: int = option(64, "patterns whose updates are applied together", unit="patterns", check=positive)
     alpha: float = option(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from ptycho_torch.evaluation.fourier_ring import fourier_ring_correlation, information_threshold, resolution
+from ptycho_torch.output.choice_records import HalvesRecord
 from ptycho_torch.output.report_figures import HalfScans
-from ptycho_torch.output.run_records import HalvesRecord
 from ptycho_torch.records import Canvas, Geometry
 
 Complex64 = NDArray[np.complex64]
@@ -21,7 +21,7 @@ COMMON = 0.1
 # The squares of differences are averaged over a Gaussian of so many px.
 AVERAGED_PX = 4.0
 # Medians over simulated scans of 1e3 to 1e6 photons a pattern.
-MODULUS_FACTOR, PHASE_FACTOR = 2.1, 1.1
+MODULUS_FACTOR, PHASE_FACTOR = 1.5, 1.0
 
 
 @attrs.frozen(eq=False)

@@ -1,6 +1,6 @@
 """Make the denoiser that comes with ptycho.
 
-    python -m ptycho_torch.pretraining.denoiser FILE.safetensors [--steps 9000] [--seed 0]
+    python -m ptycho_torch.pretraining.denoiser FILE.safetensors [--steps 9000] [--objects 300] [--seed 0]
 
 Draws complex objects of the family and of other structures (lines, blobs, crystals, power-law noise), adds white and
 slightly blurred Gaussian noise of 1 to 60 % of the object, and trains `nets.denoiser` to remove it. No measured data
@@ -24,7 +24,7 @@ from ptycho_torch.physics.simulate import Complex, Real, complex_object
 from ptycho_torch.pretraining.family import random_object
 from ptycho_torch.simulation import objects
 
-OBJECTS, SIDE, CROP, BATCH = 300, 160, 64, 12
+SIDE, CROP, BATCH = 160, 64, 12
 NOISE = (0.01, 0.6)  # standard deviation, of the modulus of the object
 MODULUS = (0.7, 1.3)  # of empty space
 BLURRED = 0.3  # of the batches have noise that is
@@ -81,14 +81,14 @@ def _crop(rng: np.random.Generator, whole: Complex) -> Complex:
     return np.asarray(part * factor, np.complex64)
 
 
-def train_denoiser(steps: int, seed: int) -> tuple[Denoiser, float]:
+def train_denoiser(steps: int, count: int, seed: int) -> tuple[Denoiser, float]:
     """A denoiser after so many steps, and the rms of what is left of the noise in its last twentieth.
 
-    seed: of weights, objects and noise.
+    count: of different objects, of which it sees parts; seed: of weights, objects and noise.
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    bank = [random_structures(rng, SIDE) for _ in range(OBJECTS)]
+    bank = [random_structures(rng, SIDE) for _ in range(count)]
     model = Denoiser()
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=1e-4)
 
@@ -116,13 +116,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--objects", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
-    if arguments.steps < 1:
-        parser.error("give at least one step")
-    model, left = train_denoiser(arguments.steps, arguments.seed)
+    if min(arguments.steps, arguments.objects) < 1:
+        parser.error("give at least one step and one object")
+    model, left = train_denoiser(arguments.steps, arguments.objects, arguments.seed)
     with atomic_write(arguments.file) as temporary:
-        save_file(model.state_dict(), temporary, {"steps": str(arguments.steps), "seed": str(arguments.seed)})
+        recipe = {name: str(getattr(arguments, name)) for name in ("steps", "objects", "seed")}
+        save_file(model.state_dict(), temporary, recipe)
     print(f"wrote {arguments.file}: {left:.3f} of the noise is left")
 
 

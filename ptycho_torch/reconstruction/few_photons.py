@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ptycho_torch.nets.denoiser import Denoiser, blur
-from ptycho_torch.output.run_records import PhotonsRecord
+from ptycho_torch.output.choice_records import PhotonsRecord
 from ptycho_torch.physics.canvas import illumination, patch_corners
 from ptycho_torch.physics.diffraction import exit_waves, over_modes
 from ptycho_torch.physics.exit_wave_update import photon_intensity
@@ -45,8 +45,6 @@ TRIALS = len(STRENGTHS) * (TRIAL_PASSES + 1)
 HELD_BACK = 0.05
 # What is smoother is left to the counts, which determine it best.
 SMOOTH_PX = 4.0
-# Above so many photons a pixel of the object their noise is below 1 % of it.
-FEW = 5000.0
 SAMPLE = 64
 
 
@@ -60,10 +58,7 @@ def _denoiser(device: torch.device) -> Denoiser:
 def photons_per_pixel(scan: Scan) -> float:
     """The photons that a lit pixel of the object sent to the detector, in the mean over `scan`; very many where its
     values are no counts."""
-    rows = torch.linspace(0, len(scan.centre_yx) - 1, min(SAMPLE, len(scan.centre_yx))).long()
-    amplitude = scan.amplitude[rows]
-    if scan.valid_pixels is not None:
-        amplitude = amplitude * scan.valid_pixels
+    amplitude = _sample(scan)
     photon = photon_intensity(amplitude)
     if photon == 0:
         return math.inf
@@ -74,6 +69,13 @@ def photons_per_pixel(scan: Scan) -> float:
     summed = illumination(scan, (y, x), (height, width))
     bright = int((summed > FLOOR * summed.max()).sum())
     return float(amplitude.square().sum((-2, -1)).mean()) / photon * len(corner) / bright
+
+
+def _sample(scan: Scan) -> Tensor:
+    """Amplitudes of patterns all over the scan, 0 where nothing was measured."""
+    count = len(scan.centre_yx)
+    amplitude = scan.amplitude[torch.linspace(0, count - 1, min(SAMPLE, count)).long()]
+    return amplitude if scan.valid_pixels is None else amplitude * scan.valid_pixels
 
 
 def refine_few_photons(
@@ -122,8 +124,7 @@ class _Ascent:
         rows = torch.arange(len(scan.centre_yx)).split(BATCH)
         self.batches = Batches(scan, scan.probe.to(device), torch.tensor(origin_yx), (height, width), rows, 0.0)
         self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
-        sample = scan.amplitude[torch.linspace(0, len(scan.centre_yx) - 1, min(SAMPLE, len(scan.centre_yx))).long()]
-        self.photon = photon_intensity(sample if scan.valid_pixels is None else sample * scan.valid_pixels)
+        self.photon = photon_intensity(_sample(scan))
         summed = illumination(scan, origin_yx, object_.shape).to(device)
         self.bright = summed > ILLUMINATED * summed.max()
         self.rate = STEP / summed.clamp_min(FLOOR * float(summed.max()))

@@ -6,7 +6,7 @@ from torch import Tensor
 from ptycho_config.schema import RefineOptions, TorchOptions
 from ptycho_torch.data.scan import with_coarse_object, with_initial_object
 from ptycho_torch.nets.reconstructor import Reconstructor
-from ptycho_torch.output.run_records import NetworkRecord
+from ptycho_torch.output.choice_records import NetworkRecord
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.trial import OPTIONS, Trial
 from ptycho_torch.records import Scan

@@ -18,7 +18,8 @@ from ptycho_torch.data.scan import Statistics, normalise, with_coarse_object, wi
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.reconstructor import LearnedProbe, Reconstructor
 from ptycho_torch.output.bundle import Bundle
-from ptycho_torch.output.run_records import InferenceSeconds, NetworkRecord, ProbeRecord, UnknownsRecord
+from ptycho_torch.output.choice_records import NetworkRecord, ProbeRecord, UnknownsRecord
+from ptycho_torch.output.run_records import InferenceSeconds
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
 from ptycho_torch.reconstruction.half_scans import half_scans

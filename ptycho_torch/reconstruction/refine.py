@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.refine import ALONE
-from ptycho_torch.output.run_records import PositionCorrections
+from ptycho_torch.output.choice_records import PositionCorrections
 from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.coarse_correction import Equations, bilinear_basis, correction, equations, moments
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, over_modes, power

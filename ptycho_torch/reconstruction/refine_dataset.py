@@ -8,11 +8,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ptycho_config.schema import RefineOptions
+from ptycho_config.schema.refine import FEW_PHOTONS
 from ptycho_config.schema.replace import replace
-from ptycho_torch.output.run_records import InstrumentRecord, PhotonsRecord, PositionCorrections
+from ptycho_torch.output.choice_records import InstrumentRecord, PhotonsRecord, PositionCorrections
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.physics.probe_modes import mode_powers
-from ptycho_torch.reconstruction.few_photons import FEW, MOST_PASSES, TRIALS, photons_per_pixel, refine_few_photons
+from ptycho_torch.reconstruction.few_photons import MOST_PASSES, TRIALS, photons_per_pixel, refine_few_photons
 from ptycho_torch.reconstruction.refine import position_corrections, positions_change, probe_changes, refine
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 
@@ -75,7 +76,7 @@ def refine_dataset(
 def follows_counts(options: RefineOptions, scan: Scan) -> bool:
     """Whether a refinement of `scan` with these options maximises the likelihood of the counts, with a denoiser."""
     if options.likelihood == "auto":
-        return photons_per_pixel(scan) < FEW
+        return photons_per_pixel(scan) < FEW_PHOTONS
     return options.likelihood == "poisson"
 
 

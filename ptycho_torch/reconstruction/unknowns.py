@@ -16,7 +16,7 @@ from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.refine import Unknown
 from ptycho_config.schema.replace import replace
 from ptycho_torch.data.scan import normalise
-from ptycho_torch.output.run_records import ProbeRecord, UnknownsRecord
+from ptycho_torch.output.choice_records import ProbeRecord, UnknownsRecord
 from ptycho_torch.physics.counts import first_background, flux_from_neighbours
 from ptycho_torch.physics.probe_modes import grow_modes, most_modes
 from ptycho_torch.physics.pupil import Aberration, aberrated_probe

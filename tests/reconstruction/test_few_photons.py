@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from ptycho_config.schema import RefineOptions
+from ptycho_config.schema.refine import FEW_PHOTONS
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
-from ptycho_torch.reconstruction.few_photons import FEW, photons_per_pixel, refine_few_photons
+from ptycho_torch.reconstruction.few_photons import photons_per_pixel, refine_few_photons
 from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.reconstruction.refine_dataset import follows_counts
 from ptycho_torch.records import Dataset, Refined, Scan
@@ -78,11 +79,11 @@ def test_photons_are_counted_in_any_unit_of_the_file() -> None:
     )
     few = photons_per_pixel(_scan(6e2))
     np.testing.assert_allclose(photons_per_pixel(scaled), few, rtol=1e-4)
-    assert few < FEW
+    assert few < FEW_PHOTONS
     assert follows_counts(RefineOptions(), scaled)
     assert not follows_counts(RefineOptions(likelihood="amplitude"), scaled)
     smooth = normalise(Dataset("smooth", simulated.counts + np.float32(0.5), simulated.position_yx, simulated.probe))
     noiseless = attrs.evolve(
         smooth, amplitude=torch.rand(len(smooth.centre_yx), 32, 32, generator=torch.Generator().manual_seed(1))
     )
-    assert photons_per_pixel(noiseless) > FEW
+    assert photons_per_pixel(noiseless) > FEW_PHOTONS

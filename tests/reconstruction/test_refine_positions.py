@@ -12,7 +12,7 @@ from ptycho_config import ConfigError
 from ptycho_config.schema import RefineOptions
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail
-from ptycho_torch.output.run_records import PositionCorrections
+from ptycho_torch.output.choice_records import PositionCorrections
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.physics.positions import reach_px
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan

@@ -63,6 +63,11 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
         message = "would give an object for other positions than those that the application keeps"
         field = "unknown" if named else "refine_positions"
         raise ConfigError([Problem(f"torch.refine.{field}", message)], "the bundle")
+    if options.halves:
+        problem = Problem(
+            "torch.refine.halves", "has no place in the results of the application", hint="use ptycho infer"
+        )
+        raise ConfigError([problem], "the bundle")
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
     read = read_dataset(scan, setup.torch.scale.domain, mask=setup.torch.data.mask)

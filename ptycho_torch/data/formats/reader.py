@@ -66,6 +66,7 @@ def _open(path: Path, opened: ExitStack) -> ScanFile:
             return ScanFile(path, HDF5_SIGNATURE, opened, hdf5=opened.enter_context(h5py.File(path, "r")))
     try:
         archive = opened.enter_context(zipfile.ZipFile(path))
+    # What zipfile says of a file that is no archive, has a damaged directory, or needs a later version of ZIP.
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
         with path.open("rb") as stream:
             head = stream.read(64)

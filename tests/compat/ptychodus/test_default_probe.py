@@ -35,8 +35,8 @@ class Beam(ProbeGeometryProvider):
         return self.photons
 
     def get_detector_pixel_geometry(self) -> PixelGeometry:
-        """Not asked for by a disk."""
-        raise NotImplementedError
+        """Of 75 um."""
+        return PixelGeometry(width_m=75e-6, height_m=75e-6)
 
     def get_probe_geometry(self) -> ProbeGeometry:
         """The pixels of the object."""
