@@ -1,5 +1,6 @@
 """The verdict on a scan and on its reconstruction: a level, the evidence for it, and what to do."""
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -10,18 +11,23 @@ LEVELS: tuple[Level, ...] = ("sound", "doubtful", "wrong")
 _LISTED = 10
 
 
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
 @attrs.frozen(kw_only=True)
 class Evidence:
     """One thing that was measured.
 
     name: short, the same in every run; level: the verdict that this alone would give; text: a sentence; value: the
-    figure, None where there is none; frames: the patterns it is about, from 0; remedy: what to do, empty where nothing.
+    figure, None where there is none or it is not finite; frames: the patterns it is about, from 0; remedy: what to do,
+    empty where nothing.
     """
 
     name: str
     level: Level
     text: str
-    value: float | None = None
+    value: float | None = attrs.field(default=None, converter=_finite)
     frames: tuple[int, ...] = ()
     remedy: str = ""
 

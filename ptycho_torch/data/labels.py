@@ -31,6 +31,8 @@ def read_labels(
     if stored.dtype.kind not in "fc" or not np.isfinite(stored).all():
         raise DataError(str(path), f"{key} must hold finite complex numbers", _HINT)
     labels = stored.astype(np.complex64)
+    if labels.ndim == (3 if cut else 4) and labels.shape[-1] == 1:
+        labels = labels[..., 0]
     if cut:
         layer = labels[0] if labels.ndim == 3 and len(labels) == 1 else labels
         labels = cut_labels(path, layer, centre_yx, side)

@@ -65,8 +65,11 @@ def read_mask(path: Path, key: str, stored: Any, *, frames_last: bool = False) -
     """A mask (stored), of the convention that the last part of its name has.
 
     path, key: of the mask, for errors; stored: an array-like `(H, W)`, or with more axes before those, one mask a
-    pattern: a pixel that one of them marks counts as not measured. frames_last: that axis comes last. Raises DataError.
+    pattern: a pixel that one of them marks counts as not measured; a last axis of length 1 is none. frames_last: the
+    axis of patterns comes last. Raises DataError.
     """
+    if len(stored.shape) > 2 and stored.shape[-1] == 1:
+        stored, frames_last = np.asarray(stored[...])[..., 0], False
     rule, shape = _RULES[key.rpartition("/")[2]], tuple(stored.shape)
     if len(shape) < 2 or 0 in shape:
         raise DataError(str(path), f"{key} must be (N, N), or one such mask a pattern; its shape is {shape}")

@@ -1,5 +1,8 @@
 """The records of what a run found besides the object, and of its choices: frozen values with a sentence for people."""
 
+import math
+from collections.abc import Mapping
+
 import attrs
 
 
@@ -34,16 +37,20 @@ class ProbeRecord:
         return f"probe: retrieved from {self.start}, held-back misfit {self.misfit:.2g} ({compared})"
 
 
+def _finite(unexplained: Mapping[str, float]) -> dict[str, float]:
+    return {name: part for name, part in unexplained.items() if math.isfinite(part)}
+
+
 @attrs.frozen(kw_only=True)
 class UnknownsRecord:
     """The choice of what is estimated of the instrument.
 
     chosen: names; unexplained: of the differences between the patterns, apart from noise, the part that was left at
-    pixels that no update saw, by what was estimated in a trial.
+    pixels that no update saw, by what was estimated in a trial; empty where noise hides all differences.
     """
 
     chosen: tuple[str, ...]
-    unexplained: dict[str, float]
+    unexplained: dict[str, float] = attrs.field(converter=_finite)
 
     @property
     def sentence(self) -> str:
@@ -82,11 +89,11 @@ class NetworkRecord:
 
     start: where the returned object began: `network`, or with the solver alone `flat` or `coarse`, what totals and
     centres of mass of the patterns give; unexplained: of the differences between the patterns, apart from noise, the
-    part that each of the three leaves at pixels that it has not seen.
+    part that each of the three leaves at pixels that it has not seen; empty where noise hides all differences.
     """
 
     start: str
-    unexplained: dict[str, float]
+    unexplained: dict[str, float] = attrs.field(converter=_finite)
 
     @property
     def kept(self) -> bool:

@@ -4,6 +4,7 @@ What lowers the misfit of held-back pixels clearly is estimated: the one that lo
 the next. A probe that is still wrong hides all others, so they are chosen again after another one was found.
 """
 
+import math
 from collections.abc import Collection
 
 import attrs
@@ -140,7 +141,8 @@ class _Estimation:
     def _choose(self, fixed: set[Unknown]) -> tuple[tuple[Unknown, ...], float]:
         chosen: tuple[Unknown, ...] = ()
         left = self._left(chosen)
-        if left < NEARLY_ALL_EXPLAINED:
+        # Where noise hides all differences nothing can be chosen by them.
+        if left < NEARLY_ALL_EXPLAINED or left == math.inf:
             return chosen, left
         without = {"background"} if self.options.background == "none" else set()
         together = tuple(one for one in TOGETHER if one not in fixed | without)

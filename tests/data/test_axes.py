@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from ptycho_torch.data.readers import read_scan
+from ptycho_torch.data.labels import read_labels
+from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.errors import DataError
 
 
@@ -64,9 +65,11 @@ KINDS = ["npz", "compressed", "MATLAB 5", "MATLAB 7.3"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("order", ["list", "one column", "raster", "last", "raster last", "Fortran"])
+@pytest.mark.parametrize(
+    "order", ["list", "one column", "raster", "last", "raster last", "Fortran", "channel", "last and channel"]
+)
 def test_every_order_is_the_same_scan(order: str, kind: str, layouts: Any, tmp_path: Path) -> None:
-    """(n, N, N), (n, 1, N, N), (rows, columns, N, N), (N, N, n), (N, N, rows, columns)."""
+    """(n, N, N), (n, 1, N, N), (rows, columns, N, N), (N, N, n), (N, N, rows, columns), (n, N, N, 1), (1, N, N, n)."""
     counts = layouts.scan.counts.astype(np.uint16)
     stored = {
         "list": counts,
@@ -74,9 +77,26 @@ def test_every_order_is_the_same_scan(order: str, kind: str, layouts: Any, tmp_p
         "raster": counts.reshape(6, 6, 64, 64),
         "last": np.moveaxis(counts, 0, 2),
         "raster last": np.moveaxis(counts, 0, 2).reshape(64, 64, 6, 6),
+        "channel": counts[..., None],
+        "last and channel": np.moveaxis(counts, 0, 2)[None],
         "Fortran": np.asfortranarray(counts.reshape(6, 6, 64, 64)),
     }[order]
     _check(_write(tmp_path, _arrays(layouts, diff3d=stored), kind), layouts)
+
+
+def test_masks_and_labels_may_have_a_channel_too(layouts: Any, tmp_path: Path) -> None:
+    """As networks of images want them."""
+    counts = layouts.scan.counts
+    bad, label = np.zeros((64, 64, 1), bool), (1 + 1j * counts[..., None]).astype(np.complex64)
+    bad[3, 5] = True
+    arrays = _arrays(layouts, diff3d=counts[..., None], bad_pixels=bad, label=label)
+    path = _write(tmp_path, arrays)
+    valid = read_scan(path, "count_intensity").valid_pixels
+    assert valid is not None
+    np.testing.assert_array_equal(~valid, bad[..., 0])
+    with open_scan(path) as opened:
+        labels = read_labels(opened, np.zeros((36, 2), np.int64), 64, subtract_phase=False)
+    np.testing.assert_array_equal(labels, label[..., 0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -126,6 +126,13 @@ def test_a_raster_of_nexus_is_a_list_of_frames(layouts: Any, tmp_path: Path) -> 
     assert open_scan(layouts.write(path, view)).key == "entry_1/data_1/data"
 
 
+def test_a_channel_of_one_is_no_axis(layouts: Any, tmp_path: Path) -> None:
+    """(n, N, N, 1) are n patterns of N x N."""
+    counts = layouts.scan.counts
+    path = layouts.write(tmp_path / "scan.cxi", layouts.cxi(**{"entry_1/data_1/data": counts[..., None]}))
+    np.testing.assert_array_equal(read_scan(path, "count_intensity").intensity[:], counts)
+
+
 CHUNK = "chunks/9"
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no energy": ("cxi", {f"{SOURCE}/energy": 0.0}, "source_1/energy must be one number above 0"),

@@ -115,7 +115,7 @@ def test_a_crafted_metadata_pickle_is_not_executed(tmp_path: Path, monkeypatch: 
 BAD = {
     "no diffraction": ({"diff3d": None}, "has no diffraction"),
     "no probe": ({"probeGuess": None}, "has no probeGuess"),
-    "flat patterns": ({"diff3d": np.ones((8, 8))}, "must be three-dimensional"),
+    "flat patterns": ({"diff3d": np.ones((8, 8))}, r"must be \(n, N, N\), or a raster"),
     "empty": ({"diff3d": np.ones((0, 8, 8)), "xcoords": np.ones(0), "ycoords": np.ones(0)}, "holds no patterns"),
     "oblong": ({"diff3d": np.ones((7, 8, 6))}, "must be square"),
     "few positions": ({"xcoords": np.ones(5), "ycoords": np.ones(5)}, "5 positions for 7 patterns"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ptycho_torch.judgement.beam import beam_evidence
 from ptycho_torch.judgement.orientation import RECORDED
 from ptycho_torch.judgement.scan import judge_scan
 from ptycho_torch.verdict import judge
@@ -51,6 +52,13 @@ def test_patterns_that_do_not_measure_are_left_out() -> None:
     assert judged.rows is not None
     assert sorted(set(range(len(good().position_yx))) - set(judged.rows.tolist())) == [5, 60, 61]
     np.testing.assert_array_equal(judged.dataset.position_yx, good().position_yx[judged.rows])
+
+
+def test_a_figure_that_is_not_finite_is_none() -> None:
+    """As JSON has none; the probe against patterns in which no pixel measures."""
+    dark = good().probe[0].real * 0
+    found = beam_evidence(dark, dark + 1, whole=True, squared=False, squares=False)
+    assert [one.value for one in found if one.name == "probe power"] == [None]
 
 
 def test_the_page_lists_every_fault_and_every_good_scan() -> None:

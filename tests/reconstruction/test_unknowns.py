@@ -1,5 +1,6 @@
 """What of the instrument is not known: chosen by held-back pixels, and estimated."""
 
+import json
 from functools import cache
 
 import attrs
@@ -12,6 +13,7 @@ from ptycho_config import ConfigError, load
 from ptycho_config.schema import RefineOptions
 from ptycho_torch.data.scan import normalise, with_coarse_object
 from ptycho_torch.evaluation.metrics import contrast_and_detail
+from ptycho_torch.output.run_records import to_json
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, refine_dataset
@@ -155,6 +157,16 @@ def test_a_fixed_part_is_never_chosen() -> None:
     assert "positions" not in known.options.unknown
     known = _known(_with_background(), RefineOptions(background="none"))
     assert "background" not in known.options.unknown
+
+
+def test_patterns_that_do_not_differ_choose_nothing() -> None:
+    """And have a record that JSON can hold."""
+    dataset = _dataset(_simulated()).select(np.arange(36))
+    same = attrs.evolve(dataset, intensity=np.repeat(dataset.intensity[:1], 36, axis=0))
+    known = estimate_unknowns(same, RefineOptions(unknown="auto"), seed=0, device=CPU, fixed=("probe",))
+    assert known.choice is not None
+    assert known.choice.chosen == ()
+    json.dumps(to_json(known.choice), allow_nan=False)
 
 
 def test_a_background_that_is_none_and_unknown_is_refused() -> None:

@@ -35,6 +35,16 @@ def _decide(first: tuple[bool, int, int], last: tuple[bool, int, int], n_positio
     return None
 
 
+def without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of patterns without the channel of one that networks want: `(n, N, N, 1)`, `(N, N, n, 1)` and
+    `(1, N, N, n)`."""
+    if len(shape) == 4 and shape[3] == 1:
+        return shape[:3]
+    if len(shape) == 4 and shape[0] == 1 and shape[1] == shape[2] != shape[3]:
+        return shape[1:]
+    return shape
+
+
 def patterns_last(path: Path, key: str, shape: tuple[int, ...], n_positions: int, declared: str | None) -> bool:
     """Whether patterns of a shape are `(N, N, n)` or `(N, N, rows, columns)`, and not `(n, N, N)` or
     `(rows, columns, N, N)`.
@@ -45,7 +55,7 @@ def patterns_last(path: Path, key: str, shape: tuple[int, ...], n_positions: int
     """
     if len(shape) not in (3, 4):
         raise DataError(
-            str(path), f"{key} must be three-dimensional (n, N, N), or a raster of frames; its shape is {shape}"
+            str(path), f"{key} must be (n, N, N), or a raster of frames (rows, columns, N, N); its shape is {shape}"
         )
     if declared is not None:
         if declared not in _ORDERS:

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_torch.data.formats.axes import grid_positions, patterns_last
+from ptycho_torch.data.formats.axes import grid_positions, patterns_last, without_channel
 from ptycho_torch.data.formats.npz_archive import Archive
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
@@ -63,20 +63,19 @@ def read_names(archive: NamedArrays, dialect: str, nphotons: float | None) -> Ra
         missing = [name for name in ("xcoords", "ycoords") if name not in found]
         wanted = [*missing, *(["diffraction (or diff3d)"] if key is None else [])]
         raise DataError(str(path), f"has no {', '.join(wanted)}", f"it holds {', '.join(sorted(found)) or 'nothing'}")
-    shape = tuple(found[key].shape)
+    shape = without_channel(tuple(found[key].shape))
     last = patterns_last(path, key, shape, math.prod(found[names[0]].shape), _declared_axes(archive))
     raster = shape[2:] if last else shape[:-2]
-    count, n_axes = math.prod(raster), len(shape)
+    count, frame = math.prod(raster), shape[:2] if last else shape[-2:]
     position = _positions(archive, names, raster)
     patterns = found[key]
-    if n_axes == 4:
-        patterns = patterns.reshape((*shape[:2], count) if last else (count, *shape[2:]))
+    if len(patterns.shape) == 4:
+        patterns = patterns.reshape((*frame, count) if last else (count, *frame))
     remarks: tuple[str, ...] = ()
     probe = None
     if "probeGuess" in found:
         probe, more = mode_stack(path, "probeGuess", archive.array("probeGuess"))
         remarks += more
-    frame = shape[:2] if last else shape[-2:]
     label_key = next((name for name in LABEL_KEYS if name in found), None)
     scan = RawScan(
         path=path,

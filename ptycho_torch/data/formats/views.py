@@ -103,5 +103,12 @@ class Raster:
 
 
 def as_list(stored: Stored) -> Stored:
-    """Frames `(n, H, W)`, or a raster of them `(rows, columns, H, W)`, as a list."""
+    """Frames `(n, H, W)` as they are; of a raster `(rows, columns, H, W)`, or with a channel `(n, H, W, 1)`, as such a
+    list."""
+    if len(stored.shape) == 4 and stored.shape[3] == 1:
+        return ChangedFrames(stored, stored.shape[:3], _without_channel)
     return Raster(stored) if len(stored.shape) == 4 else stored
+
+
+def _without_channel(frames: NDArray[Any]) -> NDArray[Any]:
+    return frames[..., 0]
