@@ -7,7 +7,9 @@ group of its kind (`ptycho.networks`, `ptycho.losses`, `ptycho.readers`, `ptycho
     tiny = "mypackage.nets:Tiny"        # torch.net.name = "mypackage:tiny"
 """
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
@@ -45,7 +47,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names: built-in parts, then those of installed packages."""
-        return [*self._built_in, *(name for name, _ in self._external())]
+        return [*self._built_in, *self._external()]
 
     def find(self, name: str, path: str) -> T:
         """The part of that name.
@@ -55,7 +57,7 @@ class Registry(Generic[T]):
         """
         if name in self._built_in:
             return self._built_in[name]
-        point = next((point for known, point in self._external() if known == name), None)
+        point = self._external().get(name)
         if point is None:
             raise ConfigError([Problem(path, f"there is no {self.kind} {name!r}", hint=self._hint(name))])
         try:
@@ -64,9 +66,8 @@ class Registry(Generic[T]):
             message = f"the {self.kind} {name!r} cannot be imported: {error}"
             raise ConfigError([Problem(path, message)]) from error
 
-    def _external(self) -> Iterator[tuple[str, EntryPoint]]:
-        for point in entry_points(group=self.group):
-            yield f"{point.module.partition('.')[0]}:{point.name}", point
+    def _external(self) -> dict[str, EntryPoint]:
+        return _entry_points(self.group, tuple(sys.path))
 
     def _hint(self, name: str) -> str:
         package, colon, part = name.partition(":")
@@ -74,3 +75,9 @@ class Registry(Generic[T]):
         if colon and not known:
             return f"install the package {package!r}, which declares the entry point {part!r} of {self.group!r}"
         return near_miss(name, known) or f"there is {', '.join(known)}"
+
+
+@cache
+def _entry_points(group: str, _path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """The parts of installed packages by name. A look at all that lies on the path takes 10 ms, once for each path."""
+    return {f"{point.module.partition('.')[0]}:{point.name}": point for point in entry_points(group=group)}
