@@ -19,9 +19,9 @@ from ptychodus.model import ModelCore
 from ptychodus.view import ViewCore
 from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QToolButton
+from PyQt5.QtWidgets import QApplication, QComboBox, QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QToolButton
 
-LIMIT_S = 400.0
+LIMIT_S = 100.0
 
 
 class Window:
@@ -78,6 +78,13 @@ def _object(item: Any) -> Any:
     return item.get_product().object_.get_array()[0]
 
 
+def _choose(list_: QComboBox, text: str) -> None:
+    """Choose an entry by keys: a text that is set without one counts for nothing there."""
+    QTest.keyClick(list_, Qt.Key.Key_Home)
+    while list_.currentText() != text:
+        QTest.keyClick(list_, Qt.Key.Key_Down)
+
+
 def main(source: Path, target: Path, model: Path | None) -> None:
     """Do it all once."""
     target.mkdir()
@@ -90,10 +97,7 @@ def main(source: Path, target: Path, model: Path | None) -> None:
     window.view.processing_action.trigger()
     kind = "supervised" if model else "unsupervised"
     chosen = next(one for one in offers if one.endswith(f"_{kind}"))
-    # A text that is set without a key counts for nothing there.
-    QTest.keyClick(algorithms, Qt.Key.Key_Home)
-    while algorithms.currentText() != chosen:
-        QTest.keyClick(algorithms, Qt.Key.Key_Down)
+    _choose(algorithms, chosen)
     window.picture(target / "before.png")
     shown = processing._product_view_controller.get_widget()
     shown.setCurrentText("simulated")
@@ -106,9 +110,15 @@ def main(source: Path, target: Path, model: Path | None) -> None:
         window.answer.parent.mkdir()
         processing._export_training_data_action.trigger()
         window.answer = window.answer.parent
+        monitor = window.model.processing_core.processing_api.task_monitor
+        ended = monitor.get_completed_runs() + 1
         actions.train_button.click()
-    monitor = window.model.processing_core.processing_api.task_monitor
-    window.wait(lambda: actions.reconstruct_button.isEnabled() and not monitor.is_processing)
+        window.wait(lambda: monitor.get_completed_runs() == ended)
+        monitor.raise_if_failed()
+        # The window looks for a model when an algorithm is chosen, not at the end of a training.
+        _choose(algorithms, next(one for one in offers if one != chosen))
+        _choose(algorithms, chosen)
+    window.wait(actions.reconstruct_button.isEnabled)
     actions.reconstruct_button.click()
     window.wait(lambda: len(products) > before and bool(np.ptp(np.abs(_object(products[before]))) > 0))
     np.save(target / "object.npy", _object(products[before]))
