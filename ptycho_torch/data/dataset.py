@@ -23,7 +23,7 @@ from ptycho_torch.judgement.scan import find_pixel_faults
 from ptycho_torch.physics.pupil import Aberration, pupil_probe
 from ptycho_torch.records import Dataset, Patterns
 
-MIN_SPAN_PX, MAX_SPAN_PX = 1e-2, 2**16
+MIN_SPAN_PX, MAX_SPAN_PX, MOST_PX = 1e-2, 2**16, 1e9
 # Names in NPZ; the first holds amplitudes in files of PtychoPINN, the second always counts.
 AMPLITUDE_KEY, COUNT_KEY = "diffraction", "diff3d"
 _LOOKED_AT, _FAR_MORE, _FEW = 16, 100.0, 0.01
@@ -110,6 +110,8 @@ def _positions(scan: RawScan) -> NDArray[np.float64]:
     span = float(np.ptp(position, axis=0).max())
     if span > MAX_SPAN_PX or (span < MIN_SPAN_PX and len(position) > 1):
         raise DataError(name, f"positions span {span:.3g} px", "their unit must be object pixels")
+    if (farthest := float(np.abs(position).max())) > MOST_PX:
+        raise DataError(name, f"positions lie {farthest:.3g} px from 0, where parts of a pixel have no digits left")
     return position
 
 
