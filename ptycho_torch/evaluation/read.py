@@ -1,21 +1,26 @@
 """Objects from the files in which they are kept."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import attrs
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_torch.data.damage import damage_as_error
+from ptycho_torch.data.formats.hdf5_rows import names_in, open_for_reading
+from ptycho_torch.data.formats.hdf5_trial import check_survival
 from ptycho_torch.data.formats.npz_archive import open_archive
+from ptycho_torch.data.formats.source import Source
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.run_folder import check_result
 
 _WANTED = "give a product.h5, a reconstruction.npz, an NPZ with objectGuess, or a complex .npy array"
 _LENGTHS_ARE_PX = 1.0
+_POSITIONS = ("probe_position_y_m", "probe_position_x_m")
 
 
 @attrs.frozen(eq=False)
@@ -90,43 +95,46 @@ def _read_npz(path: Path) -> PlacedObject:
 
 def _read_product(path: Path) -> PlacedObject:
     """The ptychodus product; its lengths are pixels where it gives a pixel as 1 m."""
-    try:
-        with h5py.File(path) as product:
-            stored = product.get("object")
-            if not isinstance(stored, h5py.Dataset):
-                held = ", ".join(product) or "nothing"
-                raise DataError(str(path), f"has no object; it holds {held}", _WANTED)
-            pixel_yx = _pair(stored, "pixel_height_m", "pixel_width_m")
-            centre_yx = _pair(stored, "center_y_m", "center_x_m")
-            values, probe = stored[()], product.get("probe")
-            if pixel_yx is None or centre_yx is None or (pixel_yx <= 0).any():
-                return PlacedObject(path.name, values)
-            side = probe.shape[-1] if isinstance(probe, h5py.Dataset) else 0
-            middle = [array_centre(length, side) for length in values.shape[-2:]]
-            corner_yx = centre_yx / pixel_yx - middle
-            y, x = np.round(corner_yx).astype(int).tolist()
-            pixel_m = None if (pixel_yx == _LENGTHS_ARE_PX).all() else float(pixel_yx[1])
-            illumination = _illumination(product, values.shape[-2:], corner_yx, pixel_yx)
-            own = stored.attrs.get("origin_px")
-            scan = None if own is None else (int(own[0]), int(own[1]))
-            return PlacedObject(path.name, values, (y, x), pixel_m, illumination, scan)
-    except OSError as error:
-        raise DataError(str(path), f"cannot be read: {error}", "copy it again") from None
+    check_survival(path, lambda: _read_open_product(path))
+    with damage_as_error(path):
+        return _read_open_product(path)
 
 
-def _pair(stored: h5py.Dataset, *names: str) -> NDArray[np.float64] | None:
-    found = [stored.attrs.get(name) for name in names]
-    return None if None in found else np.array(found, np.float64)
+def _read_open_product(path: Path) -> PlacedObject:
+    with ExitStack() as opened:
+        product = Source(path, opened.enter_context(open_for_reading(path)), opened)
+        stored = product.find("object")
+        if stored is None:
+            raise product.error(f"has no object; it holds {names_in(product.file)}", _WANTED)
+        values = product.array("object")
+        pixel_yx = _pair(product, "pixel_height_m", "pixel_width_m")
+        centre_yx = _pair(product, "center_y_m", "center_x_m")
+        if values.ndim < 2 or pixel_yx is None or centre_yx is None or (pixel_yx <= 0).any():
+            return PlacedObject(path.name, values)
+        probe = product.find("probe")
+        side = probe.shape[-1] if probe is not None and probe.ndim else 0
+        middle = [array_centre(length, side) for length in values.shape[-2:]]
+        corner_yx = centre_yx / pixel_yx - middle
+        y, x = np.round(corner_yx).astype(int).tolist()
+        pixel_m = None if (pixel_yx == _LENGTHS_ARE_PX).all() else float(pixel_yx[1])
+        illumination = _illumination(product, values.shape[-2:], corner_yx, pixel_yx)
+        own = stored.attrs.get("origin_px")
+        scan = None if own is None else (int(own[0]), int(own[1]))
+        return PlacedObject(path.name, values, (y, x), pixel_m, illumination, scan)
+
+
+def _pair(product: Source, *names: str) -> NDArray[np.float64] | None:
+    known = product.dataset("object").attrs
+    return np.array([product.attribute("object", name) for name in names]) if set(names) <= set(known) else None
 
 
 def _illumination(
-    product: h5py.File, shape: tuple[int, int], corner_yx: NDArray[np.float64], pixel_yx: NDArray[np.float64]
+    product: Source, shape: tuple[int, ...], corner_yx: NDArray[np.float64], pixel_yx: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    names = ("probe", "probe_position_y_m", "probe_position_x_m")
-    if not all(isinstance(product.get(name), h5py.Dataset) for name in names):
+    if any(product.find(name) is None for name in ("probe", *_POSITIONS)):
         return None
-    position = np.stack([product[name][()] for name in names[1:]], axis=1) / pixel_yx - corner_yx
-    return illumination_of(product["probe"][()], position, shape)
+    position = np.stack([product.real(name) for name in _POSITIONS], axis=1) / pixel_yx - corner_yx
+    return illumination_of(product.array("probe"), position, shape)
 
 
 def _scan_illumination(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64] | None:

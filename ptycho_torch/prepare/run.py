@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 import ptycho_torch.prepare.options as step
 from ptycho_config import dump
 from ptycho_torch.data.checks import check_scan
+from ptycho_torch.data.damage import damage_as_error
 from ptycho_torch.data.dataset import Domain, stored_patterns
+from ptycho_torch.data.formats.hdf5_rows import open_for_reading
+from ptycho_torch.data.formats.hdf5_trial import check_survival
 from ptycho_torch.data.formats.npz_archive import open_archive
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import open_scan
@@ -220,10 +223,16 @@ def read_preparation(path: Path) -> Any:
         with open_archive(path) as archive:
             text = str(archive.array("preparation")) if "preparation" in archive.arrays() else ""
     elif h5py.is_hdf5(path):
-        with h5py.File(path) as file:
-            found = file.get("preparation")
-            text = found[()] if isinstance(found, h5py.Dataset) else ""
+        check_survival(path, lambda: _hdf5_text(path))
+        text = _hdf5_text(path)
     try:
         return json.loads(text) if text else None
     except ValueError:
         return None
+
+
+def _hdf5_text(path: Path) -> str | bytes:
+    with open_for_reading(path) as file, damage_as_error(path, "preparation"):
+        found = file.get("preparation")
+        text: str | bytes = found[()] if isinstance(found, h5py.Dataset) else ""
+    return text

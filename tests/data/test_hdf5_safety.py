@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ptycho_torch.data.checks import check_scan
+from ptycho_torch.data.formats import hdf5_trial
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.data.summary import describe
@@ -215,6 +216,49 @@ def test_a_file_that_is_not_complete_is_called_that(layouts: Any, tmp_path: Path
         with pytest.raises(DataError, match="is being written by another program"):
             open_scan(open_elsewhere)
         writer.communicate(b"\n")
+
+
+def _blank_heap(path: Path) -> None:
+    """As a copy that was not finished leaves a block: HDF5 goes over its strings for ever."""
+    with h5py.File(path, "a") as file:
+        file.attrs["object_pixel_height_m"] = "text"
+    content = bytearray(path.read_bytes())
+    start = content.index(b"GCOL") + 16
+    content[start : start + 4000] = bytes(4000)
+    path.write_bytes(content)
+
+
+def _crossed_parts(path: Path) -> None:
+    """One bit of the type of the probe: HDF5 writes beyond its memory."""
+    content = bytearray(path.read_bytes())
+    exponent = content.index(bytes.fromhex("11201f00040000000000200017080017") + b"\x7f") + 16
+    content[exponent] = 0x85
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    _blank_heap: "is damaged: the HDF5 library does not come to an end with it within 0.3 s",
+    _crossed_parts: "is damaged: the parts of /probe lie in each other",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_damage_that_hdf5_does_not_survive_is_an_error(
+    damage: Callable[[Path], None], layouts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this process only a copy is lost."""
+    monkeypatch.setattr(hdf5_trial, "COMPUTE_S", 0.3)
+    path = layouts.write(tmp_path / "scan.h5", layouts.training_data())
+    damage(path)
+    with pytest.raises(DataError, match=DAMAGES[damage]):
+        open_scan(path)
+
+
+def test_a_crash_is_an_error_and_an_error_is_left_to_the_reading(tmp_path: Path) -> None:
+    """Of the copy of this process that reads first."""
+    with pytest.raises(DataError, match=r"the HDF5 library crashes with it \(SIGABRT\)"):
+        hdf5_trial.check_survival(tmp_path, os.abort)
+    hdf5_trial.check_survival(tmp_path, lambda: 1 / 0)
 
 
 def test_aliases_of_aliases_are_refused(tmp_path: Path) -> None:

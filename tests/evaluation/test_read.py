@@ -106,7 +106,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "folder": (Path.mkdir, "is a folder"),
     "nothing": (lambda _: None, "no such file"),
     "half an array": (_half_an_array, "cannot be read"),
-    "half a product": (_half_a_product, "cannot be read"),
+    "half a product": (_half_a_product, "is still growing, or was copied in part"),
     "a pickle": (_pickle, "cannot be read"),
     "product without object": (_product_without_object, "has no object; it holds probe"),
     "scan without object": (_scan_without_object, "has no object; it holds diff3d, xcoords"),

@@ -16,11 +16,15 @@ from ptycho_config.schema import TrainingSetup
 from ptycho_torch.compat.ptychodus.checkpoint import FLAT
 from ptycho_torch.compat.ptychodus.checkpoint import read_checkpoint as read_client_model
 from ptycho_torch.compat.ptychodus.checkpoint import write_checkpoint as write_client_model
+from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.output.bundle import Bundle, load_bundle, save_bundle
 from ptycho_torch.output.derivation import derivation_of
+from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.run_configs import read_run
 from ptycho_torch.output.run_records import Losses, TrainingRecord, to_json
+from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.training.checkpoints import IDENTITY, ORIGIN, SEED, read_checkpoint
+from tests.fuzz.files import COUNTS, POSITION, PROBE
 from tests.fuzz.mutations import damage_bytes
 
 _YAML = """schema: ptycho.training/2
@@ -42,10 +46,24 @@ READ_ARTEFACT: dict[str, Callable[[Path], Any]] = {
     "checkpoint": read_checkpoint,
     "client model": read_client_model,
     "run config": read_run,
+    "result": read_object,
+    "npz result": read_object,
     "yaml config": _parse,
     "json config": _parse,
 }
-_NAMES = dict(zip(READ_ARTEFACT, ("wts.h5.zip", "last.ckpt", "b.ckpt", "config.json", "c.yaml", "c.json"), strict=True))
+_NAMES = {
+    "bundle": "wts.h5.zip",
+    "checkpoint": "last.ckpt",
+    "client model": "b.ckpt",
+    "run config": "config.json",
+    "result": "product.h5",
+    "npz result": "object.npz",
+    "yaml config": "c.yaml",
+    "json config": "c.json",
+}
+# A small scan and its object.
+_SCAN = Dataset("scan", COUNTS.astype(np.float32), POSITION, PROBE[None])
+_CANVAS = Canvas(np.ones((40, 40), np.complex128), np.ones((40, 40), np.float32), (0, 0))
 
 
 @cache
@@ -69,6 +87,10 @@ def write_artefact(reader: str, folder: Path) -> Path:
             write_client_model(path, bundle, {name: made() for name, made in FLAT.items()})
         case "run config":
             path.write_text(json.dumps({"training": to_json(bundle.derivation)}))
+        case "result":
+            write_product(path, _SCAN, _CANVAS, [1.0, 0.5])
+        case "npz result":
+            write_reconstruction(path, _CANVAS)
         case "yaml config":
             path.write_text(_YAML)
         case _:

@@ -10,6 +10,7 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 
 from ptycho_config import ConfigError
 from ptycho_torch.data.dataset import read_dataset
+from ptycho_torch.data.formats import hdf5_trial
 from ptycho_torch.data.patterns import chunks
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.summary import describe
@@ -27,8 +29,8 @@ from tests.fuzz.artefacts import READ_ARTEFACT, damage_member, damage_text, writ
 from tests.fuzz.files import HDF5, write
 from tests.fuzz.mutations import damage_arrays, damage_bytes, damage_hdf5
 
-# The seconds and the memory of the process that one input may take.
-SECONDS, BYTES = 10, 6 * 2**30
+# The seconds and the memory of the process that one input may take, and those of computing that HDF5 has for one.
+SECONDS, BYTES, HDF5_SECONDS = 30, 6 * 2**30, 2.0
 
 
 @attrs.frozen
@@ -49,11 +51,21 @@ def feed(reader: str, seed: int, folder: Path, read: Callable[[Path], object] | 
         return _outcome(read or READ_ARTEFACT.get(reader, _read_all), path)
 
 
+@cache
+def _whole(reader: str) -> tuple[str, dict[str, bytes]]:
+    """The name of the file to open, and the content of all files by name."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = write_artefact(reader, folder) if reader in READ_ARTEFACT else write(reader, folder)
+        return path.name, {one.name: one.read_bytes() for one in sorted(folder.iterdir())}
+
+
 def _damaged(reader: str, rng: np.random.Generator, folder: Path) -> Path:
-    path = write_artefact(reader, folder) if reader in READ_ARTEFACT else write(reader, folder)
-    files = sorted(one for one in folder.iterdir() if one.is_file())
-    chosen = files[int(rng.integers(len(files)))]
-    if reader in {*HDF5, "product"} and chosen.suffix != ".csv" and rng.random() < 0.6:
+    opened, files = _whole(reader)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    path, chosen = folder / opened, folder / list(files)[int(rng.integers(len(files)))]
+    if reader in {*HDF5, "product", "result"} and chosen.suffix != ".csv" and rng.random() < 0.6:
         damage_hdf5(chosen, rng)
     elif zipfile.is_zipfile(chosen) and reader in READ_ARTEFACT and rng.random() < 0.6:
         damage_member(chosen, rng)
@@ -93,6 +105,7 @@ def _work(reader: str, start: int, stop: int) -> None:
     """Feed seeds, and print each before, and what came after it."""
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     signal.signal(signal.SIGALRM, _too_slow)
+    hdf5_trial.COMPUTE_S = HDF5_SECONDS
     for seed in range(start, stop):
         print(f"{seed}", flush=True)
         with tempfile.TemporaryDirectory() as name:

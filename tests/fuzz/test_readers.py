@@ -9,7 +9,7 @@ from tests.fuzz.artefacts import READ_ARTEFACT, write_artefact
 from tests.fuzz.files import COUNT, READERS, write
 from tests.fuzz.run import feed
 
-SHARE = 12
+SHARE = 6
 
 
 @pytest.mark.parametrize("reader", READERS)

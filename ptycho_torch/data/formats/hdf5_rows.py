@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.damage import check_regular, damage_as_error
-from ptycho_torch.data.formats.hdf5_safety import check_files, check_size, check_virtual_size
+from ptycho_torch.data.formats.hdf5_safety import check_files, check_size, check_type, check_virtual_size
 from ptycho_torch.data.raw import Stored
 from ptycho_torch.errors import DataError
 
@@ -41,9 +41,13 @@ def names_in(file: h5py.File) -> str:
 def check_readable(path: Path, dataset: h5py.Dataset, depth: int = 0) -> None:
     """Raise DataError where a filter of a dataset of the file at path is not installed, or a file that it is
     made of, if it is virtual, is not there: HDF5 itself would give zeros for those; also where it lies outside of the
-    folder, or declares more than the file holds; depth: of virtual datasets that are made of others."""
+    folder, or declares more than the file holds, or is damaged; depth: of virtual datasets that are made of others."""
     check_files(path, dataset)
     check_size(path, dataset)
+    check_type(path, dataset)
+    if dataset.chunks:
+        # Reads the places of all chunks, before any is needed.
+        dataset.id.get_num_chunks()
     plist = dataset.id.get_create_plist()
     for position in range(plist.get_nfilters()):
         code, _, _, name = plist.get_filter(position)

@@ -1,9 +1,12 @@
 """Limits for HDF5 files of unknown origin: no file outside the folder of the scan, no memory for what is not there."""
 
 import math
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
 from ptycho_torch.data.damage import check_regular
 from ptycho_torch.errors import DataError
@@ -58,6 +61,20 @@ def check_files(path: Path, dataset: h5py.Dataset) -> None:
 def _refuse_outside(path: Path, message: str, place: Path) -> None:
     if not is_below(place, path):
         raise DataError(str(path), f"{message} {place}, outside of its folder", _COPY)
+
+
+def check_type(path: Path, dataset: h5py.Dataset) -> None:
+    """Raise DataError where the numbers that make up a value of a dataset of the file at path share bytes: HDF5 would
+    write them beyond the memory that they are read into."""
+    if _parts_share_bytes(dataset.dtype):
+        raise DataError(str(path), f"is damaged: the parts of {dataset.name} lie in each other", "copy it again")
+
+
+def _parts_share_bytes(kind: np.dtype[Any]) -> bool:
+    parts = sorted(((start, part) for part, start, *_ in (kind.fields or {}).values()), key=itemgetter(0))
+    ends = [0, *(start + part.itemsize for start, part in parts)]
+    crossed = any(start < end for end, (start, _) in zip(ends, parts, strict=False))
+    return crossed or any(_parts_share_bytes(part) for _, part in parts)
 
 
 def check_size(path: Path, dataset: h5py.Dataset) -> None:

@@ -18,6 +18,7 @@ from ptycho_torch.data.damage import damage_as_error
 from ptycho_torch.data.formats.cxi import refuse_near_field
 from ptycho_torch.data.formats.hdf5_rows import open_for_reading
 from ptycho_torch.data.formats.hdf5_safety import is_below
+from ptycho_torch.data.formats.hdf5_trial import check_survival
 from ptycho_torch.data.formats.matlab import version_5
 from ptycho_torch.data.formats.reader import READERS, ScanFile
 from ptycho_torch.data.formats.source import Source
@@ -177,12 +178,17 @@ def _open_frames(other: Path, given: dict[str, Any], count: int, side: int) -> t
         case ".mat" if not h5py.is_hdf5(other):
             return _matlab_frames(other, given, count, side)
         case ".h5" | ".hdf5" | ".mat":
-            with ExitStack() as opened:
-                file = opened.enter_context(open_for_reading(other))
-                found = [given.get("key") or "", *(key for key in file if isinstance(file[key], h5py.Dataset))]
-                key = next((one for one in found if one in file), "dp")
-                return key, Source(other, file, opened).rows(key, ndim=(3, 4))
+            check_survival(other, lambda: _hdf5_frames(other, given))
+            return _hdf5_frames(other, given)
     raise DataError(str(other), "is not read as frames of PtyRAD", "raw, npy, tif, mat and HDF5 are")
+
+
+def _hdf5_frames(other: Path, given: dict[str, Any]) -> tuple[str, Stored]:
+    with ExitStack() as opened:
+        file = opened.enter_context(open_for_reading(other))
+        found = [given.get("key") or "", *(key for key in file if isinstance(file[key], h5py.Dataset))]
+        key = next((one for one in found if one in file), "dp")
+        return key, Source(other, file, opened).rows(key, ndim=(3, 4))
 
 
 def _matlab_frames(other: Path, given: dict[str, Any], count: int, side: int) -> tuple[str, Stored]:

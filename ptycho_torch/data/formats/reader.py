@@ -11,6 +11,7 @@ import h5py
 
 from ptycho_torch.data.damage import check_regular, damage_as_error, unfinished_archive
 from ptycho_torch.data.formats.hdf5_rows import names_in, open_for_reading
+from ptycho_torch.data.formats.hdf5_trial import check_survival
 from ptycho_torch.data.formats.npz_archive import Archive
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
@@ -58,8 +59,7 @@ READERS: Registry[Reader] = Registry("reader", "ptycho.readers")
 
 
 def _open(path: Path, opened: ExitStack) -> ScanFile:
-    """A file for the readers. Raises MissingFileError, or DataError where it cannot be opened."""
-    check_regular(path)
+    """A file for the readers. Raises DataError where it cannot be opened."""
     # Only a first attempt, which saves to open it again after a look at its first bytes.
     if path.suffix.lower() in HDF5_SUFFIXES:
         with suppress(OSError):
@@ -85,6 +85,13 @@ def read_file(path: Path) -> RawScan:
     The scan holds it open. Raises DataError where none does, and ConfigError where a reader of an installed package
     cannot be imported.
     """
+    check_regular(path)
+    if h5py.is_hdf5(path):
+        check_survival(path, lambda: _read(path))
+    return _read(path)
+
+
+def _read(path: Path) -> RawScan:
     built_in = READERS.built_in
     external = [READERS.find(name, READERS.group) for name in READERS.names() if name not in built_in]
     with ExitStack() as opened:
