@@ -51,8 +51,6 @@ def read_dataset(
     the array and the reason.
     """
     path = check_scan(scan, probe_needed=probe_needed).path
-    if scan.patterns.dtype.kind not in "uif":
-        raise DataError(str(path), f"{scan.key} must hold real numbers, its type is {scan.patterns.dtype}")
     stored, position = _probe(scan), _positions(scan)
     if origin == "centre" and not scan.origin_known:
         # The middle of an array of one pixel is the centre of pixel 0.
@@ -88,8 +86,10 @@ def read_dataset(
 
 def stored_patterns(scan: RawScan, *, in_file: bool, checked: bool = False) -> StoredPatterns:
     """The patterns of a scan as they are stored; left in the file with in_file, where that is possible, and after their
-    checksum was compared if that is to be checked."""
+    checksum was compared if that is to be checked. Raises DataError where they are no real numbers."""
     stored: Any = scan.patterns
+    if stored.dtype.kind not in "uif":
+        raise DataError(str(scan.path), f"{scan.key} must hold real numbers, its type is {stored.dtype}")
     if isinstance(stored, NpzArray):
         # Patterns along the last axis are spread over the whole file, so they cannot be read alone.
         stored = stored.load(in_file=in_file and not scan.patterns_last, checked=checked)
