@@ -65,12 +65,10 @@ def frame_faults(patterns: Patterns, photon: float, valid: Mask | None = None, s
         rows = slice(start, start + len(part))
         totals[rows] = part.sum(axis=(1, 2), dtype=np.float64)
         sums[rows] = [zlib.crc32(np.ascontiguousarray(one).data) for one in part]
-        top = np.sort(np.partition(part, max(len(part) - 2, 0), axis=0)[-2:], axis=0)
-        best = part.argmax(axis=0)
-        newer = top[-1] > first
-        second = np.maximum(np.where(newer, first, top[-1]), np.where(newer, top[0] if len(top) > 1 else 0, second))
-        frame = np.where(newer, start + best, frame)
-        first = np.maximum(first, top[-1])
+        for number, one in enumerate(part, start):
+            np.maximum(second, np.minimum(first, one), out=second)
+            np.copyto(frame, number, where=one > first)
+            np.maximum(first, one, out=first)
     median = float(np.median(totals[totals > 0])) if (totals > 0).any() else 0.0
     dark = np.flatnonzero(totals < DARK * median)
     bright = np.flatnonzero(totals > BRIGHT * median)
