@@ -26,4 +26,5 @@ def _table() -> NDArray[np.float32]:
     probability = np.exp(xlogy(counts, mean[:, None]) - gammaln(counts + 1) - mean[:, None])
     root = (probability * np.sqrt(counts)).sum(axis=1)
     misfit = np.maximum(2 * mean - 2 * np.sqrt(mean) * root, 0)
-    return np.interp(np.linspace(0, np.sqrt(_MOST), _STEPS + 1) ** 2, mean, misfit).astype(np.float32)
+    every = np.linspace(0, np.sqrt(_MOST), _STEPS + 1) ** 2
+    return np.asarray(np.interp(every, mean, misfit), np.float32)
