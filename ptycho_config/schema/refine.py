@@ -49,7 +49,7 @@ class RefineOptions:
     likelihood: Literal["auto", "amplitude", "poisson"] = option(
         "auto",
         "what the passes maximise: amplitude, fast where photons abound; poisson, the likelihood of the counts with a "
-        "denoiser as prior, until the object settles; auto: poisson below "
+        "denoiser and total variation as prior; auto: poisson below "
         f"{FEW_PHOTONS} photons a pixel of the object. batch, alpha, coarse and average are of the amplitude passes",
     )
     batch: int = option(64, "patterns whose updates are applied together", unit="patterns", check=positive)
