@@ -1,6 +1,7 @@
 """The machine that a run computes on: its device, memory, optional packages and fresh seeds."""
 
 import os
+import re
 import resource
 import secrets
 import sys
@@ -13,6 +14,9 @@ import torch
 from ptycho_config import ConfigError, Problem
 from ptycho_config.schema import TrainingSetup
 from ptycho_config.schema.paths import leaves_of
+
+# In the message of torch where the memory of the machine is full.
+CPU_ALLOCATOR = "DefaultCPUAllocator"
 
 
 def choose_device(accelerator: str) -> torch.device:
@@ -29,6 +33,30 @@ def choose_device(accelerator: str) -> torch.device:
         hint = "use 'auto' or 'cpu'"
         raise ConfigError([Problem("execution.accelerator", message, hint=hint)], "the execution options")
     return torch.device(wanted)
+
+
+def free_gpu_bytes(device: torch.device) -> int | None:
+    """Bytes that this process can still take on a CUDA device: those that are free, and those that torch keeps unused;
+    None for other devices."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+@contextmanager
+def full_memory_as_error(device: torch.device, path: str) -> Iterator[None]:
+    """Raise ConfigError, for the option at path, where the block takes more memory than the device, or the machine,
+    has."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On a CPU torch has no exception of its own for it.
+        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or CPU_ALLOCATOR in str(error)):
+            raise
+        tried = re.search(r"allocate [\d.]+ \w+", str(error))
+        message = f"takes more memory than the {device.type} has: it could not {tried[0] if tried else 'allocate more'}"
+        hint = "choose a smaller one, or another execution.accelerator"
+        raise ConfigError([Problem(path, message, hint=hint)], "the run") from error
 
 
 @contextmanager

@@ -81,6 +81,11 @@ def file_digest(path: Path) -> str:
         raise DataError(str(path), f"cannot be read: {error.strerror}") from None
 
 
+def file_stamp(state: os.stat_result) -> tuple[int, int]:
+    """Size in bytes, and time of the last change in ns, of a file in this state."""
+    return state.st_size, state.st_mtime_ns
+
+
 def open_digest(descriptor: int) -> str:
     """sha256 of the size and content of an open file, whose position stays as it is; of one above 256 MiB, of 256
     blocks of 1 MiB that are spread evenly over it, so that it takes less than a second. Raises OSError."""

@@ -8,11 +8,14 @@ from pathlib import Path
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def shortage(needed: int, free: int | None = None) -> str:
+def shortage(needed: int, free: int | None = None, gpu_free: int | None = None) -> str:
     """A sentence with both numbers where the bytes `needed` are more than the `free` ones, by default those of
-    `free_bytes`; empty where they fit."""
+    `free_bytes`, or than `gpu_free`, those of a GPU, if one computes; empty where they fit."""
     free = free_bytes() if free is None else free
-    return "" if needed <= free else f"needs {_in_words(needed)} of memory, of which {_in_words(free)} are free"
+    for place, room in (("memory", free), ("GPU memory", needed if gpu_free is None else gpu_free)):
+        if needed > room:
+            return f"needs {_in_words(needed)} of {place}, of which {_in_words(room)} are free"
+    return ""
 
 
 def free_bytes(processes: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:

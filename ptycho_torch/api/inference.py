@@ -25,7 +25,14 @@ from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import digests, facts_of, open_scan
 from ptycho_torch.data.scan import check_canvas
-from ptycho_torch.device import choose_device, deterministic_kernels, peak_memory_mib, seed_or_fresh
+from ptycho_torch.device import (
+    choose_device,
+    deterministic_kernels,
+    free_gpu_bytes,
+    full_memory_as_error,
+    peak_memory_mib,
+    seed_or_fresh,
+)
 from ptycho_torch.errors import NOTHING_NEW, note_when_stopped
 from ptycho_torch.evaluation.half_scans import Deviations, compare_halves
 from ptycho_torch.files import write_json, write_table
@@ -130,6 +137,7 @@ def _reconstruct_file(
             note_when_stopped(lambda: NOTHING_NEW),
             claim_folder(folder),
             deterministic_kernels(device),
+            full_memory_as_error(device, "execution.inference_batch_size"),
         ):
             return _reconstruct(trained, scan, configs, device, start)
 
@@ -147,7 +155,7 @@ def _reconstruct(
         scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=needed
     )
     files = {**digests([scan]), **trained.bundle.source}
-    judged = judge_scan(check_canvas(dataset), fix_orientation=options.fix_orientation)
+    judged = judge_scan(check_canvas(dataset, free_gpu_bytes(device)), fix_orientation=options.fix_orientation)
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
     task = prepare_reconstruction(trained, dataset, setup, seed, device)

@@ -17,7 +17,13 @@ from ptycho_torch.api.scan_arguments import ScanLike, scan_file
 from ptycho_torch.data.dataset import Domain, Masking, Origin, read_dataset
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.scan import check_canvas, normalise, with_coarse_object
-from ptycho_torch.device import choose_device, deterministic_kernels, peak_memory_mib
+from ptycho_torch.device import (
+    choose_device,
+    deterministic_kernels,
+    free_gpu_bytes,
+    full_memory_as_error,
+    peak_memory_mib,
+)
 from ptycho_torch.errors import NOTHING_NEW, DataError, note_when_stopped
 from ptycho_torch.evaluation.half_scans import compare_halves
 from ptycho_torch.evaluation.read import read_object
@@ -121,13 +127,14 @@ def refine_scan(
     """
     device = choose_device(accelerator)
     kept = note_when_stopped(lambda: NOTHING_NEW)
-    with kept, claim_folder(Path(output_dir)) as folder, deterministic_kernels(device):
+    full = full_memory_as_error(device, "torch.refine.batch")
+    with kept, claim_folder(Path(output_dir)) as folder, deterministic_kernels(device), full:
         with open_scan(Path(scan_file)) as opened:
             log_start([opened], f"none, {options.passes} passes from {start}", device, folder)
             dataset = read_dataset(
                 opened, domain, data.position_origin, mask=data.mask, probe_needed=not options.unknown
             )
-        judged = judge_scan(check_canvas(dataset), fix_orientation=data.fix_orientation)
+        judged = judge_scan(check_canvas(dataset, free_gpu_bytes(device)), fix_orientation=data.fix_orientation)
         dataset = judged.dataset
         _starting_object(start, normalise(dataset))
         clock = time.perf_counter()

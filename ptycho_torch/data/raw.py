@@ -53,7 +53,7 @@ class RawScan:
     object, object_key: handle and name of an object on the pixels of the positions, complex `(H, W)` or `(1, H, W)`;
     label, label_key: of the object patch of each pattern, complex `(n, N, N)`. remarks: a sentence for everything in
     the file that is not used; refusal: why the scan cannot be reconstructed at all; descriptor: that
-    of the open file, None once it is closed; opened: closes the files.
+    of the open file, None once it is closed; stamp: its `file_stamp` before it was read; opened: closes the files.
     """
 
     path: Path
@@ -79,6 +79,7 @@ class RawScan:
     remarks: tuple[str, ...] = ()
     refusal: DataError | None = None
     descriptor: Callable[[], int | None] = attrs.field(default=lambda: None, repr=False)
+    stamp: tuple[int, int] | None = attrs.field(default=None, repr=False)
     opened: ExitStack = attrs.field(factory=ExitStack, repr=False)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Scan files: found by path, opened once, and read from what was opened."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from ptycho_torch.data.patterns import IN_MEMORY_BYTES
 from ptycho_torch.data.probes import fit_probe
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError, MissingFileError
-from ptycho_torch.files import file_digest, open_digest
+from ptycho_torch.files import file_digest, file_stamp, open_digest
 from ptycho_torch.records import Dataset
 
 SUFFIXES = (".npz", ".mat", *HDF5_SUFFIXES)
@@ -51,16 +52,22 @@ def closing(scans: Iterable[RawScan]) -> Iterator[None]:
 
 
 def digests(scans: Iterable[RawScan]) -> dict[str, str]:
-    """The digest of the file of every scan, by path; one that was closed is opened again. Raises DataError."""
+    """The digest of the file of every scan, by path; one that was closed is opened again. Raises DataError, also where
+    a file has changed since it was opened."""
     return {str(scan.path): _digest(scan) for scan in scans}
 
 
 def _digest(scan: RawScan) -> str:
     descriptor = scan.descriptor()
     try:
-        return file_digest(scan.path) if descriptor is None else open_digest(descriptor)
+        found = file_digest(scan.path) if descriptor is None else open_digest(descriptor)
+        stamp = file_stamp(scan.path.stat() if descriptor is None else os.fstat(descriptor))
     except OSError as error:
         raise DataError(str(scan.path), f"cannot be read: {error.strerror}") from None
+    if scan.stamp is not None and scan.stamp != stamp:
+        message = f"is still growing: it changed while it was read, from {scan.stamp[0]} to {stamp[0]} bytes"
+        raise DataError(str(scan.path), message, "wait until it is complete")
+    return found
 
 
 def scan_files(path: Path) -> list[Path]:

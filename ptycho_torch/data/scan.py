@@ -64,11 +64,12 @@ def pool_statistics(parts: Sequence[Statistics]) -> Statistics:
     )
 
 
-def check_canvas(dataset: Dataset) -> Dataset:
-    """The dataset, if the object that all its patterns cover fits into memory. Raises DataError."""
+def check_canvas(dataset: Dataset, gpu_free: int | None = None) -> Dataset:
+    """The dataset, if the object that all its patterns cover fits into memory, and into the gpu_free bytes of a GPU, if
+    one computes. Raises DataError."""
     side = dataset.probe.shape[-1]
     height, width = (math.ceil(extent) + side + 1 for extent in np.ptp(dataset.position_yx, axis=0))
-    if lacking := shortage(_BYTES_A_PIXEL * height * width):
+    if lacking := shortage(_BYTES_A_PIXEL * height * width, gpu_free=gpu_free):
         hint = "are positions in object pixels? otherwise bin the patterns, or split the scan"
         raise DataError(dataset.name, f"its object of {height} x {width} px {lacking}", hint)
     return dataset

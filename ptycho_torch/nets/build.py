@@ -16,7 +16,7 @@ from ptycho_torch.nets.cnn import CnnNet
 from ptycho_torch.nets.fourier import ffno, fno, fno_vanilla
 from ptycho_torch.nets.network import NETWORKS, Factory, Network, ObjectNetwork
 from ptycho_torch.nets.neuralop import UnoNet
-from ptycho_torch.nets.size import only_sizes
+from ptycho_torch.nets.size import limited_size
 from ptycho_torch.nets.unrolled import UnrolledNet
 from ptycho_torch.nets.unrolled_patches import UnrolledPatchNet
 
@@ -50,14 +50,14 @@ def build_network(model: ModelConfig, options: TorchOptions) -> nn.Module:
     return NETWORKS.find(kind_of(type(net)), "torch.net")(model, net)
 
 
-def check_network_size(model: ModelConfig, options: TorchOptions, copies: int) -> None:
+def check_network_size(model: ModelConfig, options: TorchOptions, copies: int, gpu_free: int | None = None) -> None:
     """Raise ConfigError where the network that `build_network` would make of model and options does not fit into
-    memory, `copies` times.
+    memory, `copies` times, or into the gpu_free bytes of a GPU, if one computes.
 
     The size of a network of another package is only known when it is there.
     """
     if not isinstance(options.net, External | NeuralopUno):
-        with only_sizes("torch.net", copies):
+        with limited_size("torch.net", copies, gpu_free, values=False):
             build_network(model, options)
 
 

@@ -12,6 +12,7 @@ from ptycho_torch.nets.initial import output_factor, set_first_weights
 from ptycho_torch.nets.measurements import Measurements
 from ptycho_torch.nets.network import Network, ObjectNetwork
 from ptycho_torch.nets.output_scale import IntensityScale, RectangularScale
+from ptycho_torch.nets.size import limited_size
 from ptycho_torch.physics.diffraction import power, shift_probe
 from ptycho_torch.physics.scaling import rms_input_scale
 from ptycho_torch.records import Batch, Prediction
@@ -101,19 +102,22 @@ def build_model(
     learned_probe: tuple[int, ...] | None = None,
     modulus: float = 1.0,
     copies: int = 1,
+    gpu_free: int | None = None,
 ) -> Reconstructor:
     """A fresh model whose weights depend on `seed` and `modulus` alone; no global generator is changed.
 
     model, options: as for `nets.build.build_network`. intensity_scale: one factor between patches and measured
     intensities, that a bounded network needs and any other can learn. learned_probe: the shape `(P, N, N)` of
     the probe, where it is learned too. modulus: that of the patches which networks of images draw at first. copies:
-    arrays of the size of the parameters that there must be memory for. Raises ConfigError for a network of another
-    package that is missing or does not fit, and for one that does not fit into memory.
+    arrays of the size of the parameters that there must be memory for; gpu_free: bytes of a GPU, if one computes.
+    Raises ConfigError for a network of another package that is missing or does not fit, and for one that does not fit
+    into memory.
     """
-    check_network_size(model, options, copies)
+    check_network_size(model, options, copies, gpu_free)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_network(model, options)
+        with limited_size("torch.net", copies, gpu_free, values=True):
+            network = build_network(model, options)
         set_first_weights(network, model, options.net, modulus)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -7,7 +7,7 @@ from functools import cached_property
 import attrs
 
 from ptycho_config.schema import TrainingSetup
-from ptycho_torch.device import peak_memory_mib
+from ptycho_torch.device import choose_device, free_gpu_bytes, full_memory_as_error, peak_memory_mib
 from ptycho_torch.files import create_writable_folder
 from ptycho_torch.nets.initial import output_factor
 from ptycho_torch.nets.output_scale import IntensityScale
@@ -58,7 +58,8 @@ def fit_setup(
     loading = time.perf_counter() - start
     session = prepare(model, setup, data.training, data.validation, seed=seed, folder=folder)
     ready()
-    outcome = run(session, folder / LAST if resume else None)
+    with full_memory_as_error(choose_device(setup.execution.accelerator), "training.batch_size"):
+        outcome = run(session, folder / LAST if resume else None)
     return Fitted(model, training_record(model, data, outcome, loading, seed), lambda: data)
 
 
@@ -79,6 +80,7 @@ def untrained_model(setup: TrainingSetup, data: TrainingData, seed: int) -> Reco
         learned_probe=data.probe_shape if training.probe_trainable else None,
         modulus=modulus,
         copies=TRAINED_COPIES,
+        gpu_free=free_gpu_bytes(choose_device(setup.execution.accelerator)),
     )
     if isinstance(model.scale, IntensityScale):
         model.scale.requires_grad_(learned)

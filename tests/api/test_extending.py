@@ -143,6 +143,14 @@ def test_options_that_the_network_does_not_take_are_refused(
         _build(tmp_path, **overrides)
 
 
+def test_a_network_that_does_not_fit_into_memory_is_refused(install: Install, tmp_path: Path) -> None:
+    """As soon as it has more parameters than there is room for."""
+    install()
+    setup = create_training_payload(sources=_sources(tmp_path))[0].config
+    with pytest.raises(ConfigError, match=r"torch.net: would be too large.* of GPU memory, of which 10 bytes are free"):
+        build_model(setup.training.model, setup.torch, seed=0, gpu_free=10)
+
+
 CODE = _block("python")
 PLAIN = CODE.replace("(ObjectNet):", "(nn.Module):")
 FLAWED = {

@@ -16,7 +16,7 @@ import pytest
 from ptycho_torch.data.checks import check_scan
 from ptycho_torch.data.formats import hdf5_trial
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.data.readers import open_scan, read_scan
+from ptycho_torch.data.readers import digests, open_scan, read_scan
 from ptycho_torch.data.summary import describe
 from ptycho_torch.errors import DataError
 
@@ -259,6 +259,17 @@ def test_a_crash_is_an_error_and_an_error_is_left_to_the_reading(tmp_path: Path)
     with pytest.raises(DataError, match=r"the HDF5 library crashes with it \(SIGABRT\)"):
         hdf5_trial.check_survival(tmp_path, os.abort)
     hdf5_trial.check_survival(tmp_path, lambda: 1 / 0)
+
+
+def test_a_file_that_grows_while_it_is_read_is_called_that(layouts: Any, tmp_path: Path) -> None:
+    """By a program that does not lock it."""
+    path = layouts.write(tmp_path / "scan.h5", layouts.training_data())
+    with open_scan(path) as scan:
+        assert digests([scan])
+        with path.open("ab") as stream:
+            stream.write(b"more")
+        with pytest.raises(DataError, match=r"is still growing: it changed while it was read"):
+            digests([scan])
 
 
 def test_aliases_of_aliases_are_refused(tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 """A run that does not fit into memory is refused before it takes any, with what it needs and what there is."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 import pytest
+import torch
 
 from ptycho_config import ConfigError
 from ptycho_config.schema import Cnn, Fno, GroupingOptions, ModelConfig, TorchOptions, Unrolled
 from ptycho_torch.data.grouping import GroupPlan, plan_groups
 from ptycho_torch.data.scan import check_canvas
+from ptycho_torch.device import free_gpu_bytes, full_memory_as_error
 from ptycho_torch.errors import DataError
 from ptycho_torch.memory import free_bytes, shortage
 from ptycho_torch.nets.reconstructor import build_model
@@ -67,6 +70,43 @@ def test_a_size_that_cannot_be_written_down_is_refused(net: Any) -> None:
     model = ModelConfig(architecture=type(net).__name__.lower(), fno_modes=LARGE)
     with pytest.raises(ConfigError, match="has a size that no network can have"):
         build_model(model, TorchOptions(net=net), 0)
+
+
+def test_the_memory_of_a_gpu_counts() -> None:
+    """Of which the bytes are given, for objects and networks."""
+    assert shortage(2000, 4000, 1024) == "needs 1.95 KiB of GPU memory, of which 1 KiB are free"
+    assert shortage(2000, 4000, 3000) == ""
+    patterns, probe = np.ones((2, 64, 64), np.float32), np.ones((1, 64, 64), np.complex64)
+    dataset = Dataset("scan.h5", patterns, np.array([[0.0, 0.0], [0.0, 20.0]]), probe)
+    with pytest.raises(DataError, match=r"needs 216 KiB of GPU memory, of which 97\.7 KiB are free"):
+        check_canvas(dataset, gpu_free=10**5)
+    with pytest.raises(ConfigError, match="of GPU memory"):
+        build_model(ModelConfig(architecture="unrolled"), TorchOptions(net=Unrolled()), 0, copies=4, gpu_free=10**4)
+    assert free_gpu_bytes(torch.device("cpu")) is None
+
+
+def _torch_allocates() -> None:
+    torch.empty(2**48)
+
+
+def _numpy_allocates() -> None:
+    np.empty(2**48)
+
+
+def _gpu_allocates() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 PiB. GPU 0 has 139 GiB.")
+
+
+@pytest.mark.parametrize("allocate", [_torch_allocates, _numpy_allocates, _gpu_allocates])
+def test_what_no_estimate_foresees_names_an_option(allocate: Callable[[], None]) -> None:
+    """Batches above all; other errors stay what they are."""
+    with (
+        pytest.raises(ConfigError, match=r"torch.refine.batch: takes more memory than the cpu has: it could not alloc"),
+        full_memory_as_error(torch.device("cpu"), "torch.refine.batch"),
+    ):
+        allocate()
+    with pytest.raises(RuntimeError, match="another"), full_memory_as_error(torch.device("cpu"), "torch.refine.batch"):
+        raise RuntimeError("another")
 
 
 def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:

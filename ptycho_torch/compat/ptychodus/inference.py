@@ -19,7 +19,7 @@ from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.raw import RawScan, mode_stack
 from ptycho_torch.data.scan import check_canvas
-from ptycho_torch.device import choose_device, deterministic_kernels, seed_or_fresh
+from ptycho_torch.device import choose_device, deterministic_kernels, free_gpu_bytes, seed_or_fresh
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
@@ -71,7 +71,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     device = choose_device(setup.execution.accelerator)
     update_legacy_dict(legacy_params, delta)
     read = read_dataset(scan, setup.torch.scale.domain, mask=setup.torch.data.mask)
-    judged = judge_scan(check_canvas(read))
+    judged = judge_scan(check_canvas(read, free_gpu_bytes(device)))
     dataset = judged.dataset
     seed = seed_or_fresh(setup.inference.subsample_seed)
     with deterministic_kernels(device):

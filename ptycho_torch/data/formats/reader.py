@@ -15,6 +15,7 @@ from ptycho_torch.data.formats.hdf5_trial import check_survival
 from ptycho_torch.data.formats.npz_archive import Archive
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
+from ptycho_torch.files import file_stamp
 from ptycho_torch.registry import Registry
 
 HDF5_SIGNATURE, MATLAB_73 = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3 MAT-file"
@@ -86,9 +87,10 @@ def read_file(path: Path) -> RawScan:
     cannot be imported.
     """
     check_regular(path)
+    stamp = file_stamp(path.stat())
     if h5py.is_hdf5(path):
         check_survival(path, lambda: _read(path))
-    return _read(path)
+    return attrs.evolve(_read(path), stamp=stamp)
 
 
 def _read(path: Path) -> RawScan:
