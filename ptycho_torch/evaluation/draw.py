@@ -122,7 +122,7 @@ def _draw_figures(column: Any, comparisons: Sequence[Comparison]) -> None:
         title="1 is best", xlim=(0, 1.02), yticks=place, yticklabels=[_short(made.names[0]) for made in comparisons]
     )
     bars.invert_yaxis()
-    bars.legend(fontsize="small", loc="lower left")
+    bars.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
     rest.axis("off")
 
 

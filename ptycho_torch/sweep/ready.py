@@ -26,6 +26,13 @@ READY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "training_size": (("training.n_subsample={}",), ()),
     SEED: (("training.subsample_seed={}",), ("seed={}",)),
 }
+# What they are called in pictures, with their units.
+LABELS = {
+    "dose": "photons in a pattern",
+    OVERLAP: "overlap of neighbouring patterns",
+    "probe_error": "error of the probe's defocus (rad)",
+    "training_size": "patterns to train on",
+}
 
 
 @attrs.frozen

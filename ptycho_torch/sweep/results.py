@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ptycho_torch.output.figures import save_figure
 from ptycho_torch.output.run_records import TrialRecord, from_json, to_json
 from ptycho_torch.sweep.plan import Trial
-from ptycho_torch.sweep.ready import SEED
+from ptycho_torch.sweep.ready import LABELS, SEED
 from ptycho_torch.sweep.run import RESULT, is_finished
 
 _SEEDS = {SEED, "training.subsample_seed"}
@@ -137,7 +137,7 @@ def draw_sweep(path: Path, rows: Sequence[Row]) -> None:
     for column, name in zip(grid.T, names, strict=True):
         for axes, measure in zip(column, figures, strict=True):
             _draw_axis(axes, points, name, measure)
-        column[-1].set_xlabel(name)
+        column[-1].set_xlabel(LABELS.get(name, name))
     for axes, measure in zip(grid[:, 0], figures, strict=True):
         axes.set_ylabel(_FIGURES[measure])
     save_figure(path, figure)
