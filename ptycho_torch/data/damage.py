@@ -13,10 +13,11 @@ from pathlib import Path
 from ptycho_torch.errors import DataError, MissingFileError
 
 # HDF5 raises RuntimeError, KeyError and OSError, h5py TypeError for names that are no text and types that are none,
-# and archives the others, wherever they notice damage.
+# tifffile AssertionError, and archives the others, wherever they notice damage.
 DAMAGE = (
     OSError,
     TypeError,
+    AssertionError,
     ArithmeticError,
     RuntimeError,
     LookupError,
