@@ -42,7 +42,7 @@ class RefineOptions:
     )
     modes: int = option(
         0,
-        "incoherent modes of the probe where they are not known; 0: as many as the misfit asks for",
+        "incoherent modes of the probe where they are not known; 0: as many as the misfit asks for, at most 4",
         check=between(0, 6),
     )
     passes: int = option(0, "passes over all patterns; 0 leaves the object as it is", check=non_negative)

@@ -3,34 +3,40 @@
 import torch
 from torch import Tensor
 
-# The share of the power that each new mode starts with.
-STARTING_SHARE = 0.05
+# The share of the power that a new mode starts with.
+STARTING_SHARE = 0.15
+# A new mode is a product of the strongest, of which so much is not in the others.
+INDEPENDENT = 0.5
 
 
-def grow_modes(probe: Tensor, number: int) -> Tensor:
-    """The probe `(P, N, N)` complex64 with `number` orthogonal modes of the same power in all, at least P.
+def grow_mode(probe: Tensor) -> Tensor:
+    """The probe `(P, N, N)` complex64 with another mode, orthogonal, of the same power in all: `(P + 1, N, N)`.
 
-    New ones are the strongest mode P_1 times `x, y, x y, x^2 - y^2, ...` around its centre, as vibrations and a source
-    of finite size make them to first and second order, each with a twentieth of the power.
+    The new one is the strongest mode P_1 times the first of `x, y, x y, x^2 - y^2, x^2 + y^2` around its centre that
+    the others do not hold yet, as vibrations and a source of finite size make them to first and second order.
     """
     modes = orthogonal_modes(probe)
-    side = probe.shape[-1]
-    first, power = modes[0], modes.abs().square().sum()
-    weight = first.abs().square() / first.abs().square().sum()
-    axis = torch.arange(side, device=probe.device, dtype=weight.dtype)
-    y, x = axis - (weight.sum(1) * axis).sum(), axis - (weight.sum(0) * axis).sum()
-    y, x = y[:, None], x[None, :]
-    shapes = (x, y, x * y, x.square() - y.square(), x.square() + y.square())[: max(number - len(modes), 0)]
-    basis = torch.linalg.qr(torch.stack([*modes, *(first * shape for shape in shapes)]).flatten(1).T).Q.T
-    added = basis[len(modes) :].unflatten(1, (side, side))
-    share = STARTING_SHARE * len(added)
-    grown = torch.cat([modes * (1 - share) ** 0.5, added * (STARTING_SHARE * power) ** 0.5])
+    power, known = modes.abs().square().sum(), torch.nn.functional.normalize(modes.flatten(1), dim=1)
+    best = torch.zeros_like(known[0])
+    for product in _products(modes[0]):
+        unit = torch.nn.functional.normalize(product.flatten(), dim=0)
+        rest = unit - known.mT @ (known.conj() @ unit)
+        if rest.norm() > best.norm():
+            best = rest
+        if best.norm() > INDEPENDENT:
+            break
+    added = torch.nn.functional.normalize(best, dim=0).unflatten(0, probe.shape[1:])
+    grown = torch.cat([modes * (1 - STARTING_SHARE) ** 0.5, added[None] * (STARTING_SHARE * power) ** 0.5])
     return grown.to(probe.dtype)
 
 
-def most_modes(number: int) -> int:
-    """The largest number to which `grow_modes` can bring a probe of so many modes."""
-    return number + 5
+def _products(mode: Tensor) -> tuple[Tensor, ...]:
+    """A mode `(N, N)` times polynomials around its centre."""
+    weight = mode.abs().square() / mode.abs().square().sum()
+    axis = torch.arange(mode.shape[-1], device=mode.device, dtype=weight.dtype)
+    y = (axis - (weight.sum(1) * axis).sum())[:, None]
+    x = (axis - (weight.sum(0) * axis).sum())[None, :]
+    return mode * x, mode * y, mode * x * y, mode * (x.square() - y.square()), mode * (x.square() + y.square())
 
 
 def orthogonal_modes(probe: Tensor) -> Tensor:

@@ -55,6 +55,12 @@ class JointUpdates:
             for first in range(number):
                 self._update(torch.from_numpy(order[first::number]), steps)
 
+    def copy(self, probe: Tensor, rng: np.random.Generator) -> "JointUpdates":
+        """The same object under another probe `(P, N, N)` of the same power, without momentum; rng draws orders."""
+        made = JointUpdates(self.sample, probe, rng)
+        made.object = self.object.clone()
+        return made
+
     def held_back_misfit(self) -> float:
         """`sum (A - |F psi|)^2 / sum A^2` over the pixels that no update saw."""
         sample, lost, total = self.sample, 0.0, 0.0

@@ -19,8 +19,8 @@ from ptycho_config.schema.replace import replace
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.output.choice_records import ProbeRecord, UnknownsRecord
 from ptycho_torch.physics.counts import first_background, flux_from_neighbours
-from ptycho_torch.physics.probe_modes import grow_modes, most_modes
 from ptycho_torch.physics.pupil import Aberration, aberrated_probe
+from ptycho_torch.reconstruction.mode_search import find_modes
 from ptycho_torch.reconstruction.pattern_sample import pattern_sample, summarise, telling_rows
 from ptycho_torch.reconstruction.probe_search import FoundProbe, ProbeSearch
 from ptycho_torch.reconstruction.trial import PATTERNS, Trial
@@ -31,8 +31,9 @@ _OPTIONS = fields(RefineOptions)
 PASSES: dict[Unknown, int] = {"probe": 12, "background": 12, "flux": 16, "modes": 16, "positions": 40}
 # What is estimated together takes longer.
 MORE_PASSES = 8
-# What is estimated leaves at most so much of the misfit, apart from noise, and another mode at most so much.
-LOWERED, LOWERED_BY_MODE = 0.75, 0.8
+# What is estimated leaves at most so much of the misfit, apart from noise; where much is unexplained, all that remains
+# together leaves at most so much.
+LOWERED, LOWERED_TOGETHER = 0.75, 0.85
 # A probe that leaves less unexplained is not compared with others; where less is left, no single trial is made if all
 # together gain nothing; and nothing is tried where next to nothing is left.
 EXPLAINED, WELL_EXPLAINED, NEARLY_ALL_EXPLAINED = 0.25, 0.1, 0.03
@@ -82,22 +83,26 @@ class _Estimation:
 
     def __init__(self, dataset: Dataset, options: RefineOptions, seed: int, device: torch.device) -> None:
         self.dataset, self.options, self.device = dataset, options, device
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.rng = seed, np.random.default_rng(seed)
         scan = normalise(dataset)
         self.summary = summarise(scan)
-        rows = telling_rows(scan, self.summary, PATTERNS)
-        self.sample = pattern_sample(scan, rows, self.rng, device)
-        self.trial = Trial(self.sample, rows, scan.valid_pixels, seed, device)
+        self.rows = telling_rows(scan, self.summary, PATTERNS)
+        sample = pattern_sample(scan, self.rows, self.rng, device)
+        self.trial = Trial(sample, self.rows, scan.valid_pixels, seed, device)
         self.trials: dict[str, float] = {}
         self.probe: ProbeRecord | None = None
-        self.modes = len(dataset.probe)
+        # Of the present probe, by what else is estimated.
+        self.modes: dict[tuple[bool, bool], NDArray[np.complex64]] = {}
 
     def choose(self, fixed: set[Unknown]) -> tuple[Unknown, ...]:
         """The names of all that is not known by the patterns, apart from what is fixed."""
         chosen: tuple[Unknown, ...] = ()
         left = float("inf")
         if self.dataset.probe_known:
-            chosen, left = self._choose(fixed)
+            chosen, left = self._choose(fixed | {"modes"})
+            # Under a probe that is wrong further modes explain what they should not.
+            if left < EXPLAINED or "probe" in fixed or ("modes" not in fixed and self._explained_by_a_mode()):
+                chosen, left = self._choose(fixed)
         out_of_focus = "probe" not in fixed and self._out_of_focus(chosen, left)
         if "probe" in fixed or (left < EXPLAINED and not out_of_focus):
             return chosen
@@ -107,7 +112,7 @@ class _Estimation:
         if found is None:
             return chosen
         record, replaces = found
-        self.trials = {}
+        self.trials, self.modes = {}, {}
         again, after = self._choose(fixed)
         if after < LOWERED * left and (replaces or after < MOST_UNEXPLAINED):
             self.probe = record
@@ -126,8 +131,7 @@ class _Estimation:
             if not replaces:
                 self.dataset = before
                 self.probe = _record_of_file(self.probe)
-        if "modes" in chosen:
-            self.modes = self.options.modes or self._propose_modes(chosen)
+            self.modes = {}
 
     def found(self, chosen: tuple[Unknown, ...]) -> KnownDataset:
         """The dataset and the options with what was chosen."""
@@ -148,26 +152,32 @@ class _Estimation:
         together = tuple(one for one in TOGETHER if one not in fixed | without)
         if not self._flux_varies():
             together = tuple(one for one in together if one != "flux")
-        if left < WELL_EXPLAINED and not (left > 0 and self._left(together) < LOWERED * left):
-            return chosen, left
+        # Further modes explain a part of all else: they come first only where they leave clearly less.
         remaining: list[Unknown] = [*together, *(() if "modes" in fixed else ("modes",))]
-        while remaining and left > 0:
-            misfits = {one: self._left((*chosen, one)) for one in remaining}
-            best = min(misfits, key=misfits.__getitem__)
-            if misfits[best] > LOWERED * left:
+        while remaining and left > NEARLY_ALL_EXPLAINED:
+            tried = remaining
+            if left < WELL_EXPLAINED and not self._left((*chosen, *together)) < LOWERED * left:
+                tried = [one for one in remaining if one == "modes"]
+            misfits = {one: self._left((*chosen, one)) for one in tried}
+            best = min(tried, key=lambda one: misfits[one] / (LOWERED if one == "modes" else 1.0), default=None)
+            if best is None or not misfits[best] < LOWERED * left:
+                everything = (*chosen, *remaining)
+                if left > EXPLAINED and self._left(everything) < LOWERED_TOGETHER * left:
+                    return everything, self._left(everything)
                 break
             chosen, left = (*chosen, best), misfits[best]
             remaining.remove(best)
-            if best == "modes":
-                self.modes = self.options.modes or self._propose_modes(chosen)
+            together = tuple(one for one in together if one != best)
         return chosen, left
 
-    def _left(self, chosen: tuple[Unknown, ...], modes: int | None = None) -> float:
+    def _left(self, chosen: tuple[Unknown, ...]) -> float:
         """The part that is unexplained with this estimated; remembered for the record."""
-        wanted = modes or (max(self.modes, len(self.dataset.probe) + 1) if "modes" in chosen else None)
-        name = " + ".join(f"{wanted} modes" if one == "modes" else one for one in sorted(chosen)) or "nothing"
+        scan = normalise(self._start(chosen))
+        if "modes" in chosen and len(scan.probe) == len(self.dataset.probe):
+            chosen = tuple(one for one in chosen if one != "modes")
+        named = (f"{len(scan.probe)} modes" if one == "modes" else one for one in sorted(chosen))
+        name = " + ".join(named) or "nothing"
         if name not in self.trials:
-            scan = normalise(self._start(chosen, wanted))
             self.trials[name] = self.trial.unexplained(scan, replace(RefineOptions, self.options, unknown=chosen))
         return self.trials[name]
 
@@ -193,18 +203,7 @@ class _Estimation:
         flux = flux_from_neighbours(self.summary.total.numpy(), self.dataset.position_yx)
         return float(np.log(flux).std()) > LEAST_FLUX_SPREAD
 
-    def _propose_modes(self, chosen: tuple[Unknown, ...]) -> int:
-        """The number of modes after which another one lowers the misfit little."""
-        number = len(self.dataset.probe) + 1
-        left = self._left(chosen, number)
-        while number < most_modes(len(self.dataset.probe)) and left > 0:
-            more = self._left(chosen, number + 1)
-            if more > LOWERED_BY_MODE * left:
-                break
-            number, left = number + 1, more
-        return number
-
-    def _start(self, chosen: tuple[Unknown, ...], modes: int | None = None) -> Dataset:
+    def _start(self, chosen: tuple[Unknown, ...]) -> Dataset:
         """The dataset with first guesses of what is chosen."""
         dataset = self.dataset
         if "flux" in chosen:
@@ -212,9 +211,26 @@ class _Estimation:
         if "background" in chosen:
             dataset = attrs.evolve(dataset, background=self._background())
         if "modes" in chosen:
-            grown = grow_modes(torch.from_numpy(dataset.probe), modes or self.modes)
-            dataset = attrs.evolve(dataset, probe=grown.numpy())
+            dataset = attrs.evolve(dataset, probe=self._modes(dataset))
         return dataset
+
+    def _modes(self, dataset: Dataset) -> NDArray[np.complex64]:
+        """The modes of the probe of a dataset, whose flux or background may be estimated."""
+        key = dataset.flux is None, dataset.background is None
+        if key not in self.modes:
+            self.modes[key] = self._find_modes(dataset, self.options.modes)
+        return self.modes[key]
+
+    def _find_modes(self, dataset: Dataset, number: int) -> NDArray[np.complex64]:
+        scan = normalise(dataset)
+        sample = pattern_sample(scan, self.rows, np.random.default_rng(self.seed), self.device)
+        found = find_modes(sample, scan.probe, number, self.seed)
+        return (found / scan.probe_factor).numpy()
+
+    def _explained_by_a_mode(self) -> bool:
+        """Whether one mode more explains the patterns, with all else as it is in the file."""
+        scan = normalise(attrs.evolve(self.dataset, probe=self._find_modes(self.dataset, len(self.dataset.probe) + 1)))
+        return self.trial.unexplained(scan, replace(RefineOptions, self.options, unknown=("modes",))) < EXPLAINED
 
     def _background(self) -> NDArray[np.float32]:
         scan = normalise(self.dataset)

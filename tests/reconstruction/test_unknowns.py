@@ -153,7 +153,7 @@ def test_modes_are_orthogonal_and_keep_their_power() -> None:
 
 def test_a_fixed_part_is_never_chosen() -> None:
     """However wrong it is."""
-    known = estimate_unknowns(_turned(), RefineOptions(), seed=0, device=CPU, fixed=("positions",))
+    known = estimate_unknowns(_turned(), RefineOptions(), seed=0, device=CPU, fixed=("positions", "probe", "modes"))
     assert "positions" not in known.options.unknown
     known = _known(_with_background(), RefineOptions(background="none"))
     assert "background" not in known.options.unknown
