@@ -42,6 +42,19 @@ def primed_networks_had_a_patch_each(document: dict[str, Any]) -> dict[str, Any]
     return {**document, "torch": {**torch, "net": {"stages": 3, **net, "stitched": False, "start": "flat"}}}
 
 
+@migration("ptycho.training", 4)
+def no_refinement_becomes_that_which_the_scan_asks_for(document: dict[str, Any]) -> dict[str, Any]:
+    """0 passes of `torch.refine`, which a training does not read, was the default that a bundle passed on: it is auto.
+
+    An inference keeps what it was made with.
+    """
+    torch, refine = _table(document, "torch"), dict(_table(document, "torch", "refine"))
+    if refine.get("passes") != 0:
+        return document
+    del refine["passes"]
+    return {**document, "torch": {**torch, "refine": refine}}
+
+
 @migration("ptycho.training", 3)
 @migration("ptycho.inference", 3)
 def primed_networks_become_unrolled(document: dict[str, Any]) -> dict[str, Any]:

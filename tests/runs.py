@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
     "torch.net.stages": 1,
     "training.neighbor_count": 12,
     "torch.overlap.partners": 6,
+    "torch.refine.passes": 0,
 }
 
 

@@ -41,6 +41,9 @@ def between(low: float, high: float) -> Check:
 positive = _Rule(lambda value: value > 0, "must be greater than 0", _ABOVE_0)
 positive_or_auto = _Rule(lambda value: value == "auto" or value > 0, "must be 'auto' or above 0", _ABOVE_0)
 non_negative = at_least(0)
+non_negative_or_auto = _Rule(
+    lambda value: value == "auto" or value >= 0, "must be 'auto', 0 or greater", {"minimum": 0}
+)
 power_of_two = _Rule(lambda value: value > 0 and value & (value - 1) == 0, "must be a power of two", _ABOVE_0)
 odd = _Rule(lambda value: value > 0 and value % 2 == 1, "must be odd and above 0", _ABOVE_0)
 share_below_one = _Rule(

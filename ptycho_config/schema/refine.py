@@ -5,19 +5,21 @@ from typing import Literal
 
 from ptycho_config.errors import Problem
 from ptycho_config.schema.base import config
-from ptycho_config.schema.checks import between, non_negative, positive, share_below_one
+from ptycho_config.schema.checks import between, non_negative, non_negative_or_auto, positive, share_below_one
 from ptycho_config.schema.fields import option
 
 Unknown = Literal["probe", "positions", "background", "flux", "modes"]
 # Passes over the object alone, before the probe and the positions are improved too.
 ALONE = 2
+# Passes of `auto` where nothing is known of the scan; and where probe or positions, which follow slowly, are improved.
+AUTO, AUTO_TOGETHER = 4, 12
 # Photons a pixel of the object whose noise is 1 % of it: `1 / sqrt(2 n)`.
 FEW_PHOTONS = 5000
 
 
 def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
     for name in ("refine_probe", "refine_positions"):
-        if getattr(options, name) and options.passes <= ALONE:
+        if getattr(options, name) and options.planned <= ALONE:
             message = f"would have no effect in {options.passes} passes: it begins with the third"
             yield Problem(name, message, hint="set passes to 3 or more")
 
@@ -45,7 +47,13 @@ class RefineOptions:
         "incoherent modes of the probe where they are not known; 0: as many as the misfit asks for, at most 4",
         check=between(0, 6),
     )
-    passes: int = option(0, "passes over all patterns; 0 leaves the object as it is", check=non_negative)
+    passes: int | Literal["auto"] = option(
+        "auto",
+        "passes over all patterns, 0 for none; auto, after a network: "
+        f"{AUTO}, or {2 * AUTO} where the misfit of held-back pixels still falls, none where it rises, and "
+        f"{AUTO_TOGETHER} with probe or positions",
+        check=non_negative_or_auto,
+    )
     likelihood: Literal["auto", "amplitude", "poisson"] = option(
         "auto",
         "what the passes maximise: amplitude, fast where photons abound; poisson, the likelihood of the counts with a "
@@ -75,3 +83,10 @@ class RefineOptions:
         "reconstruct two halves of the scan too, for the resolution by their ring correlation and maps of the expected "
         "errors; twice the time",
     )
+
+    @property
+    def planned(self) -> int:
+        """The number of passes; where it is `auto`, that of a scan of which nothing is known."""
+        if self.passes != "auto":
+            return self.passes
+        return AUTO_TOGETHER if self.refine_probe or self.refine_positions else AUTO

@@ -177,7 +177,7 @@ _TRAINING = (_training_pairs, _stage_pairs, _overlap_pair, _network_pairs, _labe
 class TrainingSetup:
     """Configuration of a training run."""
 
-    SCHEMA: ClassVar[str] = "ptycho.training/4"
+    SCHEMA: ClassVar[str] = "ptycho.training/5"
     VOCABULARY: ClassVar[str] = "ptycho_config.vocabulary.aliases:vocabulary"
 
     training: TrainingConfig = option(TrainingConfig(), "what is learned", inference="ignored")

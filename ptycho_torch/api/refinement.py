@@ -130,7 +130,7 @@ def refine_scan(
     full = full_memory_as_error(device, "torch.refine.batch")
     with kept, claim_folder(Path(output_dir)) as folder, deterministic_kernels(device), full:
         with open_scan(Path(scan_file)) as opened:
-            log_start([opened], f"none, {options.passes} passes from {start}", device, folder)
+            log_start([opened], f"none, {options.planned} passes from {start}", device, folder)
             dataset = read_dataset(
                 opened, domain, data.position_origin, mask=data.mask, probe_needed=not options.unknown
             )

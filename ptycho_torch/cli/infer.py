@@ -20,7 +20,9 @@ from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.scan_set.paths import means_many
 
 SUMMARY = "Reconstruct a scan with a trained network: yours, or that of ptycho."
-EXAMPLE = "example:  %(prog)s scan.npz --output-dir result --refine-passes 4"
+# Read by no training, though a bundle may name them.
+_OWN = "torch.refine."
+EXAMPLE = "example:  %(prog)s scan.npz --output-dir result"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -61,7 +63,9 @@ def add_arguments(parser: Parser) -> None:
 def inference_defaults() -> dict[str, str]:
     """The value of every option where nothing is given, by path; the bundle gives most of them."""
     return {
-        path: "as trained" if spec.inference == "suggested" and spec.doc else str(spec.default)
+        path: "as trained"
+        if spec.inference == "suggested" and spec.doc and not path.startswith(_OWN)
+        else str(spec.default)
         for path, spec in leaves(InferenceSetup)
         if not spec.required
     }
@@ -111,8 +115,10 @@ def work(arguments: argparse.Namespace) -> int:
         return 0
     result = reconstruct(scan, model=model, sources=sources)
     metrics = result.metrics
+    seconds = metrics.seconds
+    refined = "" if seconds.refine is None else f", refined in {seconds.refine:.1f} s"
     print(
-        f"reconstructed {metrics.patterns} patterns in {metrics.seconds.predict_and_stitch:.1f} s; "
+        f"reconstructed {metrics.patterns} patterns in {seconds.predict_and_stitch:.1f} s{refined}; "
         f"R = {metrics.R:.4f} (a flat object has {metrics.R_flat:.4f})"
     )
     for sentence in metrics.choices:

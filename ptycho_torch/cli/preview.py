@@ -71,7 +71,7 @@ def preview_inference(trained: Trained, setup: InferenceSetup, scan: RawScan) ->
         scan, setup.torch.scale.domain, options.position_origin, mask=options.mask, probe_needed=not refine.unknown
     )
     part, share = _part(dataset)
-    passes = min(refine.passes, PASSES)
+    passes = min(refine.planned, PASSES)
     small = _short_refinement(passes)(setup)
     task = prepare_reconstruction(trained, part, small, 0, device)
     taken = run_reconstruction(task, small, 0, device).seconds
@@ -82,7 +82,7 @@ def preview_inference(trained: Trained, setup: InferenceSetup, scan: RawScan) ->
         f"{_refinement(refine, 'then refine the object')}.",
         _search(refine),
         device,
-        (taken.predict_and_stitch + (taken.refine or 0) * refine.passes / max(passes, 1)) * share,
+        (taken.predict_and_stitch + (taken.refine or 0) * refine.planned / max(passes, 1)) * share,
         setup.inference.output_dir,
     )
 
@@ -104,7 +104,7 @@ def preview_refinement(path: Path, setup: InferenceSetup, start: str) -> str:
         known = _short_refinement(PASSES)(setup).torch.refine
         clock = time.perf_counter()
         refine_dataset(part, units, units.initial, (y, x), known, seed=0, device=device, visible=False)
-        seconds = (time.perf_counter() - clock) * share * refine.passes / PASSES
+        seconds = (time.perf_counter() - clock) * share * refine.planned / PASSES
         return _sentences(
             f"Would refine {describe_scans([scan])} from {start}{_refinement(refine, 'in all')}.",
             _search(refine),
@@ -131,7 +131,8 @@ def _part(dataset: Dataset) -> tuple[Dataset, float]:
 def _refinement(options: RefineOptions, verb: str) -> str:
     too = [name for name, on in (("probe", options.refine_probe), ("positions", options.refine_positions)) if on]
     improved = f", with {' and '.join(too)}" if too else ""
-    return f", {verb} in {options.passes} passes{improved}" if options.passes else ""
+    number = f"about {options.planned}" if options.passes == "auto" else str(options.passes)
+    return f", {verb} in {number} passes{improved}" if options.planned else ""
 
 
 def _search(options: RefineOptions) -> str:

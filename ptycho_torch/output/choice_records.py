@@ -88,11 +88,13 @@ class NetworkRecord:
     """The comparison of a network with the solver alone.
 
     start: where the returned object began: `network`, or with the solver alone `flat` or `coarse`, what totals and
-    centres of mass of the patterns give; unexplained: of the differences between the patterns, apart from noise, the
-    part that each of the three leaves at pixels that it has not seen; empty where noise hides all differences.
+    centres of mass of the patterns give; passes: over all patterns that followed; unexplained: of the differences
+    between the patterns, apart from noise, the part that each of the three leaves at pixels that it has not seen, the
+    network after these passes; empty where noise hides all differences.
     """
 
     start: str
+    passes: int
     unexplained: dict[str, float] = attrs.field(converter=_finite)
 
     @property
@@ -105,7 +107,7 @@ class NetworkRecord:
         """The choice, for people."""
         whose = "of the network" if self.kept else f"of the solver from a {self.start} start, not of the network"
         tried = ", ".join(f"{name} {100 * part:.3g} %" for name, part in self.unexplained.items())
-        return f"object: {whose}; unexplained at held-back pixels, by start: {tried}"
+        return f"object: {whose}, and {self.passes} passes; unexplained at held-back pixels, by start: {tried}"
 
 
 @attrs.frozen(kw_only=True)

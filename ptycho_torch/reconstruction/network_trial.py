@@ -1,19 +1,26 @@
-"""The test of a network on a part of a scan: whether the solver alone would explain the patterns better."""
+"""The test of a network on a part of a scan: whether the solver alone would explain the patterns better, and how many
+passes are to follow the network."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ptycho_config.schema import RefineOptions, TorchOptions
+from ptycho_config.schema.refine import AUTO
 from ptycho_torch.data.scan import with_coarse_object, with_initial_object
 from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.output.choice_records import NetworkRecord
 from ptycho_torch.reconstruction.predict import reconstruct_scan
-from ptycho_torch.reconstruction.trial import OPTIONS, Trial
+from ptycho_torch.reconstruction.refine_dataset import follows_counts
+from ptycho_torch.reconstruction.trial import PASSES, Trial
 from ptycho_torch.records import Scan
 
-# The passes of the solver, and what of its misfit a network may have and is still kept.
-SOLVER_PASSES = OPTIONS.passes
+# What of the misfit of the solver a network may have and is still kept.
 KEPT = 1.25
+# More passes leave less than this part of what fewer leave; passes that leave more than this of what none leave are not
+# made. Where the model of the scan is wrong, all numbers move a little with everything, and below LITTLE with noise.
+FALLS, RISES, LITTLE = 0.8, 1.1, 0.01
 # Fewer patterns do not tell.
 FEWEST = 50
 
@@ -45,11 +52,39 @@ def judge_network(
     )
     with torch.inference_mode():
         drawn = torch.from_numpy(canvas.object) / scan.object_scale
-        network = trial.unexplained(scan, refine, drawn, min(refine.passes, SOLVER_PASSES))
+        tried, passes = try_passes(
+            lambda number: trial.unexplained(scan, refine, drawn, number), refine, few=follows_counts(refine, scan)
+        )
         solver = {
             "flat": trial.unexplained(scan, refine),
             "coarse": trial.unexplained(scan, refine, with_coarse_object(part).initial),
         }
-    start = min(solver, key=solver.__getitem__)
-    left = {name: round(value, 4) for name, value in {"network": network, **solver}.items()}
-    return NetworkRecord(start="network" if network <= KEPT * solver[start] else start, unexplained=left)
+    best, start = min(tried.values()), min(solver, key=solver.__getitem__)
+    kept = best <= KEPT * solver[start]
+    if not kept:
+        passes = max(refine.planned, PASSES)
+    left = {**{f"network, {number} passes": value for number, value in tried.items()}, **solver}
+    rounded = {name: round(value, 4) for name, value in left.items()}
+    return NetworkRecord(start="network" if kept else start, passes=passes, unexplained=rounded)
+
+
+def try_passes(left: Callable[[int], float], refine: RefineOptions, *, few: bool) -> tuple[dict[int, float], int]:
+    """The parts that some numbers of passes after the network leave, as `left` finds them, and the number to make.
+
+    refine: the options, whose number of passes counts where it is given. few: the passes will follow the counts of few
+    photons, which those that are tried, of amplitudes, do not tell about.
+    """
+    if refine.passes != "auto" or refine.planned != AUTO:
+        number = min(refine.planned, PASSES)
+        return {number: left(number)}, refine.planned
+    tried = {number: left(number) for number in (0, AUTO)}
+    without, some = (max(value, LITTLE) for value in tried.values())
+    if few:
+        return tried, AUTO
+    if some > RISES * without:
+        return tried, 0
+    if some < FALLS * without:
+        tried[2 * AUTO] = left(2 * AUTO)
+        if max(tried[2 * AUTO], LITTLE) < FALLS * some:
+            return tried, 2 * AUTO
+    return tried, AUTO

@@ -23,7 +23,7 @@ from ptycho_torch.output.run_records import InferenceSeconds
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
 from ptycho_torch.reconstruction.half_scans import half_scans
-from ptycho_torch.reconstruction.network_trial import SOLVER_PASSES, judge_network
+from ptycho_torch.reconstruction.network_trial import judge_network
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.refine_dataset import RefinedDataset, object_alone, refine_dataset
@@ -90,8 +90,8 @@ def prepare_reconstruction(
     network = None
     if known.trial is not None:
         network = judge_network(model, scan, groups, setup.torch, refine, known.trial)
-    if network is not None and not network.kept:
-        refine = at(_PASSES).put(max(refine.passes, SOLVER_PASSES))(refine)
+    if network is not None:
+        refine = at(_PASSES).put(network.passes)(refine)
     searched = None if known.choice is None else round(time.perf_counter() - start, 2)
     return ReconstructionTask(model, dataset, scan, groups, refine, known.probe, known.choice, network, searched)
 
@@ -236,7 +236,7 @@ def _refine(
 ) -> RefinedDataset:
     """The canvas after the passes over the patterns of the scan; as it is where there are none."""
     options, scan = task.refine, task.scan
-    if options.passes == 0:
+    if options.planned == 0:
         return RefinedDataset(canvas, task.dataset, scan, ())
     return refine_dataset(
         task.dataset,

@@ -58,7 +58,7 @@ def refine(
     device: torch.device,
     progress: Progress = lambda _: None,
 ) -> Refined:
-    """An object_ `(H, W)` complex64 in network units after `options.passes` passes over all patterns.
+    """An object_ `(H, W)` complex64 in network units after `options.planned` passes over all patterns.
 
     `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. rng draws the order of the patterns;
     device computes; progress is called with the number of patterns of each finished batch. Only the valid pixels of the
@@ -72,15 +72,15 @@ def refine(
     """
     with torch.inference_mode():
         work = _RefinementState(scan, object_, origin_yx, options, rng, device)
-        for number in range(options.passes):
-            together = number >= max(options.passes - options.average, 1)
+        for number in range(options.planned):
+            together = number >= max(options.planned - options.average, 1)
             work.run_pass(
                 together=together,
                 probe_too=probe_changes(options) and number >= ALONE,
                 positions_too=positions_change(options) and number >= ALONE,
                 progress=progress,
             )
-            if number < min(options.coarse, options.passes - 1):
+            if number < min(options.coarse, options.planned - 1):
                 work.correct_coarse()
         return work.found()
 

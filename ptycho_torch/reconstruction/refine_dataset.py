@@ -55,10 +55,10 @@ def refine_dataset(
     few, count = follows_counts(options, scan), len(scan.centre_yx)
     found, photons = Refined(object_, origin_yx, scan, ()), None
     if not few or probe_changes(options) or positions_change(options) or options.unknown:
-        with tqdm(total=options.passes * count, unit="pattern", desc="refinement", disable=hidden) as bar:
+        with tqdm(total=options.planned * count, unit="pattern", desc="refinement", disable=hidden) as bar:
             found = refine(scan, object_, origin_yx, options, rng=rng, device=device, progress=bar.update)
     if few:
-        passes = max(options.passes, LEAST_PASSES)
+        passes = max(options.planned, LEAST_PASSES)
         with tqdm(total=(passes + TRIALS) * count, unit="pattern", desc="few photons", disable=hidden) as bar:
             found, photons = refine_few_photons(found, passes, seed=seed, device=device, progress=bar.update)
     summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()

@@ -16,9 +16,9 @@ from ptycho_torch.reconstruction.pattern_sample import PatternSample
 from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.records import Refined, Scan
 
-PATTERNS, HELD_BACK = 100, 0.1
+PATTERNS, HELD_BACK, PASSES = 100, 0.1, 8
 _CHUNK = 64
-OPTIONS = RefineOptions(passes=8, batch=16, alpha=0.5, coarse=1, average=0)
+OPTIONS = RefineOptions(passes=PASSES, batch=16, alpha=0.5, coarse=1, average=0)
 
 
 class Trial:
@@ -48,7 +48,7 @@ class Trial:
         return choose_patterns(scan, self.rows, self.seen)
 
     def unexplained(
-        self, scan: Scan, options: RefineOptions, start: Tensor | None = None, passes: int = OPTIONS.passes
+        self, scan: Scan, options: RefineOptions, start: Tensor | None = None, passes: int = PASSES
     ) -> float:
         """The part of the differences between the patterns, apart from noise, that is left at the held-back pixels
         after a few passes; `options.unknown` is estimated.

@@ -138,7 +138,8 @@ class _Estimation:
         dataset = self._start(chosen)
         names = tuple(one for one in chosen if one != "probe" or (self.probe and self.probe.start))
         least = max((PASSES[name] for name in names), default=0) + MORE_PASSES * max(len(names) - 1, 0)
-        change = at(_OPTIONS.unknown).put(names) >> at(_OPTIONS.passes).put(max(self.options.passes, least))
+        passes = max(self.options.planned, least) if least else self.options.passes
+        change = at(_OPTIONS.unknown).put(names) >> at(_OPTIONS.passes).put(passes)
         choice = UnknownsRecord(chosen=names, unexplained={k: round(v, 4) for k, v in self.trials.items()})
         return KnownDataset(dataset, change(self.options), self.probe, choice, self.trial)
 

@@ -185,6 +185,16 @@ def test_a_moment_is_no_day() -> None:
         Kinds(day=datetime(2024, 1, 2, 3, tzinfo=UTC))
 
 
+def test_no_passes_of_an_older_training_become_those_that_the_scan_asks_for() -> None:
+    """0 was the default, which every document wrote; an inference, and a number that was chosen, stay."""
+
+    def passes(version: int, number: int) -> object:
+        document = {"schema": f"ptycho.training/{version}", "torch": {"refine": {"passes": number}}}
+        return load(TrainingSetup, document).torch.refine.passes
+
+    assert [passes(4, 0), passes(4, 3), passes(5, 0)] == ["auto", 3, 0]
+
+
 def test_a_primed_network_of_an_older_document_stays_what_it_was() -> None:
     """Patch by patch, from a flat start, with three stages unless it says otherwise."""
     old = {"$schema": "ptycho.training/2", "training": {"model": {"architecture": "primed"}}}

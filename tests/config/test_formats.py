@@ -255,7 +255,7 @@ def test_only_config_errors_leave_the_reader(tmp_path_factory: Any, suffix: str,
 
 
 NAMES = st.sampled_from(["training", "model", "N", "torch", "net", "kind", "nepochs", "execution", "K", "scale", "x"])
-VERSIONS = st.sampled_from([f"ptycho.training/{number}" for number in range(6)]) | LEAVES
+VERSIONS = st.sampled_from([f"ptycho.training/{number}" for number in range(7)]) | LEAVES
 
 
 @given(

@@ -61,7 +61,7 @@ def test_what_the_reader_accepts_is_valid(data: dict[str, Any]) -> None:
 ACCEPTED: dict[str, tuple[type, dict[str, Any]]] = {
     "nothing": (TrainingSetup, {}),
     "everything": (TrainingSetup, dump(TrainingSetup())),
-    "an address": (TrainingSetup, {"$schema": "./training.schema.json", "schema": "ptycho.training/4"}),
+    "an address": (TrainingSetup, {"$schema": "./training.schema.json", "schema": "ptycho.training/5"}),
     "an older version": (TrainingSetup, {"schema": "ptycho.training/1", "torch": {"primed": {"width": 32}}}),
     "the version where it stood": (TrainingSetup, {"$schema": "ptycho.training/3"}),
     "a kind": (TrainingSetup, {"torch": {"net": "unrolled"}}),

@@ -26,7 +26,7 @@ from ptycho_torch.pretraining.train import resolve_recipe
 from ptycho_torch.reconstruction.trained_model import restore_model
 
 # Otherwise the object of the solver may replace that of the network.
-AS_IT_IS = Sources(overrides={"torch.refine.unknown": ()})
+AS_IT_IS = Sources(overrides={"torch.refine.unknown": (), "torch.refine.passes": 0})
 
 
 @pytest.fixture(scope="module")

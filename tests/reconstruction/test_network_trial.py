@@ -1,15 +1,18 @@
-"""A network that leaves more of held-back pixels than the solver is replaced by it."""
+"""Held-back pixels decide between network and solver, and on the passes that follow."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ptycho_config import Sources
+from ptycho_config.schema import RefineOptions
 from ptycho_torch.api import TrainingRun, reconstruct
 from ptycho_torch.api.inference import Reconstruction
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.pretrained import PRETRAINED
+from ptycho_torch.reconstruction.network_trial import try_passes
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +23,7 @@ def wide_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _made(model: Path, scan: Path, folder: Path, **options: object) -> Reconstruction:
+def _made(model: Path, scan: Path, folder: Path, **options: Any) -> Reconstruction:
     overrides = {"subsample_seed": 1, **options}
     return reconstruct(scan, folder, model=model, sources=Sources(overrides=overrides), legacy={})
 
@@ -30,7 +33,7 @@ def test_the_solver_replaces_a_network_that_is_worse(trained: TrainingRun, wide_
     made = _made(trained.bundle, wide_scan, tmp_path / "solver").metrics
     assert made.network is not None
     assert made.network.start == min(("flat", "coarse"), key=made.network.unexplained.__getitem__)
-    assert made.network.unexplained["network"] > made.network.unexplained[made.network.start]
+    assert made.network.unexplained["network, 0 passes"] > made.network.unexplained[made.network.start]
     assert "of the solver" in made.choices[-1]
     kept = _made(trained.bundle, wide_scan, tmp_path / "network", **{"torch.refine.unknown": ()}).metrics
     assert kept.network is None
@@ -41,9 +44,46 @@ def test_a_network_that_is_no_worse_than_the_solver_stays(tmp_path: Path) -> Non
     """At 1e4 photons the shipped one gives the object that it gives where nothing is decided."""
     scan = tmp_path / "scan.npz"
     write_scan(scan, simulate_scan(natural_object("camera", "coins", 130), seed=0, photons=1e4))
-    made = _made(PRETRAINED, scan, tmp_path / "auto")
+    made = _made(PRETRAINED, scan, tmp_path / "auto", **{"torch.refine.passes": 0})
     assert made.metrics.network is not None
     assert made.metrics.network.kept
     assert "object: of the network" in made.metrics.choices[-1]
-    alone = _made(PRETRAINED, scan, tmp_path / "alone", **{"torch.refine.unknown": ()})
+    alone = _made(PRETRAINED, scan, tmp_path / "alone", **{"torch.refine.passes": 0, "torch.refine.unknown": ()})
     assert (made.canvas.object == alone.canvas.object).all()
+
+
+@pytest.mark.parametrize(
+    ("left", "options", "few", "passes"),
+    [
+        ({0: 0.2, 4: 0.201}, {}, False, 4),
+        ({0: 0.2, 4: 0.1, 8: 0.095}, {}, False, 4),
+        ({0: 0.2, 4: 0.1, 8: 0.05}, {}, False, 8),
+        ({0: 0.06, 4: 0.3}, {}, False, 0),
+        ({0: 0.06, 4: 0.3}, {}, True, 4),
+        ({0: -0.002, 4: 0.004}, {}, False, 4),
+        ({8: 0.3}, {"refine_positions": True}, False, 12),
+        ({3: 0.3}, {"passes": 3}, False, 3),
+        ({0: 0.3}, {"passes": 0}, False, 0),
+    ],
+)
+def test_passes_are_made_unless_held_back_pixels_speak_against_it(
+    left: dict[int, float],
+    options: dict[str, Any],
+    few: bool,  # noqa: FBT001 - pytest passes it
+    passes: int,
+) -> None:
+    """As many more as they ask for; a number that is given counts, and so does the likelihood of few photons."""
+    assert try_passes(left.__getitem__, RefineOptions(**options), few=few) == (left, passes)
+
+
+def test_a_scan_is_refined_unless_told_otherwise(wide_scan: Path, tmp_path: Path) -> None:
+    """The object is nearer the patterns than that of the network alone; the record says in how many passes."""
+    made, alone = (
+        _made(PRETRAINED, wide_scan, tmp_path / str(number), **options).metrics
+        for number, options in enumerate(({}, {"torch.refine.passes": 0, "torch.refine.unknown": ()}))
+    )
+    assert made.network is not None
+    assert made.network.passes == len(made.refine) > 0
+    assert f"and {len(made.refine)} passes" in made.choices[-1]
+    assert alone.refine == ()
+    assert made.R < 0.8 * alone.R

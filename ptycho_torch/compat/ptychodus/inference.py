@@ -59,7 +59,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     setup = configs.config
     options = setup.torch.refine
     named = "positions" in options.unknown
-    if named or (options.passes and options.refine_positions):
+    if named or (options.planned and options.refine_positions):
         message = "would give an object for other positions than those that the application keeps"
         field = "unknown" if named else "refine_positions"
         raise ConfigError([Problem(f"torch.refine.{field}", message)], "the bundle")
