@@ -177,7 +177,7 @@ def _reconstruct(
     metrics = InferenceRecord(
         R=round(require_finite(fit.R, dataset.name), 6),
         R_flat=round(fit.flat, 6),
-        verdict=judge_fit(fit, judged),
+        verdict=judge_fit(fit, judged, dataset),
         patterns=len(task.groups.unique()),
         s1=None if solved.scales is None else solved.scales[0],
         s2=None if solved.scales is None else solved.scales[1],

@@ -168,7 +168,7 @@ def refine_scan(
         metrics = RefinementRecord(
             R=round(require_finite(fit.R, dataset.name), 6),
             R_flat=round(fit.flat, 6),
-            verdict=judge_fit(fit, judged),
+            verdict=judge_fit(fit, judged, made.dataset),
             R_by_pass=tuple(round(value, 6) for value in made.passes),
             position_corrections=made.corrections,
             photons=made.photons,

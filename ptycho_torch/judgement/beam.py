@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import affine_transform
 
 from ptycho_torch.judgement.pixels import nearest_fill
 from ptycho_torch.verdict import Evidence, Level
@@ -15,8 +16,11 @@ LEAST_CENTRED = 0.2
 OFF_CENTRE = 0.125
 # The pattern of a probe is like the mean pattern, up to what an object scatters.
 LIKE = 0.75
-# Patterns are off the middle where moving them takes away so much of their difference from that of the probe.
+# Patterns are off the middle, or of another size, where moving or scaling that of the probe takes away so much of
+# their difference from it, if they differ at all.
 MOVED, LEAST_MOVED = 0.75, 0.01
+# Sizes of patterns that are compared.
+SIZES = tuple(2 ** (step / 8) for step in range(-8, 9) if step)
 # An object lets no more light pass than there is, and a considerable part of it.
 LEAST_POWER, MOST_POWER = 0.5, 20.0
 # Pixels that are left out hold so much of the light.
@@ -24,7 +28,7 @@ MUCH_HIDDEN, NEARLY_ALL_HIDDEN = 0.5, 0.9
 # Squares of whole numbers are told from other counts by large ones.
 LEAST_SQUARE = 100.0
 # Names of evidence.
-BEAM, PROBE, HIDDEN = "beam", "probe", "hidden light"
+BEAM, PROBE, HIDDEN, SIZE = "beam", "probe", "hidden light", "size"
 NO_TRIALS = (BEAM, "amplitudes", "squares")
 
 
@@ -95,6 +99,31 @@ def _centre_evidence(mean: Real, flat: Real) -> Iterator[Evidence]:
         )
         remedy = "crop the patterns around the beam"
         yield Evidence(name=BEAM, level="wrong", text=text, value=float(np.abs(at).max()), remedy=remedy)
+
+
+def size_evidence(mean: Real, flat: Real, measuring: NDArray[np.bool_]) -> Iterator[Evidence]:
+    """The evidence of patterns that are larger or smaller than that of the probe, as with another distance.
+
+    mean, flat `(N, N)`: the mean pattern and that of the probe, zero frequency at `[N/2, N/2]`; measuring `(N, N)`:
+    the pixels that are not left out.
+    """
+    one, other = np.sqrt(mean) * measuring, np.sqrt(flat)
+    alike = {size: _alike(one, _magnify(other, size) * measuring) for size in SIZES}
+    best, here = max(alike, key=alike.__getitem__), _alike(one, other * measuring)
+    if 1 - here > LEAST_MOVED and alike[best] - here > MOVED * (1 - here):
+        text = (
+            f"the patterns are about {best:.2g} times as large as that of the probe (cosine {here:.3f} as it is, "
+            f"{alike[best]:.3f} then): this is another probe, or the object pixel is wrong by that factor"
+        )
+        remedy = "check energy, distance, size of a detector pixel and binning, and the size of the probe"
+        yield Evidence(name=SIZE, level="doubtful", text=text, value=best, remedy=remedy)
+
+
+def _magnify(image: Real, size: float) -> Real:
+    """An image `(N, N)`, `size` times as large around its pixel `[N/2, N/2]`."""
+    middle = len(image) // 2
+    larger: Real = affine_transform(image, [1 / size, 1 / size], offset=middle - middle / size, order=1)
+    return larger
 
 
 def _best_shift(one: Real, other: Real) -> tuple[NDArray[np.int64], float]:

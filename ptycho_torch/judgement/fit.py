@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ptycho_torch.judgement.jumps import jump_evidence
 from ptycho_torch.judgement.noise import noise_misfit
 from ptycho_torch.judgement.orientation import SIGNIFICANT, Trials
 from ptycho_torch.judgement.pixels import photon_unit
@@ -15,7 +16,7 @@ from ptycho_torch.judgement.scan import Judged
 from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
 from ptycho_torch.physics.patches import cut
-from ptycho_torch.records import Canvas, Scan
+from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.verdict import Evidence, Level, Verdict, enumeration, judge
 
 CHUNK_PIXELS = 2**18
@@ -29,8 +30,8 @@ EXPLAINED = 0.5
 AS_SHORT, FAR_LESS = 0.5, 0.2
 # One that fits worse than a flat object by more than this explains nothing; and R is near that of noise up to here.
 WORSE, NEAR_NOISE = 1.1, 1.5
-# Patterns fit their own places so much better than others.
-AT_HOME = 1.1
+# Patterns fit their own places so much better than others, unless next to nothing of them is left to explain.
+AT_HOME, NEARLY_ALL = 1.1, 0.97
 
 
 @attrs.frozen(eq=False)
@@ -56,7 +57,6 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
     corner = patch_corners(scan.centre_yx, side, torch.tensor(canvas.origin_yx)).float()
     flat = mode_sum_intensity(far_field(probe))
     mask = torch.ones(side, side, device=device) if valid is None else valid.to(device, torch.float32)
-    photon, whole = _photon(scan)
     by_pixel = torch.zeros(side, side, dtype=torch.float64)
     by_frame, totals = torch.empty(2, count, dtype=torch.float64)
     flat_misfit = noise = 0.0
@@ -67,10 +67,9 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
         modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device)))
         added = 0.0 if background is None else background.to(device)
         modelled = (modelled + added) * mask
-        expected = torch.zeros_like(modelled)
-        if whole:
-            unit = photon if scan.flux is None else photon / scan.flux[rows].to(device)[:, None, None]
-            expected = unit * torch.from_numpy(noise_misfit((modelled / unit).cpu().numpy())).to(device)
+        unit = _photons(measured.square().cpu().numpy())[:, None, None]
+        photons = modelled.cpu().numpy() / np.where(unit > 0, unit, 1)
+        expected = torch.from_numpy(unit * noise_misfit(photons)).to(device)
         misfit = (measured - modelled.sqrt()).square()
         by_pixel += (misfit - expected).sum(0, dtype=torch.float64).cpu()
         by_frame[rows] = misfit.sum((1, 2), dtype=torch.float64).cpu()
@@ -106,25 +105,29 @@ def modelled_frames(
     return measured, expected, mask
 
 
-def _photon(scan: Scan) -> tuple[float, bool]:
-    """The intensity of one photon in the unit of the scan, and whether its patterns are whole numbers of it."""
-    intensity = scan.amplitude[torch.arange(min(16, len(scan.centre_yx)))].square()
-    if scan.valid_pixels is not None:
-        intensity = intensity * scan.valid_pixels
-    unit = photon_unit(intensity.numpy())[0] or 1.0
-    counts = (intensity / unit).numpy()
+def _photons(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The intensity of one photon in each of some patterns `(B, N, N)`, 0 where they are no whole numbers of it.
+
+    They have one unit, or each its own where they were divided by the counts of a monitor, or by a flux.
+    """
+    one = np.full(len(intensity), photon_unit(intensity)[0], np.float32)
+    found = np.where(_are_whole(intensity, one).all(), one, [photon_unit(pattern[None])[0] for pattern in intensity])
+    return np.where(_are_whole(intensity, found).all(), found, 0).astype(np.float32)
+
+
+def _are_whole(intensity: NDArray[np.float32], unit: NDArray[np.floating]) -> NDArray[np.bool_]:
+    counts = intensity / unit[:, None, None]
     # Rounding errors of a square root grow with the counts.
-    whole = bool((np.abs(counts - np.round(counts)) <= 1e-2 + 1e-5 * counts).all())
-    return unit, whole
+    return np.asarray((np.abs(counts - np.round(counts)) <= 1e-2 + 1e-5 * counts).all((1, 2)))
 
 
 def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None = None) -> Iterator[Evidence]:
     """The evidence of a fit, with the trials of its scan; rows: the numbers of its patterns, None for all."""
     yield from _pixel_evidence(fit)
     yield from _frame_evidence(fit, rows)
-    yield from _place_evidence(fit)
     room = fit.flat - fit.noise
     explained = float(np.clip((fit.flat - fit.R) / room, -1, 1)) if room > 0 else 0.0
+    yield from _place_evidence(fit, explained)
     text = f"R = {fit.R:.3g}, of a flat object {fit.flat:.3g}, of noise alone {fit.noise:.3g}"
     share = f"the object explains {100 * max(explained, 0):.0f} % of what an object can explain"
     seen = trials is not None and trials.explains > SIGNIFICANT
@@ -146,9 +149,11 @@ def _is_noise(fit: Fit) -> bool:
     return fit.noise > 0 and NEAR_NOISE * fit.noise > fit.R
 
 
-def judge_fit(fit: Fit, judged: Judged) -> Verdict:
-    """The verdict from the fit of an object and from the evidence of its scan, judged before."""
-    return judge((*judged.evidence, *fit_evidence(fit, judged.trials, judged.rows)))
+def judge_fit(fit: Fit, judged: Judged, dataset: Dataset) -> Verdict:
+    """The verdict from the fit of an object and from the evidence of its scan, judged before; dataset: that scan, with
+    the probe and the positions of the fit."""
+    jumps = () if _is_noise(fit) else jump_evidence(dataset, fit.by_frame)
+    return judge((*judged.evidence, *fit_evidence(fit, judged.trials, judged.rows), *jumps))
 
 
 def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
@@ -166,8 +171,9 @@ def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
     yield Evidence(name="misfit of pixels", level="wrong", text=f"{text}: {worst}", value=share, remedy=remedy)
 
 
-def _place_evidence(fit: Fit) -> Iterator[Evidence]:
-    bad = fit.moved < AT_HOME and not _is_noise(fit)
+def _place_evidence(fit: Fit, explained: float) -> Iterator[Evidence]:
+    # A wedge is the same everywhere.
+    bad = fit.moved < AT_HOME and explained < NEARLY_ALL and not _is_noise(fit)
     text = f"patterns have {fit.moved:.3g} times their misfit a sixteenth of their side away from their positions"
     text = f"{text}: they do not agree on an object" if bad else text
     remedy = "check positions and probe: torch.refine.unknown=auto, or more passes" if bad else ""

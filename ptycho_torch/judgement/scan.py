@@ -5,7 +5,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_torch.judgement.beam import BEAM, HIDDEN, NO_TRIALS, PROBE, are_squares, beam_evidence, hidden_evidence
+from ptycho_torch.judgement.beam import (
+    BEAM,
+    HIDDEN,
+    NO_TRIALS,
+    PROBE,
+    are_squares,
+    beam_evidence,
+    hidden_evidence,
+    size_evidence,
+)
 from ptycho_torch.judgement.frames import FrameFaults, frame_evidence, frame_faults
 from ptycho_torch.judgement.orientation import OF_POSITIONS, RECORDED, Trials, position_trials, trial_evidence
 from ptycho_torch.judgement.pixels import PixelFaults, photon_unit, pixel_evidence, pixel_faults
@@ -81,6 +90,8 @@ def judge_scan(dataset: Dataset, *, fix_orientation: bool = False) -> Judged:
     evidence += hidden
     broken = bool(faults.wrapped.any() or hidden)
     beam = [] if broken else _beam(dataset, mean, flat, sample, measuring)
+    if dataset.probe_known and not (broken or BEAM in {one.name for one in beam}):
+        beam += size_evidence(mean, flat, measuring)
     evidence += beam
     # Where the beam is elsewhere, its middle not measured, or the probe not known, trials compare nothing.
     names = {one.name for one in beam}

@@ -1,5 +1,7 @@
 """Short reconstructions of a part of a scan under other hypotheses on its positions, judged by pixels held back."""
 
+from typing import NamedTuple
+
 import attrs
 import numpy as np
 import torch
@@ -66,7 +68,14 @@ def choose_part(dataset: Dataset, rng: np.random.Generator) -> Part:
 
     dataset: the scan; rng: draws the places that are compared, and the pixels that are held back.
     """
-    rows = _block(dataset, rng)
+    return cut_part(dataset, _block(dataset, rng), rng)
+
+
+def cut_part(dataset: Dataset, rows: NDArray[np.int64], rng: np.random.Generator) -> Part:
+    """Some patterns of a scan, cut to their middle 64 px.
+
+    dataset: the scan; rows: their sorted numbers; rng: draws the pixels that are held back.
+    """
     side = dataset.probe.shape[-1]
     small = min(side, SIDE - side % 2)
     start = side // 2 - small // 2
@@ -111,10 +120,21 @@ def _difference(dataset: Dataset, block: NDArray[np.int64]) -> float:
     return float(np.square(amplitude - mean).sum() / max(float(np.square(amplitude).sum()), 1e-30))
 
 
-def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
-    """`sum (sqrt I - sqrt M)^2` over the held-back pixels of each pattern, `(K,)`, after a short reconstruction.
+class Placed(NamedTuple):
+    """An object `(H, W)` and the corners in it and the probes `(K, P, N, N)` of the patterns of a part."""
 
-    part: the patterns; position_yx `(K, 2)`: their positions in pixels of the scan. The object starts flat.
+    object: Tensor
+    corners: list[list[int]]
+    probes: Tensor
+
+
+def reconstruct_part(
+    part: Part, position_yx: NDArray[np.float64], members: NDArray[np.int64], passes: int = PASSES, batch: int = BATCH
+) -> Placed:
+    """A short reconstruction of a part from a flat object.
+
+    part: the patterns; position_yx `(K, 2)`: their positions in pixels of the scan; members: those that are used;
+    passes: over these; batch: the number of them that are updated together.
     """
     side = part.probe.shape[-1]
     place = torch.from_numpy(position_yx / part.pixel)
@@ -125,9 +145,9 @@ def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
     object_ = torch.ones(height, width, dtype=torch.complex64)
     seen = part.valid & ~part.held
     strongest = float(mode_sum_intensity(part.probe).max())
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(corners)))
-    for _ in range(PASSES):
-        for rows in order.split(BATCH):
+    order = torch.from_numpy(members[np.random.default_rng(0).permutation(len(members))])
+    for _ in range(passes):
+        for rows in order.split(batch):
             own = [corners[row] for row in rows.tolist()]
             patches, illumination = read(object_, own, side), torch.zeros(height, width)
             waves = exit_waves(patches, probes[rows])
@@ -136,10 +156,19 @@ def held_back_misfit(part: Part, position_yx: NDArray[np.float64]) -> Tensor:
             step = torch.zeros_like(object_)
             add(step, over_modes(change * probes[rows].conj()), own)
             object_ += step / illumination.clamp_min(0.3 * strongest)
-    misfit = torch.empty(len(corners), dtype=torch.float64)
-    for rows in torch.arange(len(corners)).split(BATCH):
-        patches = read(object_, [corners[row] for row in rows.tolist()], side)
-        modelled = diffraction_intensity(patches, probes[rows]).sqrt()
+    return Placed(object_, corners, probes)
+
+
+def held_back_misfit(part: Part, position_yx: NDArray[np.float64], passes: int = PASSES, batch: int = BATCH) -> Tensor:
+    """`sum (sqrt I - sqrt M)^2` over the held-back pixels of each pattern, `(K,)`, after a short reconstruction.
+
+    part, position_yx, passes, batch: as for `reconstruct_part`.
+    """
+    found = reconstruct_part(part, position_yx, np.arange(len(position_yx)), passes, batch)
+    misfit = torch.empty(len(found.corners), dtype=torch.float64)
+    for rows in torch.arange(len(found.corners)).split(BATCH):
+        patches = read(found.object, [found.corners[row] for row in rows.tolist()], part.probe.shape[-1])
+        modelled = diffraction_intensity(patches, found.probes[rows]).sqrt()
         misfit[rows] = ((part.amplitude[rows] - modelled).square() * part.held).sum((1, 2), dtype=torch.float64)
     return misfit
 

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import zoom
 
 from ptycho_torch.physics.simulate import (
     complex_object,
@@ -48,6 +49,7 @@ def good(
     step: float = 4.0,
     modes: int = 1,
     gain: float = 1.0,
+    monitor: float = 0.0,
     side: int = SIDE,
 ) -> Dataset:
     """A scan of an object of two test images with so many photons a pattern; nothing is wrong with it."""
@@ -60,6 +62,7 @@ def good(
     expected = expected_counts(truth, probe, position)
     scale = photons / expected.sum((1, 2), dtype=np.float64).mean()
     counts = gain * rng.poisson(expected * scale).astype(np.float32)
+    counts /= rng.normal(1, monitor, len(counts)).astype(np.float32)[:, None, None]
     stored = (probe * np.sqrt(gain * scale)).astype(np.complex64)
     return Dataset(name="scan", intensity=counts, position_yx=position, probe=stored)
 
@@ -127,6 +130,12 @@ def _reverse_lines(position: NDArray[np.float64]) -> NDArray[np.float64]:
     return lines.reshape(-1, 2)
 
 
+def _enlarge(counts: Intensity) -> None:
+    cut = slice(SIDE // 8, SIDE // 8 + SIDE)
+    for number, pattern in enumerate(counts):
+        counts[number] = zoom(pattern, 1.25, order=1)[cut, cut]
+
+
 def _probe(change: Callable[[NDArray[np.complex64]], Any]) -> Fault:
     return lambda dataset: attrs.evolve(dataset, probe=np.asarray(change(dataset.probe), np.complex64))
 
@@ -167,6 +176,7 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "every second line reversed": (_moved(_reverse_lines), "order", "with every second line reversed"),
     "x 1.5 times": (_moved(lambda yx: yx * (1, 1.5)), "scale", "fit the positions times 0.71 in x"),
     "positions three times": (_moved(lambda yx: 3 * yx), "scale", "fit the positions times 0.35"),
+    "other distance": (_frames(_enlarge), "size", "about 1.3 times as large as that of the probe"),
     "spikes of the encoder": (
         _moved(_spike),
         "position spikes",
@@ -206,5 +216,6 @@ GOOD: dict[str, dict[str, Any]] = {
     "little overlap": {"step": 7.0},
     "partial coherence": {"modes": 2},
     "detector with a gain": {"gain": 37.0, "photons": 2e3},
+    "divided by a monitor": {"monitor": 0.1, "photons": 6e3},
     "128 px": {"side": 128, "step": 8.0},
 }

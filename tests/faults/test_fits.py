@@ -1,5 +1,6 @@
 """Good scans and their true objects are sound; what no scan shows before its reconstruction is named after it."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from ptycho_config.schema import RefineOptions
 from ptycho_torch.data.scan import normalise
-from ptycho_torch.judgement.fit import judge_fit, measure_fit
+from ptycho_torch.judgement.fit import Fit, fit_evidence, judge_fit, measure_fit
 from ptycho_torch.judgement.scan import Judged, judge_scan
+from ptycho_torch.physics.canvas import canvas_of
+from ptycho_torch.reconstruction.refine_dataset import refine_dataset
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.verdict import Verdict, judge
 from tests.faults.scans import GOOD, good, true_object
@@ -22,7 +26,7 @@ CPU = torch.device("cpu")
 
 def _judge(judged: Judged, object_: Any) -> Verdict:
     canvas = Canvas(object_, np.ones(object_.shape, np.float32), (0, 0))
-    return judge_fit(measure_fit(normalise(judged.dataset), canvas, CPU), judged)
+    return judge_fit(measure_fit(normalise(judged.dataset), canvas, CPU), judged, judged.dataset)
 
 
 @pytest.mark.parametrize("seed", range(len(IMAGES)))
@@ -67,6 +71,29 @@ def test_what_only_the_object_shows_is_named(name: str, seed: int, photons: floa
     assert words in found[evidence][1]
 
 
+def _jumped(row: int) -> Dataset:
+    """A scan whose stage slips by 7 px before a row."""
+    slip = np.where(np.arange(len(good().position_yx)) < row, 0.0, 7.0)
+    return attrs.evolve(good(), position_yx=good().position_yx + np.stack([0 * slip, slip], axis=1))
+
+
+@pytest.mark.parametrize("row", [70, 90])
+def test_a_jump_of_the_stage_is_wrong(row: int) -> None:
+    """With its place in the scan and its distance, after a reconstruction that shows the object twice."""
+    scan = normalise(_jumped(row))
+    origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
+    y, x = origin.long().tolist()
+    flat = torch.ones(height, width, dtype=torch.complex64)
+    options = RefineOptions(passes=6)
+    made = refine_dataset(_jumped(row), scan, flat, (y, x), options, seed=0, device=CPU, visible=False)
+    verdict = judge_fit(measure_fit(made.scan, made.canvas, CPU), judge_scan(_jumped(row)), made.dataset)
+    jump = next(one for one in verdict.evidence if one.name == "jump")
+    assert jump.level == "wrong"
+    found = re.search(r"about pattern (\d+) on, patterns fit positions moved by 0, -7 px", jump.text)
+    assert found is not None
+    assert abs(int(found[1]) - row) < 7
+
+
 def _blurred() -> tuple[Judged, Any]:
     """An object that is the mean over errors of positions."""
     blurred = [gaussian_filter(part, 4.0) for part in (true_object().real, true_object().imag)]
@@ -85,6 +112,14 @@ def _noise() -> tuple[Judged, Any]:
 def test_an_object_that_patterns_do_not_agree_on_is_doubtful(made: Callable[[], Any], words: str) -> None:
     """Blurred by positions, or worse than a flat object."""
     assert any(words in sentence for sentence in _judge(*made()).sentences)
+
+
+@pytest.mark.parametrize(("r_factor", "level"), [(0.05, "doubtful"), (0.002, "sound")])
+def test_places_tell_nothing_where_all_is_explained(r_factor: float, level: str) -> None:
+    """As of a wedge, which is the same everywhere."""
+    flat_fit = Fit(np.zeros((8, 8)), np.full(9, r_factor), R=r_factor, flat=0.14, noise=1e-4, moved=0.93)
+    found = {one.name: one.level for one in fit_evidence(flat_fit, None)}
+    assert found["places"] == level
 
 
 @pytest.mark.parametrize("seed", range(len(IMAGES)))

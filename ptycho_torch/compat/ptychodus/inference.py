@@ -87,7 +87,7 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     with deterministic_kernels(device):
         made = run_reconstruction(task, setup, seed, device).made
         fit = measure_fit(made.scan, made.canvas, device)
-    verdict = judge_fit(fit, judged)
+    verdict = judge_fit(fit, judged, made.dataset)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit.R)
     logger.log(logging.INFO if verdict.level == "sound" else logging.WARNING, "%s", verdict)
     shape = object_shape(arrays.position_yx, trained.bundle.record.object_shapes, scan.frame[0])
