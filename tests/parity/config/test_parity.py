@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -183,7 +184,11 @@ def test_an_override_that_theirs_gives_two_meanings() -> None:
 def test_the_command_reports_and_exits(tmp_path: Path) -> None:
     """0 where all is equal or declared; 1 with a line for what is not, kinds without adapter included."""
     command = [sys.executable, "-m", "tests.parity.config"]
-    done = subprocess.run([*command, str(CASES[0].parent)], capture_output=True, text=True, cwd=ROOT, check=False)
+    few = tmp_path / "few"
+    few.mkdir()
+    for case in CASES[:3]:
+        shutil.copy(case, few)
+    done = subprocess.run([*command, str(few)], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1].endswith(" 0 failed")
     (tmp_path / "x.json").write_text(json.dumps({"id": "x", "kind": "telepathy", "input": {}, "output": {}}))
