@@ -247,8 +247,9 @@ def _write(
     bundle: Bundle,
 ) -> None:
     derivations = {"training": bundle.derivation, "inference": derivation_of(configs)}
-    write_product(folder / "product.h5", dataset, canvas, bundle.record.history.train_loss)
-    write_reconstruction(folder / "reconstruction.npz", canvas, {} if compared is None else compared.arrays)
+    maps = {} if compared is None else compared.arrays
+    write_product(folder / "product.h5", dataset, canvas, bundle.record.history.train_loss, maps)
+    write_reconstruction(folder / "reconstruction.npz", canvas, maps)
     write_json(folder / "config.json", {name: to_json(derivation) for name, derivation in derivations.items()})
     write_json(folder / "metrics.json", {"training": to_json(bundle.record), "inference": to_json(metrics)})
     draw_object(folder, canvas, configs.config.torch.stitch.window, dataset.geometry)

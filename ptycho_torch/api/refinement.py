@@ -165,6 +165,7 @@ def refine_scan(
                 for half in half_scans(made.scan)
             )
             compared = compare_halves(made.canvas, (one, other), dataset.geometry)
+        maps = {} if compared is None else compared.arrays
         metrics = RefinementRecord(
             R=round(require_finite(fit.R, dataset.name), 6),
             R_flat=round(fit.flat, 6),
@@ -189,8 +190,8 @@ def refine_scan(
             metrics,
         )
         with write_results(folder) as stage:
-            write_product(stage / "product.h5", made.dataset, made.canvas, metrics.R_by_pass)
-            write_reconstruction(stage / "reconstruction.npz", made.canvas, {} if compared is None else compared.arrays)
+            write_product(stage / "product.h5", made.dataset, made.canvas, metrics.R_by_pass, maps)
+            write_reconstruction(stage / "reconstruction.npz", made.canvas, maps)
             write_json(stage / "metrics.json", {"refinement": to_json(metrics)})
             draw_object(stage, made.canvas, geometry=dataset.geometry)
             write_report(stage / "report.html", report)

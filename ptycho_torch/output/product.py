@@ -21,9 +21,15 @@ _UNITS = "The scan file gives no pixel size: all lengths are in object pixels, s
 _PIXELS = Geometry(pixel_m=(1.0, 1.0), origin_m=(0.0, 0.0))
 
 
-def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence[float]) -> None:
+def write_product(
+    path: Path,
+    dataset: Dataset,
+    canvas: Canvas,
+    losses: Sequence[float],
+    maps: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+) -> None:
     """Write the ptychodus product to path: positions and probe `(1, P, N, N)` of the dataset, the object
-    `(1, H, W)` of the canvas, losses by epoch.
+    `(1, H, W)` of the canvas, losses by epoch, and maps `(H, W)` of the object by their names.
 
     Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts position x at array
     column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically; here the patch of x starts at
@@ -38,6 +44,8 @@ def write_product(path: Path, dataset: Dataset, canvas: Canvas, losses: Sequence
         product["loss_epochs"] = np.arange(len(losses))
         product["loss_values"] = np.asarray(losses, np.float64)
         product["object"].attrs["origin_px"] = np.asarray(canvas.origin_yx, np.int64)
+        for name, values in maps.items():
+            product[name] = values
 
 
 def write_places(

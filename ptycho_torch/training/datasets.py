@@ -14,6 +14,7 @@ from ptycho_torch.data.dataset import read_dataset
 from ptycho_torch.data.grouping import group_plan, plan_groups
 from ptycho_torch.data.joint_dataset import Clusters, JointDataset, parts_of
 from ptycho_torch.data.labels import read_labels
+from ptycho_torch.data.patterns import IN_MEMORY_BYTES
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.data.readers import closing, open_scans
 from ptycho_torch.data.scan import (
@@ -87,10 +88,13 @@ class _Grouped:
     held_back: torch.Tensor
 
 
-def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None = None) -> TrainingData:
+def training_data(
+    setup: TrainingSetup, seed: int, opened: TrainingScans | None = None, in_memory: int = IN_MEMORY_BYTES
+) -> TrainingData:
     """Training and validation clusters: from two sets of scans, or each scan split by groups.
 
-    seed: of groups and split; opened: the scans of the setup, which are opened here where it is None, and closed here.
+    seed: of groups and split; opened: the scans of the setup, which are opened here where it is None, and closed here;
+    in_memory: bytes of patterns that are kept in memory: a scan of more than its share stays in its file.
     A folder is all its scans, each grouped by itself, and scaled by its own statistics or by
     those of all training patterns together (`torch.scale.statistics`). Raises DataError.
     """
@@ -99,9 +103,10 @@ def training_data(setup: TrainingSetup, seed: int, opened: TrainingScans | None 
         assert training.train_data_file is not None
         opened = TrainingScans(open_scans(training.train_data_file), open_validation_scans(training))
     fraction = 0.0 if opened.validation else setup.torch.data.validation_fraction
+    share = in_memory // (len(opened.training) + len(opened.validation))
     with opened.closing():
-        scans = [_group(scan, setup, seed, fraction) for scan in opened.training]
-        others = [_group(scan, setup, seed, 0.0) for scan in opened.validation]
+        scans = [_group(scan, setup, seed, fraction, share) for scan in opened.training]
+        others = [_group(scan, setup, seed, 0.0, share) for scan in opened.validation]
     statistics = pool_statistics([_statistics(one, setup) for one in scans])
     whole, checked = [], []
     for one in scans:
@@ -144,10 +149,10 @@ def _clusters(
         raise DataError(one.dataset.name, str(error)) from None
 
 
-def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float) -> _Grouped:
+def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float, in_memory: int) -> _Grouped:
     training = setup.training
     options = setup.torch.data
-    dataset = read_dataset(raw, setup.torch.scale.domain, options.position_origin, mask=options.mask)
+    dataset = read_dataset(raw, setup.torch.scale.domain, options.position_origin, in_memory, mask=options.mask)
     if training.model.model_type == "supervised":
         centre, _ = split_positions(dataset.position_yx)
         side, subtract = training.model.N, setup.torch.data.phase_subtraction

@@ -172,7 +172,9 @@ def test_two_halves_of_the_scan_show_resolution_and_expected_errors(
     assert "Ring correlation" in report
     best, *_, worst = (float(R) for R in re.findall(r"pattern: number \d+, R = ([\d.e-]+)", report))
     assert best <= made.metrics.R <= 2 * worst <= 4
-    with np.load(tmp_path / "halves" / "reconstruction.npz", allow_pickle=False) as stored:
+    npz, product = (tmp_path / "halves" / name for name in ("reconstruction.npz", "product.h5"))
+    with np.load(npz, allow_pickle=False) as stored, h5py.File(product) as shown:
         for name in ("modulus_deviation", "phase_deviation_rad"):
             assert stored[name].shape == made.canvas.object.shape
             assert (stored[name][np.isfinite(stored[name])] > 0).all()
+            np.testing.assert_array_equal(shown[name], stored[name])

@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ptycho_config import Sources
-from ptycho_torch.api import reconstruct, train
-from ptycho_torch.data.joint_dataset import JointDataset, JointSampler
+from ptycho_torch.api import reconstruct, resolve_training, train
+from ptycho_torch.data.joint_dataset import JointDataset, JointSampler, parts_of
+from ptycho_torch.data.patterns import StreamedAmplitude
 from ptycho_torch.data.readers import inspect_dataset, read_scan, scan_files
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.records import Canvas
+from ptycho_torch.training.datasets import training_data
 from tests.data.test_batches import _clusters
 from tests.runs import SMALL
 
@@ -39,6 +42,23 @@ def test_a_folder_is_trained_on_as_a_whole(folder: Path, tmp_path: Path) -> None
     for name in ("a.npz", "b.npz"):
         made = reconstruct(folder / name, tmp_path / name, model=run.bundle, legacy={})
         assert np.isfinite(made.canvas.object).all()
+
+
+def test_scans_that_do_not_fit_into_memory_together_stay_in_their_files(folder: Path, tmp_path: Path) -> None:
+    """Each has its share of the memory, where it is not compressed; what is read is the same."""
+    for path in folder.glob("*.npz"):
+        with np.load(path) as compressed:
+            np.savez(tmp_path / path.name, **compressed)
+    setup = resolve_training(tmp_path, tmp_path, sources=Sources(overrides=SMALL))[0].config
+    kept, streamed = (
+        [part.scan.amplitude for part in parts_of(training_data(setup, 0, in_memory=room).training)]
+        for room in (2**30, 2**18)
+    )
+    rows = torch.tensor([3, 0, 7])
+    for one, other in zip(kept, streamed, strict=True):
+        assert isinstance(one, torch.Tensor)
+        assert isinstance(other, StreamedAmplitude)
+        torch.testing.assert_close(one[rows], other[rows], rtol=0, atol=0)
 
 
 def test_scans_are_taken_by_name(folder: Path) -> None:
