@@ -20,8 +20,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from ptycho_torch.errors import DataError
@@ -47,7 +49,11 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "defocus x 0.6": (defocused(0.6), ("--epochs", "60", "--probe")),
     "defocus x 0.33": (defocused(0.33), PROBE),
     "defocus x -1": (defocused(-1), PROBE),
+    "Gaussian": (("guess=disk",), ()),
+    "mean pattern": (("guess=disk",), ()),
     "no probe": ((), ()),
+    "weak phase, disk": (("guess=disk", "amplitude=[0.98,1]", "phase_rad=[0,0.3]"), PROBE),
+    "3 modes, disk": (("guess=disk", "modes=3"), (*PROBE, "--modes", "3")),
     "positions 4 px": (("errors.rms_px=3",), POSITIONS),
     "positions affine": (("errors.scale=1.03", "errors.rotation_deg=1.5", "errors.drift_px=4"), POSITIONS),
     "3 modes": (("modes=3",), ("--epochs", "60", "--probe", "--modes", "3")),
@@ -97,15 +103,38 @@ def lsqml(peer: str, scan: Path, out: Path, options: tuple[str, ...]) -> float:
     return timed([peer, str(HERE / "lsqml.py"), str(scan), str(out), "--step", "0.9", "--joint", *options])
 
 
-def one_mode(scan: Path, *, probe: bool) -> None:
-    """Leave the first mode of the probe in the file, with the power of all, or no probe."""
+def change_probe(scan: Path, case: str) -> None:
+    """Leave the first mode of the probe in the file, with the power of all, or what the case has in its place."""
     with np.load(scan, allow_pickle=False) as stored:
         arrays = dict(stored)
     modes = arrays.pop("probeGuess")
-    if probe:
-        power = [np.square(np.abs(part)).sum() for part in (modes, modes[0])]
-        arrays["probeGuess"] = modes[:1] * np.sqrt(power[0] / power[1])
-    np.savez(scan, **arrays)
+    if case == "no probe":
+        np.savez(scan, **arrays)
+        return
+    guess = modes[:1]
+    if case == "Gaussian":
+        guess = np.exp(
+            -np.square(distance(modes.shape[-1])) / (2 * rms_radius(np.square(np.abs(modes)).sum(axis=0)) ** 2)
+        )
+    if case == "mean pattern":
+        guess = np.abs(np.fft.fftshift(np.fft.fft2(arrays["diff3d"].mean(axis=0))))
+    power = [np.square(np.abs(part)).sum() for part in (modes, guess)]
+    np.savez(
+        scan,
+        **arrays,
+        probeGuess=(guess * np.sqrt(power[0] / power[1])).astype(np.complex64).reshape(1, *modes.shape[1:]),
+    )
+
+
+def distance(side: int) -> NDArray[np.float64]:
+    """From the centre, px."""
+    y, x = np.indices((side, side)) - side / 2
+    return np.asarray(np.hypot(y, x))
+
+
+def rms_radius(intensity: NDArray[Any]) -> float:
+    """Of an intensity around the centre, px."""
+    return float(np.sqrt((intensity * distance(len(intensity)) ** 2).sum() / intensity.sum()))
 
 
 def disk_star(star: Path, made: Path) -> None:
@@ -114,9 +143,7 @@ def disk_star(star: Path, made: Path) -> None:
         arrays = dict(stored)
     probe = arrays["probeGuess"].reshape(-1, *arrays["probeGuess"].shape[-2:])
     intensity = np.square(np.abs(probe)).sum(axis=0)
-    y, x = np.indices(intensity.shape) - np.array(intensity.shape)[:, None, None] / 2
-    radius = np.sqrt((intensity * (y**2 + x**2)).sum() / intensity.sum())
-    disk = gaussian_filter((np.hypot(y, x) < 1.3 * radius).astype(float), 1.0)
+    disk = gaussian_filter((distance(len(intensity)) < 1.3 * rms_radius(intensity)).astype(float), 1.0)
     arrays["probeGuess"] = (disk * np.sqrt(intensity.sum() / np.square(disk).sum())).astype(np.complex64)
     arrays.pop("objectGuess", None)
     np.savez(made, **arrays)
@@ -139,7 +166,7 @@ def main() -> None:
             scan = folder / f"{number}.npz"
             simulate = [sys.executable, "-m", "ptycho_torch.cli.main", "simulate", str(scan), f"object={kind}"]
             timed([*simulate, *LENS, f"seed={seed}", *CASES[case][0]])
-            one_mode(scan, probe=case != "no probe")
+            change_probe(scan, case)
             rows += measure(f"{case}, {kind}, seed {seed}", scan, folder / str(number), asked.peer, CASES[case][1])
             keep(asked.pictures, folder / str(number), f"{case} {kind} {seed}")
         if asked.star:

@@ -197,7 +197,8 @@ def _reconstruct(
         machine=machine(),
         files=files,
     )
-    parts = ObjectParts(canvas, dataset, solved.made.scan, fit, setup.torch.stitch.window, figures)
+    recorded = None if solved.made.corrections is None else task.dataset.position_yx
+    parts = ObjectParts(canvas, dataset, solved.made.scan, fit, setup.torch.stitch.window, figures, recorded)
     report = reconstruction_report(parts, metrics, configs, trained.bundle)
     with write_results(folder) as stage:
         _write(stage, dataset, canvas, compared, metrics, configs, trained.bundle)

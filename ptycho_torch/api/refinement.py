@@ -185,7 +185,12 @@ def refine_scan(
         )
         report = refinement_report(
             ObjectParts(
-                made.canvas, made.dataset, made.scan, fit, halves=None if compared is None else compared.figures
+                made.canvas,
+                made.dataset,
+                made.scan,
+                fit,
+                halves=None if compared is None else compared.figures,
+                recorded_yx=None if made.corrections is None else dataset.position_yx,
             ),
             metrics,
         )

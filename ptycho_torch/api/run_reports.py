@@ -5,12 +5,14 @@ from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from ptycho_config import Resolved
 from ptycho_config.schema import InferenceSetup, TrainingSetup
 from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.judgement.fit import Fit
 from ptycho_torch.output.bundle import Bundle
+from ptycho_torch.output.correction_figure import correction_figure
 from ptycho_torch.output.derivation import derivation_of
 from ptycho_torch.output.line_chart import loss_chart
 from ptycho_torch.output.pictures import Picture, reduce_image
@@ -38,8 +40,8 @@ _MAP_PX = 400
 @attrs.frozen(eq=False)
 class ObjectParts:
     """An object with all that its report shows: the canvas, the dataset and the scan with the probe and the positions
-    that belong to it, the fit, `window` px that are left out at each border, and the comparison of
-    the halves of the scan, where that is known."""
+    that belong to it, the fit, `window` px that are left out at each border, the comparison of the halves of the scan,
+    where that is known, and the recorded positions `(n, 2)` px, where they were corrected."""
 
     canvas: Canvas
     dataset: Dataset
@@ -47,6 +49,7 @@ class ObjectParts:
     fit: Fit
     window: int = 0
     halves: HalfScans | None = None
+    recorded_yx: NDArray[np.float64] | None = None
 
     def sections(self, passes: tuple[float, ...]) -> tuple[Section, ...]:
         """The figures; passes: R before each pass of a refinement."""
@@ -55,6 +58,8 @@ class ObjectParts:
             text = "R of all patterns before each pass, and at the end"
             curves = (curve_figure("Refinement", (*passes, self.fit.R), "pass", "R", text),)
         shown = tuple(object_figures(self.canvas, self.dataset, self.window, self.fit))
+        if self.recorded_yx is not None:
+            shown = (*shown, correction_figure(self.canvas, self.dataset, self.recorded_yx, self.window))
         patterns = (
             Section(text, figures, wide=True) for text, figures in pattern_figures(self.scan, self.canvas, self.fit)
         )

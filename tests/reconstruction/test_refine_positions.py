@@ -159,4 +159,4 @@ def test_positions_are_those_of_the_scan_unless_asked_for() -> None:
     with pytest.raises(ConfigError, match=r"refine_positions: would have no effect in 2 passes"):
         RefineOptions(passes=2, refine_positions=True)
     with pytest.raises(ConfigError, match=r"refine_probe: would have no effect in 0 passes"):
-        RefineOptions(refine_probe=True)
+        RefineOptions(passes=0, refine_probe=True)
