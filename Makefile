@@ -42,7 +42,7 @@ hashes: $(STAMP)
 
 audit: $(STAMP)
 	$(INSTALL) pip-audit
-	$(BIN)/pip-audit --requirement constraints.txt --require-hashes --disable-pip
+	$(BIN)/pip-audit --strict --requirement constraints.txt --require-hashes --disable-pip
 
 demo: $(STAMP)
 	$(BIN)/ptycho_train --train_data_file tests/data/siemens_star_64.npz --output_dir $(DEMO) --overwrite

@@ -17,7 +17,7 @@ _PICTURES = "run ptycho evaluate RECONSTRUCTION TRUTH --output_dir DIR, which wr
 _LIMITS = "pictures choose their range; draw reconstruction.npz from the output folder with your own"
 ANSWERS: Mapping[str, str] = {
     "--comparison-plot": _PICTURES,
-    "--do-stitching": "a training writes a network; reconstruct with ptycho infer SCAN --model_path OUTPUT_DIR",
+    "--do-stitching": "ptycho infer SCAN --model_path OUTPUT_DIR always stitches; a training writes the network alone",
     "--run-id": "name the folder of the run with --output_dir, or the run in a logger with "
     "--set torch.record.experiment_name=NAME",
     "--phase-vmin": _LIMITS,

@@ -62,7 +62,7 @@ REFUSED = {
     "gone": (train, "--C 4", "follows from gridsize"),
     "pictures": (inference, "a.npz --comparison_plot", "run ptycho evaluate RECONSTRUCTION TRUTH"),
     "limits": (inference, "a.npz --phase_vmin -1", "pictures choose their range"),
-    "stitching": (train, "--do_stitching", "reconstruct with ptycho infer SCAN"),
+    "stitching": (train, "--do_stitching", "always stitches"),
     "name of the run": (train, "--run_id 7", "--output_dir"),
     "models": (evaluate, "--model-dir run a b", "reconstruct with ptycho_inference first"),
     "a command": (umbrella, "train --foo 3", "there is no flag --foo"),
