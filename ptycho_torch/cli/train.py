@@ -25,6 +25,7 @@ from ptycho_torch.cli.parser import Parser
 EXAMPLE = "example:  %(prog)s scan.npz --output-dir run --max-epochs 4 --seed 1"
 
 
+LOGGER = "execution.logger_backend"
 # Drawn after every epoch, unless options say otherwise.
 PICTURES = {"execution.recon_log_every_n_epochs": "1", "execution.recon_log_stitch": "true"}
 
@@ -77,6 +78,7 @@ def work(arguments: argparse.Namespace) -> int:
     common.announce(arguments)
     from ptycho_torch.api.training import open_training, run_training
 
+    sources = _with_pictures(sources, watched=arguments.watch)
     if common.is_inspection(arguments):
         configs, delta, opened = open_training(profile=profile, sources=sources, checked=arguments.dry_run)
         with opened.closing():
@@ -87,8 +89,6 @@ def work(arguments: argparse.Namespace) -> int:
                 return 0
         common.print_inspection(arguments, configs, delta)
         return 0
-    if arguments.watch:
-        sources = _with_pictures(sources)
     opening = open_training(profile=profile, sources=sources)
     with _watch(opening[0].config.training.output_dir) if arguments.watch else nullcontext():
         result = run_training(*opening, resume=arguments.resume)
@@ -103,9 +103,13 @@ def work(arguments: argparse.Namespace) -> int:
     return common.print_verdict(record.verdict, strict=arguments.strict)
 
 
-def _with_pictures(sources: Sources) -> Sources:
-    given = {step.path for step in (*sources.config_file.steps, *sources.command_line.steps)}
-    texts = [(path, text, "--watch") for path, text in PICTURES.items() if path not in given]
+def _with_pictures(sources: Sources, *, watched: bool) -> Sources:
+    """With pictures after every epoch, where somebody looks at them: on the page of the training, or in TensorBoard."""
+    given = {step.path: step.arg for step in (*sources.config_file.steps, *sources.command_line.steps)}
+    if not watched and given.get(LOGGER) != "tensorboard":
+        return sources
+    because = "--watch" if watched else "for TensorBoard"
+    texts = [(path, text, because) for path, text in PICTURES.items() if path not in given]
     return attrs.evolve(sources, command_line=parse(TrainingSetup, texts, COMMAND_LINE) >> sources.command_line)
 
 

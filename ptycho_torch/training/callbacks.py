@@ -186,7 +186,8 @@ class ReconstructionLog(Callback):
     def _attach(self, trainer: pl.Trainer, path: Path, epoch: int) -> None:
         logger = trainer.logger
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(path.stem, picture(path), epoch, dataformats="HWC")
+            name = path.stem.removesuffix(f"_epoch={epoch:03d}")
+            logger.experiment.add_image(name, picture(path), epoch, dataformats="HWC")
         elif isinstance(logger, MLFlowLogger):
             logger.experiment.log_artifact(logger.run_id, str(path), f"epoch={epoch:03d}")
 

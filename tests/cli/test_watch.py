@@ -57,6 +57,21 @@ def test_the_page_shows_losses_log_and_pictures(address: str) -> None:
     assert b"Verdict" in _get(address, "/report")[1]
 
 
+@pytest.mark.slow
+def test_tensorboard_has_the_pictures_of_every_epoch(scan_file: Path, tmp_path: Path) -> None:
+    """One series for each picture, without a further option."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    options = [f"--set={name}={value}" for name, value in SMALL.items()]
+    command = ["train", str(scan_file), "--output-dir", str(tmp_path), "--logger", "tensorboard", "--quiet", *options]
+    assert main(command) == 0
+    (events,) = tmp_path.rglob("events.out.tfevents.*")
+    found = accumulator.EventAccumulator(str(events)).Reload()
+    assert set(found.Tags()["images"]) == {"amplitude", "patches", "phase"}
+    for name in found.Tags()["images"]:
+        assert [image.step for image in found.Images(name)] == [1, 2]
+        assert found.Images(name)[0].encoded_image_string.startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     "path", ["/config.json", "/picture/../config.json", "/picture/%2e%2e/config.json", "/picture//etc/passwd", "/x"]
 )
