@@ -9,7 +9,6 @@ import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity
@@ -57,6 +56,8 @@ def solve(sums: Moments) -> tuple[float, float]:
     positive scale fits, or where real and imaginary part are the same pattern up to a factor (an
     object of one phase), so that the patterns do not tell one scale from the other.
     """
+    from scipy.optimize import minimize_scalar
+
     norms = np.sqrt(np.diag(sums.gram))
     if not (norms > 0).all() or np.linalg.eigvalsh(sums.gram / np.outer(norms, norms))[0] < _RANK_FLOOR:
         raise ValueError("the patterns do not tell the scale of the real from that of the imaginary part")

@@ -56,8 +56,13 @@ def test_the_signature_of_a_verb_fits_on_a_screen(name: str) -> None:
 
 
 def test_the_verbs_cost_nothing_before_they_are_used() -> None:
-    """Neither torch nor numpy is imported with the package; a module of the name of a verb does not hide it."""
+    """Neither torch nor numpy is imported with the package, and with a reconstruction nothing that it does not need; a
+    module of the name of a verb does not hide it."""
     code = "import sys, ptycho_torch as p; assert not {'torch', 'numpy'} & set(sys.modules); p.__version__\n"
+    code += (
+        "p.reconstruct; late = {'lightning', 'matplotlib', 'scipy.io', 'scipy.optimize', 'scipy.signal', 'tifffile'}\n"
+    )
+    code += "assert not late & set(sys.modules), late & set(sys.modules)\n"
     code += "import ptycho_torch.train; assert callable(p.train)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -11,8 +11,6 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
 from ptycho_torch.data.damage import damage_error
 from ptycho_torch.data.formats.matlab_elements import MOST_COMPRESSION, check_elements
@@ -55,6 +53,9 @@ def _as_list(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def version_5(path: Path) -> Mapping[str, NDArray[Any]]:
     """The arrays of numbers of a file of version 5 to 7 at path, by name. Raises DataError."""
+    from scipy.io import loadmat, whosmat
+    from scipy.io.matlab import MatReadError
+
     check_elements(path)
     try:
         declared = {name: shape for name, shape, kind in whosmat(path) if kind not in _NOT_READ}

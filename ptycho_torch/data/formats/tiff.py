@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from ptycho_torch.data.damage import damage_as_error
@@ -17,6 +16,8 @@ _MOST_COMPRESSION = 1032
 
 def read_tiff(path: Path) -> NDArray[Any]:
     """The frames of the first series of pages at path, `(n, H, W)` or `(rows, columns, H, W)`. Raises DataError."""
+    import tifffile
+
     with damage_as_error(path), tifffile.TiffFile(path) as file:
         series = file.series[0]
         declared = math.prod(series.shape) * np.dtype(series.dtype).itemsize
