@@ -117,7 +117,7 @@ class Scan:
     order, True where the detector measured, None for all. A network is shown `input_gain` times the amplitude; label
     `(n, N, N)` complex64 is in the units of this scan; initial `(H, W)` complex64 is a first guess of the object on the
     canvas of the scan, or None; flux `(n,)` and background `(N, N)` float32 in FFT order as in Dataset, in the units of
-    this scan.
+    this scan; geometry as in Dataset.
     """
 
     amplitude: Amplitudes
@@ -132,6 +132,7 @@ class Scan:
     initial: Tensor | None = None
     flux: Tensor | None = None
     background: Tensor | None = None
+    geometry: Geometry | None = None
 
     def __repr__(self) -> str:
         side = self.probe.shape[-1]

@@ -111,6 +111,7 @@ def normalise(
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
         flux=None if flux is None else torch.from_numpy(flux.astype(np.float32)),
         background=None if background is None else torch.from_numpy(np.fft.ifftshift(background) / np.float32(mean)),
+        geometry=dataset.geometry,
     )
 
 

@@ -36,7 +36,8 @@ class Comparison:
     names: reconstruction, reference; in this order amplitudes and phases in rad `(2, H, W)`, aligned;
     shift_yx: the shift of the reconstruction in px, positive is down and right; contrast, detail: see
     `metrics.contrast_and_detail`; rings, half_bit `(R,)`: the Fourier ring correlation (FRC) and its
-    threshold; resolution: at the thresholds `half_bit`, `one_seventh`, `one_half`.
+    threshold; resolution: at the thresholds `half_bit`, `one_seventh`, `one_half`; pixel_m: the side of a pixel in m,
+    where one of the files knows it.
     """
 
     names: tuple[str, str]
@@ -50,6 +51,7 @@ class Comparison:
     rings: RingCorrelation
     half_bit: Curve
     resolution: dict[str, Resolution]
+    pixel_m: float | None = None
 
     def figures(self) -> dict[str, Any]:
         """All figures as JSON values."""
@@ -57,6 +59,7 @@ class Comparison:
             "reconstruction": self.names[0],
             "reference": self.names[1],
             "shape": list(self.phases.shape[1:]),
+            "pixel_m": self.pixel_m,
             "shift_yx_px": list(self.shift_yx),
             "contrast": self.contrast,
             "detail": self.detail,
@@ -100,6 +103,7 @@ def compare(reconstruction: PlacedObject, reference: PlacedObject) -> Comparison
         rings=rings,
         half_bit=half_bit,
         resolution={name: resolution(rings, limit) for name, limit in thresholds.items()},
+        pixel_m=reference.pixel_m or reconstruction.pixel_m,
     )
 
 

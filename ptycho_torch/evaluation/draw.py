@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.evaluation.compare import Comparison
 from ptycho_torch.evaluation.fourier_ring import NYQUIST, ONE_SEVENTH, Resolution
-from ptycho_torch.output.figures import save_figure
+from ptycho_torch.output.figures import Ruler, save_figure
+from ptycho_torch.records import Geometry
 
 _ROWS = {"mae": "MAE", "mse": "MSE", "psnr_db": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
 _THRESHOLDS = {"half_bit": "half bit", "one_seventh": "1/7", "one_half": "1/2"}
@@ -24,7 +26,9 @@ def table(comparison: Comparison) -> str:
     lines = [_row("", "amplitude", "phase (rad)")]
     lines += [_row(text, _number(amplitude[key]), _number(phase[key])) for key, text in _ROWS.items()]
     lines += ["", _row("ring correlation", "cycles/px", "half period")]
-    lines += [_resolution_row(text, comparison.resolution[key]) for key, text in _THRESHOLDS.items()]
+    lines += [
+        _resolution_row(text, comparison.resolution[key], comparison.pixel_m) for key, text in _THRESHOLDS.items()
+    ]
     height, width = comparison.phases.shape[1:]
     lines += ["", _row("contrast, detail", _number(comparison.contrast), _number(comparison.detail))]
     lines += [_row("moved (y, x) px", *(f"{shift:+.2f}" for shift in comparison.shift_yx))]
@@ -40,14 +44,17 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _resolution_row(text: str, found: Resolution) -> str:
-    period = found.half_period_px
+def _resolution_row(text: str, found: Resolution, pixel_m: float | None) -> str:
     bound = "<=" if found.frequency == NYQUIST else ""
     return _row(
         f"  below {text}",
         f"{bound.replace('<', '>')}{found.frequency:.3f}",
-        "-" if period is None else f"{bound}{period:.2f} px",
+        "-" if found.half_period_px is None else f"{bound}{_length(found.half_period_px, pixel_m)}",
     )
+
+
+def _length(px: float, pixel_m: float | None) -> str:
+    return f"{px:.2f} px" if pixel_m is None else micrometres(px * pixel_m)
 
 
 def draw_comparison(folder: Path, comparison: Comparison) -> None:
@@ -67,7 +74,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
     for row, (title, images, label) in zip(grid, parts, strict=True):
         low, high = np.percentile(images[1], (1, 99))
         for axes, image, name in zip(row[:2], images, comparison.names, strict=True):
-            _show(axes, image, f"{title}\n{_short(name)}", label, (low, high), "gray")
+            _show(axes, image, f"{title}\n{_short(name)}", label, (low, high), "gray", comparison.pixel_m)
         difference = images[0] - images[1]
         reach = max(float(np.percentile(np.abs(difference), 99)), 1e-6)
         _show(
@@ -77,6 +84,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
             f"difference of {label}",
             (-reach, reach),
             "RdBu_r",
+            comparison.pixel_m,
         )
     _draw_rings(grid[0, 3], comparison)
     grid[1, 3].axis("off")
@@ -94,13 +102,13 @@ def draw_several(folder: Path, comparisons: Sequence[Comparison]) -> None:
     errors = [made.phases[0] - made.phases[1] for made in comparisons]
     reach = max(1e-6, *(float(np.percentile(np.abs(error), 99)) for error in errors))
     for column, made in zip(grid.T, comparisons, strict=False):
-        name = _short(made.names[0])
-        _show(column[0], made.amplitudes[0], f"Amplitude\n{name}", "|O|", tuple(amplitude), "gray")
-        _show(column[1], made.phases[0], f"Phase\n{name}", "arg O (rad)", tuple(phase), "gray")
-        _show(column[2], made.phases[0] - made.phases[1], f"Error of phase\n{name}", "rad", (-reach, reach), "RdBu_r")
-    truth = grid[:, -2]
-    _show(truth[0], first.amplitudes[1], f"Amplitude\n{_short(first.names[1])}", "|O|", tuple(amplitude), "gray")
-    _show(truth[1], first.phases[1], f"Phase\n{_short(first.names[1])}", "arg O (rad)", tuple(phase), "gray")
+        name, pixel, error = _short(made.names[0]), made.pixel_m, made.phases[0] - made.phases[1]
+        _show(column[0], made.amplitudes[0], f"Amplitude\n{name}", "|O|", tuple(amplitude), "gray", pixel)
+        _show(column[1], made.phases[0], f"Phase\n{name}", "arg O (rad)", tuple(phase), "gray", pixel)
+        _show(column[2], error, f"Error of phase\n{name}", "rad", (-reach, reach), "RdBu_r", pixel)
+    truth, name, pixel = grid[:, -2], _short(first.names[1]), first.pixel_m
+    _show(truth[0], first.amplitudes[1], f"Amplitude\n{name}", "|O|", tuple(amplitude), "gray", pixel)
+    _show(truth[1], first.phases[1], f"Phase\n{name}", "arg O (rad)", tuple(phase), "gray", pixel)
     truth[2].axis("off")
     _draw_figures(grid[:, -1], comparisons)
     save_figure(folder / "comparison.png", figure)
@@ -130,9 +138,20 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else "..." + name[3 - _LONGEST_NAME :]
 
 
-def _show(axes: Any, image: NDArray[Any], title: str, label: str, limits: tuple[float, float], colours: str) -> None:
-    drawn = axes.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    axes.set(title=title, xlabel="x (px)", ylabel="y (px)")
+def _show(
+    axes: Any,
+    image: NDArray[Any],
+    title: str,
+    label: str,
+    limits: tuple[float, float],
+    colours: str,
+    pixel_m: float | None,
+) -> None:
+    ruler = Ruler.of(None if pixel_m is None else Geometry((pixel_m, pixel_m), (0.0, 0.0)))
+    extent = ruler.extent(-0.5, -0.5, image.shape[0] - 0.5, image.shape[1] - 0.5)
+    low, high = limits
+    drawn = axes.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest", extent=extent)
+    axes.set(title=title, **ruler.labels())
     axes.figure.colorbar(drawn, ax=axes, label=label, shrink=0.8)
 
 
@@ -144,7 +163,8 @@ def _draw_rings(axes: Any, comparison: Comparison) -> None:
     axes.axhline(ONE_SEVENTH, color="C0", linestyle=":", label="1/7")
     found = comparison.resolution["half_bit"]
     if found.half_period_px is not None and found.frequency < NYQUIST:
-        axes.axvline(found.frequency, color="C1", linewidth=0.8, label=f"half period {found.half_period_px:.2f} px")
+        length = _length(found.half_period_px, comparison.pixel_m)
+        axes.axvline(found.frequency, color="C1", linewidth=0.8, label=f"half period {length}")
     axes.set(
         title="Fourier ring correlation",
         xlabel="spatial frequency (cycles/px)",

@@ -179,7 +179,7 @@ class ReconstructionLog(Callback):
         )
         folder = self.folder / f"object_epoch={epoch:03d}"
         folder.mkdir(exist_ok=True)
-        draw_object(folder, canvas)
+        draw_object(folder, canvas, geometry=self.clusters.scan.geometry)
         for path in sorted(folder.iterdir()):
             self._attach(trainer, path, epoch)
 

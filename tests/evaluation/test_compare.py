@@ -17,7 +17,7 @@ from ptycho_torch.cli import evaluate
 from ptycho_torch.cli.parser import Parser
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.compare import compare
-from ptycho_torch.evaluation.draw import table
+from ptycho_torch.evaluation.draw import comparison_figure, table
 from ptycho_torch.evaluation.read import PlacedObject, read_object
 from ptycho_torch.evaluation.several import compare_several, inner_rectangle
 from ptycho_torch.physics.simulate import natural_object
@@ -78,6 +78,18 @@ def test_a_phase_object_has_figures_for_its_phase_only() -> None:
     assert made.phase.ssim is not None
     assert made.phase.ssim > 0.99
     assert "-" in table(made).splitlines()[4]
+
+
+@pytest.mark.parametrize(("pixel_m", "unit"), [(None, "px"), (4e-8, "\N{MICRO SIGN}m")])
+def test_lengths_are_micrometres_where_a_file_knows_the_pixel(pixel_m: float | None, unit: str) -> None:
+    """In the table, on both axes of every picture, and in the figures for programs."""
+    made = compare(_placed(TRUTH), attrs.evolve(_placed(TRUTH), pixel_m=pixel_m))
+    pictures = [axes for axes in comparison_figure(made).axes if axes.get_images() and axes.get_xlabel()]
+    assert {axes.get_xlabel() for axes in pictures} == {f"x ({unit})"}
+    width = made.phases.shape[2] * (1 if pixel_m is None else 1e6 * pixel_m)
+    assert {round(abs(float(np.diff(axes.get_xlim())[0])), 6) for axes in pictures} <= {round(width, 6)}
+    assert ("0.04 um" if pixel_m else "1.00 px") in table(made)
+    assert made.figures()["pixel_m"] == pixel_m
 
 
 def test_a_flat_reconstruction_is_judged_not_refused() -> None:
