@@ -27,7 +27,9 @@ RUN = "or a run: its folder, config.json or bundle"
 def add_arguments(config: Parser) -> None:
     """The commands of `ptycho config`."""
     commands = config.add_subparsers(dest="config_command", required=True, metavar="COMMAND", prog="ptycho config")
-    show = commands.add_parser("show", help="print every option with its value and layer")
+    show = commands.add_parser(
+        "show", help="print every option with its value and layer, and what a run decided itself"
+    )
     show.add_argument("file", type=Path, nargs="?", help=f"config file on top of the profile; {RUN}, as it was")
     add_profile_flag(show)
     show.set_defaults(work=_show)
@@ -69,6 +71,25 @@ def _resolve(arguments: argparse.Namespace) -> Resolved[Any]:
 
 def _show(arguments: argparse.Namespace) -> None:
     print(_resolve(arguments).explain())
+    if arguments.file is not None and is_run(arguments.file):
+        for sentence in _choices(arguments.file if arguments.file.is_dir() else arguments.file.parent):
+            print(sentence)
+
+
+def _choices(folder: Path) -> tuple[str, ...]:
+    """Sentences on what a reconstruction in a folder decided by the patterns, and why; none for another run."""
+    metrics = folder / "metrics.json"
+    found = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
+    if "inference" not in found:
+        return ()
+    # Takes torch along, which the configs alone do not need.
+    from ptycho_torch.output.run_records import InferenceRecord, from_json
+
+    try:
+        return from_json(InferenceRecord, found["inference"], metrics).choices
+    except DataError as error:
+        # The options of a run of another version are still worth to be seen.
+        return (str(error),)
 
 
 def _validate(arguments: argparse.Namespace) -> None:

@@ -70,6 +70,15 @@ def test_the_config_of_a_run_is_shown_and_checked(trained: TrainingRun, place: s
     assert load(TrainingSetup, json.loads(capsys.readouterr().out)) == trained.configs.config
 
 
+def test_what_a_reconstruction_decided_is_shown(reconstructed: Reconstruction, capsys: Output) -> None:
+    """After its options: what was estimated, and the misfits that decided."""
+    assert reconstructed.metrics.choices
+    assert main.main(["config", "show", str(reconstructed.folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[-len(reconstructed.metrics.choices) :] == [
+        *reconstructed.metrics.choices
+    ]
+
+
 def test_two_runs_are_compared_with_the_layers_of_both(
     trained: TrainingRun, reconstructed: Reconstruction, scan_file: Path, tmp_path: Path, capsys: Output
 ) -> None:
