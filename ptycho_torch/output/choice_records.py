@@ -90,7 +90,7 @@ class NetworkRecord:
     start: where the returned object began: `network`, or with the solver alone `flat` or `coarse`, what totals and
     centres of mass of the patterns give; passes: over all patterns that followed; unexplained: of the differences
     between the patterns, apart from noise, the part that each of the three leaves at pixels that it has not seen, the
-    network after these passes; empty where noise hides all differences.
+    network after these passes, and alone where that leaves next to nothing; empty where noise hides all differences.
     """
 
     start: str

@@ -13,7 +13,7 @@ from ptycho_torch.nets.reconstructor import Reconstructor
 from ptycho_torch.output.choice_records import NetworkRecord
 from ptycho_torch.reconstruction.predict import reconstruct_scan
 from ptycho_torch.reconstruction.refine_dataset import follows_counts
-from ptycho_torch.reconstruction.trial import PASSES, Trial
+from ptycho_torch.reconstruction.trial import NEARLY_ALL_EXPLAINED, PASSES, Trial
 from ptycho_torch.records import Scan
 
 # What of the misfit of the solver a network may have and is still kept.
@@ -32,7 +32,7 @@ def judge_network(
 
     model: with the scan in its units; groups `(M, C)` of patterns of the scan; options: of the network; refine: the
     passes that follow the network, and what else they estimate; trial: patterns and pixels. None where too few groups
-    of the network lie in the trial.
+    of the network lie in the trial. A network that leaves next to nothing is kept, and the solver not tried.
     """
     chosen = groups[torch.isin(groups, trial.rows).all(1)]
     rows = chosen.unique()
@@ -55,12 +55,14 @@ def judge_network(
         tried, passes = try_passes(
             lambda number: trial.unexplained(scan, refine, drawn, number), refine, few=follows_counts(refine, scan)
         )
-        solver = {
-            "flat": trial.unexplained(scan, refine),
-            "coarse": trial.unexplained(scan, refine, with_coarse_object(part).initial),
-        }
-    best, start = min(tried.values()), min(solver, key=solver.__getitem__)
-    kept = best <= KEPT * solver[start]
+        best, solver = min(tried.values()), {}
+        if not best < NEARLY_ALL_EXPLAINED:
+            solver = {
+                "flat": trial.unexplained(scan, refine),
+                "coarse": trial.unexplained(scan, refine, with_coarse_object(part).initial),
+            }
+    start = min(solver, key=solver.__getitem__, default="network")
+    kept = not solver or best <= KEPT * solver[start]
     if not kept:
         passes = max(refine.planned, PASSES)
     left = {**{f"network, {number} passes": value for number, value in tried.items()}, **solver}

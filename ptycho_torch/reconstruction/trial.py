@@ -16,6 +16,8 @@ from ptycho_torch.reconstruction.pattern_sample import PatternSample
 from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.records import Refined, Scan
 
+# Where a model leaves less of the differences between the patterns, no other is tried.
+NEARLY_ALL_EXPLAINED = 0.03
 PATTERNS, HELD_BACK, PASSES = 100, 0.1, 8
 _CHUNK = 64
 OPTIONS = RefineOptions(passes=PASSES, batch=16, alpha=0.5, coarse=1, average=0)

@@ -23,7 +23,7 @@ from ptycho_torch.physics.pupil import Aberration, aberrated_probe
 from ptycho_torch.reconstruction.mode_search import find_modes
 from ptycho_torch.reconstruction.pattern_sample import pattern_sample, summarise, telling_rows
 from ptycho_torch.reconstruction.probe_search import FoundProbe, ProbeSearch
-from ptycho_torch.reconstruction.trial import PATTERNS, Trial
+from ptycho_torch.reconstruction.trial import NEARLY_ALL_EXPLAINED, PATTERNS, Trial
 from ptycho_torch.records import Dataset
 
 _OPTIONS = fields(RefineOptions)
@@ -35,8 +35,8 @@ MORE_PASSES = 8
 # together leaves at most so much.
 LOWERED, LOWERED_TOGETHER = 0.75, 0.85
 # A probe that leaves less unexplained is not compared with others; where less is left, no single trial is made if all
-# together gain nothing; and nothing is tried where next to nothing is left.
-EXPLAINED, WELL_EXPLAINED, NEARLY_ALL_EXPLAINED = 0.25, 0.1, 0.03
+# together gain nothing.
+EXPLAINED, WELL_EXPLAINED = 0.25, 0.1
 # A found probe explains at least a quarter of the differences between the patterns, with what else is estimated.
 MOST_UNEXPLAINED = 0.75
 # The flux of a stable beam seems to vary by so much between neighbours, because of the object.
