@@ -62,8 +62,11 @@ def test_a_command_that_there_is_not_is_caught(capsys: pytest.CaptureFixture[str
 def test_the_commands_of_the_readme_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In an empty folder with the demo scan, one after the other, with status 0."""
+    """In an empty folder with the demo scan, one after the other, with status 0: all but the help, and those
+    with a name in capitals."""
     monkeypatch.chdir(tmp_path)
+    # The browser that a training opens its page in.
+    monkeypatch.setenv("BROWSER", "true")
     shutil.copy(ROOT / "tests" / "data" / "siemens_star_64.npz", "scan.npz")
     Path("base.yaml").write_text(
         "training: {train_data_file: scan.npz, nepochs: 1, n_groups: 8}\ntorch: {net: {stages: 1, width: 4}}\n"
