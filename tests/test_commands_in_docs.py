@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ptycho_torch import read_scan
 from ptycho_torch.cli import evaluate, infer, main, train
 
 ROOT = Path(__file__).parent.parent
@@ -76,3 +78,23 @@ def test_the_commands_of_the_readme_run(
     for command in commands:
         assert main.main(shlex.split(command)[1:]) == 0, command
         capsys.readouterr()
+
+
+def test_the_script_of_the_quickstart_writes_a_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the frames of a detector and the stage: patterns around the beam, positions in pixels of the object."""
+    monkeypatch.chdir(tmp_path)
+    rng, spot = np.random.default_rng(0), (slice(250, 271), slice(234, 255))
+    frames = np.zeros((12, 340, 330), np.uint16)
+    frames[:, *spot] = rng.poisson(50, (12, 21, 21))
+    stage_m = 1e-7 * np.stack([np.arange(12) // 4, np.arange(12) % 4], axis=1)
+    np.save("frames.npy", frames)
+    np.save("stage.npy", stage_m)
+    script = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "quickstart.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    exec(compile(script[0], "quickstart.md", "exec"), {})  # noqa: S102 - the script of the page is what is tested
+    found = read_scan("scan.npz")
+    assert found.pixel_m is not None
+    assert np.ptp(found.position_yx, axis=0) * found.pixel_m == pytest.approx(np.ptp(stage_m, axis=0), rel=1e-6)
+    assert found.intensity.shape == (12, 128, 128)
+    assert (found.intensity[np.arange(12)][:, 54:75, 54:75] == frames[:, *spot]).all()

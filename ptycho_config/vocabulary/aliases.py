@@ -11,8 +11,8 @@ from ptycho_config.short_names import Alias, Vocabulary
 from ptycho_config.vocabulary.flat import FLAT_CLASSES, FlatModelConfig, destinations, paths_of
 from ptycho_config.vocabulary.tables import TABLES, names_in_tables
 
-# Names of the commands and factories of the replaced system that are no field of any class.
-_EXTRA = {"max_epochs": "epochs"}
+# Names of commands and factories that are no field of any class.
+_EXTRA = {"max_epochs": "epochs", "seed": "subsample_seed"}
 # Options that other programs set in two places, by the one that is read.
 _MOVED = {
     "run.n_images": "run.n_groups",

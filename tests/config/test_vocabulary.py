@@ -136,6 +136,7 @@ SPELLINGS = {
     "K": ("training.neighbor_count", 7, 7),
     "neighbor_count": ("training.neighbor_count", 7, 7),
     "max_epochs": ("training.nepochs", 3, 3),
+    "seed": ("training.subsample_seed", 3, 3),
     "epochs": ("training.nepochs", 3, 3),
     "nepochs": ("training.nepochs", 3, 3),
     "mode": ("training.model.model_type", "Supervised", "supervised"),
