@@ -160,7 +160,7 @@ FAULTS: dict[str, tuple[str, Change | None]] = {
     "rotation 45": ("errors.rotation_deg=45", None),
     "x times 1.4": ("", _place(lambda y, x, _: (y, 1.4 * x))),
     "shear": ("", _place(lambda y, x, _: (y, x + 0.4 * (y - 75)))),
-    "backlash": ("jitter_px=0.5", _backlash),
+    "backlash": ("jitter_px=0.5", _place(_backlash)),
     "jump of 12 px": ("", _jump(12)),
     "jump of 6 px": ("object=noise", _jump(6)),
     "lost frame": ("", _lose),
@@ -201,7 +201,7 @@ def make(options: str, change: Change | None, seed: int, path: Path) -> None:
     """Write a scan with its truth; nothing in it says how long a pixel is, so that a wrong scale is not corrected."""
     given = dict(one.split("=", 1) for one in f"side_px=150 seed={seed} {options}".split())
     config = resolve(Simulation(), parse(Simulation, [f"{name}={value}" for name, value in given.items()])).config
-    scan = {name: np.array(value) for name, value in simulation_arrays(simulate(config)).items()}
+    scan: Arrays = {name: np.array(value) for name, value in simulation_arrays(simulate(config)).items()}
     for name in [name for name in scan if name.endswith(("_m", "_eV"))]:
         del scan[name]
     if change is not None:

@@ -82,7 +82,7 @@ def pixel_faults(sample: Real, flat: Real, valid: Mask | None = None) -> PixelFa
     counted = np.where(usable & np.isfinite(sample), sample, 0).clip(min=0)
     photon, whole = photon_unit(counted)
     total = counted.sum(axis=0, dtype=np.float64) / photon
-    dead = usable & (total == 0) & _dark_between_bright(total, usable, flat)
+    dead = usable & (total == 0) & _dead(total, usable, flat)
     # A spike in a few patterns is a fault of these.
     few = max(1, round(FEW * len(counted)))
     highest = np.partition(counted, len(counted) - few, axis=0)[-few:].sum(axis=0, dtype=np.float64)
@@ -100,6 +100,12 @@ def pixel_faults(sample: Real, flat: Real, valid: Mask | None = None) -> PixelFa
         fill_value=float(values[0]) if values.size else 0.0,
         limit=limit if clipped.any() else float(rest.max()),
     )
+
+
+def _dead(total: Real, usable: Mask, flat: Real) -> Mask:
+    """Pixels without a photon between others that have many, also where gaps between modules cross."""
+    alone = _dark_between_bright(total, usable, flat)
+    return alone | _dark_between_bright(nearest_fill(total, ~alone), usable, flat)
 
 
 def _dark_between_bright(total: Real, usable: Mask, flat: Real) -> Mask:
