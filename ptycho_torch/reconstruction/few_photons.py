@@ -39,11 +39,11 @@ FLOOR = 0.1
 ILLUMINATED = 1e-3
 # So many passes at least: more do not change contrast or detail by 0.002.
 LEAST_PASSES = 45
-# Strengths of the denoiser that are tried, in units of the noise of a step, and the passes of a trial.
-STRENGTHS = (0.0, 0.25, 0.35, 0.5, 0.7)
-TRIAL_PASSES = 6
-# With the judgement after the last pass of each trial.
-TRIALS = len(STRENGTHS) * (TRIAL_PASSES + 1)
+# Strengths of the denoiser, in units of the noise of a step, tried from the middle one on, and the passes of a trial.
+STRENGTHS, MIDDLE = (0.0, 0.25, 0.35, 0.5, 0.7), 2
+TRIAL_PASSES = 12
+# With the judgement after the last pass of each trial; four at most.
+TRIALS = 4 * (TRIAL_PASSES + 1)
 HELD_BACK = 0.05
 # What is smoother is left to the counts, which determine it best; the object starts with no more.
 SMOOTH_PX = 4.0
@@ -88,23 +88,35 @@ def refine_few_photons(
     """The object after passes from the smooth part of that of `start`, and the choice of the denoiser's strength.
 
     seed: of the pixels that are held back in the trials; device computes; progress is called with the number of
-    patterns of each finished batch, `passes + TRIALS` times all in the end. Probe, positions, flux and background stay
+    patterns of each finished batch, at most `passes + TRIALS` times all. Probe, positions, flux and background stay
     as the scan has them; pixels without illumination have the smooth part. Raises ValueError where a patch leaves the
     object.
     """
     scan = start.scan
     with torch.inference_mode():
         work = _Ascent(start, seed, device, progress)
-        trials = {strength: work.run(TRIAL_PASSES, strength, hold_back=True) for strength in STRENGTHS}
-        best = min(trials, key=lambda strength: trials[strength].unlikely)
+        trials = _try_strengths(lambda strength: work.run(TRIAL_PASSES, strength, hold_back=True).unlikely)
+        best = min(trials, key=trials.__getitem__)
         found = work.run(passes, best, hold_back=False)
     record = PhotonsRecord(
         per_pixel=round(photons_per_pixel(scan), 1),
         denoiser_strength=best,
-        unlikely={f"{strength:g}": round(trial.unlikely, 6) for strength, trial in trials.items()},
+        unlikely={f"{strength:g}": round(unlikely, 6) for strength, unlikely in trials.items()},
     )
     history = start.history + found.history
     return attrs.evolve(start, object=found.object.cpu().clone(), history=history), record
+
+
+def _try_strengths(unlikely: Callable[[float], float]) -> dict[float, float]:
+    """Negative log-likelihoods of held-back pixels, by strength: from the middle one on, as far as they fall."""
+    tried: dict[float, float] = {}
+    for strengths in (STRENGTHS[MIDDLE:], STRENGTHS[MIDDLE::-1]):
+        for strength in strengths:
+            if strength not in tried:
+                tried[strength] = unlikely(strength)
+            if tried[strength] > min(tried.values()):
+                break
+    return tried
 
 
 def _turn(field: Tensor, number: int, *, back: bool = False) -> Tensor:
