@@ -70,7 +70,7 @@ def jump_evidence(dataset: Dataset, by_frame: NDArray[np.float64], seed: int = 0
         f"{float(jump.recorded.sum()) / total:.2g}"
     )
     remedy = "correct the positions from there on, or reconstruct both parts alone"
-    yield Evidence(name=JUMP, level="wrong", text=text, value=float(np.hypot(y, x)), remedy=remedy)
+    yield Evidence(name=JUMP, level="doubtful", text=text, value=float(np.hypot(y, x)), remedy=remedy)
 
 
 def _worst_times(by_frame: NDArray[np.float64]) -> list[int]:
