@@ -11,7 +11,7 @@ import attrs
 
 from ptycho_config import ConfigError, Problem, Resolved, Transform
 from ptycho_config.factory import Sources, create_training_payload, training_layers
-from ptycho_config.layers import TRAINING, last_put
+from ptycho_config.layers import PROFILE, TRAINING, last_put
 from ptycho_config.legacy import LegacyDelta, legacy_params, legacy_values
 from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import RECOMMENDED
@@ -128,7 +128,7 @@ def run_training(
 def _run_training(configs: Resolved[TrainingSetup], opened: TrainingScans, *, resume: bool) -> TrainingRun:
     setup = configs.config
     files = digests((*opened.training, *opened.validation))
-    seed = _common_seed(setup.training, resume=resume)
+    seed = _common_seed(configs, resume=resume)
     device = choose_device(setup.execution.accelerator)
     network = f"{setup.training.model.architecture}, epochs: {setup.training.nepochs}"
     log_start(opened.training, network, device, setup.training.output_dir)
@@ -151,10 +151,12 @@ def _what_is_kept(setup: TrainingSetup) -> str:
     return f"{kept} of {epochs} epochs are kept in {last}: the same command with --resume goes on from there"
 
 
-def _common_seed(training: TrainingConfig, *, resume: bool) -> int:
-    """The configured seed, that of the checkpoint that is resumed, or a fresh one, on which processes that were
-    started elsewhere could not agree."""
-    if training.subsample_seed is None and resume:
+def _common_seed(configs: Resolved[TrainingSetup], *, resume: bool) -> int:
+    """The seed that the user gives, that of the checkpoint that is resumed, that of a profile, or a fresh one, on which
+    processes that were started elsewhere could not agree."""
+    training = configs.config.training
+    given = any(change.layer != PROFILE for change in configs.explain("training.subsample_seed").changes)
+    if resume and not given:
         return seed_of(training.output_dir / LAST)
     if training.subsample_seed is None and launched_outside() is not None:
         message, hint = "is needed where several processes train together", "give any number"

@@ -63,7 +63,7 @@ def run_trial(folder: Path, inputs: Inputs) -> None:
     base = folder.parent / "base.json"
     if not base.exists():
         base.write_text(json.dumps({**SMALL, "training.train_data_file": str(inputs.scan)}))
-    planned = Base(base, "recommended", (), inputs.scan, folder.parent)
+    planned = Base(base, "recommended", (), inputs.scan, where=folder.parent)
     (trial,) = plan_sweep(planned, [axis("execution.learning_rate=0.002")], folder.parent)
     sweep_trial.main(str(write_order(attrs.evolve(trial, folder=folder))))
 
