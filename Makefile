@@ -62,7 +62,7 @@ test: lint types
 slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
-# Five minutes a reader.
+# Five minutes a reader, a quarter of an hour where it reads HDF5.
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
 
