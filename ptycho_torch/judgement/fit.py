@@ -48,6 +48,12 @@ class Fit:
     noise: float
     moved: float
 
+    @property
+    def explained(self) -> float:
+        """The part that the object explains of what an object can explain: not the noise."""
+        room = self.flat - self.noise
+        return float(np.clip((self.flat - self.R) / room, -1, 1)) if room > 0 else 0.0
+
 
 def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
     """The misfit of the canvas, an object in the units of the dataset that the scan was made of, on the device."""
@@ -125,9 +131,8 @@ def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None
     """The evidence of a fit, with the trials of its scan; rows: the numbers of its patterns, None for all."""
     yield from _pixel_evidence(fit)
     yield from _frame_evidence(fit, rows)
-    room = fit.flat - fit.noise
-    explained = float(np.clip((fit.flat - fit.R) / room, -1, 1)) if room > 0 else 0.0
-    yield from _place_evidence(fit, explained)
+    explained = fit.explained
+    yield from _place_evidence(fit)
     text = f"R = {fit.R:.3g}, of a flat object {fit.flat:.3g}, of noise alone {fit.noise:.3g}"
     share = f"the object explains {100 * max(explained, 0):.0f} % of what an object can explain"
     seen = trials is not None and trials.explains > SIGNIFICANT
@@ -152,7 +157,7 @@ def _is_noise(fit: Fit) -> bool:
 def judge_fit(fit: Fit, judged: Judged, dataset: Dataset) -> Verdict:
     """The verdict from the fit of an object and from the evidence of its scan, judged before; dataset: that scan, with
     the probe and the positions of the fit."""
-    jumps = () if _is_noise(fit) else jump_evidence(dataset, fit.by_frame)
+    jumps = jump_evidence(dataset, fit.by_frame) if _leaves_much(fit) else ()
     return judge((*judged.evidence, *fit_evidence(fit, judged.trials, judged.rows), *jumps))
 
 
@@ -171,9 +176,14 @@ def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
     yield Evidence(name="misfit of pixels", level="wrong", text=f"{text}: {worst}", value=share, remedy=remedy)
 
 
-def _place_evidence(fit: Fit, explained: float) -> Iterator[Evidence]:
-    # A wedge is the same everywhere.
-    bad = fit.moved < AT_HOME and explained < NEARLY_ALL and not _is_noise(fit)
+def _leaves_much(fit: Fit) -> bool:
+    """Whether there is so much left to explain that it says something of the positions: a wedge, which is the same
+    everywhere, is explained at any."""
+    return fit.explained < NEARLY_ALL and not _is_noise(fit)
+
+
+def _place_evidence(fit: Fit) -> Iterator[Evidence]:
+    bad = fit.moved < AT_HOME and _leaves_much(fit)
     text = f"patterns have {fit.moved:.3g} times their misfit a sixteenth of their side away from their positions"
     text = f"{text}: they do not agree on an object" if bad else text
     remedy = "check positions and probe: torch.refine.unknown=auto, or more passes" if bad else ""

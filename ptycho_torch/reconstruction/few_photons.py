@@ -37,8 +37,10 @@ BATCH = 64
 # Where the illumination is weaker than this part of its maximum, steps are as if it were that strong.
 FLOOR = 0.1
 ILLUMINATED = 1e-3
-# So many passes at least: more do not change contrast or detail by 0.002.
-LEAST_PASSES = 45
+# Passes end when one turn through all orientations moves the object by less than this part of the noise of a step, or
+# after so many.
+ORIENTATIONS, SETTLED = 8, 0.1
+MOST_PASSES = 120
 # Strengths of the denoiser, in units of the noise of a step, tried from the middle one on, and the passes of a trial.
 STRENGTHS, MIDDLE = (0.0, 0.25, 0.35, 0.5, 0.7), 2
 TRIAL_PASSES = 12
@@ -85,7 +87,8 @@ def _sample(scan: Scan) -> Tensor:
 def refine_few_photons(
     start: Refined, passes: int, *, seed: int, device: torch.device, progress: Progress = lambda _: None
 ) -> tuple[Refined, PhotonsRecord]:
-    """The object after passes from the smooth part of that of `start`, and the choice of the denoiser's strength.
+    """The object from the smooth part of that of `start` after passes until it settles, at most so many, and the choice
+    of the denoiser's strength.
 
     seed: of the pixels that are held back in the trials; device computes; progress is called with the number of
     patterns of each finished batch, at most `passes + TRIALS` times all. Probe, positions, flux and background stay
@@ -159,7 +162,7 @@ class _Ascent:
 
     def run(self, passes: int, strength: float, *, hold_back: bool) -> _Result:
         """Passes from the start, with the denoiser at this strength, on all pixels or on all but those held back."""
-        object_ = before = self.start
+        object_ = before = a_turn_ago = self.start
         inertia, history, unlikely = 1.0, [], math.nan
         for number in range(passes + hold_back):
             following = (1 + math.sqrt(1 + 4 * inertia**2)) / 2
@@ -175,7 +178,15 @@ class _Ascent:
             if strength:
                 moved = self._denoise(moved, strength, number)
             object_ = torch.where(self.bright, moved, self.start)
+            if not hold_back and (number + 1) % ORIENTATIONS == 0:
+                if self._movement(object_ - a_turn_ago) < SETTLED:
+                    break
+                a_turn_ago = object_
         return _Result(object_, tuple(history), unlikely)
+
+    def _movement(self, change: Tensor) -> float:
+        """The rms of a change of the lit object in units of the noise of a step."""
+        return float((change[self.bright] / self.noise[self.bright]).abs().square().mean().sqrt())
 
     def _denoise(self, object_: Tensor, strength: float, number: int) -> Tensor:
         """The object without fine noise: small errors of the denoiser in smooth parts would add up over the passes."""

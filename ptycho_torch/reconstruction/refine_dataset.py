@@ -13,7 +13,7 @@ from ptycho_config.schema.replace import replace
 from ptycho_torch.output.choice_records import InstrumentRecord, PhotonsRecord, PositionCorrections
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.physics.probe_modes import mode_powers
-from ptycho_torch.reconstruction.few_photons import LEAST_PASSES, TRIALS, photons_per_pixel, refine_few_photons
+from ptycho_torch.reconstruction.few_photons import MOST_PASSES, TRIALS, photons_per_pixel, refine_few_photons
 from ptycho_torch.reconstruction.refine import position_corrections, positions_change, probe_changes, refine
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 
@@ -58,7 +58,7 @@ def refine_dataset(
         with tqdm(total=options.planned * count, unit="pattern", desc="refinement", disable=hidden) as bar:
             found = refine(scan, object_, origin_yx, options, rng=rng, device=device, progress=bar.update)
     if few:
-        passes = max(options.planned, LEAST_PASSES)
+        passes = max(options.planned, MOST_PASSES)
         with tqdm(total=(passes + TRIALS) * count, unit="pattern", desc="few photons", disable=hidden) as bar:
             found, photons = refine_few_photons(found, passes, seed=seed, device=device, progress=bar.update)
     summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
