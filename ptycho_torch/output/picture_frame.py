@@ -44,7 +44,8 @@ def frame_picture(picture: Picture, title: str, pixel_m: float | None) -> Image.
     length, text = bar_length(width * picture.reduction, pixel_m)
     bar = round(length * scale / picture.reduction)
     draw.rectangle((_MARGIN, foot, _MARGIN + bar, foot + _BAR), _INK)
-    draw.text((_MARGIN, foot + 12), text, _INK, font)
+    # The font of Pillow has no micro sign.
+    draw.text((_MARGIN, foot + 12), text.replace("\N{MICRO SIGN}", "u"), _INK, font)
     _legend(made, picture, foot, font)
     return made
 
