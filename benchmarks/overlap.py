@@ -4,7 +4,7 @@
 
 Known probes, patterns of 64x64, objects of two photographs, one thread. `ring` is a zone plate with a central stop, of
 1e6 photons a pattern; `spot` a defocused lens of 24 px across, whose linear overlap is `1 - step / 24`. Methods: the
-network that comes with ptycho; the same and `--refine-passes 4`; 20 untrained stages; with `--lsqml`, the Python of an
+network that comes with ptycho; the same and `--refine-passes 8`; 20 untrained stages; with `--lsqml`, the Python of an
 environment with pty-chi (`peers.py`), LSQML after so many epochs. Prints a row a case and method, with the processor
 seconds, and one JSON line; draws the phases.
 
@@ -82,11 +82,11 @@ def drawn(model: Reconstructor, setup: TrainingSetup, made: SimulatedScan) -> Ca
 
 
 def refined(made: SimulatedScan, start: Canvas) -> Canvas:
-    """What `--refine-passes 4` makes of an object, of an instrument that is known."""
+    """What `--refine-passes 8` makes of an object, of an instrument that is known."""
     dataset = dataset_from_raw(made)
     scan = normalise(dataset)
     object_ = torch.from_numpy(start.object / np.float32(scan.object_scale))
-    options = RefineOptions(unknown=(), passes=4)
+    options = RefineOptions(unknown=(), passes=8)
     device = torch.device("cpu")
     return refine_dataset(dataset, scan, object_, start.origin_yx, options, seed=0, device=device, visible=False).canvas
 
