@@ -156,7 +156,7 @@ def _common_seed(configs: Resolved[TrainingSetup], *, resume: bool) -> int:
     processes that were started elsewhere could not agree."""
     training = configs.config.training
     given = any(change.layer != PROFILE for change in configs.explain("training.subsample_seed").changes)
-    if resume and not given:
+    if resume and (training.subsample_seed is None or not given):
         return seed_of(training.output_dir / LAST)
     if training.subsample_seed is None and launched_outside() is not None:
         message, hint = "is needed where several processes train together", "give any number"

@@ -65,7 +65,8 @@ def _digest(scan: RawScan) -> str:
     except OSError as error:
         raise DataError(str(scan.path), f"cannot be read: {error.strerror}") from None
     if scan.stamp is not None and scan.stamp != stamp:
-        message = f"is still growing: it changed while it was read, from {scan.stamp[0]} to {stamp[0]} bytes"
+        grown = "" if stamp[0] == scan.stamp[0] else f", from {scan.stamp[0]} to {stamp[0]} bytes: it is still growing"
+        message = f"changed while it was read{grown}"
         raise DataError(str(scan.path), message, "wait until it is complete")
     return found
 

@@ -67,16 +67,14 @@ def test_the_example_trains_and_its_bundle_reconstructs(install: Install, scan_f
     losses = run.record.history.train_loss
     assert losses[-1] < losses[0]
     assert run.record.parameters == 3
-    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, legacy={})
+    shared: dict[str, Any] = {"model": run.bundle, "legacy": {}}
+    made = reconstruct(scan_file, tmp_path / "out", **shared)
     assert 0.5 * made.metrics.R_flat > made.metrics.R
-    again = reconstruct(
-        scan_file,
-        tmp_path / "uniform",
-        model=run.bundle,
-        sources=Sources(overrides={"patch_weighting": "uniform"}),
-        legacy={},
-    )
-    assert not np.array_equal(made.canvas.illumination, again.canvas.illumination)
+    stitched = [
+        reconstruct(scan_file, tmp_path / weight.split(":")[0], patch_weighting=weight, passes=0, **shared).canvas
+        for weight in ("mypkg:modulus", "uniform")
+    ]
+    assert not np.array_equal(stitched[0].illumination, stitched[1].illumination)
     config = json.loads((tmp_path / "out" / "config.json").read_text())["training"]["config"]
     assert config["torch"]["net"]["name"] == "mypkg:descent"
     assert config["training"]["torch_loss_mode"] == "mypkg:gaussian"

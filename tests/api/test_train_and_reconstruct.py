@@ -126,7 +126,7 @@ def test_the_legacy_dict_is_written_once_and_before_any_data_is_read(scan_file: 
     path = tmp_path / "scan.npz"
     shutil.copy(scan_file, path)
     legacy = RecordingDict(lambda: _spoil(path))
-    with pytest.raises(DataError, match="'diff3d' cannot be read"):
+    with pytest.raises(DataError, match="changed while it was read"):
         train(path, tmp_path / "out", sources=Sources(overrides=SMALL), legacy=legacy)
     written, restored = legacy.updates
     assert written["train_data_file_path"] == str(path)

@@ -54,7 +54,7 @@ def test_a_refinement_takes_the_config_of_an_inference(scan_file: Path, tmp_path
     command = ["refine", str(scan_file), "--config", str(config)]
     assert main.main([*command, "--explain", "torch.refine.passes"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "torch.refine.passes: 0 -> 6 [profile] refine",
+        "torch.refine.passes: 'auto' -> 6 [profile] refine",
         f"torch.refine.passes: 6 -> 3 [config file] {config.name}:1",
     ]
     assert main.main([*command, "--print-config"]) == 0
