@@ -26,7 +26,12 @@ from ptycho_torch.device import peak_memory_mib
 SIDE, CHUNK = 64, 2000
 OPTIONS = {"n_groups": 64, "nepochs": 1, "torch.net.width": 8, "torch.net.stages": 1}
 # Random counts say nothing of an instrument.
-RECONSTRUCTION = {"n_groups": 64, "execution.inference_batch_size": 16, "torch.refine.unknown": []}
+RECONSTRUCTION = {
+    "n_groups": 64,
+    "execution.inference_batch_size": 16,
+    "torch.refine.unknown": [],
+    "torch.refine.passes": 0,
+}
 
 
 def write_scan(path: Path, count: int) -> None:

@@ -116,7 +116,7 @@ def run(network: str, domain: Domain, photons: float, seed: int, asked: argparse
         chosen += lengths(folder / "train.npz", profile, chosen, asked.budget)
         sources = Sources(command_line=parse(TrainingSetup, chosen))
         made = train(folder / "train.npz", folder / "model", profile=profile, sources=sources, legacy={})
-        result = reconstruct(folder / "unseen.npz", folder / "out", model=made.bundle, legacy={})
+        result = reconstruct(folder / "unseen.npz", folder / "out", model=made.bundle, legacy={}, unknown=[], passes=0)
         found = figures(result, folder / "unseen.npz", domain, unseen.truth)
     rounded = {key: round(value, 3) for key, value in found.items()}
     setting = {"network": network, "domain": domain, "photons": photons, "seed": seed}

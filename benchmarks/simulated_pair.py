@@ -38,7 +38,7 @@ def main() -> None:
         run = train(folder / "train.npz", folder / "model", sources=sources)
         results = {}
         for role, scan in scans.items():
-            result = reconstruct(folder / f"{role}.npz", folder / role, model=folder / "model")
+            result = reconstruct(folder / f"{role}.npz", folder / role, model=folder / "model", unknown=[], passes=0)
             dataset = read_scan(folder / f"{role}.npz", "count_intensity")
             box = scanned_region(dataset, result.canvas)
             origin_y, origin_x = result.canvas.origin_yx

@@ -38,7 +38,7 @@ HELD_BACK = 1 / 16
 GROUPS_OF_A_SCAN = 32
 _TRIES = 200
 # The instrument of a simulated scan is known.
-_AS_IT_IS = Sources(overrides={"torch.refine.unknown": ()})
+_AS_IT_IS = Sources(overrides={"torch.refine.unknown": (), "torch.refine.passes": 0})
 OPTIONS = (
     "training.model.model_type=supervised",
     "torch.labels.loss=exit_waves",

@@ -25,7 +25,7 @@ from ptycho_torch.sweep.run import RESULT
 from ptycho_torch.training.checkpoints import LAST
 
 # R is of the network of the trial, with the scan as it is.
-OF_NETWORK: dict[str, object] = {"torch.refine.unknown": ()}
+OF_NETWORK: dict[str, object] = {"torch.refine.unknown": (), "torch.refine.passes": 0}
 
 
 def main(order_file: str) -> int:

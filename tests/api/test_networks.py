@@ -45,7 +45,7 @@ def test_a_few_steps_lower_the_loss(name: str, scan_file: Path, tmp_path: Path) 
     run = _train(name, scan_file, tmp_path)
     losses = run.record.history.train_loss
     assert losses[-1] < losses[0]
-    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, legacy={})
+    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, unknown=[], passes=0, legacy={})
     assert np.isfinite(made.canvas.object).all()
     assert made.metrics.patterns == 36
 

@@ -110,6 +110,7 @@ def test_nothing_is_searched_where_nothing_is_unknown() -> None:
     assert found.probe is None
 
 
+@pytest.mark.slow
 def test_an_object_faster_than_the_probe_freezes() -> None:
     """The reason for the momentum of the probe: where the object moves faster, a disk does not become the probe."""
     scan = normalise(_dataset(_disk()))

@@ -188,6 +188,7 @@ def test_two_processes_learn_what_one_does(scan_file: Path, tmp_path: Path) -> N
     assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
 
 
+@pytest.mark.slow
 def test_a_failing_process_ends_the_others(scan_file: Path, tmp_path: Path) -> None:
     """An error in the first process comes out as it is, and nobody waits for ever."""
     with pytest.raises(DataError, match="centres of no training group"):

@@ -94,7 +94,12 @@ train(sys.argv[1], sys.argv[2], sources=Sources(overrides=options), legacy={})
 
 
 @pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL]
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
 )
 def test_no_process_outlives_the_one_that_started_it(number: signal.Signals, scan_file: Path, tmp_path: Path) -> None:
     """However it ends; a signal that can be heeded has its usual effect."""
