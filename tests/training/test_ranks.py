@@ -43,6 +43,7 @@ def test_a_process_that_dies_at_once_is_named(
     assert not (tmp_path / "out" / "wts.h5.zip").exists()
 
 
+@pytest.mark.slow
 def test_a_scan_that_only_another_process_cannot_read_is_named(
     scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_scan_that_only_another_process_cannot_read_is_named(
         train("here.npz", tmp_path / "out", sources=Sources(overrides=TWO), legacy={})
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_while_training_is_named(
     scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
