@@ -16,6 +16,7 @@ def test_help_is_shown_and_nothing_runs(
     script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--help` begins what follows the usage with the first line of the docstring, and ends with 0."""
+    # A process for each, which imports torch, would take half a minute in all.
     monkeypatch.setattr(sys, "argv", [str(script), "--help"])
     monkeypatch.syspath_prepend(script.parent)
     with pytest.raises(SystemExit) as ended:

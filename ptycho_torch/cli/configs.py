@@ -77,7 +77,7 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _choices(folder: Path) -> tuple[str, ...]:
-    """Sentences on what a reconstruction in a folder decided by the patterns, and why; none for another run."""
+    """Sentences on what a reconstruction in a folder decided from the patterns, and why; none for any other run."""
     metrics = folder / "metrics.json"
     found = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
     if "inference" not in found:
@@ -88,7 +88,7 @@ def _choices(folder: Path) -> tuple[str, ...]:
     try:
         return from_json(InferenceRecord, found["inference"], metrics).choices
     except DataError as error:
-        # The options of a run of another version are still worth to be seen.
+        # The options of a run of another version are still worth seeing.
         return (str(error),)
 
 

@@ -236,21 +236,32 @@ def _crossed_parts(path: Path) -> None:
     path.write_bytes(content)
 
 
-DAMAGES = {
-    _blank_heap: "is damaged: the HDF5 library does not come to an end with it within 0.3 s",
-    _crossed_parts: "is damaged: the parts of /probe lie in each other",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_damage_that_hdf5_does_not_survive_is_an_error(
-    damage: Callable[[Path], None], layouts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of this process only a copy is lost."""
-    monkeypatch.setattr(hdf5_trial, "COMPUTE_S", 0.3)
+def test_a_type_whose_parts_share_bytes_is_damage(layouts: Any, tmp_path: Path) -> None:
+    """Its values are not read."""
     path = layouts.write(tmp_path / "scan.h5", layouts.training_data())
-    damage(path)
-    with pytest.raises(DataError, match=DAMAGES[damage]):
+    _crossed_parts(path)
+    with pytest.raises(DataError, match="is damaged: the parts of /probe lie in each other"):
+        open_scan(path)
+
+
+def _damaged_strings(layouts: Any, folder: Path) -> Path:
+    path: Path = layouts.write(folder / "scan.h5", layouts.training_data())
+    _blank_heap(path)
+    return path
+
+
+def test_a_reading_that_does_not_end_is_an_error(layouts: Any, tmp_path: Path) -> None:
+    """Of this process only a copy is lost."""
+    path = _damaged_strings(layouts, tmp_path)
+    with pytest.raises(DataError, match=r"the HDF5 library does not finish reading it within 0\.3 s"):
+        hdf5_trial.check_survival(path, lambda: h5py.File(path).attrs["object_pixel_height_m"], compute_s=0.3)
+
+
+@pytest.mark.slow
+def test_a_scan_whose_reading_does_not_end_is_refused(layouts: Any, tmp_path: Path) -> None:
+    """After the ten seconds that every file has."""
+    path = _damaged_strings(layouts, tmp_path)
+    with pytest.raises(DataError, match="the HDF5 library does not finish reading it within 10 s"):
         open_scan(path)
 
 

@@ -17,12 +17,12 @@ COMPUTE_S, WAIT_S = 10.0, 60.0
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGKILL)
 
 
-def check_survival(path: Path, read: Callable[[], object]) -> None:
-    """Raise DataError where reading the file at path ends a process, or makes it compute for more than COMPUTE_S.
+def check_survival(path: Path, read: Callable[[], object], compute_s: float = COMPUTE_S) -> None:
+    """Raise DataError where reading the file at path crashes a process, or makes it compute for more than compute_s.
 
     read: reads what will be read here afterwards. It is called in a fork of this process, where memory lies as here;
-    errors that it raises there are left to the call here. Nothing is tried on systems other than Linux, where libraries
-    do not bear a fork.
+    errors that it raises there are left to the call here. Nothing is tried on systems other than Linux, where not all
+    libraries survive a fork.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -31,18 +31,18 @@ def check_survival(path: Path, read: Callable[[], object]) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        _run(read)
+        _run(read, compute_s)
     _, status = os.waitpid(child, 0)
     ending = signal.Signals(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else None
     if ending == signal.SIGPROF:
-        message = f"is damaged: the HDF5 library does not come to an end with it within {COMPUTE_S:g} s"
+        message = f"is damaged: the HDF5 library does not finish reading it within {compute_s:g} s"
         raise DataError(str(path), message, "copy it again")
     # Others are sent by people, or by the clock.
     if ending in _CRASHES:
         raise DataError(str(path), f"is damaged: the HDF5 library crashes with it ({ending.name})", "copy it again")
 
 
-def _run(read: Callable[[], object]) -> NoReturn:
+def _run(read: Callable[[], object], compute_s: float) -> NoReturn:
     try:
         # A collection would copy the memory of all objects.
         gc.disable()
@@ -52,7 +52,7 @@ def _run(read: Callable[[], object]) -> NoReturn:
         faulthandler.disable()
         for number in (signal.SIGPROF, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_PROF, COMPUTE_S)
+        signal.setitimer(signal.ITIMER_PROF, compute_s)
         signal.setitimer(signal.ITIMER_REAL, WAIT_S)
         read()
     finally:
