@@ -1,4 +1,4 @@
-"""The errors that two halves of a scan promise, against the true ones.
+"""The errors that `torch.refine.halves` expects, against the true ones.
 
     python benchmarks/uncertainty.py [--scans 14] [--seed 5] [--photons 1e3 1e6]
 

@@ -80,8 +80,8 @@ class RefineOptions:
     refine_positions: bool = option(False, "correct the positions too, from the third pass on, by at most N/8 px")
     halves: bool = option(
         False,
-        "reconstruct two halves of the scan too, for the resolution by their ring correlation and maps of the expected "
-        "errors; twice the time",
+        "reconstruct two halves of the scan too, for the resolution by their ring correlation, and the scan that the "
+        "object would give, for maps of the expected errors; three times the time",
     )
 
     @property

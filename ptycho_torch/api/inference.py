@@ -3,6 +3,7 @@
 import time
 from collections.abc import MutableMapping
 from contextlib import nullcontext
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ from ptycho_torch.device import (
     seed_or_fresh,
 )
 from ptycho_torch.errors import NOTHING_NEW, note_when_stopped
-from ptycho_torch.evaluation.half_scans import Deviations, compare_halves
+from ptycho_torch.evaluation.half_scans import Deviations, find_deviations
 from ptycho_torch.files import write_json, write_table
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
@@ -47,7 +48,7 @@ from ptycho_torch.output.run_records import InferenceRecord, machine, to_json
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.reconstruction.padding import pad_canvas
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
-from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, reconstruct_halves, run_reconstruction
+from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, reconstruct_again, run_reconstruction
 from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import instrument_of
 from ptycho_torch.reconstruction.trained_model import Trained
@@ -171,8 +172,8 @@ def _reconstruct(
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
     compared, figures = None, None
     if setup.torch.refine.halves:
-        halves = reconstruct_halves(task, solved.made.scan, setup, seed, device)
-        compared = compare_halves(canvas, halves, dataset.geometry)
+        again = partial(reconstruct_again, task, setup=setup, seed=seed, device=device)
+        compared = find_deviations(solved.made.scan, canvas, again, dataset.geometry, seed=seed)
         figures = compared.figures
     metrics = InferenceRecord(
         R=round(require_finite(fit.R, dataset.name), 6),

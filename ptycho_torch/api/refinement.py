@@ -25,7 +25,7 @@ from ptycho_torch.device import (
     peak_memory_mib,
 )
 from ptycho_torch.errors import NOTHING_NEW, DataError, note_when_stopped
-from ptycho_torch.evaluation.half_scans import compare_halves
+from ptycho_torch.evaluation.half_scans import find_deviations
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.files import write_json
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
@@ -35,7 +35,6 @@ from ptycho_torch.output.product import write_product, write_reconstruction
 from ptycho_torch.output.report import Report, write_report
 from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds, to_json
 from ptycho_torch.physics.canvas import canvas_of
-from ptycho_torch.reconstruction.half_scans import half_scans
 from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import instrument_of, object_alone, refine_dataset
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
@@ -151,20 +150,20 @@ def refine_scan(
         compared = None
         if options.halves:
             from_patterns = "flat" if start == "flat" else "coarse"
-            one, other = (
-                refine_dataset(
+
+            def again(part: Scan) -> Canvas:
+                return refine_dataset(
                     dataset,
-                    half,
-                    _starting_object(from_patterns, half),
-                    _origin(half),
+                    part,
+                    _starting_object(from_patterns, part),
+                    _origin(part),
                     object_alone(known.options),
                     seed=seed,
                     device=device,
                     visible=visible,
                 ).canvas
-                for half in half_scans(made.scan)
-            )
-            compared = compare_halves(made.canvas, (one, other), dataset.geometry)
+
+            compared = find_deviations(made.scan, made.canvas, again, dataset.geometry, seed=seed)
         maps = {} if compared is None else compared.arrays
         metrics = RefinementRecord(
             R=round(require_finite(fit.R, dataset.name), 6),

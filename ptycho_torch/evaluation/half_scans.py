@@ -1,9 +1,13 @@
-"""Resolution and expected errors of an object without a truth, from the objects of two halves of its scan.
+"""Resolution and expected errors of an object without a truth, from other reconstructions.
 
-The difference of two objects with independent noise has four times the variance of their mean. What is wrong in both
-in the same way they do not show: a wrong probe, and what the denoiser does to both. So it is multiplied by the factors
-with which 68 % of the pixels of simulated scans are within it (`benchmarks/uncertainty.py`).
+Resolution: where the objects of two halves of the scan agree. Errors: the scan that the object would give, with other
+noise, is reconstructed as the measured one was, and what comes out differs from the object about as the object differs
+from the truth (parametric bootstrap: Efron & Tibshirani, An Introduction to the Bootstrap (1993)): by noise, by passes
+that were too few, and by what the denoiser takes away, as far as it left something of that kind. Where the halves
+differ by more, the noise is not only that of counts, and the errors are larger by as much.
 """
+
+from collections.abc import Callable
 
 import attrs
 import numpy as np
@@ -13,15 +17,16 @@ from scipy.ndimage import gaussian_filter
 from ptycho_torch.evaluation.fourier_ring import fourier_ring_correlation, information_threshold, resolution
 from ptycho_torch.output.choice_records import HalvesRecord
 from ptycho_torch.output.report_figures import HalfScans
-from ptycho_torch.records import Canvas, Geometry
+from ptycho_torch.reconstruction.half_scans import half_scans
+from ptycho_torch.reconstruction.simulated_scan import simulated_scan
+from ptycho_torch.records import Canvas, Geometry, Scan
 
 Complex64 = NDArray[np.complex64]
 # Where both halves have this part of their largest illumination.
 COMMON = 0.1
 # The squares of differences are averaged over a Gaussian of so many px.
-AVERAGED_PX = 4.0
-# Medians over simulated scans of 1e3 to 1e6 photons a pattern.
-MODULUS_FACTOR, PHASE_FACTOR = 1.5, 1.0
+AVERAGED_PX = 6.0
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @attrs.frozen(eq=False)
@@ -40,15 +45,34 @@ class Deviations:
         return {"modulus_deviation": self.modulus, "phase_deviation_rad": self.phase_rad}
 
 
-def compare_halves(whole: Canvas, halves: tuple[Canvas, Canvas], geometry: Geometry | None) -> Deviations:
-    """Resolution and errors of the object `whole` from those of the two halves of its scan; geometry: for lengths in
-    metres, None where it is not known. Raises ValueError where the halves have nothing in common."""
+def find_deviations(
+    scan: Scan, whole: Canvas, again: Callable[[Scan], Canvas], geometry: Geometry | None, *, seed: int
+) -> Deviations:
+    """Resolution and expected errors of the object `whole` of a scan.
+
+    again: reconstructs another scan of the same instrument as that of the object was; called three times. geometry: for
+    lengths in metres, None where it is not known; seed: of the simulated counts. Raises ValueError where the halves
+    have nothing in common.
+    """
+    one, other = half_scans(scan)
+    return compare(whole, (again(one), again(other)), again(simulated_scan(scan, whole, seed)), geometry)
+
+
+def compare(whole: Canvas, halves: tuple[Canvas, Canvas], repeated: Canvas, geometry: Geometry | None) -> Deviations:
+    """Resolution and errors of the object `whole` from those of the two halves of its scan and that of the simulated
+    scan, `repeated`; geometry: for lengths in metres, None where it is not known. Raises ValueError where the halves
+    have nothing in common."""
     (one, first), (other, second) = (_place(half, whole) for half in halves)
     common = (first > COMMON * first.max()) & (second > COMMON * second.max())
     if not common.any():
         raise ValueError("the halves of the scan have no lit pixel in common")
-    one, other = (_match(part, whole.object, common) for part in (one, other))
-    modulus, phase = _deviations(one - other, whole.object, common)
+    again, _ = _place(repeated, whole)
+    one, other, again = (_match(part, whole.object, common) for part in (one, other, again))
+    seen = _deviations((one - other) / 2, whole.object, common)
+    modulus, phase = (
+        expected * max(1.0, float(np.nanmedian(half)) / max(float(np.nanmedian(expected)), _TINY))
+        for half, expected in zip(seen, _deviations(again - whole.object, whole.object, common), strict=True)
+    )
     box = np.ix_(*(np.flatnonzero(common.any(axis=axis)) for axis in (1, 0)))
     rings = fourier_ring_correlation(*(_frame(part[box]) for part in (one, other)))
     threshold = information_threshold(rings.count)
@@ -86,16 +110,17 @@ def _match(part: Complex64, whole: Complex64, common: NDArray[np.bool_]) -> Comp
 def _deviations(
     difference: Complex64, whole: Complex64, common: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The local rms of a difference along the object and across it, in rad; NaN outside of `common`."""
     modulus = np.abs(whole)
-    turned = difference * np.exp(-1j * np.angle(whole)) / 2
+    turned = difference * np.exp(-1j * np.angle(whole))
     weight = np.maximum(gaussian_filter(common.astype(np.float64), AVERAGED_PX), np.finfo(np.float32).eps)
 
     def spread(part: NDArray[np.float32]) -> NDArray[np.float64]:
         squares = gaussian_filter(np.where(common, part, 0.0).astype(np.float64) ** 2, AVERAGED_PX)
         return np.asarray(np.sqrt(squares / weight), np.float64)
 
-    radial = MODULUS_FACTOR * spread(turned.real)
-    angle = PHASE_FACTOR * spread(turned.imag) / np.maximum(modulus, np.finfo(np.float32).tiny)
+    radial = spread(turned.real)
+    angle = spread(turned.imag) / np.maximum(modulus, _TINY)
     dark = np.float32(np.nan)
     return np.where(common, radial, dark).astype(np.float32), np.where(common, angle, dark).astype(np.float32)
 

@@ -64,7 +64,7 @@ def _denoiser(device: torch.device) -> Denoiser:
 def photons_per_pixel(scan: Scan) -> float:
     """The photons that a lit pixel of the object sent to the detector, in the mean over `scan`; very many where its
     values are no counts."""
-    amplitude = _sample(scan)
+    amplitude = sample_amplitude(scan)
     photon = photon_intensity(amplitude)
     if photon == 0:
         return math.inf
@@ -77,8 +77,8 @@ def photons_per_pixel(scan: Scan) -> float:
     return float(amplitude.square().sum((-2, -1)).mean()) / photon * len(corner) / bright
 
 
-def _sample(scan: Scan) -> Tensor:
-    """Amplitudes of patterns all over the scan, 0 where nothing was measured."""
+def sample_amplitude(scan: Scan) -> Tensor:
+    """Amplitudes `(B, N, N)` of patterns all over the scan, 0 where nothing was measured."""
     count = len(scan.centre_yx)
     amplitude = scan.amplitude[torch.linspace(0, count - 1, min(SAMPLE, count)).long()]
     return amplitude if scan.valid_pixels is None else amplitude * scan.valid_pixels
@@ -153,7 +153,7 @@ class _Ascent:
         rows = torch.arange(len(scan.centre_yx)).split(BATCH)
         self.batches = Batches(scan, scan.probe.to(device), torch.tensor(origin_yx), (height, width), rows, 0.0)
         self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
-        self.photon = photon_intensity(_sample(scan))
+        self.photon = photon_intensity(sample_amplitude(scan))
         summed = illumination(scan, origin_yx, object_.shape).to(device)
         self.bright = summed > ILLUMINATED * summed.max()
         self.rate = STEP / summed.clamp_min(FLOOR * float(summed.max()))

@@ -22,7 +22,6 @@ from ptycho_torch.output.choice_records import NetworkRecord, ProbeRecord, Unkno
 from ptycho_torch.output.run_records import InferenceSeconds
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.fit_scales import fit_scales, scale_real_and_imaginary
-from ptycho_torch.reconstruction.half_scans import half_scans
 from ptycho_torch.reconstruction.network_trial import judge_network
 from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.predict import reconstruct_scan
@@ -118,25 +117,20 @@ def run_reconstruction(
     return ReconstructionResult(made, scales, seconds)
 
 
-def reconstruct_halves(
-    task: ReconstructionTask, found: Scan, setup: InferenceSetup, seed: int, device: torch.device
-) -> tuple[Canvas, Canvas]:
-    """The objects of two halves of the scan, each from its own patterns alone, with what is known of the instrument.
+def reconstruct_again(
+    task: ReconstructionTask, scan: Scan, setup: InferenceSetup, seed: int, device: torch.device
+) -> Canvas:
+    """The object of another scan of the same instrument, such as a half of the one measured, with what is known of it.
 
-    task, setup, seed, device: as for `run_reconstruction`, whose scan is `found`.
+    task, setup, seed, device: as for `run_reconstruction`. scan: its patterns in the units of the network.
     """
-    alone = object_alone(task.refine)
-    one, other = (
-        attrs.evolve(
-            task,
-            scan=with_initial_object(half, setup.torch),
-            groups=_groups(task.model, task.dataset.name, half.position_yx.numpy(), setup, seed),
-            refine=alone,
-        )
-        for half in half_scans(found)
+    part = attrs.evolve(
+        task,
+        scan=with_initial_object(scan, setup.torch),
+        groups=_groups(task.model, task.dataset.name, scan.position_yx.numpy(), setup, seed),
+        refine=object_alone(task.refine),
     )
-    first, second = (run_reconstruction(part, setup, seed, device).made.canvas for part in (one, other))
-    return first, second
+    return run_reconstruction(part, setup, seed, device).made.canvas
 
 
 def _refuse_unlearned_modes(model: Reconstructor, dataset: Dataset) -> None:

@@ -163,8 +163,8 @@ def test_two_halves_of_the_scan_show_resolution_and_expected_errors(
         plain = _reconstruct(trained, scan_file, tmp_path / "plain").canvas
         made = _reconstruct(trained, scan_file, tmp_path / "halves", torch__refine__halves=True)
     else:
-        plain = refine(scan_file, tmp_path / "plain", passes=2).canvas
-        made = refine(scan_file, tmp_path / "halves", passes=2, halves=True)
+        plain = refine(scan_file, tmp_path / "plain", passes=2, unknown=()).canvas
+        made = refine(scan_file, tmp_path / "halves", passes=2, unknown=(), halves=True)
     np.testing.assert_array_equal(made.canvas.object, plain.object)
     assert made.metrics.halves is not None
     assert made.metrics.halves.sentence in made.metrics.choices
