@@ -14,6 +14,8 @@ from ptycho_torch.errors import DataError
 
 # The copy may compute for so long; one that waits longer, for a slow disk, has shown nothing.
 COMPUTE_S, WAIT_S = 10.0, 60.0
+# A copy reads without another one.
+IS_COPY = False
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGKILL)
 
 
@@ -24,7 +26,7 @@ def check_survival(path: Path, read: Callable[[], object], compute_s: float = CO
     errors that it raises there are left to the call here. Nothing is tried on systems other than Linux, where not all
     libraries survive a fork.
     """
-    if not sys.platform.startswith("linux"):
+    if IS_COPY or not sys.platform.startswith("linux"):
         return
     with warnings.catch_warnings():
         # Of threads that may hold a lock: the fork uses h5py alone, which takes its own lock before it.
@@ -43,6 +45,8 @@ def check_survival(path: Path, read: Callable[[], object], compute_s: float = CO
 
 
 def _run(read: Callable[[], object], compute_s: float) -> NoReturn:
+    global IS_COPY  # noqa: PLW0603 - a fact about the process
+    IS_COPY = True
     try:
         # A collection would copy the memory of all objects.
         gc.disable()
