@@ -41,9 +41,9 @@ NOTHING_NEW = "nothing was written, earlier results are as they were: run the sa
 @contextmanager
 def note_when_stopped(describe: Callable[[], str]) -> Iterator[None]:
     """Add a note to the exception of a signal that ends the block: `describe()`, which says what is kept and how to go
-    on."""
+    on; instead of that of a part of the block."""
     try:
         yield
     except (KeyboardInterrupt, Stopped) as stopped:
-        stopped.add_note(describe())
+        stopped.__notes__ = [describe()]
         raise

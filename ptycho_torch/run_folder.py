@@ -79,13 +79,23 @@ def _lock(path: Path) -> int:
             # Some network file systems have no locks.
             message = f"{path.parent}: no other run may write here, which cannot be made sure: {error.strerror}"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-        # The run that held it may have removed it before this one locked it.
-        if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
-            os.ftruncate(lock, 0)
-            since = time.strftime("%Y-%m-%d %H:%M:%S")
-            os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}, since {since}".encode(), 0)
-            return lock
+        try:
+            if _is_open_as(lock, path):
+                os.ftruncate(lock, 0)
+                since = time.strftime("%Y-%m-%d %H:%M:%S")
+                os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}, since {since}".encode(), 0)
+                return lock
+        except BaseException:
+            # A signal, too, leaves nothing.
+            if _is_open_as(lock, path):
+                path.unlink()
+            raise
         os.close(lock)
+
+
+def _is_open_as(descriptor: int, path: Path) -> bool:
+    """Whether the file at the path is the open one: the run that held a lock may have removed it meanwhile."""
+    return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
 
 
 @contextmanager

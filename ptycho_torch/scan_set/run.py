@@ -46,6 +46,7 @@ def _here(tasks: Sequence[Task], *, again: bool) -> Iterator[tuple[Task, ScanRow
 
 def _in_processes(tasks: Sequence[Task], jobs: int, *, again: bool) -> Iterator[tuple[Task, ScanRow]]:
     threads, fresh = threads_per_trial(jobs), multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(min(jobs, len(tasks)), fresh) as pool:
         running = {pool.submit(_do, task, threads, again): task for task in tasks}
         try:
@@ -53,6 +54,9 @@ def _in_processes(tasks: Sequence[Task], jobs: int, *, again: bool) -> Iterator[
                 yield running[future], future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            # The pool would wait for the scans that they have begun.
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
             raise
 
 

@@ -1,6 +1,7 @@
 """A signal ends every command with its own status, and one line on what is kept and how to go on."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -45,3 +46,20 @@ def test_a_reconstruction_that_is_stopped_leaves_nothing(command: str, scan_file
     sentence = "nothing was written, earlier results are as they were: run the same command again"
     assert said.read_text() == f"ended by SIGTERM; {sentence}\n"
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_processes_of_many_scans_end_at_once(scan_file: Path, tmp_path: Path) -> None:
+    """In the middle of their scans; the same command goes on, and nothing temporary stays."""
+    scans, out, said = tmp_path / "scans", tmp_path / "out", tmp_path / "said"
+    scans.mkdir()
+    for number in range(4):
+        shutil.copy(scan_file, scans / f"{number}.npz")
+    words = ["infer", str(scans), "--output_dir", str(out), "--jobs", "2", "--quiet", "--refine-passes"]
+    process = start(run_command, [*words, "100000"], said)
+    signal_when(lambda: len(list(out.glob("*/.ptycho-lock"))) == 2, process, signal.SIGTERM)
+    process.join(10)
+    assert process.exitcode == 143
+    assert said.read_text() == "ended by SIGTERM; finished scans are kept: the same command goes on from there\n"
+    assert status_of(start(run_command, [*words, "0"], said)) == 0
+    assert list(out.rglob(".ptycho-*")) == []
