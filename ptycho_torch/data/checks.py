@@ -27,7 +27,8 @@ def check_scan(scan: RawScan, *, probe_needed: bool = True) -> RawScan:
     if scan.count == 0:
         raise DataError(name, f"{scan.key} holds no patterns, its shape is {scan.patterns.shape}")
     if height != width:
-        raise DataError(name, f"patterns must be square, {scan.key} has {height} x {width} pixels")
+        hint = "crop them: ptycho prepare IN OUT centre crop.side_px=N"
+        raise DataError(name, f"patterns must be square, {scan.key} has {height} x {width} pixels", hint)
     if height > MOST_SIDE_PX:
         raise DataError(
             name, f"{scan.key} has patterns of {height} x {width}", f"crop them to {MOST_SIDE_PX} px at most"

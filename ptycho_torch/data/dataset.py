@@ -109,7 +109,8 @@ def _positions(scan: RawScan) -> NDArray[np.float64]:
         raise DataError(name, "positions (xcoords or ycoords) hold NaN or infinite values")
     span = float(np.ptp(position, axis=0).max())
     if span > MAX_SPAN_PX or (span < MIN_SPAN_PX and len(position) > 1):
-        raise DataError(name, f"positions span {span:.3g} px", "their unit must be object pixels")
+        pixel = "" if scan.geometry is None else f"; one has {max(scan.geometry.pixel_m):.4g} m here"
+        raise DataError(name, f"positions span {span:.3g} px", f"their unit must be object pixels{pixel}")
     if (farthest := float(np.abs(position).max())) > MOST_PX:
         raise DataError(name, f"positions lie {farthest:.3g} px from 0, where parts of a pixel have no digits left")
     return position

@@ -1,5 +1,6 @@
 """Masks in the conventions of the field, read as bool `(N, N)`: True where the detector measured."""
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ class Mask:
 
 
 def _flags(values: NDArray[Any]) -> NDArray[np.bool_]:
-    if values.dtype.kind not in "biu" or not np.isin(values, (0, 1)).all():
+    # MATLAB makes masks of floating-point numbers.
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise ValueError(f"must be bool, or 0 and 1; it is {values.dtype}")
     return values.astype(np.bool_)
 
@@ -58,7 +60,8 @@ _RULES: dict[str, Rule] = {
 }
 # Masks of arrays whose format is no more than names; `mask` alone means the opposite in numpy and in ptypy.
 NAMES = ("bad_pixels", "valid_pixels", "good_pixels", "pixel_mask")
-AMBIGUOUS = ("mask", "masks", "detector_mask", "mask2d")
+_MAY_BE_A_MASK = re.compile(r"mask|^weights?|(bad|good|valid|dead|hot)_?pix", re.IGNORECASE)
+_OF_SOMETHING_ELSE = re.compile(r"probe|object", re.IGNORECASE)
 
 
 def read_mask(path: Path, key: str, stored: Any, *, frames_last: bool = False) -> Mask:
@@ -121,7 +124,7 @@ def join_masks(path: Path, masks: Iterable[Mask]) -> Mask | None:
 
 def refuse_ambiguous(path: Path, names: Iterable[str]) -> None:
     """Raise DataError where one of the names in the file at path may be a mask of either convention."""
-    found = next((name for name in names if name in AMBIGUOUS), None)
+    found = next((name for name in names if _MAY_BE_A_MASK.search(name) and not _OF_SOMETHING_ELSE.search(name)), None)
     if found is not None:
         raise DataError(str(path), f"{found} does not say whether 1 is a pixel that was measured", _TWO_READINGS)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ptycho_config.facts import DatasetFacts
 from ptycho_torch.data.checks import check_scan
 from ptycho_torch.data.dataset import Domain, Masking, Origin, read_dataset
-from ptycho_torch.data.formats.ptychodus import holds_positions, partner_of
+from ptycho_torch.data.formats.ptychodus import holds_positions, patterns_of
 from ptycho_torch.data.formats.reader import HDF5_SUFFIXES, read_file
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES
 from ptycho_torch.data.probes import fit_probe
@@ -82,7 +82,7 @@ def scan_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
-    second = {file for file in found if holds_positions(file) and partner_of(file) in found}
+    second = {file for file in found if holds_positions(file) and patterns_of(file) in found}
     if not found:
         raise DataError(str(path), "is a folder without scans", f"scans end in {', '.join(SUFFIXES)}")
     return [file for file in found if file not in second]

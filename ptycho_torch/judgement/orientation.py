@@ -71,10 +71,10 @@ class Trials:
 
     @property
     def unordered(self) -> bool:
-        """Whether the positions are no better than in any other order, and neighbours are not alike."""
+        """Whether the positions are no better than in any other order."""
         if self.alike is None or self.ordered is None or self.winner != RECORDED or self.flat > STRANGE:
             return False
-        return self.alike < ALIKE and self.ordered < MINIMUM
+        return self.ordered < MINIMUM
 
 
 def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True) -> Trials | None:
@@ -153,13 +153,7 @@ def standard_errors(difference: Tensor) -> float:
 def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]:
     """The evidence of trials; fixed: the positions are turned to the best orientation."""
     if trials.unordered:
-        text = (
-            f"patterns do not resemble those at the nearest positions (correlation {trials.alike:.2f}), and fit "
-            "positions in any other order as well: positions are those of other patterns, or the probe is "
-            "far from the true one"
-        )
-        remedy = "check the order of positions and patterns"
-        yield Evidence(name=ORDER, level="wrong", text=text, value=trials.alike, remedy=remedy)
+        yield _unordered_evidence(trials)
         return
     own, winner = trials.misfit[RECORDED], trials.winner
     figures = f"misfit at held-back pixels {trials.misfit[winner]:.3g} instead of {own:.3g}"
@@ -187,3 +181,21 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
         yield Evidence(
             name=LAG, level="wrong", text=text, value=own, remedy=f"shift positions against patterns by {number}"
         )
+
+
+def _unordered_evidence(trials: Trials) -> Evidence:
+    assert trials.alike is not None
+    own = f"(correlation {trials.alike:.2f})"
+    if trials.alike < ALIKE:
+        text = (
+            f"patterns do not resemble those at the nearest positions {own}, and fit positions in any other order as "
+            "well: positions are those of other patterns, or the probe is far from the true one"
+        )
+        remedy = "check the order of positions and patterns"
+        return Evidence(name=ORDER, level="wrong", text=text, value=trials.alike, remedy=remedy)
+    text = (
+        f"patterns resemble those at the nearest positions {own}, but fit positions in any other order as well: "
+        "positions are in another unit, or the probe is far from the true one"
+    )
+    remedy = "check the unit of positions, energy, distance and size of a detector pixel"
+    return Evidence(name=SCALE, level="wrong", text=text, value=trials.alike, remedy=remedy)

@@ -155,7 +155,7 @@ def test_weights_of_all_frames_in_the_head_of_a_ptyd(layouts: Any, tmp_path: Pat
     assert read.valid_pixels.all()
 
 
-@pytest.mark.parametrize("name", ["mask", "detector_mask"])
+@pytest.mark.parametrize("name", ["mask", "detector_mask", "badpixels", "weights"])
 def test_a_mask_that_may_mean_either_is_refused(name: str, layouts: Any, tmp_path: Path) -> None:
     """Rather than passed over or guessed."""
     for path in (
@@ -166,6 +166,14 @@ def test_a_mask_that_may_mean_either_is_refused(name: str, layouts: Any, tmp_pat
             DataError, match=rf"{name} does not say whether 1 is .* \(name it bad_pixels .*valid_pixels"
         ):
             inspect_dataset(path)
+
+
+def test_a_mask_of_floating_point_numbers(layouts: Any, tmp_path: Path) -> None:
+    """As MATLAB makes them; any other number than 0 and 1 is refused."""
+    read = read_scan(_npz(layouts, tmp_path, bad_pixels=MASK.astype(float)), "count_intensity")
+    np.testing.assert_array_equal(read.valid_pixels, ~MASK)
+    with pytest.raises(DataError, match="bad_pixels must be bool, or 0 and 1"):
+        inspect_dataset(_npz(layouts, tmp_path, bad_pixels=0.5 * MASK))
 
 
 def test_a_mask_that_leaves_less_than_half_must_say_so(layouts: Any, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from ptycho_torch.data.scan import split_positions
 from ptycho_torch.errors import DataError, MissingFileError
 
 
-def test_a_product_and_its_diffraction_are_one_scan(layouts: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "scan7_"])
+def test_a_product_and_its_diffraction_are_one_scan(name: str, layouts: Any, tmp_path: Path) -> None:
     """From either file; metres become pixels of the object, patch centres as everywhere here."""
-    product = layouts.write(tmp_path / "product.h5", layouts.product())
-    diffraction = layouts.write(tmp_path / "diffraction.h5", layouts.diffraction())
+    product = layouts.write(tmp_path / f"{name}product.h5", layouts.product())
+    diffraction = layouts.write(tmp_path / f"{name}diffraction.h5", layouts.diffraction())
     for path in (product, diffraction):
         read = readers.read_scan(path, "count_intensity")
         np.testing.assert_allclose(read.position_yx, layouts.scan.position_yx, atol=1e-6)

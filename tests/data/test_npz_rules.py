@@ -89,6 +89,13 @@ def test_the_files_of_slac(tmp_path: Path) -> None:
         )
 
 
+def test_an_array_of_objects_is_named(tmp_path: Path) -> None:
+    """With its fix, and nothing in it runs."""
+    path = _write(tmp_path / "a.npz", probeGuess=np.array([np.ones((8, 8)), None], object))
+    with pytest.raises(DataError, match=r"'probeGuess' holds Python objects.*save an array of numbers"):
+        read_scan(path, "count_intensity")
+
+
 def test_metres_are_not_taken_for_pixels(tmp_path: Path) -> None:
     """A scan that spans less than a hundredth of a pixel is in another unit."""
     path = _write(tmp_path / "a.npz", xcoords=np.arange(7.0) * 1e-6, ycoords=np.arange(7.0) * 1e-6)

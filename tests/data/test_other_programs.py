@@ -165,6 +165,13 @@ def test_amplitudes_of_hxn_are_squared_whatever_options_say(layouts: Any, tmp_pa
     np.testing.assert_allclose(read.intensity[:], layouts.scan.counts, rtol=1e-6)
 
 
+def test_a_struct_of_matlab_is_named(tmp_path: Path) -> None:
+    """With the command that stores its fields."""
+    savemat(tmp_path / "scan.mat", {"s": {"diff3d": np.ones((7, 8, 8)), "xcoords": np.arange(7.0)}})
+    with pytest.raises(DataError, match=r"no array of numbers at its top \(.*'-struct'"):
+        open_scan(tmp_path / "scan.mat")
+
+
 def test_an_encoder_the_other_way_round_is_the_same_list(layouts: Any, tmp_path: Path) -> None:
     """(2, n) as PtyLab itself accepts it."""
     path = write_ptylab(layouts, tmp_path, encoder=(layouts.scan.position_yx * layouts.pixel).T)
@@ -371,6 +378,13 @@ def write_ptyrad(layouts: Any, folder: Path, **changes: Any) -> Path:
 def test_parameters_of_ptyrad(ending: str, layouts: Any, tmp_path: Path) -> None:
     """Frames flipped up and down and transposed back, on a raster in Angstrom."""
     _check_raster(write_ptyrad(layouts, tmp_path, ending=ending), layouts)
+
+
+def test_raw_frames_of_ptyrad_without_a_gap(layouts: Any, tmp_path: Path) -> None:
+    """A gap of 0 is one."""
+    path = write_ptyrad(layouts, tmp_path, meas_flipT=[0, 0, 0], meas_params={"path": "frames.raw", "gap": 0})
+    layouts.scan.counts.astype("<f4").tofile(tmp_path / "frames.raw")
+    _check_raster(path, layouts)
 
 
 @pytest.mark.parametrize(

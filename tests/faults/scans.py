@@ -176,6 +176,8 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "every second line reversed": (_moved(_reverse_lines), "order", "with every second line reversed"),
     "x 1.5 times": (_moved(lambda yx: yx * (1, 1.5)), "scale", "fit the positions times 0.71 in x"),
     "positions three times": (_moved(lambda yx: 3 * yx), "scale", "fit the positions times 0.35"),
+    "positions in micrometres": (_moved(lambda yx: 0.05 * yx), "scale", "positions are in another unit"),
+    "positions in nanometres": (_moved(lambda yx: 20 * yx), "scale", "positions are in another unit"),
     "other distance": (_frames(_enlarge), "size", "about 1.3 times as large as that of the probe"),
     "spikes of the encoder": (
         _moved(_spike),

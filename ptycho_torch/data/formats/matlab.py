@@ -36,6 +36,9 @@ class MatlabReader:
     def read(self, file: ScanFile) -> RawScan:
         """All of the scan, its patterns too. Raises DataError."""
         found = version_5(file.path) if file.hdf5 is None else _version_73(Source(file.path, file.hdf5, file.opened))
+        if not found:
+            hint = "save the fields of a struct s as variables: save(name, '-struct', 's')"
+            raise DataError(str(file.path), "holds no array of numbers at its top", hint)
         if PTYCHOGRAM in found:
             return read_arrays(ArraySource(file.path, found))
         lists = {name: _as_list(name, array) for name, array in found.items()}

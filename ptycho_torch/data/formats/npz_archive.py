@@ -105,8 +105,14 @@ class Archive:
 
     def array(self, name: str) -> NDArray[Any]:
         """One array. Objects are refused: they could only be read by running their code."""
-        with damage_as_error(self.path, f"'{name}'"), self.archive.open(f"{name}.npy") as stream:
-            return npy_format.read_array(stream, allow_pickle=False)
+        with damage_as_error(self.path, f"'{name}'"):
+            with self.archive.open(f"{name}.npy") as stream:
+                _, _, dtype = _read_header(stream)
+            if dtype.hasobject:
+                message = f"'{name}' holds Python objects, and reading them could run code"
+                raise DataError(str(self.path), message, "save an array of numbers")
+            with self.archive.open(f"{name}.npy") as stream:
+                return npy_format.read_array(stream, allow_pickle=False)
 
     def check(self, name: str) -> None:
         """Raise DataError where an array that is not compressed has another checksum than the archive says."""

@@ -17,7 +17,8 @@ from ptycho_torch.errors import DataError, MissingFileError
 from ptycho_torch.records import Geometry
 
 PRODUCT, DIFFRACTION = "product.h5", "diffraction.h5"
-PARAMETERS, PATTERNS = "_para", "_dp"
+# The ends of the names of two files of one scan: that with positions and probe, and that with patterns.
+_ENDS = (("product", "diffraction"), ("_para", "_dp"))
 # Written for the side of a pixel where a product counts lengths in pixels.
 _LENGTHS_ARE_PX = 1.0
 # An attribute of the object that only products of this package have.
@@ -25,17 +26,26 @@ _OUR_MARK = "origin_px"
 _AXES = (("y", "height"), ("x", "width"))
 
 
-def partner_of(path: Path) -> Path:
-    """The other file of a pair: `product.h5` and `diffraction.h5`, `a_para.hdf5` and `a_dp.hdf5`."""
-    for one, other in ((PARAMETERS, PATTERNS), (PATTERNS, PARAMETERS)):
-        if path.stem.endswith(one):
-            return path.with_name(path.stem.removesuffix(one) + other + path.suffix)
-    return path.with_name(DIFFRACTION if path.name != DIFFRACTION else PRODUCT)
+def patterns_of(path: Path) -> Path:
+    """The file with the patterns of a product: `a_diffraction.h5` of `a_product.h5`, `a_dp.hdf5` of `a_para.hdf5`, and
+    `diffraction.h5` of any other."""
+    ends = [(positions, patterns) for positions, patterns in _ENDS if path.stem.endswith(positions)]
+    return _partner(path, ends) or path.with_name(DIFFRACTION)
 
 
 def holds_positions(path: Path) -> bool:
     """Whether a name is that of the file of a pair that has no patterns."""
-    return path.name == PRODUCT or path.stem.endswith(PARAMETERS)
+    return any(path.stem.endswith(positions) for positions, _ in _ENDS)
+
+
+def _product_of(path: Path) -> Path:
+    """The file with the positions of patterns, the other way round."""
+    ends = [(patterns, positions) for positions, patterns in _ENDS if path.stem.endswith(patterns)]
+    return _partner(path, ends) or path.with_name(PRODUCT)
+
+
+def _partner(path: Path, ends: list[tuple[str, str]]) -> Path | None:
+    return next((path.with_name(path.stem.removesuffix(old) + new + path.suffix) for old, new in ends), None)
 
 
 @hdf5_layout("ptychodus training data", "probe_position_x_px")
@@ -67,7 +77,7 @@ def read_training_data(source: Source) -> RawScan:
 @hdf5_layout("ptychodus product", "probe_position_x_m")
 def read_product(source: Source) -> RawScan:
     """A product; its patterns are in the other file of the pair."""
-    other = partner_of(source.path)
+    other = patterns_of(source.path)
     if not other.is_file():
         stored = source.find("object")
         if stored is not None and _OUR_MARK in stored.attrs:
@@ -80,7 +90,7 @@ def read_product(source: Source) -> RawScan:
 @hdf5_layout("pty-chi patterns", "dp")
 def read_diffraction(source: Source) -> RawScan:
     """Patterns; their positions and probe are in the other file of the pair."""
-    other = partner_of(source.path)
+    other = _product_of(source.path)
     if not other.is_file():
         raise MissingFileError(
             str(other), f"positions and probe of {source.path.name} are not there", "put it next to it"

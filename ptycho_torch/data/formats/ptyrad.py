@@ -115,7 +115,8 @@ def _number(path: Path, known: dict[str, Any], name: str) -> float:
 
 
 def _whole(path: Path, known: dict[str, Any], name: str) -> int:
-    value = _number(path, known, name)
+    # A gap may be 0.
+    value = 0 if name == "gap" and known.get(name) == 0 else _number(path, known, name)
     if value != int(value):
         raise DataError(str(path), f"init_params.{name} must be a whole number, got {value}")
     return int(value)
