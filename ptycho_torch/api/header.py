@@ -9,11 +9,18 @@ import torch
 from ptycho_torch.data.raw import RawScan
 
 _LOG = logging.getLogger(__name__)
+# The search for a probe takes minutes on a CPU from this side of a pattern on.
+_SLOW_PX = 256
 
 
 def log_start(scans: Sequence[RawScan], network: str, device: torch.device, folder: Path) -> None:
     """Log the header of a run at level INFO: its scans, `network` in words, device, and folder for results."""
     lines = {"scan": describe_scans(scans), "network": network, "device": describe_device(device), "results": folder}
+    if device.type == "cpu" and any(scan.probe is None and scan.frame[0] >= _SLOW_PX for scan in scans):
+        lines["probe"] = (
+            f"none: the search for one takes minutes on a CPU for {scans[0].frame[0]} px; smaller patterns around the "
+            "beam are much faster: ptycho prepare IN OUT centre crop.side_px=128"
+        )
     for name, text in lines.items():
         _LOG.info("%-8s %s", name, text)
 

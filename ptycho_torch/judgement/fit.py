@@ -157,7 +157,8 @@ def _is_noise(fit: Fit) -> bool:
 def judge_fit(fit: Fit, judged: Judged, dataset: Dataset) -> Verdict:
     """The verdict from the fit of an object and from the evidence of its scan, judged before; dataset: that scan, with
     the probe and the positions of the fit."""
-    jumps = jump_evidence(dataset, fit.by_frame) if _leaves_much(fit) else ()
+    # Also where R is that of noise: the part that noise does not explain may be a jump.
+    jumps = jump_evidence(dataset, fit.by_frame) if fit.explained < NEARLY_ALL else ()
     return judge((*judged.evidence, *fit_evidence(fit, judged.trials, judged.rows), *jumps))
 
 

@@ -12,18 +12,20 @@ from ptycho_torch.judgement.likeness import ALIKE, likeness
 from ptycho_torch.judgement.lines import reverse_lines
 from ptycho_torch.judgement.noise import noise_misfit
 from ptycho_torch.judgement.trial import ORIENTATIONS, Part, choose_part, flat_misfit, held_back_misfit, turn
+from ptycho_torch.judgement.turned import ANGLES, PATTERNS, rotate_positions, turn_patterns
 from ptycho_torch.records import Dataset
 from ptycho_torch.verdict import Evidence
 
 RECORDED = "as recorded"
 # Names of evidence.
-ORIENTATION, LAG, SCALE, ORDER = OF_POSITIONS = "orientation", "lag", "scale", "order"
+ORIENTATION, LAG, SCALE, ORDER, ROTATION = OF_POSITIONS = "orientation", "lag", "scale", "order", "rotation"
 # Factors of positions, in both axes or in one; the outer ones are only compared with, as far positions let each
 # pattern fit by itself.
 SCALES = tuple(2 ** (step / 2) for step in range(-5, 4))
 AXES = {"": (1, 1), " in y": (1, 0), " in x": (0, 1)}
 MOST_LAG = 4
 LINES = "every second line reversed"
+ROTATED, TURNED = "rotated by ", "patterns with "
 # A difference of means over patterns counts from so many standard errors on, and as this share of what the object
 # explains at all.
 SIGNIFICANT, SUBSTANTIAL = 5.0, 0.1
@@ -33,7 +35,8 @@ MIN_PATTERNS = 25
 MINIMUM = 3.0
 # Patterns differ from that of a flat object by so many times what noise gives.
 VISIBLE = 1.05
-# Positions that leave no more of the misfit of a flat object are not compared with other orders and scales.
+# Positions that leave no more of the misfit of a flat object, apart from noise, are not compared with other orders and
+# scales.
 EXPLAINS = 0.15
 # With a probe whose pattern differs by more of the intensity a trial shows nothing of the order.
 STRANGE = 0.3
@@ -78,8 +81,8 @@ class Trials:
 
 
 def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True) -> Trials | None:
-    """Short reconstructions of a part of a scan with its positions in eight orientations, a few patterns off, with
-    lines reversed, and at other scales.
+    """Short reconstructions of a part of a scan with its positions in eight orientations, a few patterns off, rotated,
+    with lines reversed, and at other scales, and with its patterns turned against probe and positions.
 
     dataset: the scan, without patterns that do not measure; seed: of the part; probe_fits: False for a probe that is
     far from the true one, with which only orientations are compared. None for too few patterns.
@@ -91,10 +94,13 @@ def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True)
     with torch.inference_mode():
         misfit = {name: held_back_misfit(part, turn(place, name)[part.rows]) for name in ORIENTATIONS}
         flat, shuffled = flat_misfit(part), held_back_misfit(part, by_chance)
-        if probe_fits and float(misfit[RECORDED].mean()) > EXPLAINS * float(flat.mean()):
+        noise = _noise(part)
+        best = min(float(one.mean()) for one in misfit.values())
+        if probe_fits and best - noise > EXPLAINS * (float(flat.mean()) - noise):
             others = _other_orders(place).items()
             misfit |= {name: held_back_misfit(part, one[part.rows]) for name, one in others}
             misfit |= _other_scale(part, mine, misfit[RECORDED])
+            misfit |= {f"{TURNED}{name}": held_back_misfit(turn_patterns(part, name), mine) for name in PATTERNS}
         total = float((part.amplitude.square() * part.held).sum((1, 2)).mean())
     own = misfit[RECORDED]
     return Trials(
@@ -103,17 +109,18 @@ def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True)
         {name: standard_errors(own - one) for name, one in misfit.items()},
         standard_errors(flat - own),
         likeness(part, mine),
-        standard_errors(shuffled - own) if float(flat.mean()) > VISIBLE * _noise(part) else None,
+        standard_errors(shuffled - own) if float(flat.mean()) > VISIBLE * noise else None,
     )
 
 
 def _other_orders(place: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Positions `(n, 2)` a few patterns off, and with lines reversed, by name."""
+    """Positions `(n, 2)` a few patterns off, rotated, and with lines reversed, by name."""
     found = {}
     for lag in range(1, MOST_LAG + 1):
         number = "one pattern" if lag == 1 else f"{lag} patterns"
         found[f"{number} later"] = np.roll(place, lag, axis=0)
         found[f"{number} earlier"] = np.roll(place, -lag, axis=0)
+    found |= {f"{ROTATED}{angle:+d} degrees": rotate_positions(place, angle) for angle in ANGLES}
     lines = reverse_lines(place)
     return found if lines is None else {**found, LINES: lines}
 
@@ -170,6 +177,14 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
         text = f"patterns fit the positions {winner}, or the probe is another one: {figures}"
         remedy = "check the unit of positions, energy, distance and size of a detector pixel"
         yield Evidence(name=SCALE, level="wrong", text=text, value=own, remedy=remedy)
+    elif winner.startswith(ROTATED):
+        text = f"patterns fit the positions {winner} (about, from x towards y) better, or the probe is another one"
+        remedy = "rotate the positions, or the patterns the other way"
+        yield Evidence(name=ROTATION, level="wrong", text=f"{text}: {figures}", value=own, remedy=remedy)
+    elif winner.startswith(TURNED):
+        text = f"probe and positions fit {winner}: {figures}"
+        remedy = f"turn them: ptycho prepare IN OUT turn.{PATTERNS[winner.removeprefix(TURNED)]}=true"
+        yield Evidence(name=ORIENTATION, level="wrong", text=text, value=own, remedy=remedy)
     elif winner == LINES:
         text = f"patterns fit the positions with {winner}: {figures}"
         yield Evidence(

@@ -6,9 +6,12 @@ from typing import Any
 
 import attrs
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
+from ptycho_torch.judgement.turned import rotate_positions
+from ptycho_torch.physics.pupil import Aberration, aberrated_probe
 from ptycho_torch.physics.simulate import (
     complex_object,
     defocused_probe,
@@ -51,11 +54,14 @@ def good(
     gain: float = 1.0,
     monitor: float = 0.0,
     side: int = SIDE,
+    astigmatism: float = 0.0,
 ) -> Dataset:
     """A scan of an object of two test images with so many photons a pattern; nothing is wrong with it."""
     rng = np.random.default_rng(seed)
     truth = true_object(images=images, phase=phase, darkest=darkest, step=step, side=side)
     first = defocused_probe(side, side / 4, defocus)
+    if astigmatism:
+        first = aberrated_probe(torch.from_numpy(first)[None], Aberration(0, astigmatism, astigmatism))[0].numpy()
     second = first * (np.arange(side) - side / 2)
     probe = np.stack([first, 0.5 * second / np.linalg.norm(second)])[:modes].astype(np.complex64)
     position = jittered_raster(ROWS, ROWS, step, min(1.0, step / 4), side / 2 + 2, rng)
@@ -176,8 +182,9 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "every second line reversed": (_moved(_reverse_lines), "order", "with every second line reversed"),
     "x 1.5 times": (_moved(lambda yx: yx * (1, 1.5)), "scale", "fit the positions times 0.71 in x"),
     "positions three times": (_moved(lambda yx: 3 * yx), "scale", "fit the positions times 0.35"),
+    "positions rotated": (_moved(lambda yx: rotate_positions(yx, -45)), "rotation", "rotated by +45 degrees"),
     "positions in micrometres": (_moved(lambda yx: 0.05 * yx), "scale", "positions are in another unit"),
-    "positions in nanometres": (_moved(lambda yx: 20 * yx), "scale", "positions are in another unit"),
+    "positions ten times": (_moved(lambda yx: 10 * yx), "scale", "positions are in another unit"),
     "other distance": (_frames(_enlarge), "size", "about 1.3 times as large as that of the probe"),
     "spikes of the encoder": (
         _moved(_spike),

@@ -1,8 +1,11 @@
 """Every row of docs/faults.md: the fault is named from the scan alone, and good scans are sound."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
@@ -13,6 +16,7 @@ from ptycho_torch.verdict import judge
 from tests.faults.scans import FAULTS, GOOD, good
 from tests.faults.test_fits import AFTER
 
+Change = Callable[[Any], Any]
 IMAGES = [("coins", "camera"), ("astronaut", "moon")]
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -33,6 +37,25 @@ def test_another_order_is_named_at_few_photons_and_of_a_weak_phase(options: dict
     """Where a reconstruction hardly shows the object."""
     found = judge_scan(FAULTS["shuffled"][0](good(seed=1, images=IMAGES[1], **options))).evidence
     assert [one.name for one in found if one.level == "wrong"] == ["order"]
+
+
+@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize(
+    ("words", "change"),
+    [
+        ("rows and columns exchanged", lambda counts: counts.swapaxes(1, 2)),
+        ("columns reversed", lambda counts: np.roll(counts[..., ::-1], 1, axis=2)),
+    ],
+)
+def test_patterns_that_are_turned_against_an_astigmatic_probe(words: str, change: Change, seed: int) -> None:
+    """With the step that turns them back; positions that are turned do not fit such a probe."""
+    scan = good(seed=seed, images=IMAGES[seed], astigmatism=2.0)
+    found = judge_scan(attrs.evolve(scan, intensity=np.ascontiguousarray(change(scan.intensity[:])))).evidence
+    assert judge(judge_scan(scan).evidence).level == "sound"
+    wrong = [one for one in found if one.level == "wrong"]
+    assert len(wrong) == 1
+    assert f"patterns with {words}" in wrong[0].text
+    assert "ptycho prepare IN OUT turn." in wrong[0].remedy
 
 
 @pytest.mark.parametrize("name", ["x and y exchanged", "positions negated", "x negated"])
