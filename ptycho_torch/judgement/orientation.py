@@ -38,6 +38,8 @@ VISIBLE = 1.05
 # Positions that leave no more of the misfit of a flat object, apart from noise, are not compared with other orders and
 # scales.
 EXPLAINS = 0.15
+# More patterns at one place have less noise: nearer positions fit better by this share of it whatever is right.
+AVERAGED = 0.25
 # With a probe whose pattern differs by more of the intensity a trial shows nothing of the order.
 STRANGE = 0.3
 
@@ -99,7 +101,7 @@ def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True)
         if probe_fits and best - noise > EXPLAINS * (float(flat.mean()) - noise):
             others = _other_orders(place).items()
             misfit |= {name: held_back_misfit(part, one[part.rows]) for name, one in others}
-            misfit |= _other_scale(part, mine, misfit[RECORDED])
+            misfit |= _other_scale(part, mine, misfit[RECORDED], noise)
             misfit |= {f"{TURNED}{name}": held_back_misfit(turn_patterns(part, name), mine) for name in PATTERNS}
         total = float((part.amplitude.square() * part.held).sum((1, 2)).mean())
     own = misfit[RECORDED]
@@ -132,8 +134,9 @@ def _noise(part: Part) -> float:
     return photon * float(noise_misfit(mean / photon).sum()) if photon else 0.0
 
 
-def _other_scale(part: Part, place: NDArray[np.float64], own: Tensor) -> dict[str, Tensor]:
-    """The misfit of the positions `(K, 2)` at other scales by name, where that is a minimum and not their own."""
+def _other_scale(part: Part, place: NDArray[np.float64], own: Tensor, noise: float) -> dict[str, Tensor]:
+    """The misfit of the positions `(K, 2)` at other scales by name, where that is a minimum and not their own, and
+    lower by more than part of the noise."""
     found = {}
     for axes, power in AXES.items():
 
@@ -142,7 +145,7 @@ def _other_scale(part: Part, place: NDArray[np.float64], own: Tensor) -> dict[st
 
         misfit = {scale: own if scale == 1 else misfit_at(scale) for scale in SCALES[1:-1]}
         best = min(misfit, key=lambda scale: float(misfit[scale].mean()))
-        if best == 1:
+        if best == 1 or (best < 1 and float((own - misfit[best]).mean()) < AVERAGED * noise):
             continue
         at = SCALES.index(best)
         sides = [misfit[one] if one in misfit else misfit_at(one) for one in (SCALES[at - 1], SCALES[at + 1])]

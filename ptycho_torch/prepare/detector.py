@@ -18,7 +18,8 @@ def crop_patterns(scan: Prepared, side: int) -> Prepared:
         raise scan.error(f"patterns of {_text(scan.frame)} px cannot be cropped to {side}", "pad them")
     before = scan.mean_pattern().sum()
     made = _resize_patterns(scan, side)
-    lost = 100 * (1 - made.mean_pattern().sum() / max(before, 1e-300))
+    # Sums in another order differ by rounding.
+    lost = 100 * max(0.0, 1 - made.mean_pattern().sum() / max(before, 1e-300))
     return made.note(f"patterns of {_text(scan.frame)} px cropped to {side}, {lost:.3g} % of the counts cut off")
 
 
