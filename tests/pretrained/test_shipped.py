@@ -94,12 +94,10 @@ def test_a_scan_is_all_the_command_needs(scan_file: Path, tmp_path: Path) -> Non
     assert metrics["R"] < metrics["R_flat"] / 5
 
 
-def test_the_command_that_made_it_makes_another(
-    unseen: SimulatedScan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_that_made_it_makes_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A tiny network for one probe: a bundle that loads, whatever it is worth, with its time, and its quality on a
     further scan beside that of the shipped one."""
-    np.save(tmp_path / "probe.npy", unseen.probe)
+    np.save(tmp_path / "probe.npy", defocused_probe(32, pupil_px=6.0, defocus_rad=4.0)[None])
     tiny = ["training.n_groups=2", "torch.net.width=4", "torch.net.stages=1", "torch.overlap.partners=4"]
     command = ["pretrain", str(tmp_path / "out"), "--probe", str(tmp_path / "probe.npy"), "scans=3", "epochs=1"]
     assert main([*command, *tiny]) == 0

@@ -14,7 +14,7 @@ from ptycho_torch.cli.main import main
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.reliability.processes", "tests.reliability.imported"])
-_SECONDS = 60
+_SECONDS = 180
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 KILLED = 137

@@ -3,6 +3,7 @@
 The quick tests kill where most is at stake, `make slow` at every change of a file of every verb.
 """
 
+import csv
 import json
 import shutil
 from collections import Counter
@@ -18,6 +19,7 @@ from ptycho_config import Sources
 from ptycho_config.schema import RefineOptions
 from ptycho_torch.api import TrainingRun, reconstruct, train
 from ptycho_torch.api.refinement import refine_scan
+from ptycho_torch.cli.main import main
 from ptycho_torch.errors import DataError
 from ptycho_torch.evaluation.read import read_object
 from ptycho_torch.output.bundle import load_bundle
@@ -68,6 +70,15 @@ def run_trial(folder: Path, inputs: Inputs) -> None:
     sweep_trial.main(str(write_order(attrs.evolve(trial, folder=folder))))
 
 
+def run_sweep(folder: Path, inputs: Inputs, rates: str = "0.002,0.004") -> None:
+    """Sweep learning rates; the trials are processes of their own, which a kill takes with it."""
+    base = folder.parent / "base.json"
+    if not base.exists():
+        base.write_text(json.dumps({**SMALL, "training.train_data_file": str(inputs.scan)}))
+    axes = ["--axis", f"execution.learning_rate={rates}"]
+    assert main(["sweep", str(base), *axes, "--output-dir", str(folder), "--quiet"]) == 0
+
+
 def read_training(folder: Path) -> Outcome:
     """The weights and losses in a bundle."""
     bundle = load_bundle(folder)
@@ -92,6 +103,18 @@ def read_trial(folder: Path) -> Outcome:
     return {**read_training(folder), "trial": (result["loss"], result["epochs"], result["R"])}
 
 
+def read_sweep(folder: Path) -> Outcome:
+    """The results of its trials, and the table, which is there at its end only."""
+    found: Outcome = {}
+    for path in folder.glob("trials/*/trial.json"):
+        result = json.loads(path.read_text())["result"]
+        found[path.parent.name] = (result["loss"], result["epochs"])
+    if (folder / "results.json").exists():
+        with (folder / "sweep.csv").open() as stream:
+            found["table"] = [(row["trial"], float(row["loss"])) for row in csv.DictReader(stream)]
+    return found
+
+
 class Verb(NamedTuple):
     """A run into a folder, and what it leaves there."""
 
@@ -105,6 +128,7 @@ VERBS = {
     "inference": Verb(run_inference, read_reconstruction),
     "refinement": Verb(run_refinement, read_reconstruction),
     "trial": Verb(run_trial, read_trial, checkpoints=True),
+    "sweep": Verb(run_sweep, read_sweep),
 }
 
 
@@ -121,7 +145,7 @@ class Reference(NamedTuple):
 def _names(folder: Path) -> set[str]:
     # The loggers number their runs.
     every = (path.relative_to(folder) for path in folder.rglob("*"))
-    return {str(path) for path in every if path.parts[0] != "lightning_logs"}
+    return {str(path) for path in every if "lightning_logs" not in path.parts}
 
 
 def _read(verb: Verb, folder: Path) -> Outcome:
@@ -137,6 +161,11 @@ def _reference(name: str, inputs: Inputs, place: Path) -> Reference:
     if name == "inference":
         # The results of another verb, which it replaces.
         assert status_of(start(run_refinement, earlier, inputs)) == 0
+    elif name == "sweep":
+        # One of its trials, without its table.
+        assert status_of(start(run_sweep, earlier, inputs, "0.002")) == 0
+        for path in (path for path in earlier.iterdir() if path.is_file()):
+            path.unlink()
     shutil.copytree(earlier, folder)
     assert status_of(start(count_operations, folder, 0, place / "log", verb.run, folder, inputs)) == 0
     changes = (place / "log").read_text().splitlines()
