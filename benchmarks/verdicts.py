@@ -157,6 +157,7 @@ FAULTS: dict[str, tuple[str, Change | None]] = {
     "scale 1.5": ("errors.scale=1.5", None),
     "scale 3": ("errors.scale=3", None),
     "rotation 10": ("errors.rotation_deg=10", None),
+    "micrometres": ("", _place(lambda y, x, _: (y / 20, x / 20))),
     "rotation 45": ("errors.rotation_deg=45", None),
     "x times 1.4": ("", _place(lambda y, x, _: (y, 1.4 * x))),
     "shear": ("", _place(lambda y, x, _: (y, x + 0.4 * (y - 75)))),
@@ -176,6 +177,10 @@ FAULTS: dict[str, tuple[str, Change | None]] = {
     "off-centre": ("", _frames(lambda counts, _: np.roll(counts, (3, -2), (1, 2)))),
     "corner": ("", _frames(lambda counts, _: np.fft.ifftshift(counts, axes=(1, 2)))),
     "patterns transposed": ("probe.zernike_rad=[0.8,0.4,0.3]", _frames(lambda counts, _: counts.swapaxes(1, 2))),
+    "patterns mirrored": (
+        "probe.zernike_rad=[0.5,0.8,-0.3]",
+        _frames(lambda counts, _: np.roll(counts[..., ::-1], 1, axis=2)),
+    ),
     "other distance": ("", _frames(_finer)),
     "amplitudes": ("", _frames(lambda counts, _: np.sqrt(counts))),
     "logarithms": ("", _frames(lambda counts, _: np.log1p(counts))),

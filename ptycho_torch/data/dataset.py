@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from ptycho_torch.data.alignment import align
 from ptycho_torch.data.checks import check_scan
 from ptycho_torch.data.formats.npz_archive import NpzArray
-from ptycho_torch.data.geometry import array_centre, effective_diameter, nearest_step
+from ptycho_torch.data.geometry import array_centre
 from ptycho_torch.data.patterns import IN_MEMORY_BYTES, StoredPatterns, chunks
 from ptycho_torch.data.raw import RawScan
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.pixels import FILL, pixel_evidence
 from ptycho_torch.judgement.scan import find_pixel_faults
 from ptycho_torch.physics.pupil import Aberration, pupil_probe
+from ptycho_torch.physics.spacing import effective_diameter, nearest_step
 from ptycho_torch.records import Dataset, Patterns
 
 MIN_SPAN_PX, MAX_SPAN_PX, MOST_PX = 1e-2, 2**16, 1e9

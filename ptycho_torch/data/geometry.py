@@ -3,8 +3,8 @@
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from ptycho_torch.physics.spacing import nearest_step
 from ptycho_torch.records import Geometry
 
 PLANCK_TIMES_LIGHT = 1.98644586e-25  # J m
@@ -80,20 +80,6 @@ def electron_wavelength_m(energy_ev: float) -> float:
 def micrometres(*lengths_m: float) -> str:
     """Lengths in m as text for people, `0.065 x 0.065 um`."""
     return f"{' x '.join(f'{1e6 * length:.4g}' for length in lengths_m)} um"
-
-
-def nearest_step(position: NDArray[np.float64]) -> float:
-    """The median distance of a position to its nearest neighbour; 0 for a single one."""
-    if len(position) < 2:
-        return 0.0
-    return float(np.median(cKDTree(position).query(position, k=2)[0][:, 1]))
-
-
-def effective_diameter(intensity: NDArray[np.floating]) -> float:
-    """`2 sqrt(A / pi)` with the area `A = (sum I)^2 / sum I^2`: for a disc its diameter, for a Gaussian
-    beam 4 sigma. I `(H, W)`, result in pixels, 0 where I is 0."""
-    total, squares = float(intensity.sum()), float(np.square(intensity).sum())
-    return 2 * float(np.sqrt(total**2 / squares / np.pi)) if squares > 0 else 0.0
 
 
 def near_field_reason(geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]) -> str | None:

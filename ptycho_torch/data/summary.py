@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_torch.data.dataset import stored_patterns
-from ptycho_torch.data.geometry import effective_diameter, micrometres, nearest_step
+from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.data.raw import RawScan
+from ptycho_torch.physics.spacing import effective_diameter, nearest_step
 from ptycho_torch.records import Geometry
 
 _LOOKED_AT = 16

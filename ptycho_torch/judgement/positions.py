@@ -1,4 +1,4 @@
-"""Positions far from all others: spikes of an encoder."""
+"""Positions far from all others: spikes of an encoder, and patterns without a neighbour."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ptycho_torch.physics.spacing import effective_diameter, nearest_step
 from ptycho_torch.verdict import Evidence, enumeration
 
 # A gap of a scan is so many times the usual distance of neighbours; a part of a scan has this share of its positions.
@@ -49,3 +50,17 @@ def position_evidence(position_yx: NDArray[np.float64], spikes: NDArray[np.int64
     )
     remedy = "correct these positions"
     yield Evidence(name="position spikes", level="doubtful", text=text, value=len(frames), frames=frames, remedy=remedy)
+
+
+def overlap_evidence(position_yx: NDArray[np.float64], probe: NDArray[np.complex64]) -> Iterator[Evidence]:
+    """The evidence of patterns that share no part of the object, at positions position_yx `(n, 2)` px under a probe
+    `(P, N, N)`."""
+    step, width = nearest_step(position_yx), effective_diameter(np.square(np.abs(probe)).sum(axis=0))
+    if len(position_yx) > 1 and step <= width:
+        return
+    apart = f"positions are {step:.3g} px apart and the probe is about {width:.3g} px wide"
+    text = f"patterns do not overlap, and alone hardly determine an object: {apart}"
+    if len(position_yx) == 1:
+        text = "one pattern alone hardly determines an object"
+    remedy = "check the unit of positions, or scan with smaller steps"
+    yield Evidence(name="overlap", level="doubtful", text=text, value=step, remedy=remedy)

@@ -18,7 +18,7 @@ from ptycho_torch.judgement.beam import (
 from ptycho_torch.judgement.frames import FrameFaults, frame_evidence, frame_faults
 from ptycho_torch.judgement.orientation import OF_POSITIONS, RECORDED, Trials, position_trials, trial_evidence
 from ptycho_torch.judgement.pixels import PixelFaults, photon_unit, pixel_evidence, pixel_faults
-from ptycho_torch.judgement.positions import position_evidence, position_spikes
+from ptycho_torch.judgement.positions import overlap_evidence, position_evidence, position_spikes
 from ptycho_torch.judgement.trial import ORIENTATIONS, turn
 from ptycho_torch.physics.diffraction import far_field, mode_sum_intensity
 from ptycho_torch.records import Dataset, Patterns
@@ -101,6 +101,8 @@ def judge_scan(dataset: Dataset, *, fix_orientation: bool = False) -> Judged:
     judged = Judged(kept, (), rows, trials)
     turned = fix_orientation and judged.orientation != RECORDED
     evidence += () if trials is None else trial_evidence(trials, fixed=turned)
+    if dataset.probe_known and not any(one.name in OF_POSITIONS and one.level == "wrong" for one in evidence):
+        evidence += overlap_evidence(kept.position_yx, dataset.probe)
     if turned:
         kept = attrs.evolve(kept, position_yx=turn(kept.position_yx, judged.orientation))
     return attrs.evolve(judged, dataset=kept, evidence=tuple(evidence))

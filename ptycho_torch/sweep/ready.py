@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 
 from ptycho_config import ConfigError, Problem, dump, parse, resolve
-from ptycho_torch.data.geometry import effective_diameter
 from ptycho_torch.files import create_writable_folder
+from ptycho_torch.physics.spacing import effective_diameter
 from ptycho_torch.simulation import Simulation, simulate, write_simulation
 from ptycho_torch.simulation.scan import make_probe
 

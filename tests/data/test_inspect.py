@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from ptycho_torch.cli import main as umbrella
-from ptycho_torch.data.geometry import effective_diameter
 from ptycho_torch.data.readers import open_scan
 from ptycho_torch.data.summary import describe
+from ptycho_torch.physics.spacing import effective_diameter
 
 REAL = Path(__file__).parent / "siemens_star_64.npz"
 Output = pytest.CaptureFixture[str]

@@ -39,6 +39,14 @@ def test_another_order_is_named_at_few_photons_and_of_a_weak_phase(options: dict
     assert [one.name for one in found if one.level == "wrong"] == ["order"]
 
 
+@pytest.mark.parametrize(("rows", "words"), [([0], "one pattern alone"), ([0, 12, 156, 168], "do not overlap")])
+def test_patterns_without_a_neighbour_are_doubtful(rows: list[int], words: str) -> None:
+    """A single one, and the corners of a scan."""
+    found = judge(judge_scan(good().select(np.array(rows))).evidence)
+    assert found.level == "doubtful"
+    assert words in found.sentences[0]
+
+
 @pytest.mark.parametrize("seed", range(len(IMAGES)))
 @pytest.mark.parametrize(
     ("words", "change"),

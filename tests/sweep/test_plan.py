@@ -7,9 +7,9 @@ import pytest
 from matplotlib.image import imread
 
 from ptycho_config import ConfigError, parse, resolve
-from ptycho_torch.data.geometry import effective_diameter, nearest_step
 from ptycho_torch.data.readers import read_scan
 from ptycho_torch.output.run_records import TrialRecord
+from ptycho_torch.physics.spacing import effective_diameter, nearest_step
 from ptycho_torch.simulation import Simulation
 from ptycho_torch.sweep import axis
 from ptycho_torch.sweep.plan import Base, Trial, plan_sweep
