@@ -52,15 +52,17 @@ __all__ = [
     "update_legacy_dict",
 ]
 
-__getattr__, _, _ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "documents": ["parse"],
-        "factory": ["Sources", "create_inference_payload", "create_training_payload"],
-        "legacy": ["LegacyDelta", "update_legacy_dict"],
-        "saved": ["replay", "save"],
-    },
-)
+if not TYPE_CHECKING:
+    # For type checkers a module with `__getattr__` has every name.
+    __getattr__, _, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "documents": ["parse"],
+            "factory": ["Sources", "create_inference_payload", "create_training_payload"],
+            "legacy": ["LegacyDelta", "update_legacy_dict"],
+            "saved": ["replay", "save"],
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -39,18 +39,19 @@ if TYPE_CHECKING:
 
 __version__ = version("ptycho")
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "api.comparison": ["compare", "evaluate"],
-        "api.inference": ["reconstruct"],
-        "api.loading": ["load"],
-        "api.refinement": ["refine"],
-        "api.reporting": ["report"],
-        "api.scans": ["inspect", "read_scan", "simulate"],
-        "api.training": ["train"],
-    },
-)
+_VERBS = {
+    "api.comparison": ["compare", "evaluate"],
+    "api.inference": ["reconstruct"],
+    "api.loading": ["load"],
+    "api.refinement": ["refine"],
+    "api.reporting": ["report"],
+    "api.scans": ["inspect", "read_scan", "simulate"],
+    "api.training": ["train"],
+}
+
+if not TYPE_CHECKING:
+    # For type checkers a module with `__getattr__` has every name.
+    __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_VERBS)
 
 
 class _Package(ModuleType):
@@ -58,7 +59,7 @@ class _Package(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # The import of the module `ptycho_torch.train` would put it in the place of the verb.
-        if not (name in __all__ and isinstance(value, ModuleType)):
+        if not (isinstance(value, ModuleType) and any(name in verbs for verbs in _VERBS.values())):
             super().__setattr__(name, value)
 
 

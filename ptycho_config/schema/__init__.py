@@ -40,28 +40,30 @@ if TYPE_CHECKING:
     from ptycho_config.schema.torch_options import TorchOptions as TorchOptions
     from ptycho_config.schema.training import TrainingConfig as TrainingConfig
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "execution": ["PyTorchExecutionConfig"],
-        "fine_tuning": ["FineTuneOptions"],
-        "forward": ["Amplitude", "ForwardModel", "RectangularScaled", "ScaleOptions"],
-        "grouping": ["FourQuadrant", "GroupingOptions", "MinDistance", "Nearest", "NeighbourRule"],
-        "inference": ["InferenceConfig"],
-        "model": ["ModelConfig"],
-        "networks": ["Cnn", "External", "Ffno", "Fno", "FnoVanilla", "Network", "NeuralopUno", "Unrolled"],
-        "refine": ["RefineOptions"],
-        "setup": ["InferenceSetup", "TrainingSetup"],
-        "torch_options": [
-            "DataOptions",
-            "LabelOptions",
-            "OverlapOptions",
-            "RecordOptions",
-            "RegularisationOptions",
-            "StageOptions",
-            "StitchOptions",
-            "TorchOptions",
-        ],
-        "training": ["TrainingConfig"],
-    },
-)
+if not TYPE_CHECKING:
+    # For type checkers a module with `__getattr__` has every name.
+    __getattr__, __dir__, __all__ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "execution": ["PyTorchExecutionConfig"],
+            "fine_tuning": ["FineTuneOptions"],
+            "forward": ["Amplitude", "ForwardModel", "RectangularScaled", "ScaleOptions"],
+            "grouping": ["FourQuadrant", "GroupingOptions", "MinDistance", "Nearest", "NeighbourRule"],
+            "inference": ["InferenceConfig"],
+            "model": ["ModelConfig"],
+            "networks": ["Cnn", "External", "Ffno", "Fno", "FnoVanilla", "Network", "NeuralopUno", "Unrolled"],
+            "refine": ["RefineOptions"],
+            "setup": ["InferenceSetup", "TrainingSetup"],
+            "torch_options": [
+                "DataOptions",
+                "LabelOptions",
+                "OverlapOptions",
+                "RecordOptions",
+                "RegularisationOptions",
+                "StageOptions",
+                "StitchOptions",
+                "TorchOptions",
+            ],
+            "training": ["TrainingConfig"],
+        },
+    )

@@ -30,16 +30,18 @@ if TYPE_CHECKING:
     from ptycho_torch.api.training import resolve_training as resolve_training
     from ptycho_torch.api.training import train as train
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "comparison": ["Evaluation", "RunComparison", "compare", "evaluate"],
-        "inference": ["Reconstruction", "reconstruct", "resolve_inference"],
-        "refinement": ["Refinement", "refine", "refine_scan"],
-        "loading": ["Trained", "load"],
-        "repetition": ["Repetition", "rerun"],
-        "reporting": ["report"],
-        "scans": ["Inspection", "inspect", "read_scan", "simulate"],
-        "training": ["TrainingRun", "resolve_training", "train"],
-    },
-)
+if not TYPE_CHECKING:
+    # For type checkers a module with `__getattr__` has every name.
+    __getattr__, __dir__, __all__ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "comparison": ["Evaluation", "RunComparison", "compare", "evaluate"],
+            "inference": ["Reconstruction", "reconstruct", "resolve_inference"],
+            "refinement": ["Refinement", "refine", "refine_scan"],
+            "loading": ["Trained", "load"],
+            "repetition": ["Repetition", "rerun"],
+            "reporting": ["report"],
+            "scans": ["Inspection", "inspect", "read_scan", "simulate"],
+            "training": ["TrainingRun", "resolve_training", "train"],
+        },
+    )

@@ -1,5 +1,8 @@
 """`evaluate`: an object against a reference; `compare`: runs with each other."""
 
+# `help` shows `ScanLike` rather than all that it is.
+from __future__ import annotations
+
 import base64
 import io
 import json
@@ -109,7 +112,7 @@ class RunComparison:
         return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def compare(*runs: "Path | str | Reconstruction | TrainingRun") -> RunComparison:
+def compare(*runs: Path | str | Reconstruction | TrainingRun) -> RunComparison:
     """Compare runs: their figures of merit, and the options in which they differ.
 
     runs: two or more of one kind, each its folder, or what `reconstruct` or `train` returned. Raises DataError where a
@@ -134,7 +137,7 @@ def compare(*runs: "Path | str | Reconstruction | TrainingRun") -> RunComparison
     )
 
 
-def _read(run: "Path | str | Reconstruction | TrainingRun") -> tuple[str, str, Resolved[Any], dict[str, str]]:
+def _read(run: Path | str | Reconstruction | TrainingRun) -> tuple[str, str, Resolved[Any], dict[str, str]]:
     """Name, kind, configs and figures of merit of a run. Raises DataError."""
     if isinstance(run, Reconstruction):
         folder = run.folder

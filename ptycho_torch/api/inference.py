@@ -1,5 +1,8 @@
 """`reconstruct`: a bundle and a scan file to an object, with product and report."""
 
+# `help` shows `ScanLike` rather than all that it is.
+from __future__ import annotations
+
 import time
 from collections.abc import MutableMapping
 from contextlib import nullcontext
@@ -82,7 +85,7 @@ def reconstruct(
     scan: ScanLike,
     output_dir: Path | str | None = None,
     *,
-    model: "Path | str | Trained | TrainingRun | None" = None,
+    model: Path | str | Trained | TrainingRun | None = None,
     sources: Sources = Sources(),
     legacy: MutableMapping[str, Any] | None = None,
     **options: Any,
@@ -112,7 +115,7 @@ def reconstruct(
         return _reconstruct_file(path, trained, scan_path, output_dir, sources, legacy)
 
 
-def _load_model(model: "Path | str | Trained | TrainingRun | None") -> tuple[Path, Trained]:
+def _load_model(model: Path | str | Trained | TrainingRun | None) -> tuple[Path, Trained]:
     """The path of a bundle, and the model in it."""
     if isinstance(model, Trained):
         return Path(next(iter(model.bundle.source))), model

@@ -1,5 +1,8 @@
 """`refine`: a scan file, and an object to start from, to a better object; no network."""
 
+# `help` shows `ScanLike` rather than all that it is.
+from __future__ import annotations
+
 import time
 from html import escape
 from pathlib import Path

@@ -1,5 +1,8 @@
 """`read_scan`, `inspect` and `simulate`: scans before their reconstruction."""
 
+# `help` shows `ScanLike` rather than all that it is.
+from __future__ import annotations
+
 import base64
 import io
 import warnings
