@@ -78,8 +78,8 @@ def electron_wavelength_m(energy_ev: float) -> float:
 
 
 def micrometres(*lengths_m: float) -> str:
-    """Lengths in m as text for people, `0.065 x 0.065 um`."""
-    return f"{' x '.join(f'{1e6 * length:.4g}' for length in lengths_m)} um"
+    """Lengths in m as text for people: 0.065 x 0.065 micrometres."""
+    return f"{' x '.join(f'{1e6 * length:.4g}' for length in lengths_m)} \N{MICRO SIGN}m"
 
 
 def near_field_reason(geometry: Geometry, position_yx: NDArray[np.float64], frame: tuple[int, int]) -> str | None:

@@ -124,7 +124,7 @@ class HalvesRecord:
     @property
     def sentence(self) -> str:
         """The comparison, for people."""
-        length = "" if self.half_period_um is None else f" ({self.half_period_um:.3g} um)"
+        length = "" if self.half_period_um is None else f" ({self.half_period_um:.3g} \N{MICRO SIGN}m)"
         period = "nothing" if self.half_period_px is None else f"a half period of {self.half_period_px:.3g} px{length}"
         return (
             f"two halves of the scan agree down to {period}; expected error of the modulus "

@@ -12,6 +12,8 @@ _MOST = 1000
 # Long arrows are about so many times as long as the distance of neighbouring positions.
 _LENGTH = 1.5
 _FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+# In distances of neighbours, and of the light line below that lets an arrow stand out from the object.
+_WIDTH, _HALO = 0.07, 2.2
 _HEAD, _TURN = 0.3, np.deg2rad(155)
 
 
@@ -28,7 +30,7 @@ def correction_figure(canvas: Canvas, dataset: Dataset, recorded_yx: NDArray[np.
     picture, box = object_pictures(canvas, window)["Phase"], illuminated_box(canvas, window)
     start = (recorded_yx[rows] - canvas.origin_yx - [box[0].start, box[1].start]) / picture.reduction + 0.5
     drawing = _arrows(
-        start, factor * moved[rows] / picture.reduction, picture.values.shape, spacing / picture.reduction
+        start, factor * moved[rows] / picture.reduction, picture.values.shape, _WIDTH * spacing / picture.reduction
     )
     scale = "" if factor == 1 else f", {factor} times as long as they are"
     caption = (
@@ -50,5 +52,7 @@ def _arrows(start: NDArray[np.float64], along: NDArray[np.float64], shape: tuple
     )
     return (
         f'<svg class="over" viewBox="0 0 {columns} {rows}" preserveAspectRatio="none" xmlns="http://www.w3.org/2000/svg">'
-        f'<path d="{path}" fill="none" stroke="#ff5a36" stroke-width="{width:.2f}" stroke-linejoin="round"/></svg>'
+        f'<g fill="none" stroke-linejoin="round" stroke-linecap="round">'
+        f'<path d="{path}" stroke="#fff" stroke-width="{_HALO * width:.2f}"/>'
+        f'<path d="{path}" stroke="#ff5a36" stroke-width="{width:.2f}"/></g></svg>'
     )

@@ -114,6 +114,9 @@ def scan_map(place_yx: NDArray[np.float64], shape: tuple[int, ...], level: NDArr
     for number in np.unique(group[rows]).tolist():
         colour = "#ff5a36" if level is None else _hex(palette("sequential")[round(number / (_CLASSES - 1) * 254)])
         dots = "".join(f"M{x:.1f} {y:.1f}h0" for y, x in (place_yx[rows[group[rows] == number]] + 0.5).tolist())
+        if level is None:
+            # They would hide among the details of the object.
+            parts.append(f'<path d="{dots}" stroke="#fff" stroke-width="{1.8 * size:.2f}"/>')
         parts.append(f'<path d="{dots}" stroke="{colour}"/>')
     path = (
         f'<polyline points="{_path(place_yx[rows])}" fill="none" stroke="#ff5a36" stroke-opacity=".5" '

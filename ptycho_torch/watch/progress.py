@@ -24,10 +24,15 @@ def progress(folder: Path) -> dict[str, Any]:
         "name": str(folder),
         "status": _status(folder, len(rows)),
         "chart": line_chart(series, "epoch", "loss", whole_x=True) if series else "",
-        "log": ["  ".join(f"{name} {value}" for name, value in row.items() if value) for row in rows[-_SHOWN:]],
+        "log": [_line(row) for row in rows[-_SHOWN:]],
         "pictures": newest_pictures(folder),
         "report": (folder / REPORT).is_file(),
     }
+
+
+def _line(row: dict[str, str]) -> str:
+    """A row of the table of losses for people."""
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in row.items() if value)
 
 
 def newest_pictures(folder: Path) -> list[str]:

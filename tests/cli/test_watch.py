@@ -47,6 +47,7 @@ def test_the_page_shows_losses_log_and_pictures(address: str) -> None:
     assert state["status"] == "not running, 2 epochs done"
     assert state["chart"].count("<polyline") == 2
     assert len(state["log"]) == 2
+    assert all(len(word) <= 10 for line in state["log"] for word in line.split())
     assert state["pictures"] == [
         "object_epoch=002/amplitude.png",
         "object_epoch=002/phase.png",

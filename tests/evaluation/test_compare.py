@@ -88,7 +88,7 @@ def test_lengths_are_micrometres_where_a_file_knows_the_pixel(pixel_m: float | N
     assert {axes.get_xlabel() for axes in pictures} == {f"x ({unit})"}
     width = made.phases.shape[2] * (1 if pixel_m is None else 1e6 * pixel_m)
     assert {round(abs(float(np.diff(axes.get_xlim())[0])), 6) for axes in pictures} <= {round(width, 6)}
-    assert ("0.04 um" if pixel_m else "1.00 px") in table(made)
+    assert ("0.04 \N{MICRO SIGN}m" if pixel_m else "1.00 px") in table(made)
     assert made.figures()["pixel_m"] == pixel_m
 
 

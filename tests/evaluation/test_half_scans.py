@@ -83,7 +83,7 @@ def test_more_noise_is_less_resolution_and_lengths_are_in_micrometres_where_know
         record = compare(_canvas(truth), (halves[0], halves[1]), _canvas(truth), geometry).record
         assert record.half_period_px is not None
         assert record.half_period_um == pytest.approx(0.02 * record.half_period_px, rel=1e-3)
-        assert "um" in record.sentence
+        assert "\N{MICRO SIGN}m" in record.sentence
         periods.append(record.half_period_px)
     assert periods[0] == 1.0
     assert periods[0] < periods[1] < periods[2]

@@ -23,3 +23,5 @@ def test_arrows_go_from_recorded_to_corrected_positions() -> None:
     x0, y0, x1, y1 = (float(number) for number in first.groups())
     assert (x0, y0) == (10.5, 10.5)
     assert (x1, y1) == (10.5, 0.5)
+    # Lines are thin: neighbours are 8 px away.
+    assert max(float(width) for width in re.findall(r'stroke-width="([\d.]+)"', figure.drawing)) < 2
