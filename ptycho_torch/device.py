@@ -54,7 +54,8 @@ def full_memory_as_error(device: torch.device, path: str) -> Iterator[None]:
         if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or CPU_ALLOCATOR in str(error)):
             raise
         tried = re.search(r"allocate [\d.]+ \w+", str(error))
-        message = f"takes more memory than the {device.type} has: it could not {tried[0] if tried else 'allocate more'}"
+        place = "this machine" if device.type == "cpu" else "the GPU"
+        message = f"takes more memory than {place} has: it could not {tried[0] if tried else 'allocate more'}"
         hint = "choose a smaller one, or another execution.accelerator"
         raise ConfigError([Problem(path, message, hint=hint)], "the run") from error
 

@@ -47,11 +47,13 @@ def rerun(run: Path | str, output_dir: Path | str | None = None, *, visible: boo
     ConfigError or DataError where the run cannot be repeated.
     """
     path = Path(run)
+    configs = read_run(path)
     home = path if path.is_dir() else path.parent
-    folder = home.with_name(f"{home.absolute().name}_rerun") if output_dir is None else Path(output_dir)
+    # `.` and `..` are no names.
+    named = home if home.name not in {"", ".."} else home.resolve()
+    folder = named.with_name(f"{named.name}_rerun") if output_dir is None else Path(output_dir)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(str(folder), "is not empty", "a run is repeated in a new folder")
-    configs = read_run(path)
     if "inference" in configs:
         return _rerun_inference(configs["inference"], home, folder, visible=visible)
     return _rerun_training(configs["training"], path, folder, visible=visible)

@@ -1,5 +1,8 @@
 """`train`: a scan file to a bundle."""
 
+# `help` shows `ScanLike` rather than all that it is.
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from html import escape
@@ -9,14 +12,15 @@ from typing import Any
 
 import attrs
 
-from ptycho_config import ConfigError, Problem, Resolved, Transform
+from ptycho_config import ConfigError, Problem, Resolved, Transform, at, fields, resolve
 from ptycho_config.factory import Sources, create_training_payload, training_layers
-from ptycho_config.layers import PROFILE, TRAINING, last_put
+from ptycho_config.layers import OVERRIDES, PROFILE, TRAINING, Layer, last_put
 from ptycho_config.legacy import LegacyDelta, legacy_params, legacy_values
 from ptycho_config.policy import refuse_unread
 from ptycho_config.profiles import RECOMMENDED
 from ptycho_config.saved import save
 from ptycho_config.schema import TrainingConfig, TrainingSetup
+from ptycho_config.transform import with_where
 from ptycho_torch.api.header import log_start
 from ptycho_torch.api.run_reports import training_report
 from ptycho_torch.api.scan_arguments import ScanLike, scan_file
@@ -126,9 +130,12 @@ def run_training(
 
 
 def _run_training(configs: Resolved[TrainingSetup], opened: TrainingScans, *, resume: bool) -> TrainingRun:
-    setup = configs.config
     files = digests((*opened.training, *opened.validation))
     seed = _common_seed(configs, resume=resume)
+    if resume and seed != configs.config.training.subsample_seed:
+        put = with_where(at(fields(TrainingSetup).training.subsample_seed).put(seed), f"of {LAST}")
+        configs = resolve(configs.base, *configs.layers, Layer(OVERRIDES, put), order=TRAINING)
+    setup = configs.config
     device = choose_device(setup.execution.accelerator)
     network = f"{setup.training.model.architecture}, epochs: {setup.training.nepochs}"
     log_start(opened.training, network, device, setup.training.output_dir)

@@ -146,7 +146,8 @@ def _clusters(
     try:
         return cluster_dataset(scan, one.groups, rows, setup.torch.overlap.partners, probe_spread_rad)
     except ValueError as error:
-        raise DataError(one.dataset.name, str(error)) from None
+        hint = f"set torch.overlap.partners to {one.groups.neighbours.shape[1]} at most, or give more patterns"
+        raise DataError(one.dataset.name, str(error), hint) from None
 
 
 def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float, in_memory: int) -> _Grouped:

@@ -101,7 +101,7 @@ def _gpu_allocates() -> None:
 def test_what_no_estimate_foresees_names_an_option(allocate: Callable[[], None]) -> None:
     """Batches above all; other errors stay what they are."""
     with (
-        pytest.raises(ConfigError, match=r"torch.refine.batch: takes more memory than the cpu has: it could not alloc"),
+        pytest.raises(ConfigError, match=r"torch.refine.batch: takes more memory than this machine has: it could not"),
         full_memory_as_error(torch.device("cpu"), "torch.refine.batch"),
     ):
         allocate()

@@ -1,6 +1,7 @@
 """Every option of a training has the effect that it names; a resumed training is the same training."""
 
 import csv
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ def test_a_resumed_training_is_the_uninterrupted_one(scan_file: Path, tmp_path: 
     resumed = _train(scan_file, tmp_path / "parts", training__nepochs=4, scheduler="Exponential", resume=True)
     assert resumed.record.history == whole.record.history
     assert torch.equal(_weights(resumed), _weights(whole))
+    # Its record names the seed, and where it comes from.
+    saved = json.loads((tmp_path / "parts" / "config.json").read_text())["training"]
+    assert saved["config"]["training"]["subsample_seed"] == 5
+    assert str(resumed.configs.explain("training.subsample_seed")).endswith("of checkpoints/last.ckpt")
 
 
 def test_a_training_that_is_not_resumed_right_would_be_seen(scan_file: Path, tmp_path: Path) -> None:
