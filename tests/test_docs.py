@@ -134,11 +134,10 @@ def test_the_index_lists_every_page() -> None:
 
 
 def test_the_site_has_every_page() -> None:
-    """Each once."""
+    """Each once, and every notebook."""
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert sorted(re.findall(r": (\w+\.md)$", settings, re.MULTILINE)) == sorted(
-        page.name for page in DOCS.glob("*.md")
-    )
+    pages = [path.relative_to(DOCS).as_posix() for path in (*DOCS.glob("*.md"), *DOCS.glob("notebooks/*.ipynb"))]
+    assert sorted(re.findall(r": ([\w/]+\.(?:md|ipynb))$", settings, re.MULTILINE)) == sorted(pages)
 
 
 def _unknown_objects(text: str) -> list[str]:
