@@ -1,11 +1,12 @@
 """Strict values of every annotation of a field: literals, enums, unions, tuples, mappings, configs and choices."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from ptycho_config.errors import near_miss
 from ptycho_config.schema.checks import Check
 from ptycho_config.schema.mapping import FrozenMapping
 from ptycho_config.schema.scalars import SCALARS, Coerce, shorten
@@ -61,9 +62,15 @@ def _config(members: dict[str, type], *, optional: bool) -> Coerce:
             return value
         if isinstance(value, str) and value in members:
             return members[value]()
-        raise ValueError(f"must be {expected}, got {shorten(value)}")
+        raise ValueError(f"must be {expected}, got {_shorten(value, members)}")
 
     return coerce
+
+
+def _shorten(value: object, known: Iterable[object]) -> str:
+    """The value, and the word that is known and may be meant by it."""
+    close = near_miss(value, [one for one in known if isinstance(one, str)]) if isinstance(value, str) else ""
+    return f"{shorten(value)}; {close}" if close else shorten(value)
 
 
 def _literal(choices: tuple[Any, ...]) -> Coerce:
@@ -74,7 +81,7 @@ def _literal(choices: tuple[Any, ...]) -> Coerce:
         try:
             return known[type(value), value]
         except (KeyError, TypeError):
-            raise ValueError(f"must be one of {listed}, got {shorten(value)}") from None
+            raise ValueError(f"must be one of {listed}, got {_shorten(value, choices)}") from None
 
     return coerce
 

@@ -1,6 +1,7 @@
 """Shared by the commands. Nothing here imports torch, so that `--help` answers at once."""
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -25,53 +26,59 @@ from ptycho_config.schema import DataOptions, ScaleOptions
 from ptycho_config.schema.specs import specs
 from ptycho_config.transform import Transform
 from ptycho_config.vocabulary import aliases
+from ptycho_torch.cli.completion import complete_paths
 from ptycho_torch.cli.flags import LOOK, MESSAGES, OPTIONS, RESULTS
+from ptycho_torch.cli.messages import WRONG, print_warning
 from ptycho_torch.cli.options import Text, effective_assignments
 from ptycho_torch.cli.parser import Parser
 from ptycho_torch.errors import DataError, DivergedError, OutputError, Stopped
 from ptycho_torch.output.run_configs import read_config
-from ptycho_torch.verdict import Verdict
 
-# Exit statuses; the last is EX_IOERR of sysexits.h.
-UNUSABLE, WRONG, UNWRITABLE = 2, 3, 74
+# Exit statuses; the second is EX_IOERR of sysexits.h.
+UNUSABLE, UNWRITABLE = 2, 74
 PROGRESS = "execution.enable_progress_bar"
 
 
-def add_shared_flags(parser: Parser) -> None:
-    """Config file, single options, what looks and does nothing, quiet, strict and debug, and the help."""
+def add_shared_flags(parser: Parser, cls: type, within: tuple[str, ...] = ("",)) -> None:
+    """Add to the parser the config file, single options of the setup class cls, what looks and does nothing, quiet,
+    strict and debug, and the help; within: how the paths of the options begin that have an effect."""
     options = parser.group(OPTIONS)
     config = options.add_argument(
         "--config", type=Path, metavar="FILE", help="options from a .yaml, .toml or .json file, or of a run: its folder"
     )
     config.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
-    options.add_argument(
+    single = options.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="set any option; may be repeated"
     )
+    single.complete = complete_paths(cls, values=True, within=within)  # type: ignore[attr-defined] # shtab reads it
     look = parser.group(LOOK).add_mutually_exclusive_group()
     look.add_argument(
         "--dry-run",
         action="store_true",
         help="check options and data, say what would be done, on what, for how long; write nothing",
     )
-    look.add_argument(
+    explain = look.add_argument(
         "--explain", nargs="?", const="", metavar="PATH", help="print why an option (or every option) has its value"
     )
+    explain.complete = complete_paths(cls, values=False, within=within)  # type: ignore[attr-defined] # shtab reads it
     look.add_argument("--print-config", action="store_true", help="print all options as a config file")
     legacy = look.add_argument(
         "--print-legacy", action="store_true", help="print what would enter the dict that code of PtychoPINN reads"
     )
     parser.hide(legacy)
     messages = parser.group(MESSAGES)
-    messages.add_argument("--quiet", action="store_true", help="show no progress")
+    messages.add_argument("--quiet", action="store_true", help="print only warnings, errors and where the report is")
     messages.add_argument("--strict", action="store_true", help=f"exit with {WRONG} where the verdict is 'wrong'")
     messages.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_help_all()
 
 
-def add_overwrite_flag(parser: Parser) -> None:
-    """`--overwrite`: results that are in the folder may go."""
-    parser.group(RESULTS).add_argument(
-        "--overwrite", action="store_true", help="replace the results that are in the folder"
+def add_result_flags(parser: Parser) -> argparse.Action:
+    """`--overwrite`: results that are in the folder may go. `--report`, which is returned: shows what came out."""
+    group = parser.group(RESULTS)
+    group.add_argument("--overwrite", action="store_true", help="replace the results that are in the folder")
+    return group.add_argument(
+        "--report", action="store_true", help="open the report, which is always written, in the browser"
     )
 
 
@@ -139,11 +146,6 @@ def print_inspection(arguments: argparse.Namespace, configs: Resolved[Any], delt
         print(json.dumps({"set": dict(delta.set), "unset": sorted(delta.unset)}, indent=2))
 
 
-def print_warning(text: str) -> None:
-    """Warn on standard error."""
-    print(f"warning: {text}", file=sys.stderr)
-
-
 def add_reading_flags(parser: argparse.ArgumentParser) -> None:
     """`--measurement-domain` and `--mask`, for commands without the options of a setup."""
     parser.add_argument(
@@ -168,15 +170,6 @@ def add_strict_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help=f"exit with {WRONG} where the verdict is 'wrong'")
 
 
-def print_verdict(verdict: Verdict, *, strict: bool) -> int:
-    """Print the verdict, its sentences on standard error; returns the exit status, which is 3 for a wrong scan or
-    result where the command is strict."""
-    print(f"verdict: {verdict.level}")
-    for sentence in verdict.sentences:
-        print_warning(sentence)
-    return WRONG if strict and verdict.level == "wrong" else 0
-
-
 def positive(text: str) -> int:
     """An argument that is 1 or more."""
     if (number := int(text)) < 1:
@@ -196,6 +189,18 @@ def announce(arguments: argparse.Namespace) -> None:
     print("starting PyTorch", file=sys.stderr, flush=True)
     log.addHandler(_TO_TERMINAL)
     log.setLevel(logging.INFO)
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Collect no garbage in the block, nor later what was made in it: modules stay, and to search all of them for
+    garbage again and again takes a quarter of the time of their import."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _Terminal(logging.Handler):

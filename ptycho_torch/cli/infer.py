@@ -12,9 +12,11 @@ from ptycho_config.schema.paths import leaves
 from ptycho_torch.cli import common
 from ptycho_torch.cli.dialects import EPILOG, add_dialects
 from ptycho_torch.cli.flags import INFERENCE, RESULTS
+from ptycho_torch.cli.messages import conclude
 from ptycho_torch.cli.options import add_flags
 from ptycho_torch.cli.output_folder import RECONSTRUCTED, protect_results
 from ptycho_torch.cli.parser import Parser
+from ptycho_torch.data.damage import check_regular
 from ptycho_torch.errors import DataError
 from ptycho_torch.pretrained import PRETRAINED
 from ptycho_torch.scan_set.paths import means_many
@@ -50,12 +52,12 @@ def add_arguments(parser: Parser) -> None:
     for action in (scan, by_name, model):
         action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
     add_flags(parser, InferenceSetup, INFERENCE, inference_defaults())
-    common.add_overwrite_flag(parser)
+    common.add_result_flags(parser)
     group.add_argument("--jobs", type=common.positive, default=1, help="of many scans, as many at a time [default: 1]")
     group.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="of many scans: processes here, or a Ray cluster"
     )
-    common.add_shared_flags(parser)
+    common.add_shared_flags(parser, InferenceSetup)
     add_dialects(parser, InferenceSetup, INFERENCE)
     parser.set_defaults(work=work)
 
@@ -87,11 +89,15 @@ def work(arguments: argparse.Namespace) -> int:
         from ptycho_torch.cli.infer_many import work_on_many
 
         return work_on_many(arguments, scan)
+    if not many:
+        # Before PyTorch is imported, which takes seconds.
+        check_regular(scan)
     sources = common.sources_from(arguments, InferenceSetup)
     if not many and common.writes(arguments) and not arguments.overwrite:
         sources = protect_results(sources, InferenceSetup, "inference.output_dir", RECONSTRUCTED)
     common.announce(arguments)
-    from ptycho_torch.api import reconstruct, resolve_inference
+    with common.quick_imports():
+        from ptycho_torch.api import reconstruct, resolve_inference
 
     if common.is_inspection(arguments):
         from ptycho_torch.api.loading import load
@@ -117,15 +123,11 @@ def work(arguments: argparse.Namespace) -> int:
     metrics = result.metrics
     seconds = metrics.seconds
     refined = "" if seconds.refine is None else f", refined in {seconds.refine:.1f} s"
-    print(
+    sentence = (
         f"reconstructed {metrics.patterns} patterns in {seconds.predict_and_stitch:.1f} s{refined}; "
         f"R = {metrics.R:.4f} (a flat object has {metrics.R_flat:.4f})"
     )
-    for sentence in metrics.choices:
-        print(sentence)
-    status = common.print_verdict(metrics.verdict, strict=arguments.strict)
-    print(f"open {result.folder / 'report.html'}")
-    return status
+    return conclude(arguments, (sentence, *metrics.choices), metrics.verdict, result.folder / "report.html")
 
 
 def _scan(arguments: argparse.Namespace) -> Path:

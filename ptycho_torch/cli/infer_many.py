@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ptycho_config.layers import COMMAND_LINE, CONFIG_FILE, TRAINING, Layer, las
 from ptycho_config.schema import InferenceSetup
 from ptycho_config.schema.paths import leaves
 from ptycho_torch.cli import common
+from ptycho_torch.cli.messages import WRONG
 from ptycho_torch.errors import DataError
 from ptycho_torch.files import write_table
 from ptycho_torch.run_folder import claim_folder, write_results
@@ -20,6 +22,7 @@ from ptycho_torch.sweep.run import threads_per_trial
 from ptycho_torch.verdict import LEVELS
 
 _FOLDER = "inference.output_dir"
+SHEET = "contact_sheet.png"
 
 
 def work_on_many(arguments: argparse.Namespace, path: Path) -> int:
@@ -48,21 +51,25 @@ def work_on_many(arguments: argparse.Namespace, path: Path) -> int:
             rows = run_ray(tasks, threads_per_trial(arguments.jobs), report, again=arguments.overwrite)
         else:
             rows = run_local(tasks, arguments.jobs, report, again=arguments.overwrite)
-        return _show(rows, folder, strict=arguments.strict)
-
-
-def _show(rows: Sequence[ScanRow], folder: Path, *, strict: bool) -> int:
-    print(table(rows))
+        _write(rows, folder)
     failed = [row for row in rows if row.failure]
-    with write_results(folder) as stage:
-        write_table(stage / "scans.csv", [flat_record(row) for row in rows])
-        if len(failed) < len(rows):
-            draw_contact_sheet(stage / "contact_sheet.png", rows)
-    if len(failed) < len(rows):
-        print(f"open {folder / 'contact_sheet.png'}")
+    drawn = len(failed) < len(rows)
+    if not quiet:
+        print(table(rows))
+    if drawn:
+        print(folder / SHEET if quiet else f"open {folder / SHEET}")
+    if arguments.report and drawn:
+        webbrowser.open((folder / SHEET).resolve().as_uri())
     if failed:
         raise DataError(
             str(folder), f"{len(failed)} of {len(rows)} scans failed", f"see {failed[0].folder}/failure.txt"
         )
     wrong = any(row.verdict == LEVELS[-1] for row in rows)
-    return common.WRONG if strict and wrong else 0
+    return WRONG if arguments.strict and wrong else 0
+
+
+def _write(rows: Sequence[ScanRow], folder: Path) -> None:
+    with write_results(folder) as stage:
+        write_table(stage / "scans.csv", [flat_record(row) for row in rows])
+        if not all(row.failure for row in rows):
+            draw_contact_sheet(stage / SHEET, rows)

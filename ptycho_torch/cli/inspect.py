@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
-from ptycho_torch.cli.common import WRONG, add_reading_flags, add_strict_flag
+from ptycho_torch.cli.common import add_reading_flags, add_strict_flag
+from ptycho_torch.cli.messages import WRONG
 from ptycho_torch.errors import DataError
 from ptycho_torch.verdict import Verdict, judge
 

@@ -23,13 +23,14 @@ from ptycho_torch.cli import (
 )
 from ptycho_torch.cli import infer as inference
 from ptycho_torch.cli.common import run
+from ptycho_torch.cli.completion import script
 from ptycho_torch.cli.parser import Parser
 
 DESCRIPTION = "Ptychography: from diffraction patterns and positions to a complex image."
 EXAMPLE = """start here:
-  ptycho inspect scan.npz                     what the file holds, and whether it is sound
-  ptycho infer scan.npz --output-dir result   reconstruct it; open result/report.html
-  ptycho COMMAND --help                       the flags of a command"""
+  ptycho inspect scan.npz                    what it holds, and if it is sound
+  ptycho infer scan.npz --output-dir result  then open result/report.html
+  ptycho COMMAND --help                      the flags of a command"""
 
 
 def parser() -> Parser:
@@ -56,7 +57,7 @@ def parser() -> Parser:
     configs.add_arguments(commands.add_parser("config", help="look at configurations"))
     completion = commands.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
-    completion.set_defaults(work=lambda arguments: print(shtab.complete(made, arguments.shell)))
+    completion.set_defaults(work=lambda arguments: print(script(made, arguments.shell)))
     return made
 
 

@@ -13,6 +13,7 @@ from ptycho_config.policy import is_settable
 from ptycho_config.schema.fields import FieldSpec
 from ptycho_config.schema.paths import leaves
 from ptycho_config.vocabulary import aliases
+from ptycho_torch.cli.completion import words
 from ptycho_torch.cli.parser import Parser
 
 # The path of an option, its value, and how it was given.
@@ -110,20 +111,14 @@ def add_flag(parser: Parser, flag: Flag, spec: FieldSpec, help_text: str) -> arg
     )
     if flag.text is None:
         # For completion; the values themselves are checked by the schema.
-        action.choices = _words(spec) or None
+        action.choices = words(spec) or None
         if spec.type_name.startswith("path"):
             action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
     return action
 
 
 _METAVARS = {"int": "N", "float": "X", "path": "PATH", "str": "TEXT"}
-_LITERAL = re.compile(r"'([^']+)'")
 _IF_NULL = re.compile(r"null:? ([^;:]+)")
-
-
-def _words(spec: FieldSpec) -> tuple[str, ...]:
-    """The words that an option takes."""
-    return tuple(_LITERAL.findall(spec.type_name)) or tuple(spec.members)
 
 
 def _long_help(flag: Flag, spec: FieldSpec, default: str) -> str:
@@ -144,7 +139,7 @@ def _short_help(flag: Flag, spec: FieldSpec, default: str) -> str:
         default = without[1]
     unit = spec.unit if default.isdecimal() else ""
     shown = f"default: {default} {unit}".rstrip() if default not in ("", "None") else ""
-    details = ", ".join(filter(None, [*_words(spec), shown]))
+    details = ", ".join(filter(None, [*words(spec), shown]))
     return _escape(f"{text} [{details}]" if details else text)
 
 

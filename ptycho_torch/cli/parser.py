@@ -2,9 +2,10 @@
 
 import argparse
 import copy
+import itertools
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
@@ -12,6 +13,8 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 from ptycho_config.errors import near_miss
 
 _ASSIGNMENT = re.compile(r"[A-Za-z][\w.:]*=")
+# No negative number.
+_FLAG = re.compile(r"--|-[A-Za-z]")
 _BOOLEAN = {"true", "false", "yes", "no", "1", "0"}
 _COMMON = "Help"
 
@@ -106,14 +109,20 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """As the method of the base class, which hands the arguments of a command on to the parser of the command."""
         given = list(sys.argv[1:] if args is None else args)
-        if not any(isinstance(action, argparse._SubParsersAction) for action in self._actions):  # noqa: SLF001
+        if any(isinstance(action, argparse._SubParsersAction) for action in self._actions):  # noqa: SLF001
+            # What follows the command is for its parser.
+            self._refuse_strange(itertools.takewhile(lambda word: word.startswith("-"), given))
+        else:
             given = list(_spell_out(_with_dashes(given), self.truths))
             taken = [word for word in given if self.assignments and (_ASSIGNMENT.match(word) or word in self.names)]
             given = [word for word in given if word not in taken]
-            if strange := list(dict.fromkeys(_strange(given, self._option_string_actions))):
-                self.error("; ".join(self._say_unknown(flag) for flag in strange))
+            self._refuse_strange(given)
             self.set_defaults(**({"assignments": taken} if self.assignments else {}))
         return super().parse_known_args(given, namespace)
+
+    def _refuse_strange(self, given: Iterable[str]) -> None:
+        if strange := list(dict.fromkeys(_strange(given, self._option_string_actions))):
+            self.error("; ".join(self._say_unknown(flag) for flag in strange))
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with status 2: a usage of fifty flags would hide it."""
@@ -166,10 +175,10 @@ def _spell_out(words: Iterator[str], truths: set[str]) -> Iterator[str]:
             yield f"{word}=true"
 
 
-def _strange(given: Sequence[str], known: Mapping[str, argparse.Action]) -> Iterator[str]:
+def _strange(given: Iterable[str], known: Mapping[str, argparse.Action]) -> Iterator[str]:
     """The flags that are not known; what follows `--` is none."""
     for word in given:
         if word == "--":
             return
-        if word.startswith("--") and (flag := word.partition("=")[0]) not in known:
+        if _FLAG.match(word) and (flag := word.partition("=")[0]) not in known:
             yield flag

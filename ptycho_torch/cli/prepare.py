@@ -85,14 +85,16 @@ def read_steps(words: Sequence[str]) -> tuple[Step, ...]:
         try:
             made.append(resolve(OneStep(), parse(OneStep, texts)).config.step)
         except ConfigError as error:
-            problems += [attrs.evolve(one, path=_path(name, one.path), layer="", where=where) for one in error.problems]
+            problems += [_of_step(one, name, where) for one in error.problems]
     if problems:
         raise ConfigError(problems, "steps")
     return tuple(made)
 
 
-def _path(name: str, path: str) -> str:
-    return name if path == "step" else f"{name}.{path.removeprefix('step.')}"
+def _of_step(problem: Problem, name: str, where: str) -> Problem:
+    """A problem of the option `step` as one of the step of this name."""
+    path = name if problem.path == "step" else f"{name}.{problem.path.removeprefix('step.')}"
+    return attrs.evolve(problem, path=path, layer="", where=where, hint=problem.hint.replace("'step.", f"'{name}."))
 
 
 def _group(words: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -79,7 +79,7 @@ def preview_inference(trained: Trained, setup: InferenceSetup, scan: RawScan) ->
     name = "the network that comes with ptycho" if model == PRETRAINED else f"the network of {model}"
     return _sentences(
         f"Would reconstruct {describe_scans([scan])} with {name} ({setup.inference.model.architecture})"
-        f"{_refinement(refine, 'then refine the object')}.",
+        f"{_refinement(refine, 'then refine the object ')}.",
         _search(refine),
         device,
         (taken.predict_and_stitch + (taken.refine or 0) * refine.planned / max(passes, 1)) * share,
@@ -105,8 +105,9 @@ def preview_refinement(path: Path, setup: InferenceSetup, start: str) -> str:
         clock = time.perf_counter()
         refine_dataset(part, units, units.initial, (y, x), known, seed=0, device=device, visible=False)
         seconds = (time.perf_counter() - clock) * share * refine.planned / PASSES
+        begin = f"a {start} object" if start in {"coarse", "flat"} else start
         return _sentences(
-            f"Would refine {describe_scans([scan])} from {start}{_refinement(refine, 'in all')}.",
+            f"Would refine {describe_scans([scan])}, from {begin}{_refinement(refine)}.",
             _search(refine),
             device,
             seconds,
@@ -128,11 +129,11 @@ def _part(dataset: Dataset) -> tuple[Dataset, float]:
     return dataset.select(rows), count / len(rows)
 
 
-def _refinement(options: RefineOptions, verb: str) -> str:
+def _refinement(options: RefineOptions, verb: str = "") -> str:
     too = [name for name, on in (("probe", options.refine_probe), ("positions", options.refine_positions)) if on]
     improved = f", with {' and '.join(too)}" if too else ""
     number = f"about {options.planned}" if options.passes == "auto" else str(options.passes)
-    return f", {verb} in {number} passes{improved}" if options.planned else ""
+    return f", {verb}in {number} passes{improved}" if options.planned else ""
 
 
 def _search(options: RefineOptions) -> str:

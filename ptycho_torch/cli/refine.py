@@ -19,9 +19,11 @@ from ptycho_config.transform import with_where
 from ptycho_config.vocabulary import aliases
 from ptycho_torch.cli import common
 from ptycho_torch.cli.flags import REFINEMENT, RESULTS
+from ptycho_torch.cli.messages import conclude
 from ptycho_torch.cli.options import add_flags
 from ptycho_torch.cli.output_folder import RECONSTRUCTED, protect_results
 from ptycho_torch.cli.parser import Parser
+from ptycho_torch.data.damage import check_regular
 from ptycho_torch.pretrained import PRETRAINED
 
 PASSES = 6
@@ -60,8 +62,8 @@ def add_arguments(parser: Parser) -> None:
         action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
     defaults = {path: str(value) for path, _, value in leaves_of(_DEFAULTS(_base(PRETRAINED)))}
     add_flags(parser, InferenceSetup, REFINEMENT, defaults)
-    common.add_overwrite_flag(parser)
-    common.add_shared_flags(parser)
+    common.add_result_flags(parser)
+    common.add_shared_flags(parser, InferenceSetup, READ)
     parser.set_defaults(work=work)
 
 
@@ -121,6 +123,7 @@ def work(arguments: argparse.Namespace) -> int:
 
     Raises ConfigError or DataError.
     """
+    check_regular(arguments.scan)
     arguments.set = [_spell_out(assignment) for assignment in arguments.set]
     sources = common.sources_from(arguments, InferenceSetup)
     if common.writes(arguments) and not arguments.overwrite:
@@ -136,8 +139,9 @@ def work(arguments: argparse.Namespace) -> int:
 
         print(preview_refinement(arguments.scan, setup, arguments.start))
         return 0
-    from ptycho_torch.api.refinement import refine_scan
-    from ptycho_torch.device import seed_or_fresh
+    with common.quick_imports():
+        from ptycho_torch.api.refinement import refine_scan
+        from ptycho_torch.device import seed_or_fresh
 
     made = refine_scan(
         arguments.scan,
@@ -151,12 +155,8 @@ def work(arguments: argparse.Namespace) -> int:
         visible=setup.execution.enable_progress_bar,
     )
     metrics, seconds = made.metrics, made.metrics.seconds.refine
-    print(
+    sentence = (
         f"refined {metrics.patterns} patterns in {seconds:.1f} s; R = {metrics.R:.4f} "
         f"(a flat object has {metrics.R_flat:.4f})"
     )
-    for sentence in metrics.choices:
-        print(sentence)
-    status = common.print_verdict(metrics.verdict, strict=arguments.strict)
-    print(f"open {made.folder / 'phase.png'}")
-    return status
+    return conclude(arguments, (sentence, *metrics.choices), metrics.verdict, made.folder / "report.html")

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ptycho_config.schema import TrainingSetup
 from ptycho_torch.cli.common import add_profile_flag, announce, positive
+from ptycho_torch.cli.completion import complete_paths
 from ptycho_torch.cli.parser import Parser
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     """Add base, axes, output folder and engine."""
     parser.add_argument("base", type=Path, help="config file that all trials have in common")
-    parser.add_argument(
+    axis = parser.add_argument(
         "--axis",
         action="append",
         required=True,
@@ -37,7 +39,11 @@ def add_arguments(parser: Parser) -> None:
         help="train on, reconstruct and judge scans simulated with the options of a file, or those of ptycho simulate",
     )
     parser.add_argument("--truth", type=Path, metavar="FILE", help="the object of --test_data, which it is judged by")
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="set an option of all trials")
+    single = parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="set an option of all trials"
+    )
+    for action in (axis, single):
+        action.complete = complete_paths(TrainingSetup, values=True)  # type: ignore[attr-defined] # shtab reads it
     parser.add_argument("--output-dir", type=Path, default=Path("sweep"), help="folder of the sweep")
     parser.add_argument("--test-data", type=Path, help="scan that every trial reconstructs")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or Ray Tune")

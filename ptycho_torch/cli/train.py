@@ -18,6 +18,7 @@ from ptycho_config.schema.paths import leaves_of
 from ptycho_torch.cli import common
 from ptycho_torch.cli.dialects import EPILOG, add_dialects
 from ptycho_torch.cli.flags import RESULTS, TRAINING
+from ptycho_torch.cli.messages import conclude
 from ptycho_torch.cli.options import add_flags
 from ptycho_torch.cli.output_folder import TRAINED, protect_results
 from ptycho_torch.cli.parser import Parser
@@ -45,9 +46,9 @@ def add_arguments(parser: Parser) -> None:
     parser.group(RESULTS).add_argument(
         "--watch", action="store_true", help="show losses and pictures in the browser while it trains"
     )
-    common.add_overwrite_flag(parser)
+    parser.hide(common.add_result_flags(parser))
     parser.hide(common.add_profile_flag(parser))
-    common.add_shared_flags(parser)
+    common.add_shared_flags(parser, TrainingSetup)
     add_dialects(parser, TrainingSetup, TRAINING)
     parser.set_defaults(work=work)
 
@@ -76,7 +77,8 @@ def work(arguments: argparse.Namespace) -> int:
     if common.writes(arguments) and not (arguments.overwrite or arguments.resume):
         sources = protect_results(sources, TrainingSetup, "training.output_dir", TRAINED)
     common.announce(arguments)
-    from ptycho_torch.api.training import open_training, run_training
+    with common.quick_imports():
+        from ptycho_torch.api.training import open_training, run_training
 
     sources = _with_pictures(sources, watched=arguments.watch)
     if common.is_inspection(arguments):
@@ -96,11 +98,11 @@ def work(arguments: argparse.Namespace) -> int:
     assert record.kept_epoch is not None
     assert record.seconds is not None
     assert record.verdict is not None
-    print(
+    sentence = (
         f"trained {len(record.history.train_loss)} epochs in {record.seconds.training:.0f} s, kept epoch "
         f"{record.kept_epoch + 1}; bundle: {result.bundle}"
     )
-    return common.print_verdict(record.verdict, strict=arguments.strict)
+    return conclude(arguments, [sentence], record.verdict, result.bundle.parent / "report.html")
 
 
 def _with_pictures(sources: Sources, *, watched: bool) -> Sources:

@@ -8,20 +8,24 @@ from pathlib import Path
 
 from ptycho_torch.errors import MissingFileError
 
+_PORTS = 65536
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the port and the browser."""
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a training, which may run already or not yet")
     parser.add_argument(
-        "--port",
-        type=int,
-        default=0,
-        choices=range(65536),
-        metavar="PORT",
-        help="port of the page [default: any that is free]",
+        "--port", type=_port, default=0, metavar="PORT", help="port of the page [default: any that is free]"
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
     parser.set_defaults(work=work)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < _PORTS:
+        raise argparse.ArgumentTypeError(f"must be 0 to {_PORTS - 1}, got {number}")
+    return number
 
 
 def work(arguments: argparse.Namespace) -> None:

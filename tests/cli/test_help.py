@@ -1,6 +1,7 @@
 """Help, suggestions and completion: a newcomer finds the flag."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,18 @@ COMPLETED = {
     "a command": ("ptycho conf", {"config"}),
     "a path": ("ptycho infer sca", {"scan.npz"}),
     "a path after a flag": ("ptycho refine --start sca", {"scan.npz"}),
+    "an option": (
+        "ptycho infer scan.npz --set torch.refine.pass",
+        {"torch.refine.passes=", "torch.refine.passes=auto"},
+    ),
+    "an option and its values": (
+        "ptycho train --set training.model.model",
+        {"training.model.model_type=", "training.model.model_type=pinn", "training.model.model_type=supervised"},
+    ),
+    "a value": ("ptycho train --set training.model.model_type=su", {"supervised"}),
+    "what follows a value": ("ptycho train --set training.nepochs=3 --res", {"--resume"}),
+    "an option to explain": ("ptycho refine scan.npz --explain torch.refine.pass", {"torch.refine.passes"}),
+    "no option of a training": ("ptycho infer --set execution.learning", {""}),
 }
 
 
@@ -106,9 +119,11 @@ def test_a_shell_completes_values(name: str, script: str, tmp_path: Path) -> Non
     """By the script, in bash."""
     line, expected = COMPLETED[name]
     (tmp_path / "scan.npz").touch()
-    words = " ".join(f"'{word}'" for word in line.split(" "))
-    ask = f"COMP_WORDS=({words}); COMP_CWORD={len(line.split(' ')) - 1}; _shtab_ptycho ptycho; "
+    # As bash splits it.
+    words = re.findall(r"=|[^ =]+|(?<= )$", line)
+    quoted = " ".join(f"'{word}'" for word in words)
+    ask = f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; $(complete -p ptycho | sed 's/.*-F //'); "
     # A program in an argument may have 128 KiB.
     (tmp_path / "completion").write_text(f"{script}\n{ask}printf '%s\\n' \"${{COMPREPLY[@]}}\"")
     done = subprocess.run(["/bin/bash", "completion"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert {word.rstrip() for word in done.stdout.split()} == expected
+    assert {word.rstrip() for word in done.stdout.split("\n")[:-1]} == expected
