@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,15 @@ from tests.runs import SMALL
 
 @pytest.fixture(scope="module")
 def folder(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training, without a seed of its own, and a reconstruction, each by a command, with a scan of their own."""
+    """A training, without a seed of its own, and a reconstruction, each by a command of this process, with a scan of
+    their own; what is repeated is repeated by another."""
     place = tmp_path_factory.mktemp("runs")
     shutil.copy(scan_file, place / "scan.npz")
     options = [f"--set={path}={value}" for path, value in {**SMALL, "training.nepochs": 1}.items()]
     command = ["train", "scan.npz", "--output_dir", "run", "--quiet", "--set=training.subsample_seed=null", *options]
-    _command(place, *command)
-    _command(place, "infer", "scan.npz", "--model_path", "run", "--output_dir", "object", "--quiet")
+    with chdir(place):
+        assert main.main(command) == 0
+        assert main.main(["infer", "scan.npz", "--model_path", "run", "--output_dir", "object", "--quiet"]) == 0
     return place
 
 
@@ -34,7 +37,7 @@ def _command(place: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=place, check=True, capture_output=True, text=True).stdout
 
 
-def test_a_training_is_repeated_to_the_last_bit(folder: Path) -> None:
+def test_a_training_is_repeated_to_the_last_bit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By a new process, with the seed that was drawn; the config differs by folder and seed alone."""
     out = _command(folder, "rerun", "run", "--quiet")
     old, new = load_bundle(folder / "run"), load_bundle(folder / "run_rerun")
@@ -44,7 +47,10 @@ def test_a_training_is_repeated_to_the_last_bit(folder: Path) -> None:
         name: tensor.numpy().tobytes() for name, tensor in new.weights.items()
     }
     assert old.record.history == new.record.history
-    differing = _command(folder, "config", "diff", "run", "run_rerun").splitlines()
+    capsys.readouterr()
+    with chdir(folder):
+        assert main.main(["config", "diff", "run", "run_rerun"]) == 0
+    differing = capsys.readouterr().out.splitlines()
     assert {line.partition(":")[0] for line in differing} == {"training.output_dir", "training.subsample_seed"}
 
 
