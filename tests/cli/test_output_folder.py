@@ -1,6 +1,7 @@
 """Nothing that a run has left is written over unless that was allowed."""
 
 import json
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_results_are_refused_replaced_or_numbered(
     trained: TrainingRun, scan_file: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder that was named is refused, with `--overwrite` it is written again; the default gets a number, which
-    the derivation of the run knows."""
+    the derivation of the run knows. The browser shows a report where that was said."""
     monkeypatch.chdir(tmp_path)
     command = ["infer", str(scan_file), "--model-path", str(trained.bundle), "--quiet"]
     for folder in ("inference_outputs", "inference_outputs_2"):
@@ -31,8 +32,11 @@ def test_results_are_refused_replaced_or_numbered(
         assert main.main([*command, "--output-dir", "inference_outputs", *more]) == 2
         assert "holds reconstruction.npz of an earlier run (--overwrite replaces it" in capsys.readouterr().err
     assert made.stat().st_mtime_ns == before
-    assert main.main([*command, "--output-dir", "inference_outputs", "--overwrite"]) == 0
+    opened = list[str]()
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert main.main([*command, "--output-dir", "inference_outputs", "--overwrite", "--report"]) == 0
     assert made.stat().st_mtime_ns > before
+    assert opened == [(tmp_path / "inference_outputs" / "report.html").as_uri()]
     assert main.main(["config", "show", "inference_outputs_2"]) == 0
     (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("inference.output_dir")]
     assert "since inference_outputs holds results" in line
