@@ -27,7 +27,7 @@ Output = pytest.CaptureFixture[str]
 
 def test_the_command_refines_from_nothing_but_the_scan(scan_file: Path, tmp_path: Path, capsys: Output) -> None:
     """From the coarse object that the patterns give to one that is like the truth; every file is there."""
-    assert main(["refine", str(scan_file), "--output_dir", str(tmp_path), "--quiet"]) == 0
+    assert main(["refine", str(scan_file), "--output_dir", str(tmp_path)]) == 0
     assert "refined 36 patterns" in capsys.readouterr().out
     names = {path.name for path in tmp_path.iterdir()}
     pictures = {"amplitude.png", "phase.png"}

@@ -93,9 +93,8 @@ def test_inference_can_be_looked_at_too(trained: TrainingRun, scan_file: Path, t
     assert inference.main([*command, "--dry-run", "--refine-passes", "3"]) == 0
     assert "Would reconstruct scan.npz: 36 patterns of 64 x 64 px" in capsys.readouterr().out
     assert umbrella.main(["refine", str(scan_file), "--dry-run", "--output-dir", str(tmp_path / "out")]) == 0
-    assert (
-        "Would refine scan.npz: 36 patterns of 64 x 64 px, from a coarse object, in 6 pass" in capsys.readouterr().out
-    )
+    sentence = "Would refine scan.npz: 36 patterns of 64 x 64 px, from a coarse object, in 6 passes"
+    assert sentence in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
 
