@@ -132,7 +132,8 @@ def run_training(
 def _run_training(configs: Resolved[TrainingSetup], opened: TrainingScans, *, resume: bool) -> TrainingRun:
     files = digests((*opened.training, *opened.validation))
     seed = _common_seed(configs, resume=resume)
-    if resume and seed != configs.config.training.subsample_seed:
+    # The one of a profile gives way; a seed that is drawn stays one.
+    if resume and configs.config.training.subsample_seed not in {None, seed}:
         put = with_where(at(fields(TrainingSetup).training.subsample_seed).put(seed), f"of {LAST}")
         configs = resolve(configs.base, *configs.layers, Layer(OVERRIDES, put), order=TRAINING)
     setup = configs.config
