@@ -1,14 +1,15 @@
 """Scans of which something is not known: `ptycho infer` as it comes, and LSQML of pty-chi told what is wrong.
 
     python benchmarks/blind.py [--cases disk flux ...] [--seed 0] [--object images dead_leaves] \
-        [--peer peers/bin/python] [--star tests/data/siemens_star_64.npz] [--pictures FOLDER]
+        [--peer peers/bin/python] [--ptyrad rad/bin/python] \
+        [--real tests/data/siemens_star_64.npz] [--pictures FOLDER]
 
-Simulates each scan (64 px, steps of 6 px), then runs both as commands on one thread, and prints a row for each:
+Simulates each scan (64 px, steps of 6 px), then runs all as commands on one thread, and prints a row for each:
 processor seconds of the whole command, contrast and detail against the truth, R where it has one. LSQML has batches of
-64 and its own defaults, is told what is not known, and has as many epochs as it gains from. Without `--peer`, the
-Python of an environment with pty-chi (see `peers.py`), it is left out. Ours decides by itself; `--refine-passes 8` is
-all that it is told. The star is the experimental scan with its probe replaced by a disk; it has no truth, so its R is
-what is compared, and its picture is to be looked at.
+64 and its own defaults, is told what is not known, and has as many epochs as it gains from; PtyRAD has as many. Without
+`--peer`, the Python of an environment with pty-chi (see `peers.py`), and `--ptyrad` (see `ptyrad_run.py`), they are
+left out. Ours decides by itself; `--refine-passes 8` is all that it is told. Experimental scans (`--real`, NPZ) get a
+disk in the place of their probe; they have no truth, so R is what is compared, and the pictures are to be looked at.
 """
 
 import argparse
@@ -103,6 +104,10 @@ def lsqml(peer: str, scan: Path, out: Path, options: tuple[str, ...]) -> float:
     return timed([peer, str(HERE / "lsqml.py"), str(scan), str(out), "--step", "0.9", "--joint", *options])
 
 
+def ptyrad(peer: str, scan: Path, out: Path, options: tuple[str, ...]) -> float:
+    return timed([peer, str(HERE / "ptyrad_run.py"), str(scan), str(out), *options])
+
+
 def change_probe(scan: Path, case: str) -> None:
     """Leave the first mode of the probe in the file, with the power of all, or what the case has in its place."""
     with np.load(scan, allow_pickle=False) as stored:
@@ -137,9 +142,9 @@ def rms_radius(intensity: NDArray[Any]) -> float:
     return float(np.sqrt((intensity * distance(len(intensity)) ** 2).sum() / intensity.sum()))
 
 
-def disk_star(star: Path, made: Path) -> None:
+def with_disk(real: Path, made: Path) -> None:
     """The experimental scan with a disk of 1.3 times the rms radius of its probe in the place of that."""
-    with np.load(star, allow_pickle=False) as stored:
+    with np.load(real, allow_pickle=False) as stored:
         arrays = dict(stored)
     probe = arrays["probeGuess"].reshape(-1, *arrays["probeGuess"].shape[-2:])
     intensity = np.square(np.abs(probe)).sum(axis=0)
@@ -155,7 +160,8 @@ def main() -> None:
     parser.add_argument("--object", nargs="*", default=["images"], help="kinds of objects of `ptycho simulate`")
     parser.add_argument("--seed", type=int, nargs="*", default=[0])
     parser.add_argument("--peer", help="the Python of an environment with pty-chi")
-    parser.add_argument("--star", type=Path)
+    parser.add_argument("--ptyrad", help="the Python of an environment with PtyRAD, see ptyrad_run.py")
+    parser.add_argument("--real", nargs="*", type=Path, default=[])
     parser.add_argument("--pictures", type=Path)
     asked = parser.parse_args()
     rows = []
@@ -167,39 +173,46 @@ def main() -> None:
             simulate = [sys.executable, "-m", "ptycho_torch.cli.main", "simulate", str(scan), f"object={kind}"]
             timed([*simulate, *LENS, f"seed={seed}", *CASES[case][0]])
             change_probe(scan, case)
-            rows += measure(f"{case}, {kind}, seed {seed}", scan, folder / str(number), asked.peer, CASES[case][1])
+            peers = asked.peer, asked.ptyrad
+            rows += measure(f"{case}, {kind}, seed {seed}", scan, folder / str(number), peers, CASES[case][1])
             keep(asked.pictures, folder / str(number), f"{case} {kind} {seed}")
-        if asked.star:
-            disk_star(asked.star, folder / "star.npz")
-            options = ("--epochs", "200", "--probe")
-            rows += measure("experimental star, disk", folder / "star.npz", folder / "star", asked.peer, options)
-            keep(asked.pictures, folder / "star", "star from a disk")
+        for real in asked.real:
+            scan = folder / real.name
+            with_disk(real, scan)
+            peers = asked.peer, asked.ptyrad
+            rows += measure(f"{real.stem}, disk", scan, folder / real.stem, peers, ("--epochs", "200", "--probe"))
+            keep(asked.pictures, folder / real.stem, f"{real.stem} disk")
     print(json.dumps({"blind": rows}))
 
 
 def measure(
-    label: str, scan: Path, folder: Path, peer: str | None, options: tuple[str, ...]
+    label: str, scan: Path, folder: Path, peers: tuple[str | None, str | None], options: tuple[str, ...]
 ) -> list[dict[str, object]]:
-    """Rows of both on one scan; LSQML needs some options, and a guess of the probe in the file."""
+    """Rows of all on one scan; LSQML and PtyRAD, of these Pythons, need some options, and a guess of the probe in the
+    file."""
     seconds, made, record = ours(scan, folder)
     rows: list[dict[str, object]] = [
         {"case": label, "by": "ptycho infer", "cpu_s": round(seconds, 1), **quality(made, scan), **record}
     ]
     print(rows[-1], flush=True)
-    if peer and options:
-        out = folder / "lsqml.npz"
-        seconds = lsqml(peer, scan, out, options)
-        name = f"LSQML {options[1]} epochs"
-        rows.append({"case": label, "by": name, "cpu_s": round(seconds, 1), **quality(out, scan)})
-        print(rows[-1], flush=True)
+    runs = {"LSQML": (peers[0], lsqml), "PtyRAD": (peers[1], ptyrad)}
+    for name, (peer, run) in runs.items():
+        if peer and options:
+            out = folder / f"{name.lower()}.npz"
+            seconds = run(peer, scan, out, options)
+            by = f"{name} {options[1]} epochs"
+            rows.append({"case": label, "by": by, "cpu_s": round(seconds, 1), **quality(out, scan)})
+            print(rows[-1], flush=True)
     return rows
 
 
 def keep(pictures: Path | None, folder: Path, name: str) -> None:
-    """Copy the picture of the phase."""
+    """Copy the picture of the phase, and the objects of both."""
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / "phase.png", pictures / f"{name}.png")
+        for made in ("phase.png", "reconstruction.npz", "lsqml.npz"):
+            if (folder / made).exists():
+                shutil.copy(folder / made, pictures / f"{name} {made}")
 
 
 if __name__ == "__main__":
