@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ptycho_config import ConfigError, Sources, create_training_payload, dump, load
+from ptycho_config import ConfigError, Sources, create_training_payload, diff, dump, load, resolve
 from ptycho_config.formats import read_document
 from ptycho_config.json_schema import json_schema
+from ptycho_config.layers import Layer
 from ptycho_config.policy import refuse_unread
 from ptycho_config.resolve import Resolved
-from ptycho_config.schema import InferenceSetup, TrainingSetup
+from ptycho_config.schema import InferenceSetup, RefineOptions, TrainingSetup
 from ptycho_config.schema.paths import leaves_of
 from ptycho_config.versions import EDITOR_KEY, SCHEMA_KEY, migrate, version_of
 from ptycho_torch.cli.common import add_profile_flag, profile_from
 from ptycho_torch.cli.parser import Parser
 from ptycho_torch.compat.ptychopinn.config_files import translate
 from ptycho_torch.errors import DataError
-from ptycho_torch.output.run_configs import KINDS, is_run, read_config, read_run
+from ptycho_torch.output.run_configs import KINDS, RECORD, is_run, read_config, read_run
 
 RUN = "or a run: its folder, config.json or bundle"
 
@@ -70,23 +71,36 @@ def _resolve(arguments: argparse.Namespace) -> Resolved[Any]:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    print(_resolve(arguments).explain())
-    if arguments.file is not None and is_run(arguments.file):
-        for sentence in _choices(arguments.file if arguments.file.is_dir() else arguments.file.parent):
-            print(sentence)
-
-
-def _choices(folder: Path) -> tuple[str, ...]:
-    """Sentences on what a reconstruction in a folder decided from the patterns, and why; none for any other run."""
-    metrics = folder / "metrics.json"
+    path = arguments.file
+    if path is None or not is_run(path):
+        print(_resolve(arguments).explain())
+        return
+    metrics = (path if path.is_dir() else path.parent) / "metrics.json"
     found = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
-    if "inference" not in found:
-        return ()
+    if "refinement" in found:
+        _show_refinement(found["refinement"], metrics)
+        return
+    print(_resolve(arguments).explain())
+    for sentence in _choices(found["inference"], metrics) if "inference" in found else ():
+        print(sentence)
+
+
+def _show_refinement(found: object, metrics: Path) -> None:
+    """Print the options of `torch.refine` of a refinement, and what it decided from the patterns."""
+    from ptycho_torch.output.run_records import RefinementRecord, from_json
+
+    record = from_json(RefinementRecord, found, metrics)
+    made = resolve(RefineOptions(), Layer(RECORD, diff(RefineOptions(), record.options)))
+    print("\n".join([str(made.explain()), *record.choices]))
+
+
+def _choices(found: object, metrics: Path) -> tuple[str, ...]:
+    """Sentences on what a reconstruction decided from the patterns, and why."""
     # Takes torch along, which the configs alone do not need.
     from ptycho_torch.output.run_records import InferenceRecord, from_json
 
     try:
-        return from_json(InferenceRecord, found["inference"], metrics).choices
+        return from_json(InferenceRecord, found, metrics).choices
     except DataError as error:
         # The options of a run of another version are still worth seeing.
         return (str(error),)

@@ -10,7 +10,7 @@ import pytest
 
 from ptycho_config import Sources, at, fields, load, parse
 from ptycho_config.schema import TrainingSetup
-from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, train
+from ptycho_torch.api import Reconstruction, TrainingRun, reconstruct, refine, train
 from ptycho_torch.cli import infer, main
 from ptycho_torch.cli import train as training
 from tests.runs import SMALL
@@ -77,6 +77,16 @@ def test_what_a_reconstruction_decided_is_shown(reconstructed: Reconstruction, c
     assert capsys.readouterr().out.splitlines()[-len(reconstructed.metrics.choices) :] == [
         *reconstructed.metrics.choices
     ]
+
+
+def test_what_a_refinement_decided_is_shown(scan_file: Path, tmp_path: Path, capsys: Output) -> None:
+    """With its options, which are all that it has for a config."""
+    made = refine(scan_file, tmp_path / "refined", passes=3)
+    assert made.metrics.choices
+    assert main.main(["config", "show", str(made.folder)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-len(made.metrics.choices) :] == [*made.metrics.choices]
+    assert next(line for line in shown if line.startswith("passes")).split()[1] == "3"
 
 
 def test_two_runs_are_compared_with_the_layers_of_both(
