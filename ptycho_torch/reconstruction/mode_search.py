@@ -11,9 +11,11 @@ from ptycho_torch.physics.probe_modes import grow_mode, orthogonal_modes
 from ptycho_torch.reconstruction.joint_updates import KNOWN_PROBE, RETRIEVAL, JointUpdates
 from ptycho_torch.reconstruction.pattern_sample import PatternSample
 
-OBJECT_PASSES, SETTLING_PASSES, MODE_PASSES = 6, 8, 16
+OBJECT_PASSES, SETTLING_PASSES, MODE_PASSES, LOOK_PASSES = 6, 8, 12, 4
 # What another mode leaves of the differences between the patterns, at most, of what the same passes leave without it.
-KEPT = 0.95
+KEPT = 0.9
+# A mode that leaves less needs no more passes to be taken.
+CLEARLY = 0.75
 # The time of a search grows with the square of their number.
 MOST = 4
 
@@ -29,19 +31,30 @@ def find_modes(sample: PatternSample, probe: Tensor, number: int, seed: int) -> 
     fit = JointUpdates(sample, probe, np.random.default_rng(seed))
     fit.run(OBJECT_PASSES, KNOWN_PROBE)
     fit.run(SETTLING_PASSES, RETRIEVAL)
-    found = probe
-    while len(fit.probe) < (number or MOST):
-        more = _branch(fit, grow_mode(fit.probe), seed)
-        if not number and _left(more) > KEPT * _left(_branch(fit, fit.probe, seed)):
-            break
-        fit, found = more, more.probe
-    return orthogonal_modes(found).cpu()
+    asked_for = True
+    while asked_for and len(fit.probe) < (number or MOST):
+        if number:
+            fit = _branch(fit, grow_mode(fit.probe), seed)
+            fit.run(MODE_PASSES, RETRIEVAL)
+        else:
+            fit, asked_for = _compare(fit, seed)
+    return orthogonal_modes(fit.probe if len(fit.probe) > len(probe) else probe).cpu()
+
+
+def _compare(fit: JointUpdates, seed: int) -> tuple[JointUpdates, bool]:
+    """The fit after more passes with another mode, where held-back pixels ask for it, else without; and whether they
+    do. As soon as it is clear that they do, no more passes are made."""
+    more, same = _branch(fit, grow_mode(fit.probe), seed), _branch(fit, fit.probe, seed)
+    for _ in range(MODE_PASSES // LOOK_PASSES):
+        more.run(LOOK_PASSES, RETRIEVAL)
+        same.run(LOOK_PASSES, RETRIEVAL)
+        if _left(more) < CLEARLY * _left(same):
+            return more, True
+    return (more, True) if _left(more) <= KEPT * _left(same) else (same, False)
 
 
 def _branch(fit: JointUpdates, probe: Tensor, seed: int) -> JointUpdates:
-    made = fit.copy(probe, np.random.default_rng(seed))
-    made.run(MODE_PASSES, RETRIEVAL)
-    return made
+    return fit.copy(probe, np.random.default_rng(seed))
 
 
 def _left(fit: JointUpdates) -> float:

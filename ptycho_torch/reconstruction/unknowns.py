@@ -8,27 +8,24 @@ import math
 from collections.abc import Collection
 
 import attrs
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ptycho_config.lens import at, fields
 from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.refine import Unknown
-from ptycho_config.schema.replace import replace
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.output.choice_records import ProbeRecord, UnknownsRecord
-from ptycho_torch.physics.counts import first_background, flux_from_neighbours
-from ptycho_torch.physics.pupil import Aberration, aberrated_probe
-from ptycho_torch.reconstruction.mode_search import find_modes
-from ptycho_torch.reconstruction.pattern_sample import pattern_sample, summarise, telling_rows
 from ptycho_torch.reconstruction.probe_search import FoundProbe, ProbeSearch
-from ptycho_torch.reconstruction.trial import NEARLY_ALL_EXPLAINED, PATTERNS, Trial
+from ptycho_torch.reconstruction.trial import NEARLY_ALL_EXPLAINED, Trial
+from ptycho_torch.reconstruction.unknown_trials import UnknownTrials
 from ptycho_torch.records import Dataset
 
 _OPTIONS = fields(RefineOptions)
 # What is found is right in its outline; its details come with the object in at least so many passes.
 PASSES: dict[Unknown, int] = {"probe": 12, "background": 12, "flux": 16, "modes": 16, "positions": 40}
+# With these alone passes may end early, once they gain next to nothing: positions, flux and background creep.
+SETTLING: frozenset[Unknown] = frozenset({"probe", "modes"})
+FEWEST_PASSES = 8
 # What is estimated together takes longer.
 MORE_PASSES = 8
 # What is estimated leaves at most so much of the misfit, apart from noise; where much is unexplained, all that remains
@@ -39,8 +36,6 @@ LOWERED, LOWERED_TOGETHER = 0.75, 0.85
 EXPLAINED, WELL_EXPLAINED = 0.25, 0.1
 # A found probe explains at least a quarter of the differences between the patterns, with what else is estimated.
 MOST_UNEXPLAINED = 0.75
-# The flux of a stable beam seems to vary by so much between neighbours, because of the object.
-LEAST_FLUX_SPREAD = 0.03
 # Phases at the rms frequency by which a probe is tried out of focus.
 DEFOCUS_RAD = (-1.0, 1.0, -2.0, 2.0, -4.0, 4.0)
 TOGETHER: tuple[Unknown, ...] = ("background", "flux", "positions")
@@ -49,14 +44,15 @@ TOGETHER: tuple[Unknown, ...] = ("background", "flux", "positions")
 @attrs.frozen(eq=False)
 class KnownDataset:
     """A dataset with the probe, flux and background to begin with; the refinement options that go with them, whose
-    `unknown` names what is refined; and the records of the choices and the trial that judged them, None where there
-    was none to make."""
+    `unknown` names what is refined; the records of the choices and the trial that judged them, None where there was
+    none to make; and the fewest passes that are needed, None where all are."""
 
     dataset: Dataset
     options: RefineOptions
     probe: ProbeRecord | None = None
     choice: UnknownsRecord | None = None
     trial: Trial | None = None
+    fewest: int | None = None
 
 
 def estimate_unknowns(
@@ -79,108 +75,91 @@ def estimate_unknowns(
 
 
 class _Estimation:
-    """The state of the choice: a dataset whose probe may be replaced, and the trials that were made."""
+    """The state of the choice: trials on a dataset whose probe may be replaced."""
 
     def __init__(self, dataset: Dataset, options: RefineOptions, seed: int, device: torch.device) -> None:
-        self.dataset, self.options, self.device = dataset, options, device
-        self.seed, self.rng = seed, np.random.default_rng(seed)
-        scan = normalise(dataset)
-        self.summary = summarise(scan)
-        self.rows = telling_rows(scan, self.summary, PATTERNS)
-        sample = pattern_sample(scan, self.rows, self.rng, device)
-        self.trial = Trial(sample, self.rows, scan.valid_pixels, seed, device)
-        self.trials: dict[str, float] = {}
+        self.options, self.device = options, device
+        self.trials = UnknownTrials(dataset, options, seed, device)
         self.probe: ProbeRecord | None = None
-        # Of the present probe, by what else is estimated.
-        self.modes: dict[tuple[bool, bool], NDArray[np.complex64]] = {}
 
     def choose(self, fixed: set[Unknown]) -> tuple[Unknown, ...]:
         """The names of all that is not known by the patterns, apart from what is fixed."""
         chosen: tuple[Unknown, ...] = ()
         left = float("inf")
-        if self.dataset.probe_known:
+        if self.trials.dataset.probe_known:
             chosen, left = self._choose(fixed | {"modes"})
             # Under a probe that is wrong further modes explain what they should not.
-            if left < EXPLAINED or "probe" in fixed or ("modes" not in fixed and self._explained_by_a_mode()):
+            if left < EXPLAINED or "probe" in fixed or ("modes" not in fixed and self.trials.with_a_mode() < EXPLAINED):
                 chosen, left = self._choose(fixed)
         out_of_focus = "probe" not in fixed and self._out_of_focus(chosen, left)
         if "probe" in fixed or (left < EXPLAINED and not out_of_focus):
             return chosen
-        before = self.dataset, self.trials, self.modes
-        varies = "flux" not in fixed and self._flux_varies()
+        before = self.trials
+        varies = "flux" not in fixed and self.trials.flux_varies()
         found = self._search((*chosen, "flux") if varies else chosen, forced=out_of_focus)
         if found is None:
             return chosen
         record, replaces = found
-        self.trials, self.modes = {}, {}
         again, after = self._choose(fixed)
         if after < LOWERED * left and (replaces or after < MOST_UNEXPLAINED):
             self.probe = record
             return ("probe", *again)
-        self.dataset, self.trials, self.modes = before
+        self.trials = before
         self.probe = _record_of_file(record)
         return chosen
 
     def take(self, chosen: tuple[Unknown, ...]) -> None:
         """Find the probe and the number of modes, where they are among what is chosen."""
         if "probe" in chosen:
-            before = self.dataset
+            before = self.trials
             found = self._search(tuple(one for one in chosen if one != "probe"), forced=True)
             assert found is not None
             self.probe, replaces = found
             if not replaces:
-                self.dataset = before
+                self.trials = before
                 self.probe = _record_of_file(self.probe)
-            self.modes = {}
 
     def found(self, chosen: tuple[Unknown, ...]) -> KnownDataset:
         """The dataset and the options with what was chosen."""
-        dataset = self._start(chosen)
+        dataset = self.trials.start(chosen)
         names = tuple(one for one in chosen if one != "probe" or (self.probe and self.probe.start))
         least = max((PASSES[name] for name in names), default=0) + MORE_PASSES * max(len(names) - 1, 0)
         passes = max(self.options.planned, least) if least else self.options.passes
         change = at(_OPTIONS.unknown).put(names) >> at(_OPTIONS.passes).put(passes)
-        choice = UnknownsRecord(chosen=names, unexplained={k: round(v, 4) for k, v in self.trials.items()})
-        return KnownDataset(dataset, change(self.options), self.probe, choice, self.trial)
+        choice = UnknownsRecord(chosen=names, unexplained={k: round(v, 4) for k, v in self.trials.unexplained.items()})
+        fewest = max(self.options.planned, FEWEST_PASSES) if names and set(names) <= SETTLING else None
+        return KnownDataset(dataset, change(self.options), self.probe, choice, self.trials.trial, fewest)
 
     def _choose(self, fixed: set[Unknown]) -> tuple[tuple[Unknown, ...], float]:
         chosen: tuple[Unknown, ...] = ()
-        left = self._left(chosen)
+        left = self.trials.left(chosen)
         # Where noise hides all differences nothing can be chosen by them.
         if left < NEARLY_ALL_EXPLAINED or left == math.inf:
             return chosen, left
         without = {"background"} if self.options.background == "none" else set()
         together = tuple(one for one in TOGETHER if one not in fixed | without)
-        if not self._flux_varies():
+        if not self.trials.flux_varies():
             together = tuple(one for one in together if one != "flux")
         # Further modes explain a part of all else: they come first only where they leave clearly less.
         remaining: list[Unknown] = [*together, *(() if "modes" in fixed else ("modes",))]
         while remaining and left > NEARLY_ALL_EXPLAINED:
             tried = remaining
-            if left < WELL_EXPLAINED and not self._left((*chosen, *together)) < LOWERED * left:
+            if left < WELL_EXPLAINED and not self.trials.left((*chosen, *together), rough=True) < LOWERED * left:
                 tried = [one for one in remaining if one == "modes"]
-            misfits = {one: self._left((*chosen, one)) for one in tried}
+            misfits = {one: self.trials.left((*chosen, one)) for one in tried}
             best = min(tried, key=lambda one: misfits[one] / (LOWERED if one == "modes" else 1.0), default=None)
             if best is None or not misfits[best] < LOWERED * left:
                 everything = (*chosen, *remaining)
-                if left > EXPLAINED and self._left(everything) < LOWERED_TOGETHER * left:
-                    return everything, self._left(everything)
+                if (
+                    left > EXPLAINED
+                    and (together_left := self.trials.left(everything, rough=True)) < LOWERED_TOGETHER * left
+                ):
+                    return everything, together_left
                 break
             chosen, left = (*chosen, best), misfits[best]
             remaining.remove(best)
             together = tuple(one for one in together if one != best)
         return chosen, left
-
-    def _left(self, chosen: tuple[Unknown, ...]) -> float:
-        """The part that is unexplained with this estimated; remembered for the record."""
-        scan = normalise(self._start(chosen))
-        if "modes" in chosen and len(scan.probe) == len(self.dataset.probe):
-            chosen = tuple(one for one in chosen if one != "modes")
-        named = (f"{len(scan.probe)} modes" if one == "modes" else one for one in sorted(chosen))
-        name = " + ".join(named) or "nothing"
-        if name not in self.trials:
-            self.trials[name] = self.trial.unexplained(scan, replace(RefineOptions, self.options, unknown=chosen))
-        return self.trials[name]
 
     def _out_of_focus(self, chosen: tuple[Unknown, ...], left: float) -> bool:
         """Whether the probe of the file at another focus leaves clearly less than with the positions that were chosen.
@@ -190,67 +169,20 @@ class _Estimation:
         if not (NEARLY_ALL_EXPLAINED if "positions" in chosen else WELL_EXPLAINED) < left < EXPLAINED:
             return False
         rest = tuple(one for one in chosen if one not in ("positions", "modes"))
-        options, file = replace(RefineOptions, self.options, unknown=rest), torch.from_numpy(self.dataset.probe)
-        for phase in DEFOCUS_RAD:
-            probe = aberrated_probe(file, Aberration(phase)).numpy()
-            scan = normalise(attrs.evolve(self._start(rest), probe=probe))
-            name = " + ".join([*sorted(rest), f"defocus {phase:+.2g} rad"])
-            self.trials[name] = self.trial.unexplained(scan, options)
-            if self.trials[name] < LOWERED * left:
-                return True
-        return False
-
-    def _flux_varies(self) -> bool:
-        flux = flux_from_neighbours(self.summary.total.numpy(), self.dataset.position_yx)
-        return float(np.log(flux).std()) > LEAST_FLUX_SPREAD
-
-    def _start(self, chosen: tuple[Unknown, ...]) -> Dataset:
-        """The dataset with first guesses of what is chosen."""
-        dataset = self.dataset
-        if "flux" in chosen:
-            dataset = attrs.evolve(dataset, flux=flux_from_neighbours(self.summary.total.numpy(), dataset.position_yx))
-        if "background" in chosen:
-            dataset = attrs.evolve(dataset, background=self._background())
-        if "modes" in chosen:
-            dataset = attrs.evolve(dataset, probe=self._modes(dataset))
-        return dataset
-
-    def _modes(self, dataset: Dataset) -> NDArray[np.complex64]:
-        """The modes of the probe of a dataset, whose flux or background may be estimated."""
-        key = dataset.flux is None, dataset.background is None
-        if key not in self.modes:
-            self.modes[key] = self._find_modes(dataset, self.options.modes)
-        return self.modes[key]
-
-    def _find_modes(self, dataset: Dataset, number: int) -> NDArray[np.complex64]:
-        scan = normalise(dataset)
-        sample = pattern_sample(scan, self.rows, np.random.default_rng(self.seed), self.device)
-        found = find_modes(sample, scan.probe, number, self.seed)
-        return (found / scan.probe_factor).numpy()
-
-    def _explained_by_a_mode(self) -> bool:
-        """Whether one mode more explains the patterns, with all else as it is in the file."""
-        scan = normalise(attrs.evolve(self.dataset, probe=self._find_modes(self.dataset, len(self.dataset.probe) + 1)))
-        return self.trial.unexplained(scan, replace(RefineOptions, self.options, unknown=("modes",))) < EXPLAINED
-
-    def _background(self) -> NDArray[np.float32]:
-        scan = normalise(self.dataset)
-        mean = self.summary.mean * (scan.object_scale / scan.probe_factor) ** 2
-        return first_background(torch.fft.fftshift(mean).numpy(), self.dataset.valid_pixels)
+        return any(self.trials.at_another_focus(rest, phase) < LOWERED * left for phase in DEFOCUS_RAD)
 
     def _search(self, chosen: tuple[Unknown, ...], *, forced: bool = False) -> tuple[ProbeRecord, bool] | None:
-        """Search for a probe, with what else is chosen, and put it into the dataset: its record and whether by itself
+        """Search for a probe, with what else is chosen, and put it into the trials: its record and whether by itself
         it replaces that of the file, which is None where that explains the patterns, unless forced."""
-        dataset = self._start(tuple(one for one in chosen if one in ("flux", "background")))
-        scan, known = normalise(dataset), self.dataset.probe_known
-        search = ProbeSearch(scan, self.rng, self.device)
+        dataset = self.trials.start(tuple(one for one in chosen if one in ("flux", "background")))
+        scan, known = normalise(dataset), dataset.probe_known
+        search = ProbeSearch(scan, self.trials.rng, self.device)
         before = search.misfit(scan.probe) if known else None
         if before is not None and not forced and search.explains(before):
             self.probe = ProbeRecord(start=None, misfit=round(before, 6), misfit_file=None)
             return None
         found = search.run(scan.probe if known else None)
-        probe = (found.probe / scan.probe_factor).numpy()
-        self.dataset = attrs.evolve(self.dataset, probe=probe, probe_known=True)
+        self.trials = self.trials.under((found.probe / scan.probe_factor).numpy())
         return _record(found, before), before is None or search.replaces(found, before)
 
 
