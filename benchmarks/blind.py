@@ -210,7 +210,7 @@ def keep(pictures: Path | None, folder: Path, name: str) -> None:
     """Copy the picture of the phase, and the objects of both."""
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
-        for made in ("phase.png", "reconstruction.npz", "lsqml.npz"):
+        for made in ("phase.png", "reconstruction.npz", "lsqml.npz", "ptyrad.npz"):
             if (folder / made).exists():
                 shutil.copy(folder / made, pictures / f"{name} {made}")
 

@@ -29,8 +29,9 @@ from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail, scanned_region
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
+from ptycho_torch.reconstruction.position_steps import position_corrections
 from ptycho_torch.reconstruction.r_factor import r_factor
-from ptycho_torch.reconstruction.refine import position_corrections, refine
+from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 
 REPEATS = 3

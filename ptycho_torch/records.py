@@ -73,7 +73,9 @@ class Dataset:
     `(N, N)` bool, True where the detector measured (elsewhere intensity is 0), None for all; geometry where the file
     knows metres; squared: the file holds amplitudes, whose squares intensity is; probe_known: False where the file has
     no probe and none was retrieved: this one is of the mean pattern in focus; flux `(n,)`, relative, and background
-    `(N, N)` in the unit of intensity, as estimated: `I_j = flux_j |far field|^2 + background`, None for 1 and for 0.
+    `(N, N)` in the unit of intensity, as estimated: `I_j = flux_j |far field|^2 + background`, None for 1 and for 0;
+    components `(K, N, N)` complex64 in the unit of the probe and weights `(n, K)` float32, as estimated: the first mode
+    of pattern j is `P + sum_k w_jk C_k`, None for a probe that does not vary.
     """
 
     name: str
@@ -87,6 +89,8 @@ class Dataset:
     probe_known: bool = True
     flux: NDArray[np.float64] | None = None
     background: NDArray[np.float32] | None = None
+    components: NDArray[np.complex64] | None = None
+    weights: NDArray[np.float32] | None = None
 
     def __repr__(self) -> str:
         count, side, modes = len(self.position_yx), self.probe.shape[-1], len(self.probe)
@@ -104,7 +108,10 @@ class Dataset:
         intensity = stored[rows] if isinstance(stored, np.ndarray) else ChosenPatterns(stored, rows)
         label = None if self.label is None else self.label[rows]
         flux = None if self.flux is None else self.flux[rows]
-        return attrs.evolve(self, intensity=intensity, position_yx=self.position_yx[rows], label=label, flux=flux)
+        weights = None if self.weights is None else self.weights[rows]
+        return attrs.evolve(
+            self, intensity=intensity, position_yx=self.position_yx[rows], label=label, flux=flux, weights=weights
+        )
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -116,8 +123,8 @@ class Scan:
     object of the dataset, whose probe times `probe_factor` is the probe of this scan; valid_pixels `(N, N)` bool in FFT
     order, True where the detector measured, None for all. A network is shown `input_gain` times the amplitude; label
     `(n, N, N)` complex64 is in the units of this scan; initial `(H, W)` complex64 is a first guess of the object on the
-    canvas of the scan, or None; flux `(n,)` and background `(N, N)` float32 in FFT order as in Dataset, in the units of
-    this scan; geometry as in Dataset.
+    canvas of the scan, or None; flux `(n,)`, background `(N, N)` float32 in FFT order, components and weights as in
+    Dataset, in the units of this scan; geometry as in Dataset.
     """
 
     amplitude: Amplitudes
@@ -132,6 +139,8 @@ class Scan:
     initial: Tensor | None = None
     flux: Tensor | None = None
     background: Tensor | None = None
+    components: Tensor | None = None
+    weights: Tensor | None = None
     geometry: Geometry | None = None
 
     def __repr__(self) -> str:

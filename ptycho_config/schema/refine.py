@@ -29,7 +29,13 @@ def _background(options: "RefineOptions") -> Iterator[Problem]:
         yield Problem("background", "is none, but unknown names it", hint="set background to constant or image")
 
 
-@config(constraints=(_late_parts, _background))
+def _components(options: "RefineOptions") -> Iterator[Problem]:
+    if options.probe_components and options.planned == 0:
+        message = "would have no effect without passes"
+        yield Problem("probe_components", message, hint="set passes to 1 or more")
+
+
+@config(constraints=(_late_parts, _background, _components))
 class RefineOptions:
     """Passes over all patterns that improve a stitched object, and the search for what they need first."""
 
@@ -45,6 +51,12 @@ class RefineOptions:
     modes: int = option(
         0,
         "incoherent modes of the probe where they are not known; 0: as many as the misfit asks for, at most 4",
+        check=between(0, 6),
+    )
+    probe_components: int = option(
+        0,
+        "components by which the first mode of the probe varies from pattern to pattern (orthogonal probe relaxation), "
+        "kept where pixels that are held back ask for them; 0: one probe for all",
         check=between(0, 6),
     )
     passes: int | Literal["auto"] = option(

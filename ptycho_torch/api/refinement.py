@@ -146,7 +146,15 @@ def refine_scan(
             judged = judge_with_probe(judged, dataset)
         initial = _starting_object(start, scan)
         made = refine_dataset(
-            dataset, scan, initial, _origin(scan), known.options, seed=seed, device=device, visible=visible
+            dataset,
+            scan,
+            initial,
+            _origin(scan),
+            known.options,
+            seed=seed,
+            device=device,
+            visible=visible,
+            fewest=known.fewest,
         )
         seconds = time.perf_counter() - clock
         fit = measure_fit(made.scan, made.canvas, device)
@@ -175,6 +183,7 @@ def refine_scan(
             R_by_pass=tuple(round(value, 6) for value in made.passes),
             position_corrections=made.corrections,
             photons=made.photons,
+            components=made.components,
             halves=None if compared is None else compared.record,
             patterns=len(scan.centre_yx),
             probe=known.probe,

@@ -27,6 +27,7 @@ from ptycho_torch.output.report_figures import (
     picture_figure,
     probe_figures,
     scan_map,
+    variation_figures,
 )
 from ptycho_torch.output.run_records import InferenceRecord, ObjectRecord, RefinementRecord, TrainingRecord, to_json
 from ptycho_torch.pretrained import PRETRAINED
@@ -68,7 +69,7 @@ class ObjectParts:
             quality = (*curves, *half_scan_figures(self.halves, self.canvas, self.dataset, self.window))
         return (
             Section("Object", shown),
-            Section("Beam", tuple(probe_figures(self.dataset))),
+            Section("Beam", (*probe_figures(self.dataset), *variation_figures(self.dataset))),
             *((Section("Quality", quality),) if quality else ()),
             *patterns,
         )

@@ -111,6 +111,8 @@ def normalise(
         label=None if dataset.label is None else torch.from_numpy(dataset.label) / (factor * root),
         flux=None if flux is None else torch.from_numpy(flux.astype(np.float32)),
         background=None if background is None else torch.from_numpy(np.fft.ifftshift(background) / np.float32(mean)),
+        components=None if dataset.components is None else torch.from_numpy(dataset.components) * factor,
+        weights=None if dataset.weights is None else torch.from_numpy(dataset.weights),
         geometry=dataset.geometry,
     )
 

@@ -14,8 +14,9 @@ from ptycho_torch.judgement.pixels import photon_unit
 from ptycho_torch.judgement.places import moved_misfit
 from ptycho_torch.judgement.scan import Judged
 from ptycho_torch.physics.canvas import patch_corners
-from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
+from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity
 from ptycho_torch.physics.patches import cut
+from ptycho_torch.physics.probe_components import frame_probes
 from ptycho_torch.records import Canvas, Dataset, Scan
 from ptycho_torch.verdict import Evidence, Level, Verdict, enumeration, judge
 
@@ -70,7 +71,7 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
         amplitude, background = scan.measured(rows)
         measured = amplitude.to(device) * mask
         patches = cut(object_, corner[rows].to(device), side)
-        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device)))
+        modelled = diffraction_intensity(patches, frame_probes(scan, rows, probe))
         added = 0.0 if background is None else background.to(device)
         modelled = (modelled + added) * mask
         unit = _photons(measured.square().cpu().numpy())[:, None, None]
@@ -101,7 +102,7 @@ def modelled_frames(
     side, chosen = scan.probe.shape[-1], torch.from_numpy(rows)
     corner = patch_corners(scan.centre_yx[chosen], side, torch.tensor(canvas.origin_yx)).float()
     patches = cut(torch.from_numpy(canvas.object) / scan.object_scale, corner, side)
-    modelled = diffraction_intensity(patches, shift_probe(scan.probe, scan.fraction_yx[chosen]))
+    modelled = diffraction_intensity(patches, frame_probes(scan, chosen, scan.probe))
     amplitude, background = scan.measured(chosen)
     modelled = modelled if background is None else modelled + background
     unit = (scan.object_scale / scan.probe_factor) ** 2

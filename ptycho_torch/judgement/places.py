@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ptycho_torch.physics.canvas import patch_corners
-from ptycho_torch.physics.diffraction import diffraction_intensity, shift_probe
+from ptycho_torch.physics.diffraction import diffraction_intensity
+from ptycho_torch.physics.probe_components import frame_probes
 from ptycho_torch.physics.windows import read
 from ptycho_torch.records import Canvas, Scan
 
@@ -41,7 +42,7 @@ def _misfit(scan: Scan, rows: Tensor, object_: Tensor, corner: Tensor) -> Tensor
     """The misfit of each of the patterns of rows with the patch at its corner, `(K,)` float64."""
     side, device = scan.probe.shape[-1], object_.device
     amplitude, background = scan.measured(rows)
-    probe = shift_probe(scan.probe.to(device), scan.fraction_yx[rows].to(device))
+    probe = frame_probes(scan, rows, scan.probe.to(device))
     modelled = diffraction_intensity(read(object_, corner.tolist(), side), probe)
     modelled = modelled if background is None else modelled + background.to(device)
     misfit = (amplitude.to(device) - modelled.sqrt()).square()

@@ -61,6 +61,29 @@ class UnknownsRecord:
 
 
 @attrs.frozen(kw_only=True)
+class ComponentsRecord:
+    """The choice of a probe that varies from pattern to pattern.
+
+    kept: whether components were; powers: of each, in the mean over the patterns, as a share of that of the mean probe;
+    misfit, misfit_one: R of pixels that no update saw, with the components and with one probe for all.
+    """
+
+    kept: bool
+    powers: tuple[float, ...]
+    misfit: float
+    misfit_one: float
+
+    @property
+    def sentence(self) -> str:
+        """The choice, for people."""
+        what = "one for all patterns"
+        if self.kept:
+            powers = ", ".join(f"{100 * power:.2g} %" for power in self.powers)
+            what = f"varies in {len(self.powers)} components with {powers} of its power"
+        return f"probe: {what}; held-back misfit {self.misfit:.3g} with components, {self.misfit_one:.3g} without"
+
+
+@attrs.frozen(kw_only=True)
 class PhotonsRecord:
     """A refinement from few photons.
 
@@ -90,12 +113,15 @@ class NetworkRecord:
     start: where the returned object began: `network`, or with the solver alone `flat` or `coarse`, what totals and
     centres of mass of the patterns give; passes: over all patterns that followed; unexplained: of the differences
     between the patterns, apart from noise, the part that each of the three leaves at pixels that it has not seen, the
-    network after these passes, and alone where that leaves next to nothing; empty where noise hides all differences.
+    network after these passes, and alone where that leaves next to nothing; empty where noise hides all differences,
+    and at few photons. less_likely: at few photons, by start, how much less the log-likelihood of counts that no step
+    saw is than after the best.
     """
 
     start: str
     passes: int
     unexplained: dict[str, float] = attrs.field(converter=_finite)
+    less_likely: dict[str, float] = attrs.field(factory=dict)
 
     @property
     def kept(self) -> bool:
@@ -106,6 +132,9 @@ class NetworkRecord:
     def sentence(self) -> str:
         """The choice, for people."""
         whose = "of the network" if self.kept else f"of the solver from a {self.start} start, not of the network"
+        if self.less_likely:
+            tried = ", ".join(f"{name} {value:.3g}" for name, value in self.less_likely.items())
+            return f"object: {whose}; log-likelihood of held-back counts below that of the best, by start: {tried}"
         tried = ", ".join(f"{name} {100 * part:.3g} %" for name, part in self.unexplained.items())
         return f"object: {whose}, and {self.passes} passes; unexplained at held-back pixels, by start: {tried}"
 

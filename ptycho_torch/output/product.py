@@ -29,7 +29,8 @@ def write_product(
     maps: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> None:
     """Write the ptychodus product to path: positions and probe `(1, P, N, N)` of the dataset, the object
-    `(1, H, W)` of the canvas, losses by epoch, and maps `(H, W)` of the object by their names.
+    `(1, H, W)` of the canvas, losses by epoch, and maps `(H, W)` of the object by their names. Components of a probe
+    that varies follow the mean one in `probe` `(1 + K, P, N, N)`, their weights in `opr_weights` `(n, 1 + K)`.
 
     Lengths are metres where the scan knows its geometry: `x_m = origin_m + x_px dx`. ptychodus puts position x at array
     column `(x - center_x) / dx + (W - 1) / 2` and the patch around it symmetrically; here the patch of x starts at
@@ -40,6 +41,8 @@ def write_product(
         write_places(
             product, dataset.name, dataset.position_yx, dataset.probe, canvas.object, canvas.origin_yx, dataset.geometry
         )
+        if dataset.components is not None and dataset.weights is not None:
+            _write_variation(product, dataset.components, dataset.weights)
         product.attrs["probe_photon_count"] = mean_intensity(dataset.intensity) * dataset.probe[0].size
         product["loss_epochs"] = np.arange(len(losses))
         product["loss_values"] = np.asarray(losses, np.float64)
@@ -78,6 +81,17 @@ def write_places(
     for array in ("probe", "object"):
         product[array].attrs.update({"pixel_width_m": pixel[1], "pixel_height_m": pixel[0]})
     product["object"].attrs.update({"center_x_m": centre[1], "center_y_m": centre[0]})
+
+
+def _write_variation(product: h5py.File, components: NDArray[np.complex64], weights: NDArray[np.float32]) -> None:
+    """Replace probe and weights of an open product by those of a probe whose first mode varies."""
+    mean, attributes = product["probe"][()], dict(product["probe"].attrs)
+    further = np.zeros((len(components), *mean.shape[1:]), mean.dtype)
+    further[:, 0] = components
+    del product["probe"], product["opr_weights"]
+    product["probe"] = np.concatenate([mean, further])
+    product["probe"].attrs.update(attributes)
+    product["opr_weights"] = np.concatenate([np.ones((len(weights), 1)), weights], axis=1)
 
 
 def write_reconstruction(

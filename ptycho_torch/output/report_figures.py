@@ -19,6 +19,7 @@ _MOST_DOTS = 20_000
 # The path between more of them would hide the object.
 _MOST_JOINED = 300
 _CLASSES = 16
+_MOST_POINTS = 500
 _MOST_MODES = 6
 _FAINT, _DARK = 0.1, 0.05
 _DECADES = 4
@@ -158,6 +159,26 @@ def probe_figures(dataset: Dataset) -> Iterator[Figure]:
             phase = np.where(faint, np.nan, np.angle(reduce_image(mode)[0]))
             turned = Picture(phase, (-np.pi, np.pi), "cyclic", "rad", every)
             yield picture_figure(f"{title}, phase", turned, "where the beam is faint, nothing", pixel_m=pixel_m)
+
+
+def variation_figures(dataset: Dataset) -> Iterator[Figure]:
+    """The weights of the components of a probe that varies, by pattern, and the amplitude of each component; nothing
+    for one probe."""
+    if dataset.components is None or dataset.weights is None:
+        return
+    rows = np.unique(np.linspace(0, len(dataset.weights) - 1, _MOST_POINTS).astype(np.int64))
+    scale = np.sqrt(np.square(np.abs(dataset.components)).sum((1, 2)) / np.square(np.abs(dataset.probe)).sum())
+    series = [
+        Series(f"component {number}", tuple(zip((rows + 1.0).tolist(), values.tolist(), strict=True)))
+        for number, values in enumerate((dataset.weights[rows] * scale).T, 1)
+    ]
+    chart = line_chart(series, "pattern", "weight, as a part of the probe", whole_x=True)
+    yield Figure("Variation of the probe", "in the order of the patterns", drawing=chart)
+    pixel_m = None if dataset.pixel_m is None else dataset.pixel_m[1]
+    for number, component in enumerate(dataset.components, 1):
+        amplitude, every = reduce_image(np.abs(component))
+        shown = Picture(amplitude, (0.0, float(amplitude.max())), "sequential", "|C|", every)
+        yield picture_figure(f"Component {number}", shown, pixel_m=pixel_m)
 
 
 def pattern_figures(scan: Scan, canvas: Canvas, fit: Fit) -> Iterator[tuple[str, tuple[Figure, ...]]]:

@@ -22,6 +22,7 @@ from ptycho_config.schema.values import coercer
 from ptycho_torch.data.scan import Statistics
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.choice_records import (
+    ComponentsRecord,
     HalvesRecord,
     InstrumentRecord,
     NetworkRecord,
@@ -117,6 +118,7 @@ class ObjectRecord:
     probe: ProbeRecord | None = None
     unknown: UnknownsRecord | None = None
     instrument: InstrumentRecord | None = None
+    components: ComponentsRecord | None = None
     photons: PhotonsRecord | None = None
     halves: HalvesRecord | None = None
     seed: int
@@ -128,7 +130,7 @@ class ObjectRecord:
     @property
     def choices(self) -> tuple[str, ...]:
         """Sentences on what was estimated besides the object, and why."""
-        parts = (self.probe, self.unknown, self.instrument, self.photons, self.halves)
+        parts = (self.probe, self.unknown, self.instrument, self.components, self.photons, self.halves)
         return tuple(part.sentence for part in parts if part is not None and part.sentence)
 
 

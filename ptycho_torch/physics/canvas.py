@@ -6,8 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
+from ptycho_torch.physics.diffraction import mode_sum_intensity
 from ptycho_torch.physics.patches import cut
+from ptycho_torch.physics.probe_components import frame_probes
 from ptycho_torch.physics.windows import add
 from ptycho_torch.records import Scan
 
@@ -44,7 +45,7 @@ def illumination(scan: Scan, origin_yx: tuple[int, int], shape: tuple[int, ...])
     total = torch.zeros(*shape)
     corner = patch_corners(scan.centre_yx, scan.probe.shape[-1], torch.tensor(origin_yx))
     for rows in torch.arange(len(corner)).split(_CHUNK):
-        probes = shift_probe(scan.probe, scan.fraction_yx[rows])
+        probes = frame_probes(scan, rows, scan.probe)
         add(total, mode_sum_intensity(probes), corner[rows].tolist())
     return total
 

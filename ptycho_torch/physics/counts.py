@@ -63,7 +63,7 @@ def flux_factor(amplitude: Tensor, expected: Tensor, background: Tensor | float,
     """`sum_q M s / sum_q M`, `(B,)`, by which the flux of each frame must grow.
 
     amplitude: `(B, N, N)`; background and expected: of `exit_wave_update.exit_wave_change`; all three are divided by
-    the present flux. valid_pixels: bool `(N, N)`.
+    the present flux. valid_pixels: bool `(N, N)` or `(B, N, N)`.
     """
     modelled = (expected - background).clamp_min_(0).mul_(valid_pixels)
     grown = modelled * amplitude.square() / expected
@@ -76,11 +76,11 @@ def background_sums(
     """Derivative and curvature of the likelihood by b, `(N, N)` each, summed over frames.
 
     amplitude: `(B, N, N)`; expected, photon: of `exit_wave_update.exit_wave_change`, whose offset is taken into
-    account; both are divided by the present flux: `(B,)`. valid_pixels: bool `(N, N)`.
+    account; both are divided by the present flux: `(B,)`. valid_pixels: bool `(N, N)` or `(B, N, N)`.
     """
     grown = (amplitude.square() + OFFSET_PHOTONS * photon) / expected
-    slope = (grown - 1).sum(0) * valid_pixels
-    curvature = (grown / (expected * flux[:, None, None])).sum(0) * valid_pixels
+    slope = ((grown - 1) * valid_pixels).sum(0)
+    curvature = (grown / (expected * flux[:, None, None]) * valid_pixels).sum(0)
     return slope, curvature
 
 

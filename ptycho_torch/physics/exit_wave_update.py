@@ -34,7 +34,7 @@ def exit_wave_change(
     is biased; c of a tenth of a photon takes most of that bias away (c = 3/8 is Anscombe, Biometrika 35, 246 (1948))
     and keeps the gradient finite where the model is dark.
 
-    photon: the intensity of one photon in the unit of A^2. valid_pixels: bool `(N, N)`, None for all;
+    photon: the intensity of one photon in the unit of A^2. valid_pixels: bool `(N, N)` or `(B, N, N)`, None for all;
     the other pixels change nothing. background: b in the unit of A^2, which broadcasts to A; None for none.
     """
     side = waves.shape[-1]
@@ -66,12 +66,27 @@ def probe_change(change: Tensor, patches: Tensor, shift_yx: Tensor) -> tuple[Ten
     change `(B, P, N, N)` and patches `(B, N, N)` complex, shift_yx `(B, 2)` in px: the adjoint of
     `shift_probe`, so that all patterns update the same probe.
     """
-    frequency = torch.fft.fftfreq(patches.shape[-1], device=patches.device, dtype=shift_yx.dtype)
-    angle = 2.0 * torch.pi * shift_yx.unsqueeze(-1) * frequency
-    ramp = torch.polar(torch.ones_like(angle), angle)
+    ramp = _back_ramp(shift_yx, patches.shape[-1])
     spectrum = torch.fft.fft2(change * patches.conj().unsqueeze(1))
     back = torch.einsum("bpyx,by,bx->pyx", spectrum, ramp[:, 0], ramp[:, 1])
     return torch.fft.ifft2(back), power(patches).sum(0)
+
+
+def probe_spectra(change: Tensor, patches: Tensor, shift_yx: Tensor) -> Tensor:
+    """The DFT of `O_j* change_j` moved back by the sub-pixel shifts, for each pattern, `(B, N, N)`.
+
+    change: of one mode, `(B, N, N)`, like patches; shift_yx `(B, 2)` in px.
+    """
+    ramp = _back_ramp(shift_yx, patches.shape[-1])
+    spectra: Tensor = torch.fft.fft2(change * patches.conj()) * (ramp[:, 0, :, None] * ramp[:, 1, None, :])
+    return spectra
+
+
+def _back_ramp(shift_yx: Tensor, side: int) -> Tensor:
+    """The phases `(B, 2, N)` of frequencies that undo a shift in y and x."""
+    frequency = torch.fft.fftfreq(side, device=shift_yx.device, dtype=shift_yx.dtype)
+    angle = 2.0 * torch.pi * shift_yx.unsqueeze(-1) * frequency
+    return torch.polar(torch.ones_like(angle), angle)
 
 
 def mean_slope(probe: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ class CountSums:
         self.options, self.photon = options, photon
         self.slope, self.curvature = torch.zeros(side, side), torch.zeros(side, side)
 
-    def add(self, batch: UpdateBatch, expected: Tensor, valid_pixels: Tensor | None) -> None:
+    def add(self, batch: UpdateBatch, expected: Tensor) -> None:
         """Add a batch, of which the model expects so much `(B, N, N)` on the detector."""
-        valid = torch.ones((), device=expected.device) if valid_pixels is None else valid_pixels
+        valid = torch.ones((), device=expected.device) if batch.valid is None else batch.valid
         background = 0.0 if batch.background is None else batch.background
         flux = self.flux[batch.rows]
         if "background" in self.options.unknown:

@@ -110,6 +110,14 @@ def refine_few_photons(
     return attrs.evolve(start, object=found.object.cpu().clone(), history=history), record
 
 
+def held_back_unlikelihood(start: Refined, *, seed: int, device: torch.device) -> float:
+    """The negative log-likelihood of all held-back pixels after the passes of a trial from `start`, with the denoiser
+    at its middle strength; seed: of these pixels; device: computes."""
+    with torch.inference_mode():
+        work = _Ascent(start, seed, device, lambda _: None)
+        return work.run(TRIAL_PASSES, STRENGTHS[MIDDLE], hold_back=True).unlikely * len(start.scan.centre_yx)
+
+
 def _try_strengths(unlikely: Callable[[float], float]) -> dict[float, float]:
     """Negative log-likelihoods of held-back pixels, by strength: from the middle one on, as far as they fall."""
     tried: dict[float, float] = {}

@@ -36,6 +36,7 @@ def _part(scan: Scan, rows: Tensor) -> Scan:
         centre_yx=scan.centre_yx[rows],
         fraction_yx=scan.fraction_yx[rows],
         flux=None if scan.flux is None else scan.flux[rows],
+        weights=None if scan.weights is None else scan.weights[rows],
         label=None if scan.label is None else scan.label[rows],
         initial=None,
     )

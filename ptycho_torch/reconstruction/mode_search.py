@@ -31,13 +31,13 @@ def find_modes(sample: PatternSample, probe: Tensor, number: int, seed: int) -> 
     fit = JointUpdates(sample, probe, np.random.default_rng(seed))
     fit.run(OBJECT_PASSES, KNOWN_PROBE)
     fit.run(SETTLING_PASSES, RETRIEVAL)
-    asked_for = True
-    while asked_for and len(fit.probe) < (number or MOST):
+    growing = True
+    while growing and len(fit.probe) < (number or MOST):
         if number:
             fit = _branch(fit, grow_mode(fit.probe), seed)
             fit.run(MODE_PASSES, RETRIEVAL)
         else:
-            fit, asked_for = _compare(fit, seed)
+            fit, growing = _compare(fit, seed)
     return orthogonal_modes(fit.probe if len(fit.probe) > len(probe) else probe).cpu()
 
 

@@ -103,11 +103,12 @@ def pattern_sample(scan: Scan, rows: Tensor, rng: np.random.Generator, device: t
         fitted=(valid & ~judged).to(device),
         held_back=judged.to(device),
         photon=photon,
-        noise=_noise(measured, photon) * float(measured.square().sum() / (amplitude * valid).square().sum()),
+        noise=noise_of(measured, photon) * float(measured.square().sum() / (amplitude * valid).square().sum()),
     )
 
 
-def _noise(amplitude: Tensor, photon: float) -> float:
-    """The R factor of Poisson noise: a count of mean M has a root of variance min(M, 1/4) about."""
+def noise_of(amplitude: Tensor, photon: float) -> float:
+    """The R factor of Poisson noise in patterns of this amplitude `(n, N, N)`, photon the intensity of one: a count of
+    mean M has a root of variance min(M, 1/4) about."""
     counts = amplitude.square().mean(0)
     return float(counts.clamp_max(_QUARTER * photon).sum() / counts.sum())

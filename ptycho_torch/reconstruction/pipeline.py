@@ -39,7 +39,7 @@ class ReconstructionTask:
     """All that a reconstruction needs: the model, the patterns in units of the file (dataset) and of the
     network (scan), groups `(M, C)` of indices int64, the options of the refinement, and the choices of the probe, of
     what else is estimated and between network and solver, with their wall seconds, None where there were none to
-    make."""
+    make, and the fewest passes that are needed, None where all are."""
 
     model: Reconstructor
     dataset: Dataset
@@ -50,6 +50,7 @@ class ReconstructionTask:
     unknown: UnknownsRecord | None = None
     network: NetworkRecord | None = None
     search_s: float | None = None
+    fewest: int | None = None
 
 
 @attrs.frozen(eq=False)
@@ -92,7 +93,9 @@ def prepare_reconstruction(
     if network is not None:
         refine = at(_PASSES).put(network.passes)(refine)
     searched = None if known.choice is None else round(time.perf_counter() - start, 2)
-    return ReconstructionTask(model, dataset, scan, groups, refine, known.probe, known.choice, network, searched)
+    return ReconstructionTask(
+        model, dataset, scan, groups, refine, known.probe, known.choice, network, searched, known.fewest
+    )
 
 
 def run_reconstruction(
@@ -241,4 +244,5 @@ def _refine(
         seed=seed,
         device=device,
         visible=setup.execution.enable_progress_bar,
+        fewest=task.fewest,
     )

@@ -3,13 +3,17 @@
 import torch
 from torch import Tensor
 
-from ptycho_torch.physics.positions import PositionEquations, global_basis, global_parameters, position_steps
+from ptycho_config.schema import RefineOptions
+from ptycho_torch.output.choice_records import PositionCorrections
+from ptycho_torch.physics.positions import PositionEquations, global_basis, global_parameters, position_steps, reach_px
+from ptycho_torch.records import Refined, Scan
 
 # The object follows positions that are wrong together, so that a step of them gains little and the next is alike.
 MOMENTUM = 0.8
 LONGEST_PX = 2.0
 # Steps of all positions together before each has its own.
 TOGETHER = 4
+HELD_PX = 1e-5
 # A model of the whole scan needs more patterns than it has parameters.
 FEWEST = 30
 
@@ -45,3 +49,18 @@ class PositionSteps:
             left = pull - (curvature @ (basis @ change)[..., None])[..., 0]
             step = step + position_steps(PositionEquations(curvature, left))
         return step - step.mean(0)
+
+
+def positions_change(options: RefineOptions) -> bool:
+    """Whether a refinement with these options corrects the positions."""
+    return options.refine_positions or "positions" in options.unknown
+
+
+def position_corrections(scan: Scan, found: Refined, options: RefineOptions) -> PositionCorrections:
+    """The distances by which a refinement with these options, `found`, moved positions from where `scan` has them."""
+    moved = found.scan.position_yx - scan.position_yx
+    distance = moved.norm(dim=1)
+    reach = reach_px(scan.probe.shape[-1], unknown="positions" in options.unknown)
+    held = (moved.abs() > reach - HELD_PX).any(1)
+    rms, largest = (round(float(value), 4) for value in (distance.square().mean().sqrt(), distance.max()))
+    return PositionCorrections(rms_px=rms, max_px=largest, held=int(held.sum()))

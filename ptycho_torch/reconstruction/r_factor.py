@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ptycho_torch.errors import DivergedError
 from ptycho_torch.physics.canvas import patch_corners
-from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity, shift_probe
+from ptycho_torch.physics.diffraction import diffraction_intensity, far_field, mode_sum_intensity
 from ptycho_torch.physics.patches import cut
+from ptycho_torch.physics.probe_components import frame_probes
 from ptycho_torch.records import Canvas, Scan
 
 CPU = torch.device("cpu")
@@ -39,7 +40,7 @@ def r_factor_and_flat(scan: Scan, canvas: Canvas, device: torch.device = CPU) ->
     for rows in torch.arange(len(corner)).split(max(1, CHUNK_PIXELS // probe.shape[-1] ** 2)):
         measured, background = _to(device, *scan.measured(rows))
         patches = cut(object_, corner[rows].to(device), probe.shape[-1])
-        modelled = diffraction_intensity(patches, shift_probe(probe, scan.fraction_yx[rows].to(device)))
+        modelled = diffraction_intensity(patches, frame_probes(scan, rows, probe))
         misfit += _sum_squares(measured - (modelled + background).sqrt_(), valid_pixels)
         flat_misfit += _sum_squares(measured - (flat + background).sqrt_(), valid_pixels)
         total += _sum_squares(measured, valid_pixels)

@@ -15,23 +15,20 @@ from torch import Tensor
 
 from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.refine import ALONE
-from ptycho_torch.output.choice_records import PositionCorrections
 from ptycho_torch.physics.canvas import patch_corners
 from ptycho_torch.physics.coarse_correction import Equations, bilinear_basis, correction, equations, moments
 from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, over_modes, power
-from ptycho_torch.physics.exit_wave_update import (
-    exit_wave_change,
-    mean_slope,
-    phase_ramp,
-    photon_intensity,
-    probe_change,
-)
-from ptycho_torch.physics.positions import PositionEquations, position_equations, reach_px, whole_and_rest, within_reach
+from ptycho_torch.physics.exit_wave_update import exit_wave_change, mean_slope, phase_ramp, photon_intensity
+from ptycho_torch.physics.positions import PositionEquations, reach_px, whole_and_rest, within_reach
+from ptycho_torch.physics.probe_components import Variation
 from ptycho_torch.physics.probe_modes import orthogonal_modes
 from ptycho_torch.physics.warp import displacement, move
 from ptycho_torch.physics.windows import add, check_inside, read
+from ptycho_torch.reconstruction.component_sums import ComponentSums
 from ptycho_torch.reconstruction.count_sums import CountSums
-from ptycho_torch.reconstruction.position_steps import PositionSteps
+from ptycho_torch.reconstruction.pass_sums import PassSums
+from ptycho_torch.reconstruction.pattern_sample import noise_of
+from ptycho_torch.reconstruction.position_steps import PositionSteps, positions_change
 from ptycho_torch.reconstruction.refine_batches import Batches, UpdateBatch
 from ptycho_torch.records import Refined, Scan
 
@@ -43,9 +40,10 @@ ILLUMINATED = 1e-3
 SAMPLED_BATCHES = 4
 PHOTON_SAMPLE = 64
 MOMENTUM = 0.5
-HELD_PX = 1e-5
 # A probe that fills its window, which a shift wraps around, may drift away from one that fits.
 RISE = 1.5
+# Where R, apart from noise, falls by less than this part in so many passes, more are not worth their time.
+SETTLED, SETTLING_PASSES = 0.05, 4
 
 
 def refine(
@@ -57,52 +55,44 @@ def refine(
     rng: np.random.Generator,
     device: torch.device,
     progress: Progress = lambda _: None,
+    held_back: Tensor | None = None,
+    fewest: int | None = None,
 ) -> Refined:
-    """An object_ `(H, W)` complex64 in network units after `options.planned` passes over all patterns.
+    """An object_ `(H, W)` complex64 in network units after `options.planned` passes over all patterns; after `fewest`
+    or more, where that is given, once they gain next to nothing.
 
     `origin_yx` is the scan pixel of its `[0, 0]`; every patch must lie on it. rng draws the order of the patterns;
-    device computes; progress is called with the number of patterns of each finished batch. Only the valid pixels of the
-    scan count. Pixels without illumination keep their value; patterns of zeros change nothing. A refined probe keeps
-    its power and its mean phase slope; the object takes the inverse of what is divided out, so that no pattern changes.
-    Refined positions move by at most N/8 px in y and in x from where the scan has them, 3N/8 px where `options.unknown`
-    names them, and are held there (`position_corrections` counts those). Their mean stays, unless some are held. The
-    object grows by as much as patches leave it, from vacuum. Flux and background that `options.unknown` names are
-    estimated from the second pass on; the scan has a first guess of the background. Raises ValueError where a patch
-    leaves the object.
+    device computes; progress is called with the number of patterns of each finished batch. Only the valid pixels of
+    the scan count, less what is held_back, as for `Batches`. Pixels without illumination keep their value; patterns of
+    zeros change nothing. A refined probe keeps its power and its mean phase slope; the object takes the inverse of
+    what is divided out, so that no pattern changes. Refined positions move by at most N/8 px in y and in x from where
+    the scan has them, 3N/8 px where `options.unknown` names them, and are held there (`position_corrections` counts
+    those). Their mean stays, unless some are held. The object grows by as much as patches leave it, from vacuum. Flux
+    and background that `options.unknown` names are estimated from the second pass on; the scan has a first guess of
+    the background. Where the scan has components of a probe that varies, these and their weights are improved. Raises
+    ValueError where a patch leaves the object.
     """
     with torch.inference_mode():
-        work = _RefinementState(scan, object_, origin_yx, options, rng, device)
-        for number in range(options.planned):
-            together = number >= max(options.planned - options.average, 1)
+        work = _RefinementState(scan, object_, origin_yx, options, rng, device, held_back)
+        number, last = 0, options.planned
+        while number < last:
             work.run_pass(
-                together=together,
+                together=number >= max(last - options.average, 1),
                 probe_too=probe_changes(options) and number >= ALONE,
                 positions_too=positions_change(options) and number >= ALONE,
                 progress=progress,
             )
-            if number < min(options.coarse, options.planned - 1):
+            if number < min(options.coarse, last - 1):
                 work.correct_coarse()
+            number += 1
+            if fewest is not None and fewest <= number < last - options.average and work.settled():
+                last = number + options.average
         return work.found()
 
 
 def probe_changes(options: RefineOptions) -> bool:
     """Whether a refinement with these options improves the probe."""
     return options.refine_probe or bool({"probe", "modes"} & set(options.unknown))
-
-
-def positions_change(options: RefineOptions) -> bool:
-    """Whether a refinement with these options corrects the positions."""
-    return options.refine_positions or "positions" in options.unknown
-
-
-def position_corrections(scan: Scan, found: Refined, options: RefineOptions) -> PositionCorrections:
-    """The distances by which a refinement with these options, `found`, moved positions from where `scan` has them."""
-    moved = found.scan.position_yx - scan.position_yx
-    distance = moved.norm(dim=1)
-    reach = reach_px(scan.probe.shape[-1], unknown="positions" in options.unknown)
-    held = (moved.abs() > reach - HELD_PX).any(1)
-    rms, largest = (round(float(value), 4) for value in (distance.square().mean().sqrt(), distance.max()))
-    return PositionCorrections(rms_px=rms, max_px=largest, held=int(held.sum()))
 
 
 class _RefinementState:
@@ -116,9 +106,9 @@ class _RefinementState:
         options: RefineOptions,
         rng: np.random.Generator,
         device: torch.device,
+        held_back: Tensor | None,
     ) -> None:
         self.rng, self.device, self.options = rng, device, options
-        self.valid_pixels = None if scan.valid_pixels is None else scan.valid_pixels.to(device)
         self.side = scan.probe.shape[-1]
         corner = patch_corners(scan.centre_yx, self.side, torch.tensor(origin_yx))
         check_inside(corner, self.side, object_.shape)
@@ -135,12 +125,15 @@ class _RefinementState:
         height, width = self.object.shape
         rows = tuple(order[first::number] for first in range(number))
         probe, origin = scan.probe.to(device, copy=True), torch.tensor(origin_yx) - self.margin
-        self.batches = Batches(scan, probe, origin, (height, width), rows, options.alpha)
+        self.batches = Batches(scan, probe, origin, (height, width), rows, options.alpha, held_back)
         sample = scan.amplitude[order[:PHOTON_SAMPLE].sort().values]
-        self.photon = photon_intensity(sample if scan.valid_pixels is None else sample * scan.valid_pixels)
+        sample = sample if scan.valid_pixels is None else sample * scan.valid_pixels
+        self.photon = photon_intensity(sample)
+        self.noise = noise_of(sample, self.photon)
         self.norm = float(power(self.batches.probe).sum().sqrt())
         self.slope = mean_slope(self.batches.probe)
         self.velocity = torch.zeros_like(self.batches.probe)
+        self.component_velocity: Variation | None = None
         self.best, self.probe_settled = (math.inf, self.batches.probe, self.object), False
         self.steps = PositionSteps(self.recorded_yx, unknown="positions" in options.unknown)
         self.history: list[float] = []
@@ -149,48 +142,55 @@ class _RefinementState:
         """One pass over all patterns; their updates batch by batch, or all together at its end."""
         misfit = total = 0.0
         summed, illumination = torch.zeros_like(self.object), torch.zeros_like(self.object.real)
-        probe_sum, probe_weight = torch.zeros_like(self.velocity), torch.zeros_like(self.velocity[0].real)
-        places: list[tuple[Tensor, PositionEquations]] = []
-        counts = CountSums(self.batches.scan, self.options, self.photon) if self._counts_too() else None
+        sums = self._sums(probe=probe_too, positions=positions_too)
         for batch in self.batches.read(self.rng.permutation(len(self.batches.rows)).tolist()):
             patches = read(self.object, batch.corners, self.side)
             waves = exit_waves(patches, batch.probes)
-            change, lost, expected = exit_wave_change(
-                waves, batch.amplitude, self.photon, self.valid_pixels, batch.background
-            )
-            if counts is not None:
-                counts.add(batch, expected, self.valid_pixels)
-            if probe_too:
-                fraction = self.batches.scan.fraction_yx[batch.rows].to(self.device)
-                back, seen = probe_change(change, patches, fraction)
-                probe_sum += back
-                probe_weight += seen
-            if positions_too:
-                system = position_equations(
-                    change, patches, batch.probes, self.photon, self.valid_pixels, batch.background
-                )
-                places.append((batch.rows, system))
+            found = exit_wave_change(waves, batch.amplitude, self.photon, batch.valid, batch.background)
+            sums.add(batch, found, patches)
             if together:
-                add(summed, over_modes(change * batch.probes.conj()), batch.corners)
+                add(summed, over_modes(found.change * batch.probes.conj()), batch.corners)
                 add(illumination, mode_sum_intensity(batch.probes), batch.corners)
             else:
-                add(self.object, over_modes(change.mul_(batch.steps)), batch.corners)
-            misfit += lost
+                add(self.object, over_modes(found.change.mul_(batch.steps)), batch.corners)
+            misfit += found.misfit
             total += batch.energy
             progress(len(batch.rows))
         if together:
             floor = float(mode_sum_intensity(self.batches.probe).max())
             self.object += summed / illumination.clamp_min(floor)
-        if probe_too:
-            self._follow_probe(misfit / total, probe_sum / probe_weight.clamp_min(float(probe_weight.max()) / 10))
-        if places:
-            self._update_positions(places)
-        if counts is not None:
-            self.batches = attrs.evolve(self.batches, scan=counts.next(self.batches.scan))
+        self._follow(sums, misfit / total)
         self.history.append(misfit / total)
 
-    def _counts_too(self) -> bool:
-        return bool({"flux", "background"} & set(self.options.unknown)) and bool(self.history)
+    def settled(self) -> bool:
+        """Whether R, apart from noise, hardly fell in the last passes."""
+        if len(self.history) <= SETTLING_PASSES:
+            return False
+        before, now = (self.history[-1 - back] - self.noise for back in (SETTLING_PASSES, 0))
+        return 0 < (1 - SETTLED) * before < now
+
+    def _sums(self, *, probe: bool, positions: bool) -> PassSums:
+        scan, components, counts = self.batches.scan, None, None
+        if scan.components is not None and scan.weights is not None:
+            components = ComponentSums(Variation(scan.components, scan.weights), self.component_velocity, self.device)
+        if {"flux", "background"} & set(self.options.unknown) and self.history:
+            counts = CountSums(scan, self.options, self.photon)
+        return PassSums(
+            self.batches, self.photon, probe=probe, positions=positions, components=components, counts=counts
+        )
+
+    def _follow(self, sums: PassSums, misfit: float) -> None:
+        """Improve all but the object by the sums of a pass, whose R was `misfit`."""
+        if sums.probe:
+            self._follow_probe(misfit, sums.probe_step())
+        if sums.components is not None:
+            (components, weights), self.component_velocity = sums.components.next()
+            scan = attrs.evolve(self.batches.scan, components=components.cpu(), weights=weights.cpu())
+            self.batches = attrs.evolve(self.batches, scan=scan)
+        if sums.places:
+            self._update_positions(*sums.position_equations())
+        if sums.counts is not None:
+            self.batches = attrs.evolve(self.batches, scan=sums.counts.next(self.batches.scan))
 
     def _follow_probe(self, misfit: float, change: Tensor) -> None:
         """Update the probe until the misfit rises; then go back to the best pass, and leave the probe as it was."""
@@ -211,18 +211,19 @@ class _RefinementState:
         probe = self.batches.probe + self.velocity
         scale = self.norm / float(power(probe).sum().sqrt())
         drift = mean_slope(probe) - self.slope
-        probe = probe * scale * phase_ramp(self.side, self.side, -drift)
-        self.batches = attrs.evolve(self.batches, probe=probe)
+        gauge = scale * phase_ramp(self.side, self.side, -drift)
+        scan = self.batches.scan
+        if scan.components is not None:
+            scan = attrs.evolve(scan, components=scan.components * gauge.cpu())
+        self.batches = attrs.evolve(self.batches, probe=probe * gauge, scan=scan)
         height, width = self.object.shape
         self.object = self.object / scale * phase_ramp(height, width, drift)
 
-    def _update_positions(self, places: list[tuple[Tensor, PositionEquations]]) -> None:
+    def _update_positions(self, rows: Tensor, found: PositionEquations) -> None:
         """Move the patterns of the given rows by the solution of their equations."""
-        rows = torch.cat([batch for batch, _ in places])
-        curvature, pull = (torch.cat(parts).cpu() for parts in zip(*(system for _, system in places), strict=True))
         scan = self.batches.scan
         position = scan.position_yx
-        position[rows] += self.steps.next(rows, PositionEquations(curvature, pull))
+        position[rows] += self.steps.next(rows, found)
         centre, fraction = whole_and_rest(within_reach(position, self.recorded_yx, self.reach))
         moved = attrs.evolve(scan, centre_yx=centre, fraction_yx=fraction)
         if self.steps.together:
@@ -238,7 +239,8 @@ class _RefinementState:
         high = torch.maximum(margin + torch.tensor(self.given), batches.corner_yx.amax(0) + self.side)
         (top, left), (bottom, right) = low.tolist(), high.tolist()
         y, x = (batches.origin_yx + low).tolist()
-        probe = orthogonal_modes(batches.probe) if "modes" in self.options.unknown else batches.probe
+        turned = "modes" in self.options.unknown and batches.scan.components is None
+        probe = orthogonal_modes(batches.probe) if turned else batches.probe
         scan = attrs.evolve(batches.scan, probe=probe.cpu().clone())
         return Refined(self.object[top:bottom, left:right].cpu().clone(), (y, x), scan, tuple(self.history))
 
@@ -257,8 +259,8 @@ class _RefinementState:
             residual = batch.amplitude.square() - mode_sum_intensity(far_field(waves))
             if batch.background is not None:
                 residual -= batch.background
-            if self.valid_pixels is not None:
-                residual *= self.valid_pixels
+            if batch.valid is not None:
+                residual *= batch.valid
             corner = torch.tensor(batch.corners, device=self.device)
             parts.append(equations(waves, moments(residual), corner, basis))
         height, width = self.object.shape
@@ -280,7 +282,7 @@ class _RefinementState:
             if batch.background is not None:
                 modelled += batch.background
             lost = modelled.sqrt_().sub_(batch.amplitude)
-            if self.valid_pixels is not None:
-                lost *= self.valid_pixels
+            if batch.valid is not None:
+                lost *= batch.valid
             misfit += float(lost.square_().sum())
         return misfit

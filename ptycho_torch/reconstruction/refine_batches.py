@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ptycho_torch.physics.canvas import patch_corners
-from ptycho_torch.physics.diffraction import mode_sum_intensity, shift_probe
+from ptycho_torch.physics.diffraction import mode_sum_intensity
+from ptycho_torch.physics.probe_components import frame_probes
 from ptycho_torch.physics.windows import Corners, add, clear, read
 from ptycho_torch.records import Scan
 
@@ -19,8 +20,8 @@ CACHE_BYTES = 512 * 2**20
 class UpdateBatch(NamedTuple):
     """Patterns that are updated together: rows of the scan, the corners of their patches on the
     canvas, amplitudes `(B, N, N)` at unit flux, 0 where nothing was measured, and the sum of their squares, shifted
-    probes and what turns a change of their waves into one of the object, both `(B, P, N, N)`, and the background at
-    unit flux, None for none."""
+    probes and what turns a change of their waves into one of the object, both `(B, P, N, N)`, the background at unit
+    flux, None for none, and the pixels that count, bool `(N, N)` or `(B, N, N)`, None for all."""
 
     rows: Tensor
     corners: Corners
@@ -29,6 +30,7 @@ class UpdateBatch(NamedTuple):
     steps: Tensor
     energy: float
     background: Tensor | None
+    valid: Tensor | None
 
 
 @attrs.frozen(eq=False)
@@ -37,7 +39,8 @@ class Batches:
 
     probe `(P, N, N)`, on the device of the refinement; origin_yx `(2,)` int64: the scan pixel of the
     canvas's `[0, 0]`; shape: of the canvas; rows: the patterns of each batch; alpha: weight of the
-    local illumination in the step. Another probe or other positions make another value.
+    local illumination in the step; held_back: pixels `(N, N)` bool that do not count, in each pattern moved to other
+    places by `frame_masks`. Another probe or other positions make another value.
     """
 
     scan: Scan
@@ -46,6 +49,7 @@ class Batches:
     shape: tuple[int, int]
     rows: tuple[Tensor, ...]
     alpha: float
+    held_back: Tensor | None = None
 
     @property
     def side(self) -> int:
@@ -80,15 +84,16 @@ class Batches:
         device = self.probe.device
         amplitude, background = (None if part is None else part.to(device) for part in self.scan.measured(rows))
         assert amplitude is not None
-        if self.scan.valid_pixels is not None:
-            amplitude = amplitude * self.scan.valid_pixels.to(device)
+        valid = None if self.scan.valid_pixels is None else self.scan.valid_pixels.to(device)
+        if valid is not None:
+            amplitude = amplitude * valid
         seen = amplitude.amax((-2, -1)) > 0
         if not bool(seen.all()):
             amplitude, rows = amplitude[seen], rows[seen.cpu()]
             background = background if background is None or background.ndim == 2 else background[seen]
         if len(rows) == 0:
             return None
-        probes = shift_probe(self.probe, self.scan.fraction_yx[rows].to(device))
+        probes = frame_probes(self.scan, rows, self.probe)
         corners: Corners = self.corner_yx[rows].tolist()
         illumination = mode_sum_intensity(probes)
         add(self._window, illumination, corners)
@@ -96,4 +101,13 @@ class Batches:
         clear(self._window, corners, self.side)
         floor = (1 - self.alpha) * float(illumination.max()) + self.alpha * together
         steps = probes.conj() / torch.maximum(together, floor).unsqueeze(1)
-        return UpdateBatch(rows, corners, amplitude, probes, steps, float(amplitude.square().sum()), background)
+        energy = float(amplitude.square().sum())
+        if self.held_back is not None:
+            fitted = ~frame_masks(self.held_back, rows).to(device)
+            valid = fitted if valid is None else valid & fitted
+        return UpdateBatch(rows, corners, amplitude, probes, steps, energy, background, valid)
+
+
+def frame_masks(mask: Tensor, rows: Tensor) -> Tensor:
+    """A mask `(N, N)` moved, around the borders, to another place in each of the patterns `rows`: `(B, N, N)`."""
+    return torch.stack([mask.roll((7 * row, 19 * row), (0, 1)) for row in rows.tolist()])

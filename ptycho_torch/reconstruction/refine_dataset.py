@@ -10,11 +10,13 @@ from tqdm import tqdm
 from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.refine import FEW_PHOTONS
 from ptycho_config.schema.replace import replace
-from ptycho_torch.output.choice_records import InstrumentRecord, PhotonsRecord, PositionCorrections
+from ptycho_torch.output.choice_records import ComponentsRecord, InstrumentRecord, PhotonsRecord, PositionCorrections
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.physics.probe_modes import mode_powers
 from ptycho_torch.reconstruction.few_photons import MOST_PASSES, TRIALS, photons_per_pixel, refine_few_photons
-from ptycho_torch.reconstruction.refine import position_corrections, positions_change, probe_changes, refine
+from ptycho_torch.reconstruction.position_steps import position_corrections, positions_change
+from ptycho_torch.reconstruction.probe_variation import PASSES, find_variation
+from ptycho_torch.reconstruction.refine import probe_changes, refine
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 
 
@@ -23,7 +25,8 @@ class RefinedDataset:
     """A refined object, and the dataset and scan with the probe and the positions that belong to it.
 
     passes: R before each pass; corrections: of the positions, None where they were not refined; photons: of the
-    refinement from few photons, None where there were many.
+    refinement from few photons, None where there were many; components: the choice of a probe that varies, None where
+    nothing looked for it.
     """
 
     canvas: Canvas
@@ -32,6 +35,7 @@ class RefinedDataset:
     passes: tuple[float, ...]
     corrections: PositionCorrections | None = None
     photons: PhotonsRecord | None = None
+    components: ComponentsRecord | None = None
 
 
 def refine_dataset(
@@ -44,19 +48,26 @@ def refine_dataset(
     seed: int,
     device: torch.device,
     visible: bool,
+    fewest: int | None = None,
 ) -> RefinedDataset:
     """Refine an object_ `(H, W)` in network units whose `[0, 0]` is scan pixel `origin_yx`.
 
     dataset: of a file; scan: the same in network units; options: passes and what is refined; seed: of the
-    order of the patterns; device: computes; visible: show progress. The canvas has the illumination of all
-    patterns. Raises ValueError where a patch leaves the object.
+    order of the patterns; device: computes; visible: show progress; fewest: as for `refine`. The canvas has the
+    illumination of all patterns. Raises ValueError where a patch leaves the object.
     """
     rng, hidden = np.random.default_rng(seed), None if visible else True
     few, count = follows_counts(options, scan), len(scan.centre_yx)
     found, photons = Refined(object_, origin_yx, scan, ()), None
     if not few or probe_changes(options) or positions_change(options) or options.unknown:
         with tqdm(total=options.planned * count, unit="pattern", desc="refinement", disable=hidden) as bar:
-            found = refine(scan, object_, origin_yx, options, rng=rng, device=device, progress=bar.update)
+            found = refine(
+                scan, object_, origin_yx, options, rng=rng, device=device, progress=bar.update, fewest=fewest
+            )
+    components = None
+    if options.probe_components:
+        with tqdm(total=3 * PASSES * count, unit="pattern", desc="variation of the probe", disable=hidden) as bar:
+            found, components = find_variation(found, options, seed=seed, device=device, progress=bar.update)
     if few:
         passes = max(options.planned, MOST_PASSES)
         with tqdm(total=(passes + TRIALS) * count, unit="pattern", desc="few photons", disable=hidden) as bar:
@@ -64,13 +75,20 @@ def refine_dataset(
     summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
     canvas = Canvas((found.object * scan.object_scale).numpy(), summed, found.origin_yx)
     corrections = None
-    if probe_changes(options):
+    if probe_changes(options) or (components is not None and components.kept):
         dataset = attrs.evolve(dataset, probe=(found.scan.probe / scan.probe_factor).numpy())
     if positions_change(options):
         dataset = attrs.evolve(dataset, position_yx=found.scan.position_yx.numpy())
         corrections = position_corrections(scan, found, options)
-    dataset = attrs.evolve(dataset, flux=_flux(found.scan), background=_background(found.scan))
-    return RefinedDataset(canvas, dataset, found.scan, found.history, corrections, photons)
+    parts = found.scan.components, found.scan.weights
+    dataset = attrs.evolve(
+        dataset,
+        flux=_flux(found.scan),
+        background=_background(found.scan),
+        components=None if parts[0] is None else (parts[0] / scan.probe_factor).numpy(),
+        weights=None if parts[1] is None else parts[1].numpy(),
+    )
+    return RefinedDataset(canvas, dataset, found.scan, found.history, corrections, photons, components)
 
 
 def follows_counts(options: RefineOptions, scan: Scan) -> bool:
@@ -82,7 +100,7 @@ def follows_counts(options: RefineOptions, scan: Scan) -> bool:
 
 def object_alone(options: RefineOptions) -> RefineOptions:
     """The options of a refinement of the object, with all else as it is."""
-    return replace(RefineOptions, options, unknown=(), refine_probe=False, refine_positions=False)
+    return replace(RefineOptions, options, unknown=(), refine_probe=False, refine_positions=False, probe_components=0)
 
 
 def _flux(scan: Scan) -> NDArray[np.float64] | None:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from ptycho_torch.physics.canvas import patch_corners
-from ptycho_torch.physics.diffraction import diffraction_intensity, shift_probe
+from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.physics.exit_wave_update import photon_intensity
 from ptycho_torch.physics.patches import cut
+from ptycho_torch.physics.probe_components import frame_probes
 from ptycho_torch.reconstruction.few_photons import sample_amplitude
 from ptycho_torch.records import Canvas, Scan
 
@@ -46,7 +47,7 @@ class _Counts:
     def _expected(self, rows: Tensor) -> Tensor:
         side = self.scan.probe.shape[-1]
         corners = patch_corners(self.scan.centre_yx[rows], side, torch.tensor(self.origin_yx))
-        probes = shift_probe(self.scan.probe, self.scan.fraction_yx[rows])
+        probes = frame_probes(self.scan, rows, self.scan.probe)
         expected = diffraction_intensity(cut(self.object, corners.float(), side), probes)
         if self.scan.flux is not None:
             expected = expected * self.scan.flux[rows].to(expected)[:, None, None]

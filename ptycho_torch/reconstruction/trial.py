@@ -1,6 +1,7 @@
 """Short reconstructions of a part of a scan that tell what of the instrument is not known."""
 
 import copy
+from collections.abc import Callable
 
 import attrs
 import numpy as np
@@ -10,7 +11,8 @@ from torch import Tensor
 from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.replace import replace
 from ptycho_torch.physics.canvas import canvas_of, patch_corners
-from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity, shift_probe
+from ptycho_torch.physics.diffraction import exit_waves, far_field, mode_sum_intensity
+from ptycho_torch.physics.probe_components import frame_probes
 from ptycho_torch.physics.windows import read
 from ptycho_torch.reconstruction.pattern_sample import PatternSample
 from ptycho_torch.reconstruction.refine import refine
@@ -65,7 +67,7 @@ class Trial:
             start = torch.full((height, width), self._level(part), dtype=torch.complex64)
         options = replace(RefineOptions, OPTIONS, unknown=options.unknown, background=options.background, passes=passes)
         found = refine(part, start, (y, x), options, rng=np.random.default_rng(self.seed), device=self.device)
-        return self._unexplained(found)
+        return self.sample.unexplained(held_back_misfit(found, lambda _: self.held))
 
     def _level(self, part: Scan) -> float:
         """The modulus of a flat object that has as much power on the detector as the patterns."""
@@ -73,19 +75,22 @@ class Trial:
         measured = part.signal(torch.arange(len(part.centre_yx))).square().mean(0) * self.seen
         return float((measured.sum() / modelled.sum().clamp_min(torch.finfo(torch.float32).tiny)).sqrt())
 
-    def _unexplained(self, found: Refined) -> float:
-        scan, side = found.scan, self.held.shape[-1]
-        lost, total = 0.0, 0.0
-        for rows in torch.arange(len(scan.centre_yx)).split(_CHUNK):
-            amplitude, background = scan.measured(rows)
-            corners = patch_corners(scan.centre_yx[rows], side, torch.tensor(found.origin_yx)).tolist()
-            probes = shift_probe(scan.probe, scan.fraction_yx[rows])
-            modelled = mode_sum_intensity(far_field(exit_waves(read(found.object, corners, side), probes)))
-            if background is not None:
-                modelled += background
-            lost += float(((modelled.sqrt_() - amplitude).square() * self.held).sum())
-            total += float((amplitude.square() * self.held).sum())
-        return self.sample.unexplained(lost / max(total, torch.finfo(torch.float32).tiny))
+
+def held_back_misfit(found: Refined, held: Callable[[Tensor], Tensor]) -> float:
+    """`sum (A - sqrt(M))^2 / sum A^2` over the pixels, `(N, N)` or `(B, N, N)` bool, that are held back in some of the
+    patterns, by their rows; found: what was refined without them."""
+    scan, side, lost, total = found.scan, found.scan.probe.shape[-1], 0.0, 0.0
+    for rows in torch.arange(len(scan.centre_yx)).split(_CHUNK):
+        amplitude, background = scan.measured(rows)
+        corners = patch_corners(scan.centre_yx[rows], side, torch.tensor(found.origin_yx)).tolist()
+        waves = exit_waves(read(found.object, corners, side), frame_probes(scan, rows, scan.probe))
+        modelled = mode_sum_intensity(far_field(waves))
+        if background is not None:
+            modelled += background
+        judged = held(rows)
+        lost += float(((modelled.sqrt_() - amplitude).square() * judged).sum())
+        total += float((amplitude.square() * judged).sum())
+    return lost / max(total, torch.finfo(torch.float32).tiny)
 
 
 def choose_patterns(scan: Scan, rows: Tensor, valid: Tensor) -> Scan:
@@ -99,4 +104,5 @@ def choose_patterns(scan: Scan, rows: Tensor, valid: Tensor) -> Scan:
         label=None,
         initial=None,
         flux=None if scan.flux is None else scan.flux[rows],
+        weights=None if scan.weights is None else scan.weights[rows],
     )

@@ -12,7 +12,7 @@ from ptycho_torch.api.inference import Reconstruction
 from ptycho_torch.output.scan_file import write_scan
 from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from ptycho_torch.pretrained import PRETRAINED
-from ptycho_torch.reconstruction.network_trial import try_passes
+from ptycho_torch.reconstruction.network_trial import CLEARLY_LIKELIER, try_passes
 
 
 @pytest.fixture(scope="module")
@@ -52,28 +52,37 @@ def test_a_network_that_is_no_worse_than_the_solver_stays(tmp_path: Path) -> Non
     assert (made.canvas.object == alone.canvas.object).all()
 
 
+@pytest.mark.slow
+def test_few_photons_are_judged_by_the_likelihood_of_their_counts(trained: TrainingRun, tmp_path: Path) -> None:
+    """A network that draws nothing gives way, the shipped one stays; the log-likelihoods say so."""
+    scan = tmp_path / "scan.npz"
+    write_scan(scan, simulate_scan(natural_object("camera", "coins", 130), seed=0, photons=1e4))
+    for number, (model, kept) in enumerate(((PRETRAINED, True), (trained.bundle, False))):
+        found = _made(model, scan, tmp_path / str(number), **{"torch.refine.passes": 4}).metrics.network
+        assert found is not None
+        assert not found.unexplained
+        assert min(found.less_likely.values()) == 0
+        assert (found.less_likely["network"] <= CLEARLY_LIKELIER) == found.kept == kept
+
+
 @pytest.mark.parametrize(
-    ("left", "options", "few", "passes"),
+    ("left", "options", "passes"),
     [
-        ({0: 0.2, 4: 0.201}, {}, False, 4),
-        ({0: 0.2, 4: 0.1, 8: 0.095}, {}, False, 4),
-        ({0: 0.2, 4: 0.1, 8: 0.05}, {}, False, 8),
-        ({0: 0.06, 4: 0.3}, {}, False, 0),
-        ({0: 0.06, 4: 0.3}, {}, True, 4),
-        ({0: -0.002, 4: 0.004}, {}, False, 4),
-        ({8: 0.3}, {"refine_positions": True}, False, 12),
-        ({3: 0.3}, {"passes": 3}, False, 3),
-        ({0: 0.3}, {"passes": 0}, False, 0),
+        ({0: 0.2, 4: 0.201}, {}, 4),
+        ({0: 0.2, 4: 0.1, 8: 0.095}, {}, 4),
+        ({0: 0.2, 4: 0.1, 8: 0.05}, {}, 8),
+        ({0: 0.06, 4: 0.3}, {}, 0),
+        ({0: -0.002, 4: 0.004}, {}, 4),
+        ({8: 0.3}, {"refine_positions": True}, 12),
+        ({3: 0.3}, {"passes": 3}, 3),
+        ({0: 0.3}, {"passes": 0}, 0),
     ],
 )
 def test_passes_are_made_unless_held_back_pixels_speak_against_it(
-    left: dict[int, float],
-    options: dict[str, Any],
-    few: bool,  # noqa: FBT001 - pytest passes it
-    passes: int,
+    left: dict[int, float], options: dict[str, Any], passes: int
 ) -> None:
-    """As many more as they ask for; a number that is given counts, and so does the likelihood of few photons."""
-    assert try_passes(left.__getitem__, RefineOptions(**options), few=few) == (left, passes)
+    """As many more as they ask for; a number that is given counts."""
+    assert try_passes(left.__getitem__, RefineOptions(**options)) == (left, passes)
 
 
 def test_a_scan_is_refined_unless_told_otherwise(wide_scan: Path, tmp_path: Path) -> None:

@@ -74,6 +74,17 @@ def _score(found: Tensor, truth: Complex) -> tuple[float, float]:
     return contrast_and_detail(found.numpy()[inner, inner], truth[inner, inner])
 
 
+def test_passes_end_once_they_gain_next_to_nothing() -> None:
+    """With one of two modes R stays where the model is wrong; the last pass is that of all patterns together."""
+    simulated = _simulated(modes=2)
+    scan = _scan(attrs.evolve(simulated, probe=simulated.probe[:1]))
+    options = RefineOptions(passes=40, unknown=())
+    rng = np.random.default_rng(0)
+    found = refine(scan, _flat(simulated.truth), ORIGIN, options, rng=rng, device=torch.device("cpu"), fewest=8)
+    assert 8 < len(found.history) < 40
+    assert found.history[-2] > 0.9 * found.history[-6]
+
+
 @pytest.mark.parametrize("modes", [1, 2])
 def test_a_flat_start_becomes_the_object(modes: int) -> None:
     """A few passes from a flat object reach contrast and detail above 0.9, for one mode and for two."""

@@ -16,7 +16,8 @@ from ptycho_torch.output.choice_records import PositionCorrections
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.physics.positions import reach_px
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
-from ptycho_torch.reconstruction.refine import position_corrections, refine
+from ptycho_torch.reconstruction.position_steps import position_corrections
+from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.records import Dataset, Refined, Scan
 
 PLAIN = RefineOptions()
