@@ -56,7 +56,8 @@ class RefineOptions:
     probe_components: int = option(
         0,
         "components by which the first mode of the probe varies from pattern to pattern (orthogonal probe relaxation), "
-        "kept where pixels that are held back ask for them; 0: one probe for all",
+        "kept where pixels that are held back ask for them; 0: one probe for all. unknown=auto then chooses no "
+        "positions, whose errors components take up",
         check=between(0, 6),
     )
     passes: int | Literal["auto"] = option(

@@ -67,7 +67,9 @@ def estimate_unknowns(
     with torch.inference_mode():
         estimation = _Estimation(dataset, options, seed, device)
         if options.unknown == "auto":
-            chosen = estimation.choose(set(fixed))
+            # Under a probe that varies positions seem to be wrong, and they would take up a part of it.
+            components: set[Unknown] = {"positions"} if options.probe_components else set()
+            chosen = estimation.choose({*fixed, *components})
         else:
             chosen = options.unknown
             estimation.take(chosen)
