@@ -3,17 +3,21 @@
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ptycho_config import ConfigError, Problem
 from ptycho_torch.errors import note_when_stopped
 from ptycho_torch.scan_set.plan import Task
-from ptycho_torch.scan_set.work import ScanRow, Worker
+from ptycho_torch.scan_set.work import ScanRow, Worker, failure_row
 from ptycho_torch.sweep.run import threads_per_trial
 
 Report = Callable[[ScanRow], object]
+ENDED = "its process was ended from outside, perhaps because the memory was full: give fewer --jobs"
 _KEPT = "finished scans are kept: the same command goes on from there"
 
 
@@ -45,8 +49,31 @@ def _here(tasks: Sequence[Task], *, again: bool) -> Iterator[tuple[Task, ScanRow
 
 
 def _in_processes(tasks: Sequence[Task], jobs: int, *, again: bool) -> Iterator[tuple[Task, ScanRow]]:
-    threads, fresh = threads_per_trial(jobs), multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
+    """The rows of all tasks but those whose process was ended, such as for want of memory.
+
+    That breaks the whole pool: what was being done is then tried one by one, and the rest by new processes.
+    """
+    threads = threads_per_trial(jobs)
+    waiting, alone = list(tasks), list[Task]()
+    while waiting or alone:
+        batch, size = (alone[:1], 1) if alone else (waiting, jobs)
+        done = set[Path]()
+        try:
+            for task, row in _pool(batch, size, threads, again=again):
+                done.add(task.folder)
+                yield task, row
+            broken = False
+        except BrokenProcessPool:
+            broken = True
+        left = [task for task in batch if task.folder not in done]
+        if alone:
+            alone = alone[1:]
+        else:
+            alone, waiting = (left[:jobs], left[jobs:]) if broken else ([], [])
+
+
+def _pool(tasks: Sequence[Task], jobs: int, threads: int, *, again: bool) -> Iterator[tuple[Task, ScanRow]]:
+    fresh, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(min(jobs, len(tasks)), fresh) as pool:
         running = {pool.submit(_do, task, threads, again): task for task in tasks}
         try:
@@ -77,15 +104,26 @@ def run_ray(tasks: Sequence[Task], threads: int, report: Report, *, again: bool 
         ray.init(log_to_driver=False)
     try:
         room = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
-        actor = ray.remote(num_cpus=threads)(Worker)
+        # A worker that is ended, such as for want of memory, is started again, without its scan.
+        actor = ray.remote(num_cpus=threads, max_restarts=-1)(Worker)
         pool = ActorPool([actor.remote(tasks[0].model, threads, again=again) for _ in range(min(room, len(tasks)))])
         by_folder = {task.folder: task for task in tasks}
-        done = pool.map_unordered(lambda one, task: one.do.remote(task), list(tasks))
+        for task in tasks:
+            pool.submit(lambda one, task: one.do.remote(task), task)
         with note_when_stopped(lambda: _KEPT):
-            return _collect(tasks, ((by_folder[row.folder], row) for row in done), report)
+            return _collect(tasks, ((by_folder[row.folder], row) for row in _ray_rows(pool)), report)
     finally:
         if begun:
             ray.shutdown()
+
+
+def _ray_rows(pool: Any) -> Iterator[ScanRow]:
+    """The rows that a pool of actors gives, but for those whose actor was ended."""
+    from ray.exceptions import RayActorError
+
+    while pool.has_next():
+        with suppress(RayActorError):
+            yield pool.get_next_unordered()
 
 
 def _collect(tasks: Sequence[Task], done: Iterator[tuple[Task, ScanRow]], report: Report) -> list[ScanRow]:
@@ -93,4 +131,8 @@ def _collect(tasks: Sequence[Task], done: Iterator[tuple[Task, ScanRow]], report
     for task, row in done:
         rows[task.folder] = row
         report(row)
+    for task in tasks:
+        if task.folder not in rows:
+            rows[task.folder] = failure_row(task, ENDED, seconds=0.0)
+            report(rows[task.folder])
     return [rows[task.folder] for task in tasks]

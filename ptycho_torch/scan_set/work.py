@@ -2,6 +2,7 @@
 
 import json
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ class Worker:
     def do(self, task: Task) -> ScanRow:
         """Reconstruct the scan of a task, unless that was done with the same options, file and network.
 
-        One that cannot be reconstructed leaves `failure.txt` in its folder. Raises OutputError where there is no room.
+        One that cannot be reconstructed leaves `failure.txt` in its folder, whatever the reason: the others of the set
+        are not to end with it. Raises OutputError where there is no room.
         """
         begun = time.perf_counter()
         try:
@@ -63,10 +65,19 @@ class Worker:
         except OutputError:
             raise
         except (DataError, ConfigError, DivergedError) as error:
-            write_text(task.folder / FAILURE, f"{error}\n")
-            seconds = round(time.perf_counter() - begun, 2)
-            reason = str(error).splitlines()[0]
-            return ScanRow(task.scan.name, None, None, None, None, seconds, task.folder, reason)
+            return failure_row(task, str(error), seconds=time.perf_counter() - begun)
+        except Exception as error:  # noqa: BLE001 - a fault of ours, on which the traceback in the folder tells more
+            reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+            return failure_row(task, reason, seconds=time.perf_counter() - begun)
+
+
+def failure_row(task: Task, reason: str, *, seconds: float) -> ScanRow:
+    """The row of a task that failed after so many seconds, with the first line of the reason; all of it goes into
+    `failure.txt` in its folder."""
+    task.folder.mkdir(parents=True, exist_ok=True)
+    write_text(task.folder / FAILURE, f"{reason}\n")
+    first = reason.splitlines()[0]
+    return ScanRow(task.scan.name, None, None, None, None, round(seconds, 2), task.folder, first)
 
 
 def _record(folder: Path) -> Mapping[str, Any]:

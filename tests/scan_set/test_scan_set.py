@@ -1,10 +1,14 @@
 """Many scans with one network: each once, whatever happens to the others."""
 
 import csv
+import multiprocessing
+import os
 import shutil
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
+import attrs
 import pytest
 
 from ptycho_config import Sources
@@ -12,6 +16,8 @@ from ptycho_torch.api import TrainingRun
 from ptycho_torch.cli.main import main
 from ptycho_torch.errors import DataError
 from ptycho_torch.scan_set.plan import plan_tasks
+from ptycho_torch.scan_set.run import run_local
+from ptycho_torch.scan_set.work import ScanRow, Worker
 
 RAY = pytest.mark.skipif(find_spec("ray") is None, reason="the optional package ray is not installed")
 
@@ -33,7 +39,9 @@ def _rows(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _command(scans: Path, trained: TrainingRun, folder: Path, *more: str) -> list[str]:
-    return ["infer", str(scans), "--model-path", str(trained.bundle), "--output-dir", str(folder), *more]
+    """With nothing to be estimated, which is tested elsewhere."""
+    known = ("--set", "torch.refine.unknown=[]")
+    return ["infer", str(scans), "--model-path", str(trained.bundle), "--output-dir", str(folder), *known, *more]
 
 
 def test_each_scan_of_a_folder_is_reconstructed_once(
@@ -68,6 +76,33 @@ def test_several_at_a_time_give_the_same(engine: str, scans: Path, trained: Trai
     assert main(_command(scans, trained, tmp_path / "two", "--quiet", "--jobs", "2", "--engine", engine)) == 0
     one, two = _rows(tmp_path / "one"), _rows(tmp_path / "two")
     assert [row["R"] for row in two.values()] == pytest.approx([row["R"] for row in one.values()])
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_does_not_end_the_others(scans: Path, trained: TrainingRun, tmp_path: Path) -> None:
+    """As the system does when the memory is full: what was being done is done again by new processes."""
+    (scans / "third.npz").unlink()
+    for number in range(4):
+        shutil.copy(scans / "first.npz", scans / f"more_{number}.npz")
+    tasks = plan_tasks(scans, tmp_path / "out", trained.bundle, Sources())
+    killed = list[int]()
+
+    def kill_one(_: ScanRow) -> None:
+        if not killed:
+            killed.append(multiprocessing.active_children()[0].pid or 0)
+            os.kill(killed[0], signal.SIGKILL)
+
+    rows = run_local(tasks, 2, kill_one)
+    assert killed
+    assert [row.failure for row in rows] == [""] * 6
+
+
+def test_a_fault_of_ours_fails_one_scan(scans: Path, trained: TrainingRun, tmp_path: Path) -> None:
+    """With the traceback in its folder; nothing is raised that would end the others."""
+    task = plan_tasks(scans / "first.npz", tmp_path / "out", trained.bundle, Sources())[0]
+    row = Worker(trained.bundle, 1).do(attrs.evolve(task, sources=None))
+    assert row.failure.startswith("AttributeError")
+    assert "Traceback" in (task.folder / "failure.txt").read_text()
 
 
 def test_a_list_names_scans_relative_to_itself(scans: Path, tmp_path: Path) -> None:
