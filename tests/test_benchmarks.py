@@ -1,6 +1,8 @@
 """The scripts in `benchmarks/` say what they do before they do it."""
 
+import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,3 +26,17 @@ def test_help_is_shown_and_nothing_runs(
     assert ended.value.code in {None, 0}
     first = script.read_text(encoding="utf-8").splitlines()[0].removeprefix('"""')
     assert first in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "learned"),
+    [(["--cases", "fno"], "2 of 2"), (["--cases", "cnn swish", "--limit", "20", "--torch-weights"], "0 of 2")],
+)
+def test_a_network_of_images_learns_from_every_seed(options: list[str], learned: str) -> None:
+    """More than the mean pattern, within a minute; with the first weights of torch alone the cnn would not."""
+    script = next(path for path in SCRIPTS if path.name == "traps.py")
+    command = [sys.executable, str(script), "--seeds", "0", "1", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (row,) = json.loads(done.stdout.splitlines()[-1])
+    assert row["learned"] == learned
