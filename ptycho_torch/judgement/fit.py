@@ -24,6 +24,8 @@ CHUNK_PIXELS = 2**18
 # The share of pixels and the share of the misfit that they may carry.
 WORST_PIXELS, CARRIED = 0.01, 0.5
 WORST_FRAME = 15.0
+# And they leave so much of the misfit of a flat object.
+WORST_OF_FLAT = 0.1
 # The misfit of these pixels is at least this share of what noise gives, and of what the object explains.
 OF_NOISE, OF_OBJECT = 0.5, 0.1
 # A reconstruction explains at least so much of what an object can explain; and of what a short one of a part explained.
@@ -198,8 +200,8 @@ def _frame_evidence(fit: Fit, rows: NDArray[np.int64] | None) -> Iterator[Eviden
     ratio = fit.by_frame / median
     worst = float(ratio.max())
     text = f"the worst pattern has {worst:.3g} times the misfit of the median one"
-    # Patterns that carry little of the misfit do not change the object.
-    out = np.flatnonzero(ratio > WORST_FRAME)
+    # Patterns that are explained nearly as well as others change the object little.
+    out = np.flatnonzero((ratio > WORST_FRAME) & (fit.by_frame > WORST_OF_FLAT * fit.flat))
     if not len(out):
         yield Evidence(name="misfit of patterns", level="sound", text=text, value=worst)
         return

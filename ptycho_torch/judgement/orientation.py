@@ -11,7 +11,15 @@ from torch import Tensor
 from ptycho_torch.judgement.likeness import ALIKE, likeness
 from ptycho_torch.judgement.lines import reverse_lines
 from ptycho_torch.judgement.noise import noise_misfit
-from ptycho_torch.judgement.trial import ORIENTATIONS, Part, choose_part, flat_misfit, held_back_misfit, turn
+from ptycho_torch.judgement.trial import (
+    ORIENTATIONS,
+    Part,
+    choose_part,
+    flat_misfit,
+    held_back_misfit,
+    mean_misfit,
+    turn,
+)
 from ptycho_torch.judgement.turned import ANGLES, PATTERNS, rotate_positions, turn_patterns
 from ptycho_torch.records import Dataset
 from ptycho_torch.verdict import Evidence
@@ -35,6 +43,8 @@ MIN_PATTERNS = 25
 MINIMUM = 3.0
 # Patterns differ from that of a flat object by so many times what noise gives.
 VISIBLE = 1.05
+# They differ from each other by this share of what they differ from that of a flat object.
+VARIED = 0.2
 # Positions that leave no more of the misfit of a flat object, apart from noise, are not compared with other orders and
 # scales.
 EXPLAINS = 0.15
@@ -51,7 +61,8 @@ class Trials:
     misfit: by hypothesis; flat: of a flat object; better: by how many standard errors the recorded positions are worse
     than each hypothesis; explains: the same for the flat object against the recorded positions; alike: how much
     patterns resemble those at the nearest positions, None where nothing shows it; ordered: by how many standard errors
-    the recorded positions are better than those in an order by chance, None where noise alone would hide it.
+    the recorded positions are better than those in an order by chance, None where noise alone would hide it, or where
+    patterns are nearly the same everywhere, as of a wedge.
     """
 
     misfit: dict[str, float]
@@ -103,6 +114,7 @@ def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True)
             misfit |= {name: held_back_misfit(part, one[part.rows]) for name, one in others}
             misfit |= _other_scale(part, mine, misfit[RECORDED], noise)
             misfit |= {f"{TURNED}{name}": held_back_misfit(turn_patterns(part, name), mine) for name in PATTERNS}
+        varied = float(mean_misfit(part).mean()) > VARIED * float(flat.mean()) > VARIED * VISIBLE * noise
         total = float((part.amplitude.square() * part.held).sum((1, 2)).mean())
     own = misfit[RECORDED]
     return Trials(
@@ -111,7 +123,7 @@ def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True)
         {name: standard_errors(own - one) for name, one in misfit.items()},
         standard_errors(flat - own),
         likeness(part, mine),
-        standard_errors(shuffled - own) if float(flat.mean()) > VISIBLE * noise else None,
+        standard_errors(shuffled - own) if varied else None,
     )
 
 

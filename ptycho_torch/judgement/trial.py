@@ -180,3 +180,9 @@ def flat_misfit(part: Part) -> Tensor:
     level = (part.amplitude.square() * seen).sum((1, 2)) / (flat.square() * seen).sum()
     modelled = flat * level.sqrt()[:, None, None]
     return ((part.amplitude - modelled).square() * part.held).sum((1, 2), dtype=torch.float64)
+
+
+def mean_misfit(part: Part) -> Tensor:
+    """The same of the mean pattern of the part: `(K,)` float64."""
+    different = part.amplitude - part.amplitude.mean(dim=0)
+    return (different.square() * part.held).sum((1, 2), dtype=torch.float64)

@@ -77,16 +77,19 @@ def _jumped(row: int) -> Dataset:
     return attrs.evolve(good(), position_yx=good().position_yx + np.stack([0 * slip, slip], axis=1))
 
 
-@pytest.mark.parametrize("row", [70, 90])
-def test_a_jump_of_the_stage_is_doubtful(row: int) -> None:
-    """With its place in the scan and its distance, after a reconstruction that shows the object twice."""
+@pytest.mark.parametrize(("row", "noise"), [(70, 0.0), (90, 0.0), (90, 0.8)])
+def test_a_jump_of_the_stage_is_doubtful(row: int, noise: float) -> None:
+    """With its place in the scan and its distance, after a reconstruction that shows the object twice; also where so
+    much of R is noise, if that leaves a part."""
     scan = normalise(_jumped(row))
     origin, height, width = canvas_of(scan.centre_yx, scan.probe.shape[-1])
     y, x = origin.long().tolist()
     flat = torch.ones(height, width, dtype=torch.complex64)
     options = RefineOptions(passes=6)
     made = refine_dataset(_jumped(row), scan, flat, (y, x), options, seed=0, device=CPU, visible=False)
-    verdict = judge_fit(measure_fit(made.scan, made.canvas, CPU), judge_scan(_jumped(row)), made.dataset)
+    fit = measure_fit(made.scan, made.canvas, CPU)
+    fit = attrs.evolve(fit, noise=noise * fit.R, flat=3 * fit.R) if noise else fit
+    verdict = judge_fit(fit, judge_scan(_jumped(row)), made.dataset)
     jump = next(one for one in verdict.evidence if one.name == "jump")
     assert jump.level == "doubtful"
     found = re.search(r"about pattern (\d+) on, patterns fit positions moved by 0, -7 px", jump.text)
