@@ -114,7 +114,8 @@ def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True)
             misfit |= {name: held_back_misfit(part, one[part.rows]) for name, one in others}
             misfit |= _other_scale(part, mine, misfit[RECORDED], noise)
             misfit |= {f"{TURNED}{name}": held_back_misfit(turn_patterns(part, name), mine) for name in PATTERNS}
-        varied = float(mean_misfit(part).mean()) > VARIED * float(flat.mean()) > VARIED * VISIBLE * noise
+        visible = float(flat.mean()) > VISIBLE * noise
+        varied = float(mean_misfit(part).mean()) > VARIED * float(flat.mean())
         total = float((part.amplitude.square() * part.held).sum((1, 2)).mean())
     own = misfit[RECORDED]
     return Trials(
@@ -123,7 +124,7 @@ def position_trials(dataset: Dataset, seed: int = 0, *, probe_fits: bool = True)
         {name: standard_errors(own - one) for name, one in misfit.items()},
         standard_errors(flat - own),
         likeness(part, mine),
-        standard_errors(shuffled - own) if varied else None,
+        standard_errors(shuffled - own) if visible and varied else None,
     )
 
 
