@@ -1,10 +1,11 @@
 """Peak memory of training and reconstructing a scan that stays on disk.
 
-    python benchmarks/memory.py [PATTERNS ...] [--folder FOLDER]
+    python benchmarks/memory.py [PATTERNS ...] [--scans 50] [--folder FOLDER]
 
-For each number (200,000 if none is given: 1.6 GB) writes a scan of 64x64 uint16 patterns, and in a process
-of its own trains one epoch of 64 groups, reconstructs 64 patterns and takes R over all. The last line is
-JSON: one record for each, with the peak resident size of its process and the seconds of the processor.
+For each number (200,000 if none is given: 1.6 GB) writes a scan of 64x64 uint16 patterns, or so many of them, and in a
+process of its own trains one epoch of 64 groups of each, reconstructs 64 patterns of the first and takes R over all of
+it. The last line is JSON: one record for each number, with the peak resident size of its process and the seconds of the
+processor.
 """
 
 import argparse
@@ -53,13 +54,14 @@ def write_scan(path: Path, count: int) -> None:
 
 
 def measured(folder: Path) -> dict[str, float]:
-    """Seconds of the processor and the peak of this process, training on the scan of a folder and reconstructing it."""
+    """Seconds of the processor and the peak of this process, training on the scans of a folder and reconstructing the
+    first of them."""
     start = time.process_time()
-    scan, out = folder / "scan.npz", folder / "out"
+    scans, out = folder / "scans", folder / "out"
     # Only the file is handed on: what was trained on is not held while reconstructing.
-    bundle = train(scan, out, sources=Sources(overrides=OPTIONS), legacy={}).bundle
+    bundle = train(scans, out, sources=Sources(overrides=OPTIONS), legacy={}).bundle
     trained, peak = time.process_time(), peak_memory_mib()
-    reconstruct(scan, out, model=bundle, sources=Sources(overrides=RECONSTRUCTION), legacy={})
+    reconstruct(min(scans.iterdir()), out, model=bundle, sources=Sources(overrides=RECONSTRUCTION), legacy={})
     return {
         "train_s": round(trained - start, 1),
         "reconstruct_s": round(time.process_time() - trained, 1),
@@ -68,21 +70,24 @@ def measured(folder: Path) -> dict[str, float]:
     }
 
 
-def in_own_process(count: int, parent: Path | None) -> dict[str, float]:
-    """The figures of one scan, which is written before and removed afterwards."""
+def in_own_process(count: int, scans: int, parent: Path | None) -> dict[str, float]:
+    """The figures of so many scans of `count` patterns, which are written before and removed afterwards."""
     with tempfile.TemporaryDirectory(dir=parent) as name:
-        path = Path(name) / "scan.npz"
-        write_scan(path, count)
+        paths = [Path(name) / "scans" / f"{number:04d}.npz" for number in range(scans)]
+        paths[0].parent.mkdir()
+        for path in paths:
+            write_scan(path, count)
         done = subprocess.run(  # noqa: S603
             [sys.executable, __file__, "--measure", name], stdout=subprocess.PIPE, text=True, check=True
         )
-        size = path.stat().st_size / 2**20
-    return {"patterns": count, "file_mib": round(size), **json.loads(done.stdout.splitlines()[-1])}
+        size = sum(path.stat().st_size for path in paths) / 2**20
+    return {"scans": scans, "patterns": count, "files_mib": round(size), **json.loads(done.stdout.splitlines()[-1])}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("patterns", type=int, nargs="*", default=[200_000])
+    parser.add_argument("--scans", type=int, default=1, help="of so many patterns each")
     parser.add_argument("--folder", type=Path, help="where the scans are written; the temporary one")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -91,7 +96,7 @@ def main() -> None:
         return
     records = []
     for count in options.patterns:
-        records.append(in_own_process(count, options.folder))
+        records.append(in_own_process(count, options.scans, options.folder))
         print(json.dumps(records[-1]), file=sys.stderr, flush=True)
     print(json.dumps(records))
 

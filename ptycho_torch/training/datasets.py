@@ -28,6 +28,7 @@ from ptycho_torch.data.scan import (
 )
 from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.scan import judge_scan
+from ptycho_torch.memory import give_back
 from ptycho_torch.physics.diffraction import power
 from ptycho_torch.records import Dataset, Groups, Scan
 from ptycho_torch.verdict import Evidence, Verdict, judge
@@ -167,4 +168,5 @@ def _group(raw: RawScan, setup: TrainingSetup, seed: int, fraction: float, in_me
         groups = plan_groups(dataset.position_yx, plan, np.random.default_rng(seed))
     except ValueError as error:
         raise DataError(dataset.name, str(error)) from None
+    give_back()
     return _Grouped(dataset, judged.evidence, groups, *split_rows(len(groups.members), fraction, seed))

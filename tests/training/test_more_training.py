@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from ptycho_torch.data.readers import read_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.nets.parts import DECODER, ENCODER_BOTTOM, PARTS, parameters_by_part
 from ptycho_torch.output.bundle import load_bundle
+from ptycho_torch.output.scan_file import write_scan
+from ptycho_torch.physics.simulate import natural_object, simulate_scan
 from tests.runs import SMALL
 
 
@@ -28,7 +32,7 @@ def _train(scan: Path, folder: Path, **options: Any) -> TrainingRun:
 
 
 def _reconstruct(run: TrainingRun, scan: Path, folder: Path, *options: str) -> Any:
-    sources = Sources(command_line=parse(InferenceSetup, list(options)))
+    sources = Sources(command_line=parse(InferenceSetup, ["torch.refine.unknown=[]", *options]))
     return reconstruct(scan, folder, model=run.bundle, sources=sources, legacy={})
 
 
@@ -253,27 +257,33 @@ FNO = {
     "torch__net__stages": None,
 }
 GROUPS = {**FNO, "training__model__gridsize": 2}
+KINDS: dict[str, dict[str, Any]] = {"unrolled": {}, "fno": FNO, "groups": GROUPS}
+
+
+@pytest.fixture(scope="module")
+def plain(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, TrainingRun]:
+    """Trainings with the scale as it is by default."""
+    return {kind: _train(scan_file, tmp_path_factory.mktemp(kind), **options) for kind, options in KINDS.items()}
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("kind", "scale"),
     [
-        {"torch__scale__probe_normalize": False},
-        {"training__model__probe_scale": 2.0},
-        {**GROUPS, "torch__scale__normalize": "Group", "torch__scale__data_scaling": "Max"},
-        {**GROUPS, "torch__scale__normalize": "Group"},
-        {**FNO, "torch__scale__data_scaling": "Max"},
-        {**FNO, "torch__scale__normalize": "None"},
+        ("unrolled", {"torch__scale__probe_normalize": False}),
+        ("unrolled", {"training__model__probe_scale": 2.0}),
+        ("groups", {"torch__scale__normalize": "Group", "torch__scale__data_scaling": "Max"}),
+        ("groups", {"torch__scale__normalize": "Group"}),
+        ("fno", {"torch__scale__data_scaling": "Max"}),
+        ("fno", {"torch__scale__normalize": "None"}),
     ],
 )
-def test_every_scale_leads_to_the_same_kind_of_object(options: dict[str, Any], scan_file: Path, tmp_path: Path) -> None:
+def test_every_scale_leads_to_the_same_kind_of_object(
+    kind: str, scale: dict[str, Any], plain: dict[str, TrainingRun], scan_file: Path, tmp_path: Path
+) -> None:
     """The network sees other numbers and learns otherwise; the object is in the units of the file."""
-    scale = {name: value for name, value in options.items() if "scale" in name}
-    rest = {name: value for name, value in options.items() if "scale" not in name}
-    plain = _train(scan_file, tmp_path / "plain", **rest)
-    run = _train(scan_file, tmp_path / "model", **rest, **scale)
-    assert run.record.history != plain.record.history
-    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, legacy={})
+    run = _train(scan_file, tmp_path / "model", **KINDS[kind], **scale)
+    assert run.record.history != plain[kind].record.history
+    made = _reconstruct(run, scan_file, tmp_path / "out")
     inner = made.canvas.illumination > 0.2 * made.canvas.illumination.max()
     assert np.isfinite(made.canvas.object).all()
     assert np.abs(made.canvas.object[inner]).mean() < 2
@@ -304,6 +314,41 @@ def test_patches_are_described_and_the_canvas_padded(trained: TrainingRun, scan_
     assert metrics["R"] == plain.metrics.R
     assert metrics["object_px"] == list(made.canvas.object.shape)
     assert metrics["origin_px"] == list(made.canvas.origin_yx)
+
+
+READ = """
+import sys
+from pathlib import Path
+from ptycho_config import Sources
+from ptycho_torch.api import resolve_training
+from ptycho_torch.training.datasets import training_data
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) / 256
+
+def read(scans):
+    return training_data(resolve_training(scans, sources=Sources(overrides={"n_groups": 16}))[0].config, seed=0)
+
+# What is imported on the way does not count.
+first = read(Path(sys.argv[1]) / "0.npz")
+before = resident_mib()
+data = read(sys.argv[1])
+print(resident_mib() - before)
+"""
+
+
+@pytest.mark.slow
+def test_many_scans_stay_in_their_files(tmp_path: Path) -> None:
+    """Twelve scans take less than a third of the memory that their patterns would."""
+    made = simulate_scan(natural_object("camera", "coins", 330), seed=0, step_px=4.0)
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for number in range(12):
+        write_scan(scans / f"{number}.npz", made)
+    size_mib = 12 * made.counts.nbytes / 2**20
+    done = subprocess.run([sys.executable, "-c", READ, str(scans)], capture_output=True, text=True, check=True)
+    assert size_mib > 700
+    assert float(done.stdout) < size_mib / 3
 
 
 def test_every_parameter_has_one_part(trained: TrainingRun) -> None:

@@ -106,7 +106,7 @@ def test_an_option_changes_what_is_learned(name: str, plain: dict[int, float], s
     side = 2 if "merged" in name else 1
     assert np.isfinite(loss)
     assert loss != plain[side]
-    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, legacy={})
+    made = reconstruct(scan_file, tmp_path / "out", model=run.bundle, legacy={}, unknown=())
     assert np.isfinite(made.canvas.object).all()
 
 
