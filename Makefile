@@ -55,9 +55,10 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-# One process for each core with one thread each: threads that wait for each other spin.
+# One process for each core with one thread each: threads that wait for each other spin. Processes of tests do not compile
+# our modules again.
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 slow: $(STAMP)
 	$(BIN)/pytest -m slow

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
@@ -24,6 +25,10 @@ from ptycho_torch.records import Dataset
 SIDE, ROWS = 32, 13
 Intensity = NDArray[np.float32]
 Fault = Callable[[Dataset], Dataset]
+
+# Two objects and seeds; the second is a slow test.
+IMAGES = [("coins", "camera"), ("astronaut", "moon")]
+SEEDS = [0, pytest.param(1, marks=pytest.mark.slow)]
 
 
 def true_object(

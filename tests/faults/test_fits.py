@@ -18,9 +18,8 @@ from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.refine_dataset import refine_dataset
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.verdict import Verdict, judge
-from tests.faults.scans import GOOD, good, true_object
+from tests.faults.scans import GOOD, IMAGES, SEEDS, good, true_object
 
-IMAGES = [("coins", "camera"), ("astronaut", "moon")]
 CPU = torch.device("cpu")
 
 
@@ -29,7 +28,7 @@ def _judge(judged: Judged, object_: Any) -> Verdict:
     return judge_fit(measure_fit(normalise(judged.dataset), canvas, CPU), judged, judged.dataset)
 
 
-@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_scan_and_its_true_object_are_sound(name: str, seed: int) -> None:
     """At few photons, with weak and thick phase, little overlap, and modes."""
@@ -58,7 +57,7 @@ AFTER: dict[str, tuple[Callable[[Dataset], Dataset], str, str, str]] = {
 
 
 @pytest.mark.parametrize("photons", [2e5, 1e8])
-@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", AFTER)
 def test_what_only_the_object_shows_is_named(name: str, seed: int, photons: float) -> None:
     """With the patterns, or the pixels; the scan alone is sound."""
@@ -125,7 +124,7 @@ def test_places_tell_nothing_where_all_is_explained(r_factor: float, level: str)
     assert found["places"] == level
 
 
-@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_an_object_that_explains_nothing_is_wrong(seed: int) -> None:
     """As of a network that learned nothing, where a short reconstruction explains much."""
     judged = judge_scan(good(seed=seed, images=IMAGES[seed]))

@@ -13,15 +13,14 @@ from ptycho_torch.judgement.beam import beam_evidence
 from ptycho_torch.judgement.orientation import RECORDED
 from ptycho_torch.judgement.scan import judge_scan
 from ptycho_torch.verdict import judge
-from tests.faults.scans import FAULTS, GOOD, good
+from tests.faults.scans import FAULTS, GOOD, IMAGES, SEEDS, good
 from tests.faults.test_fits import AFTER
 
 Change = Callable[[Any], Any]
-IMAGES = [("coins", "camera"), ("astronaut", "moon")]
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
 
-@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_named(name: str, seed: int) -> None:
     """With its numbers, as the worst of the evidence; nothing else is called wrong."""
@@ -47,7 +46,7 @@ def test_patterns_without_a_neighbour_are_doubtful(rows: list[int], words: str) 
     assert words in found.sentences[0]
 
 
-@pytest.mark.parametrize("seed", range(len(IMAGES)))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("words", "change"),
     [

@@ -181,7 +181,7 @@ def _kill(name: str, reference: Reference, kill_at: int, inputs: Inputs, place: 
     found = _read(verb, folder)
     whole = [state for state in (reference.before, reference.outcome) if found.items() <= state.items()]
     assert whole, f"{name} killed at {kill_at}: results of two runs"
-    state = "refused or none" if not found else "complete" if whole[-1] is reference.outcome else "earlier results"
+    state = "refused or none" if not found else "complete" if found == reference.outcome else "earlier results"
     if verb.checkpoints:
         for last in (LAST, STAGE):
             saved = sum(change.endswith(f"/{last}") for change in reference.changes[: kill_at - 1])
