@@ -238,6 +238,7 @@ def test_the_law_kills_its_mutant(law: Law) -> None:
     assert is_killed(law, *LAWS[law])
 
 
+@pytest.mark.slow
 def test_eighty_thousand_changes_compose_in_linear_time() -> None:
     """From the left and from the right, to the same value; copies of what is there already would take 15 s."""
     parts = [at(C.batch).put(1 + n % 7) for n in range(80_000)]

@@ -84,6 +84,7 @@ def test_the_probe_is_retrieved(name: str) -> None:
     assert "retrieved from" in found.probe.sentence
 
 
+@pytest.mark.slow
 def test_a_defocus_that_is_a_little_wrong_is_corrected() -> None:
     """By 13 %: although it leaves little unexplained, at another focus the probe leaves clearly less."""
     found = _known(_dataset(defocused_probe(64, pupil_px=12.0, defocus_rad=-7.8)))

@@ -164,6 +164,7 @@ def test_a_base_that_changed_meanwhile_is_not_trained(base: Path, tmp_path: Path
         run_order(str(write_order(trial)))
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_starts_nothing_more(base: Path, tmp_path: Path) -> None:
     """Of three trials, one at a time, that which has not begun when the first ends never does."""
     trials = _plan(base, tmp_path, "torch.net.width=4,6,8")

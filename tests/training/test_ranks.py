@@ -75,6 +75,7 @@ def test_a_process_that_dies_while_training_is_named(
         train(scan_file, tmp_path / "out", sources=Sources(overrides=options), legacy={})
 
 
+@pytest.mark.slow
 def test_a_training_of_several_processes_that_diverges_is_refused(scan_file: Path, tmp_path: Path) -> None:
     """As that of one process: with what to change, and without a bundle."""
     options = {**TWO, "execution.learning_rate": 1e30, "training.gradient_clip_val": None}

@@ -83,6 +83,7 @@ def test_the_folder_of_the_run_is_a_configuration(trained: tuple[TrainOutput, An
     assert "training.output_dir" not in options
 
 
+@pytest.mark.slow
 def test_a_moved_model_reconstructs_in_a_fresh_process(
     trained: tuple[TrainOutput, Any, Path], scan: Known, tmp_path: Path
 ) -> None:
@@ -135,6 +136,7 @@ def test_several_scans_train_together(tmp_path: Path) -> None:
         assert reconstruct_here(run.model, scan).shape == scan.shape
 
 
+@pytest.mark.slow
 def test_two_trainings_in_one_folder_do_not_meet(scan: Known, tmp_path: Path) -> None:
     """At the same time, on the same scan: two models, both whole."""
     clients = [reconstructor(epochs=1), reconstructor(epochs=2)]
