@@ -14,7 +14,7 @@ from ptycho_config import ConfigError, Problem
 from ptycho_torch.errors import note_when_stopped
 from ptycho_torch.scan_set.plan import Task
 from ptycho_torch.scan_set.work import ScanRow, Worker, failure_row
-from ptycho_torch.sweep.run import threads_per_trial
+from ptycho_torch.sweep.run import ray_cluster, threads_per_trial
 
 Report = Callable[[ScanRow], object]
 ENDED = "its process was ended from outside, perhaps because the memory was full: give fewer --jobs"
@@ -99,10 +99,7 @@ def run_ray(tasks: Sequence[Task], threads: int, report: Report, *, again: bool 
     import ray
     from ray.util import ActorPool
 
-    begun = not ray.is_initialized()
-    if begun:
-        ray.init(log_to_driver=False)
-    try:
+    with note_when_stopped(lambda: _KEPT), ray_cluster(_KEPT):
         room = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
         # A worker that is ended, such as for want of memory, is started again, without its scan.
         actor = ray.remote(num_cpus=threads, max_restarts=-1)(Worker)
@@ -110,11 +107,7 @@ def run_ray(tasks: Sequence[Task], threads: int, report: Report, *, again: bool 
         by_folder = {task.folder: task for task in tasks}
         for task in tasks:
             pool.submit(lambda one, task: one.do.remote(task), task)
-        with note_when_stopped(lambda: _KEPT):
-            return _collect(tasks, ((by_folder[row.folder], row) for row in _ray_rows(pool)), report)
-    finally:
-        if begun:
-            ray.shutdown()
+        return _collect(tasks, ((by_folder[row.folder], row) for row in _ray_rows(pool)), report)
 
 
 def _ray_rows(pool: Any) -> Iterator[ScanRow]:

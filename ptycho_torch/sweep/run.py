@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,11 +73,39 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
     def attempt(config: dict[str, int]) -> dict[str, int]:
         return {"finished": int(run_trial(waiting[config["trial"]], threads, Processes()))}
 
-    tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(attempt, {"cpu": threads}),
         param_space={"trial": tune.grid_search(list(range(len(waiting))))},
         run_config=tune.RunConfig(storage_path=str((folder / "ray").absolute()), verbose=0),
-    ).fit()
+    )
+    with note_when_stopped(lambda: _KEPT), ray_cluster(_KEPT):
+        tuner.fit()
+
+
+@contextmanager
+def ray_cluster(kept: str) -> Iterator[None]:
+    """Use the Ray cluster that this machine belongs to, or start one, until the block ends; kept: what stays when
+    SIGTERM ends the process."""
+    import ray
+
+    def end(number: int, _: object) -> None:
+        # An exception that leaves a call of Ray aborts the process, or makes it wait for ever.
+        print(f"ended by {signal.Signals(number).name}; {kept}", file=sys.stderr, flush=True)
+        os._exit(128 + number)
+
+    begun, former = not ray.is_initialized(), signal.getsignal(signal.SIGTERM)
+    if begun:
+        ray.init(log_to_driver=False)
+    try:
+        # Only the main thread can.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, end)
+        yield
+    finally:
+        if begun:
+            ray.shutdown()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, former or signal.SIG_DFL)
 
 
 class Processes:
