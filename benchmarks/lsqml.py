@@ -91,6 +91,15 @@ def object_of(made: Any) -> NDArray[np.complex64]:
     return np.array(made.get_data_to_cpu("object", as_numpy=True)[0], np.complex64)
 
 
+def read_scan(path: Path, modes: int) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.complex64]]:
+    """Counts `(n, N, N)`, positions in y and x `(n, 2)` px, and the probe `(modes, N, N)` of our NPZ scan."""
+    with np.load(path, allow_pickle=False) as arrays:
+        counts = arrays["diff3d"].astype(np.float32)
+        position = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1)
+        probe = arrays["probeGuess"].astype(np.complex64)
+    return counts, position, with_modes(probe.reshape(-1, *probe.shape[-2:]), modes)
+
+
 def with_modes(probe: NDArray[np.complex64], number: int) -> NDArray[np.complex64]:
     """The probe with `number` orthogonal modes of the same power in all: `x P, y P, x y P` for the further ones."""
     side = probe.shape[-1]
@@ -116,11 +125,7 @@ def main() -> None:
     parser.add_argument("--modes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    with np.load(asked.scan, allow_pickle=False) as arrays:
-        counts = arrays["diff3d"].astype(np.float32)
-        position = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1)
-        probe = arrays["probeGuess"].astype(np.complex64)
-    probe = with_modes(probe.reshape(-1, *probe.shape[-2:]), asked.modes)
+    counts, position, probe = read_scan(asked.scan, asked.modes)
     side = probe.shape[-1]
     centre = np.round(position).astype(np.int64)
     y, x = (centre.min(axis=0) - side // 2).tolist()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lsqml import with_modes
+from lsqml import read_scan
 from numpy.typing import NDArray
 
 
@@ -84,11 +84,7 @@ def main() -> None:
         from ptyrad.solver import PtyRADSolver
     except ImportError as error:
         raise SystemExit(f"PtyRAD cannot be imported here: {error}") from error
-    with np.load(asked.scan, allow_pickle=False) as arrays:
-        counts = arrays["diff3d"].astype(np.float32)
-        position = np.stack([arrays["ycoords"], arrays["xcoords"]], axis=1)
-        probe = arrays["probeGuess"].astype(np.complex64)
-    probe = with_modes(probe.reshape(-1, *probe.shape[-2:]), asked.modes)
+    counts, position, probe = read_scan(asked.scan, asked.modes)
     side = probe.shape[-1]
     corner = position - side // 2
     y, x = np.floor(corner.min(axis=0)).astype(int).tolist()

@@ -89,6 +89,7 @@ def _lock(path: Path) -> int:
             # A signal, too, leaves nothing.
             if _is_open_as(lock, path):
                 path.unlink()
+            os.close(lock)
             raise
         os.close(lock)
 

@@ -16,9 +16,10 @@ _SLOW_PX = 256
 def log_start(scans: Sequence[RawScan], network: str, device: torch.device, folder: Path) -> None:
     """Log the header of a run at level INFO: its scans, `network` in words, device, and folder for results."""
     lines = {"scan": describe_scans(scans), "network": network, "device": describe_device(device), "results": folder}
-    if device.type == "cpu" and any(scan.probe is None and scan.frame[0] >= _SLOW_PX for scan in scans):
+    without = [scan.frame[0] for scan in scans if scan.probe is None and scan.frame[0] >= _SLOW_PX]
+    if device.type == "cpu" and without:
         lines["probe"] = (
-            f"none: the search for one takes minutes on a CPU for {scans[0].frame[0]} px; smaller patterns around the "
+            f"none: the search for one takes minutes on a CPU for {max(without)} px; smaller patterns around the "
             "beam are much faster: ptycho prepare IN OUT centre crop.side_px=128"
         )
     for name, text in lines.items():

@@ -194,7 +194,9 @@ def trial_evidence(trials: Trials, *, fixed: bool = False) -> Iterator[Evidence]
         remedy = "check the unit of positions, energy, distance and size of a detector pixel"
         yield Evidence(name=SCALE, level="wrong", text=text, value=own, remedy=remedy)
     elif winner.startswith(ROTATED):
-        text = f"patterns fit the positions {winner} (about, from x towards y) better, or the probe is another one"
+        text = (
+            f"patterns fit better with the positions {winner}, roughly, from x towards y, or the probe is another one"
+        )
         remedy = "rotate the positions, or the patterns the other way"
         yield Evidence(name=ROTATION, level="wrong", text=f"{text}: {figures}", value=own, remedy=remedy)
     elif winner.startswith(TURNED):

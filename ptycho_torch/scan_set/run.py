@@ -6,15 +6,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ptycho_config import ConfigError, Problem
 from ptycho_torch.errors import note_when_stopped
 from ptycho_torch.scan_set.plan import Task
 from ptycho_torch.scan_set.work import ScanRow, Worker, failure_row
-from ptycho_torch.sweep.run import ray_cluster, threads_per_trial
+from ptycho_torch.sweep.run import check_ray, ray_cluster, threads_per_trial
 
 Report = Callable[[ScanRow], object]
 ENDED = "its process was ended from outside, perhaps because the memory was full: give fewer --jobs"
@@ -94,8 +92,7 @@ def run_ray(tasks: Sequence[Task], threads: int, report: Report, *, again: bool 
     threads: processors of each worker, of which there are as many as the cluster has room for. report, again: as for
     `run_local`. All machines see the same files. Raises ConfigError where Ray is not installed.
     """
-    if find_spec("ray") is None:
-        raise ConfigError([Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")])
+    check_ray()
     import ray
     from ray.util import ActorPool
 

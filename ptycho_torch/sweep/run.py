@@ -16,7 +16,6 @@ from ptycho_torch.errors import note_when_stopped
 from ptycho_torch.files import create_writable_folder, remove_partial_files, write_json, write_text
 from ptycho_torch.output.run_records import to_json
 from ptycho_torch.sweep.plan import Trial
-from ptycho_torch.sweep.ready import SWEEP
 
 RESULT, FAILURE = "trial.json", "failure.txt"
 _KEPT = "finished trials are kept, and the last checkpoint of each other one: the same command goes on from there"
@@ -62,8 +61,7 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
     trials: all of the sweep; folder: of the sweep, seen by all nodes; threads: processors of a trial.
     Raises ConfigError where Ray is not installed.
     """
-    if find_spec("ray") is None:
-        raise ConfigError([Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")], SWEEP)
+    check_ray()
     from ray import tune
 
     waiting = [trial for trial in trials if not is_finished(trial)]
@@ -80,6 +78,12 @@ def run_ray(trials: Sequence[Trial], folder: Path, threads: int) -> None:
     )
     with note_when_stopped(lambda: _KEPT), ray_cluster(_KEPT):
         tuner.fit()
+
+
+def check_ray() -> None:
+    """Raise ConfigError where Ray is not installed."""
+    if find_spec("ray") is None:
+        raise ConfigError([Problem("--engine", "'ray' needs the package ray", hint="pip install 'ptycho[ray]'")])
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def test_results_are_refused_replaced_or_numbered(
         assert "holds reconstruction.npz of an earlier run (--overwrite replaces it" in capsys.readouterr().err
     assert made.stat().st_mtime_ns == before
     opened = list[str]()
+    # In place of the browser of the machine.
     monkeypatch.setattr(webbrowser, "open", opened.append)
     assert main.main([*command, "--output-dir", "inference_outputs", "--overwrite", "--report"]) == 0
     assert made.stat().st_mtime_ns > before
