@@ -15,6 +15,9 @@ ALONE = 2
 AUTO, AUTO_TOGETHER = 4, 12
 # Photons a pixel of the object whose noise is 1 % of it: `1 / sqrt(2 n)`.
 FEW_PHOTONS = 5000
+# The linear overlap of neighbouring patterns, `1 - step / diameter` of the probe, up to which what is known of objects
+# is tried; the rule for a sound scan is more.
+LITTLE_OVERLAP = 0.5
 
 
 def _late_parts(options: "RefineOptions") -> Iterator[Problem]:
@@ -71,7 +74,9 @@ class RefineOptions:
         "auto",
         "what the passes maximise: amplitude, fast where photons abound; poisson, the likelihood of the counts with a "
         "denoiser and total variation as prior; auto: poisson below "
-        f"{FEW_PHOTONS} photons a pixel of the object. batch, alpha, coarse and average are of the amplitude passes",
+        f"{FEW_PHOTONS} photons a pixel of the object; otherwise amplitude, followed by steps with the denoiser where "
+        f"neighbouring patterns overlap by {100 * LITTLE_OVERLAP:g} % or less and held-back pixels gain. batch, alpha, "
+        "coarse and average are of the amplitude passes",
     )
     batch: int = option(64, "patterns whose updates are applied together", unit="patterns", check=positive)
     alpha: float = option(

@@ -175,7 +175,7 @@ def _reconstruct(
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
     compared, figures = None, None
     if setup.torch.refine.halves:
-        again = partial(reconstruct_again, task, setup=setup, seed=seed, device=device)
+        again = partial(reconstruct_again, task, solved.made, setup=setup, seed=seed, device=device)
         compared = find_deviations(solved.made.scan, canvas, again, dataset.geometry, seed=seed)
         figures = compared.figures
     metrics = InferenceRecord(
@@ -188,6 +188,7 @@ def _reconstruct(
         refine=tuple(round(value, 6) for value in solved.made.passes),
         position_corrections=solved.made.corrections,
         photons=solved.made.photons,
+        sparse=solved.made.sparse,
         components=solved.made.components,
         halves=None if compared is None else compared.record,
         probe=task.probe,

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from ptycho_torch.data.dataset import stored_patterns
 from ptycho_torch.data.geometry import micrometres
 from ptycho_torch.data.raw import RawScan
-from ptycho_torch.physics.spacing import effective_diameter, nearest_step
+from ptycho_torch.physics.spacing import effective_diameter, linear_overlap, nearest_step
 from ptycho_torch.records import Geometry
 
 _LOOKED_AT = 16
@@ -81,7 +81,7 @@ def _overlap(scan: RawScan) -> str:
     diameter = effective_diameter(_intensity(scan.probe).sum(axis=0))
     if diameter == 0 or len(scan.position_yx) < 2:
         return "not known"
-    overlap = max(0.0, 1 - nearest_step(scan.position_yx) / diameter)
+    overlap = linear_overlap(scan.position_yx, _intensity(scan.probe).sum(axis=0))
     return f"about {100 * overlap:.0f} % (1 - step / diameter; the probe is about {diameter:.1f} px wide)"
 
 

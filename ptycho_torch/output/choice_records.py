@@ -107,6 +107,30 @@ class PhotonsRecord:
 
 
 @attrs.frozen(kw_only=True)
+class SparseRecord:
+    """A refinement from patterns that overlap little.
+
+    overlap: linear, of neighbouring patterns; kept: whether what followed the passes, steps with a denoiser through
+    levels of photons, was; misfit: R at pixels that these steps had not seen; misfit_passes: there, after the passes
+    alone.
+    """
+
+    overlap: float
+    kept: bool
+    misfit: float
+    misfit_passes: float
+
+    @property
+    def sentence(self) -> str:
+        """The choice, for people."""
+        chosen = "refined with a denoiser, from few photons to all" if self.kept else "refined by the passes alone"
+        return (
+            f"little overlap: neighbours share about {100 * self.overlap:.0f} % of the width of the probe; {chosen}; "
+            f"misfit at held-back pixels with it {self.misfit:.2g}, without {self.misfit_passes:.2g}"
+        )
+
+
+@attrs.frozen(kw_only=True)
 class NetworkRecord:
     """The comparison of a network with the solver alone.
 

@@ -29,6 +29,7 @@ from ptycho_torch.output.choice_records import (
     PhotonsRecord,
     PositionCorrections,
     ProbeRecord,
+    SparseRecord,
     UnknownsRecord,
 )
 from ptycho_torch.verdict import Verdict
@@ -120,6 +121,7 @@ class ObjectRecord:
     instrument: InstrumentRecord | None = None
     components: ComponentsRecord | None = None
     photons: PhotonsRecord | None = None
+    sparse: SparseRecord | None = None
     halves: HalvesRecord | None = None
     seed: int
     peak_memory_mib: int
@@ -130,7 +132,7 @@ class ObjectRecord:
     @property
     def choices(self) -> tuple[str, ...]:
         """Sentences on what was estimated besides the object, and why."""
-        parts = (self.probe, self.unknown, self.instrument, self.components, self.photons, self.halves)
+        parts = (self.probe, self.unknown, self.instrument, self.components, self.photons, self.sparse, self.halves)
         return tuple(part.sentence for part in parts if part is not None and part.sentence)
 
 

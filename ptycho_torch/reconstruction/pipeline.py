@@ -121,17 +121,18 @@ def run_reconstruction(
 
 
 def reconstruct_again(
-    task: ReconstructionTask, scan: Scan, setup: InferenceSetup, seed: int, device: torch.device
+    task: ReconstructionTask, made: RefinedDataset, scan: Scan, setup: InferenceSetup, seed: int, device: torch.device
 ) -> Canvas:
     """The object of another scan of the same instrument, such as a half of the one measured, with what is known of it.
 
-    task, setup, seed, device: as for `run_reconstruction`. scan: its patterns in the units of the network.
+    task, setup, seed, device: as for `run_reconstruction`. made: of the scan measured. scan: its patterns in the units
+    of the network.
     """
     part = attrs.evolve(
         task,
         scan=with_initial_object(scan, setup.torch),
         groups=_groups(task.model, task.dataset.name, scan.position_yx.numpy(), setup, seed),
-        refine=object_alone(task.refine),
+        refine=object_alone(task.refine, made),
     )
     return run_reconstruction(part, setup, seed, device).made.canvas
 

@@ -1,5 +1,7 @@
 """Refinement of a dataset: object, probe and positions, and the illumination that belongs to them."""
 
+from typing import Literal
+
 import attrs
 import numpy as np
 import torch
@@ -8,15 +10,23 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ptycho_config.schema import RefineOptions
-from ptycho_config.schema.refine import FEW_PHOTONS
+from ptycho_config.schema.refine import FEW_PHOTONS, LITTLE_OVERLAP
 from ptycho_config.schema.replace import replace
-from ptycho_torch.output.choice_records import ComponentsRecord, InstrumentRecord, PhotonsRecord, PositionCorrections
+from ptycho_torch.output.choice_records import (
+    ComponentsRecord,
+    InstrumentRecord,
+    PhotonsRecord,
+    PositionCorrections,
+    SparseRecord,
+)
 from ptycho_torch.physics.canvas import illumination
 from ptycho_torch.physics.probe_modes import mode_powers
-from ptycho_torch.reconstruction.few_photons import MOST_PASSES, TRIALS, photons_per_pixel, refine_few_photons
+from ptycho_torch.reconstruction.denoised_ascent import photons_per_pixel
+from ptycho_torch.reconstruction.few_photons import MOST_PASSES, most_passes, refine_few_photons
 from ptycho_torch.reconstruction.position_steps import position_corrections, positions_change
 from ptycho_torch.reconstruction.probe_variation import PASSES, find_variation
 from ptycho_torch.reconstruction.refine import probe_changes, refine
+from ptycho_torch.reconstruction.sparse_scan import most_sparse_passes, overlap_of, refine_sparse
 from ptycho_torch.records import Canvas, Dataset, Refined, Scan
 
 
@@ -25,8 +35,8 @@ class RefinedDataset:
     """A refined object, and the dataset and scan with the probe and the positions that belong to it.
 
     passes: R before each pass; corrections: of the positions, None where they were not refined; photons: of the
-    refinement from few photons, None where there were many; components: the choice of a probe that varies, None where
-    nothing looked for it.
+    refinement from few photons, None where there were many; sparse: of the choice at little overlap, None where there
+    is enough; components: of a probe that varies, None where nothing looked for it.
     """
 
     canvas: Canvas
@@ -35,6 +45,7 @@ class RefinedDataset:
     passes: tuple[float, ...]
     corrections: PositionCorrections | None = None
     photons: PhotonsRecord | None = None
+    sparse: SparseRecord | None = None
     components: ComponentsRecord | None = None
 
 
@@ -58,7 +69,7 @@ def refine_dataset(
     """
     rng, hidden = np.random.default_rng(seed), None if visible else True
     few, count = follows_counts(options, scan), len(scan.centre_yx)
-    found, photons = Refined(object_, origin_yx, scan, ()), None
+    found, photons, sparse = Refined(object_, origin_yx, scan, ()), None, None
     if not few or probe_changes(options) or positions_change(options) or options.unknown:
         with tqdm(total=options.planned * count, unit="pattern", desc="refinement", disable=hidden) as bar:
             found = refine(
@@ -70,8 +81,13 @@ def refine_dataset(
             found, components = find_variation(found, options, seed=seed, device=device, progress=bar.update)
     if few:
         passes = max(options.planned, MOST_PASSES)
-        with tqdm(total=(passes + TRIALS) * count, unit="pattern", desc="few photons", disable=hidden) as bar:
+        total = most_passes(scan, passes) * count
+        with tqdm(total=total, unit="pattern", desc="few photons", disable=hidden) as bar:
             found, photons = refine_few_photons(found, passes, seed=seed, device=device, progress=bar.update)
+    elif options.likelihood == "auto" and overlap_of(found.scan) <= LITTLE_OVERLAP:
+        total = most_sparse_passes(scan) * count
+        with tqdm(total=total, unit="pattern", desc="little overlap", disable=hidden) as bar:
+            found, sparse = refine_sparse(found, seed=seed, device=device, progress=bar.update)
     summed = illumination(found.scan, found.origin_yx, found.object.shape).numpy()
     canvas = Canvas((found.object * scan.object_scale).numpy(), summed, found.origin_yx)
     corrections = None
@@ -88,7 +104,7 @@ def refine_dataset(
         components=None if parts[0] is None else (parts[0] / scan.probe_factor).numpy(),
         weights=None if parts[1] is None else parts[1].numpy(),
     )
-    return RefinedDataset(canvas, dataset, found.scan, found.history, corrections, photons, components)
+    return RefinedDataset(canvas, dataset, found.scan, found.history, corrections, photons, sparse, components)
 
 
 def follows_counts(options: RefineOptions, scan: Scan) -> bool:
@@ -98,9 +114,20 @@ def follows_counts(options: RefineOptions, scan: Scan) -> bool:
     return options.likelihood == "poisson"
 
 
-def object_alone(options: RefineOptions) -> RefineOptions:
-    """The options of a refinement of the object, with all else as it is."""
-    return replace(RefineOptions, options, unknown=(), refine_probe=False, refine_positions=False, probe_components=0)
+def object_alone(options: RefineOptions, made: RefinedDataset) -> RefineOptions:
+    """The options of a refinement of the object as that which was `made`, with all else as it is: half of a scan has
+    less overlap than the whole, but what its patterns are compared with is to be the same."""
+    likelihood: Literal["poisson", "auto", "amplitude"]
+    likelihood = "poisson" if made.photons else "auto" if made.sparse else "amplitude"
+    return replace(
+        RefineOptions,
+        options,
+        unknown=(),
+        refine_probe=False,
+        refine_positions=False,
+        probe_components=0,
+        likelihood=likelihood,
+    )
 
 
 def _flux(scan: Scan) -> NDArray[np.float64] | None:

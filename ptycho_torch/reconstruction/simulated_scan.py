@@ -10,7 +10,7 @@ from ptycho_torch.physics.diffraction import diffraction_intensity
 from ptycho_torch.physics.exit_wave_update import photon_intensity
 from ptycho_torch.physics.patches import cut
 from ptycho_torch.physics.probe_components import frame_probes
-from ptycho_torch.reconstruction.few_photons import sample_amplitude
+from ptycho_torch.reconstruction.denoised_ascent import sample_amplitude
 from ptycho_torch.records import Canvas, Scan
 
 # Patterns of this size together are drawn once, larger scans again whenever they are read.
