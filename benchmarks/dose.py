@@ -40,7 +40,7 @@ OURS = {
     "network, 4 amplitude passes": ("--refine-passes", "4", "--set", "torch.refine.likelihood=amplitude"),
     "network, refined": (),
 }
-EPOCHS, BATCHES = (3, 6, 12, 25, 50), (64, 200)
+EPOCHS, BATCHES = (6, 12, 25, 50, 100), (64, 200)
 TV_WEIGHTS, TV_PASSES, TV_STEP = (0.003, 0.01, 0.02, 0.04, 0.08), 60, 0.3
 
 

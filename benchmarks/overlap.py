@@ -10,7 +10,8 @@ seconds, and one JSON line; `--picture` draws the phases.
 
 Published marks to compare with, on other simulations: a diffusion prior at 20 % overlap is as good as rPIE at 62 %
 (arXiv 2502.18767: rows `spot, 20 %` and `spot, 62 %`); PtychoPINN v2 reports an amplitude SSIM of 0.904 without overlap
-and 0.968 with it (arXiv 2602.21361: `ssim` of `spot, none` and `spot, 62 %`).
+and 0.968 with it (arXiv 2602.21361: `ssim` of `spot, none` and `spot, 62 %`; the same with 1e9 photons a pattern, which
+PtychoPINN simulates by default).
 """
 
 import argparse
@@ -62,6 +63,10 @@ CASES: dict[str, tuple[Complex, float, float]] = {
     "spot, 25 %": (LENS, SPOT_PX * 0.75, 6e5),
     "spot, 20 %": (LENS, SPOT_PX * 0.8, 6e5),
     "spot, none": (LENS, SPOT_PX, 6e5),
+    "spot, 62 %, 1e9 photons": (LENS, SPOT_PX * 0.38, 1e9),
+    "spot, 20 %, 1e9 photons": (LENS, SPOT_PX * 0.8, 1e9),
+    "spot, none, 1e7 photons": (LENS, SPOT_PX, 1e7),
+    "spot, none, 1e9 photons": (LENS, SPOT_PX, 1e9),
     "spot, 50 %, 1e4 photons": (LENS, SPOT_PX / 2, 1e4),
 }
 
@@ -135,6 +140,7 @@ def main() -> None:
     parser.add_argument("--lsqml", metavar="PYTHON")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--objects", nargs=2, default=("coins", "camera"), help="pictures of scikit-image")
     parser.add_argument("--picture", type=Path, help="a PNG of the phases")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -143,7 +149,7 @@ def main() -> None:
     images: dict[str, dict[str, NDArray[np.complex64]]] = {}
     for case in asked.cases:
         probe, step, photons = CASES[case]
-        truth = natural_object("coins", "camera", 256)
+        truth = natural_object(*asked.objects, 256)
         made = simulate_scan(truth, seed=asked.seed, probe=probe, step_px=step, photons=photons)
         methods: dict[str, Callable[[SimulatedScan], Canvas]] = {
             "network": lambda one: drawn(shipped.model, shipped.setup, one),
