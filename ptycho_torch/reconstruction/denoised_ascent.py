@@ -137,13 +137,13 @@ class DenoisedAscent:
         self.bright = summed > ILLUMINATED * summed.max()
         self.rate = STEP / summed.clamp_min(FLOOR * float(summed.max()))
 
-    def climb(self, passes: int, strength: float, *, hold_back: bool) -> Ascended:
-        """Passes from the smooth start through all levels until they settle: `LEVEL_PASSES` at most, at the last level
-        `passes`; strength, hold_back: as for `run`."""
+    def climb(self, strength: float) -> Ascended:
+        """Passes from the smooth start through all levels but the last until they settle, `LEVEL_PASSES` at most at
+        each, that do not see the pixels that judge; strength: of the denoiser."""
         made = Ascended(self.start, (), math.nan)
         for photons in self.levels[:-1]:
-            made = self.run(LEVEL_PASSES, strength, photons=photons, after=made, hold_back=hold_back, settle=True)
-        return self.run(passes, strength, after=made, hold_back=hold_back, settle=True)
+            made = self.run(LEVEL_PASSES, strength, photons=photons, after=made, hold_back=True, settle=True)
+        return made
 
     def run(
         self,

@@ -30,7 +30,7 @@ MOST_PASSES = 120
 def most_passes(scan: Scan, passes: int) -> int:
     """The number of passes of a refinement of `scan` from few photons, with its trials, at most; passes: at its last
     level."""
-    return TRIALS + LEVEL_PASSES * (len(photon_levels(photons_per_pixel(scan))) - 1) + passes
+    return TRIALS + (LEVEL_PASSES + 1) * (len(photon_levels(photons_per_pixel(scan))) - 1) + passes
 
 
 def refine_few_photons(
@@ -47,9 +47,12 @@ def refine_few_photons(
     per_pixel = photons_per_pixel(start.scan)
     with torch.inference_mode():
         work = DenoisedAscent(start, seed, device, progress)
-        trials = _try_strengths(lambda strength: work.run(TRIAL_PASSES, strength, hold_back=True).unlikely)
+        climbed = work.climb(STRENGTHS[MIDDLE])
+        trials = _try_strengths(
+            lambda strength: work.run(TRIAL_PASSES, strength, after=climbed, hold_back=True).unlikely
+        )
         best = min(trials, key=trials.__getitem__)
-        found = work.climb(passes, best, hold_back=False)
+        found = work.run(passes, best, after=climbed, hold_back=False, settle=True)
     record = PhotonsRecord(
         per_pixel=round(per_pixel, 1),
         denoiser_strength=best,

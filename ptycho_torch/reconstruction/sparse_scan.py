@@ -49,7 +49,7 @@ def refine_sparse(
     strength = STRENGTHS[MIDDLE]
     with torch.inference_mode():
         work = DenoisedAscent(found, seed, device, progress)
-        climbed = work.climb(LEVEL_PASSES, strength, hold_back=True)
+        climbed = work.run(LEVEL_PASSES, strength, after=work.climb(strength), hold_back=True, settle=True)
         objects = found.object, climbed.object.cpu()
         passes, levels = (_misfit(attrs.evolve(found, object=one), work.held_back) for one in objects)
         record = SparseRecord(
