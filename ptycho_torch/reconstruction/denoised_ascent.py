@@ -27,6 +27,7 @@ from ptycho_torch.physics.exit_wave_update import photon_intensity
 from ptycho_torch.physics.poisson import fit_counts
 from ptycho_torch.physics.windows import add, check_inside, read
 from ptycho_torch.pretrained import DENOISER
+from ptycho_torch.reconstruction.probe_steps import ProbeSteps
 from ptycho_torch.reconstruction.refine_batches import Batches, frame_masks
 from ptycho_torch.records import Refined, Scan
 
@@ -95,10 +96,11 @@ def photon_levels(per_pixel: float) -> tuple[float, ...]:
 
 @attrs.frozen(eq=False)
 class Ascended:
-    """object: after the passes; history: R of each; unlikely: negative log-likelihood a pattern of the held-back
-    pixels, NaN where none were."""
+    """object, probe `(P, N, N)`: after the passes; history: R of each; unlikely: negative log-likelihood a pattern of
+    the held-back pixels, NaN where none were."""
 
     object: Tensor
+    probe: Tensor
     history: tuple[float, ...]
     unlikely: float
 
@@ -140,7 +142,7 @@ class DenoisedAscent:
     def climb(self, strength: float) -> Ascended:
         """Passes from the smooth start through all levels but the last until they settle, `LEVEL_PASSES` at most at
         each, that do not see the pixels that judge; strength: of the denoiser."""
-        made = Ascended(self.start, (), math.nan)
+        made = Ascended(self.start, self.batches.probe, (), math.nan)
         for photons in self.levels[:-1]:
             made = self.run(LEVEL_PASSES, strength, photons=photons, after=made, hold_back=True, settle=True)
         return made
@@ -154,33 +156,41 @@ class DenoisedAscent:
         after: Ascended | None = None,
         hold_back: bool,
         settle: bool = False,
+        probe_too: bool = False,
     ) -> Ascended:
         """Passes at one level.
 
         passes: so many, fewer with settle where they settle. strength: of the denoiser. photons: a pixel, None for the
         last level. after: earlier passes, None for the smooth start. hold_back: let no step see the pixels that judge.
+        probe_too: improve the probe.
         """
         level = self._level(self.levels[-1] if photons is None else photons)
         object_, history = (self.start, list[float]()) if after is None else (after.object, list(after.history))
         before = a_turn_ago = object_
-        inertia = 1.0
+        steps, inertia = ProbeSteps(self.batches.scan, self.batches.probe, moving=probe_too), 1.0
         for number in range(passes):
             following = (1 + math.sqrt(1 + 4 * inertia**2)) / 2
             momentum = min((inertia - 1) / following, MOST_MOMENTUM)
             ahead = object_ + momentum * (object_ - before)
-            ascent, misfit, _ = self._gradient(ahead, level.photon, hold_back=hold_back)
+            steps.extrapolate(momentum)
+            ascent, misfit, unlikely = self._gradient(ahead, level.photon, hold_back=hold_back, probe=steps)
             history.append(misfit)
+            if steps.moving and (best := steps.follow(object_, misfit, unlikely)) is not None:
+                object_ = before = best
+                inertia = 1.0
+                continue
             before, inertia = object_, following
             moved = ahead + self.rate * ascent
             if strength:
                 moved = self._denoise(moved, strength, level, number)
             object_ = torch.where(self.bright, moved, self.start)
             if settle and (number + 1) % ORIENTATIONS == 0:
-                if self._movement(object_ - a_turn_ago, level) < SETTLED:
+                moved_by = self._movement(object_ - a_turn_ago, level), steps.movement(level.photon)
+                if max(moved_by) < SETTLED:
                     break
                 a_turn_ago = object_
-        unlikely = self._gradient(object_, level.photon, hold_back=True)[2] if hold_back else math.nan
-        return Ascended(object_, tuple(history), unlikely)
+        unlikely = self._gradient(object_, level.photon, hold_back=True, probe=steps)[2] if hold_back else math.nan
+        return Ascended(object_, steps.probe, tuple(history), unlikely)
 
     def _level(self, photons: float) -> _Level:
         photon = self.intensity / photons
@@ -203,11 +213,16 @@ class DenoisedAscent:
         flat = denoise_tv_chambolle(parts, weight, max_num_iter=TOTAL_VARIATION_STEPS, channel_axis=-1)
         return torch.view_as_complex(torch.from_numpy(np.ascontiguousarray(flat, np.float32))).to(self.device)
 
-    def _gradient(self, object_: Tensor, photon: float, *, hold_back: bool) -> tuple[Tensor, float, float]:
-        """The gradient of the log-likelihood, R, and the negative log-likelihood a pattern of the held-back pixels."""
+    def _gradient(
+        self, object_: Tensor, photon: float, *, hold_back: bool, probe: ProbeSteps
+    ) -> tuple[Tensor, float, float]:
+        """The gradient of the log-likelihood, R, and the negative log-likelihood a pattern of the held-back pixels, of
+        all where none are. That with respect to a probe that moves is added up there."""
         total, misfit, energy, unlikely = torch.zeros_like(object_), 0.0, 0.0, 0.0
         for batch in self.batches.read(range(len(self.batches.rows))):
-            waves = exit_waves(read(object_, batch.corners, self.side), batch.probes)
+            patches = read(object_, batch.corners, self.side)
+            probes = probe.of_patterns(batch)
+            waves = exit_waves(patches, probes)
             fit = fit_counts(
                 waves,
                 batch.amplitude,
@@ -216,10 +231,12 @@ class DenoisedAscent:
                 valid_pixels=self.valid_pixels,
                 background=batch.background,
             )
-            change = over_modes(fit.ascent * batch.probes.conj())
+            ascent = fit.ascent
             if self.batches.scan.flux is not None:
-                change *= self.batches.scan.flux[batch.rows].to(change)[:, None, None]
-            add(total, change, batch.corners)
+                ascent *= self.batches.scan.flux[batch.rows].to(ascent)[:, None, None, None]
+            add(total, over_modes(ascent * probes.conj()), batch.corners)
+            if probe.moving:
+                probe.add(ascent, patches, batch.rows)
             misfit += fit.misfit
             energy += batch.energy
             unlikely += fit.unlikely

@@ -34,15 +34,21 @@ def most_passes(scan: Scan, passes: int) -> int:
 
 
 def refine_few_photons(
-    start: Refined, passes: int, *, seed: int, device: torch.device, progress: Progress = lambda _: None
+    start: Refined,
+    passes: int,
+    *,
+    seed: int,
+    device: torch.device,
+    probe_too: bool = False,
+    progress: Progress = lambda _: None,
 ) -> tuple[Refined, PhotonsRecord]:
     """The object from the smooth part of that of `start`, through levels of photons until it settles, and the choice of
     the denoiser's strength; passes: of the last level, at most.
 
     seed: of the pixels that are held back in the trials; device computes; progress is called with the number of
-    patterns of each finished batch, at most `most_passes` times all. Probe, positions, flux and background stay
-    as the scan has them; pixels without illumination have the smooth part. Raises ValueError where a patch leaves the
-    object.
+    patterns of each finished batch, at most `most_passes` times all. probe_too: improve the probe at the last level;
+    positions, flux and background stay as the scan has them; pixels without illumination have the smooth part. Raises
+    ValueError where a patch leaves the object.
     """
     per_pixel = photons_per_pixel(start.scan)
     with torch.inference_mode():
@@ -52,14 +58,15 @@ def refine_few_photons(
             lambda strength: work.run(TRIAL_PASSES, strength, after=climbed, hold_back=True).unlikely
         )
         best = min(trials, key=trials.__getitem__)
-        found = work.run(passes, best, after=climbed, hold_back=False, settle=True)
+        found = work.run(passes, best, after=climbed, hold_back=False, settle=True, probe_too=probe_too)
     record = PhotonsRecord(
         per_pixel=round(per_pixel, 1),
         denoiser_strength=best,
         unlikely={f"{strength:g}": round(unlikely, 6) for strength, unlikely in trials.items()},
     )
     history = start.history + found.history
-    return attrs.evolve(start, object=found.object.cpu().clone(), history=history), record
+    scan = attrs.evolve(start.scan, probe=found.probe.cpu().clone())
+    return attrs.evolve(start, object=found.object.cpu().clone(), scan=scan, history=history), record
 
 
 def held_back_unlikelihood(start: Refined, *, seed: int, device: torch.device) -> float:

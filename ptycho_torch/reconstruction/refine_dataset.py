@@ -83,7 +83,9 @@ def refine_dataset(
         passes = max(options.planned, MOST_PASSES)
         total = most_passes(scan, passes) * count
         with tqdm(total=total, unit="pattern", desc="few photons", disable=hidden) as bar:
-            found, photons = refine_few_photons(found, passes, seed=seed, device=device, progress=bar.update)
+            found, photons = refine_few_photons(
+                found, passes, seed=seed, device=device, probe_too=probe_changes(options), progress=bar.update
+            )
     elif options.likelihood == "auto" and overlap_of(found.scan) <= LITTLE_OVERLAP:
         total = most_sparse_passes(scan) * count
         with tqdm(total=total, unit="pattern", desc="little overlap", disable=hidden) as bar:

@@ -10,8 +10,10 @@ from ptycho_config.schema import RefineOptions
 from ptycho_config.schema.refine import FEW_PHOTONS
 from ptycho_torch.data.scan import normalise
 from ptycho_torch.evaluation.metrics import contrast_and_detail
+from ptycho_torch.physics.pupil import Aberration, aberrated_probe
 from ptycho_torch.physics.simulate import SimulatedScan, defocused_probe, natural_object, simulate_scan
 from ptycho_torch.reconstruction.few_photons import photons_per_pixel, refine_few_photons
+from ptycho_torch.reconstruction.probe_steps import ProbeSteps
 from ptycho_torch.reconstruction.refine import refine
 from ptycho_torch.reconstruction.refine_dataset import follows_counts
 from ptycho_torch.records import Dataset, Refined, Scan
@@ -54,6 +56,42 @@ def test_it_finds_more_than_the_passes_for_many_photons() -> None:
     assert after[1] > before[1] + 0.15
     assert record.denoiser_strength > 0
     assert record.unlikely[f"{record.denoiser_strength:g}"] == min(record.unlikely.values())
+
+
+def test_a_probe_that_is_improved_too_gets_nearer_to_the_truth() -> None:
+    """And so does the object, from a probe out of focus by half a radian at 6,000 photons a pattern."""
+    photons = 6e3
+    scan = _scan(photons)
+    wrong = aberrated_probe(scan.probe, Aberration(0.5))
+    start = _start(attrs.evolve(scan, probe=wrong))
+    kept, improved = (
+        refine_few_photons(start, 40, seed=0, device=CPU, probe_too=probe_too)[0] for probe_too in (False, True)
+    )
+    torch.testing.assert_close(kept.scan.probe, wrong, rtol=0, atol=0)
+    assert _likeness(improved.scan.probe, scan.probe) > _likeness(wrong, scan.probe) + 0.01
+    assert _score(improved, photons)[1] > _score(kept, photons)[1] + 0.01
+
+
+def _likeness(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one.conj() * other).sum().abs() / one.norm() / other.norm())
+
+
+def test_a_probe_that_runs_away_goes_back_to_the_likeliest_pass() -> None:
+    """And stays there."""
+    scan, object_ = _scan(6e2), _start(_scan(6e2)).object
+    steps = ProbeSteps(scan, scan.probe, moving=True)
+    rows = torch.arange(4)
+    for unlikely in (2.0, 1.0, 3.0):
+        steps.extrapolate(0.5)
+        steps.add(0.1 * scan.probe.expand(4, -1, -1, -1), object_[:32, :32].expand(4, -1, -1), rows)
+        probe = steps.probe
+        assert steps.follow(object_, 0.1, unlikely) is None
+        if unlikely == 1.0:
+            likeliest = probe
+    steps.extrapolate(0.5)
+    assert steps.follow(object_ + 1, 1.0, 9.0) is object_
+    torch.testing.assert_close(steps.probe, likeliest, rtol=0, atol=0)
+    assert not steps.moving
 
 
 def test_masked_pixels_mean_nothing() -> None:
