@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ptycho_torch.judgement.jumps import jump_evidence
 from ptycho_torch.judgement.noise import noise_misfit
 from ptycho_torch.judgement.orientation import SIGNIFICANT, Trials
-from ptycho_torch.judgement.pixels import photon_unit
 from ptycho_torch.judgement.places import moved_misfit
 from ptycho_torch.judgement.scan import Judged
 from ptycho_torch.physics.canvas import patch_corners
@@ -24,6 +23,8 @@ CHUNK_PIXELS = 2**18
 # The share of pixels and the share of the misfit that they may carry.
 WORST_PIXELS, CARRIED = 0.01, 0.5
 WORST_FRAME = 15.0
+# The smallest value of a pattern is so many photons: a pattern without dark pixels may have none of one.
+SMALLEST_PHOTONS = (1, 2, 3, 4)
 # And they leave so much of the misfit of a flat object.
 WORST_OF_FLAT = 0.1
 # The misfit of these pixels is at least this share of what noise gives, and of what the object explains.
@@ -119,9 +120,16 @@ def _photons(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
 
     They have one unit, or each its own where they were divided by the counts of a monitor, or by a flux.
     """
-    one = np.full(len(intensity), photon_unit(intensity)[0], np.float32)
-    found = np.where(_are_whole(intensity, one).all(), one, [photon_unit(pattern[None])[0] for pattern in intensity])
-    return np.where(_are_whole(intensity, found).all(), found, 0).astype(np.float32)
+    smallest = np.where(intensity > 0, intensity, np.inf).min((1, 2))
+    smallest = np.where(np.isfinite(smallest), smallest, 1)
+    for units in (np.full_like(smallest, smallest.min(initial=np.inf)), smallest):
+        found = np.zeros_like(smallest)
+        for photons in SMALLEST_PHOTONS:
+            unknown = found == 0
+            found[unknown] = np.where(_are_whole(intensity[unknown], one := units[unknown] / photons), one, 0)
+        if found.all():
+            return np.asarray(found, np.float32)
+    return np.zeros_like(smallest)
 
 
 def _are_whole(intensity: NDArray[np.float32], unit: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -25,6 +25,8 @@ _WRITERS: dict[str, Callable[[Path, RawScan], None]] = {
     ".ptyd": write_ptyd,
     ".emd": write_emd,
 }
+# Parts of a geometry that a file may not state.
+_GEOMETRY = {"photon_energy_ev": "energy", "distance_m": "distance", "detector_pixel_m": "pixel of the detector"}
 
 
 def convert_scan(source: Path, target: Path) -> RawScan:
@@ -56,11 +58,30 @@ def check_target(target: Path) -> None:
 
 def write_scan(target: Path, scan: RawScan, preparation: str = "") -> RawScan:
     """Write a scan to a target that `check_target` found usable, and return it as it is read from there; preparation:
-    JSON text that its file keeps under this name. Raises DataError."""
+    JSON text that its file keeps under this name. A RuntimeWarning names what the format does not hold. Raises
+    DataError."""
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
-    if target.name == PRODUCT:
-        return _write_pair(target, scan, preparation)
-    return _write(target, scan, preparation)
+    write = _write_pair if target.name == PRODUCT else _write
+    made = write(target, scan, preparation)
+    if lost := _lost_parts(scan, made):
+        message = f"{target.name}: {made.dialect} does not hold what the scan has: {', '.join(lost)}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return made
+
+
+def _lost_parts(scan: RawScan, made: RawScan) -> list[str]:
+    """The parts of a scan that are not there where it is read again."""
+    parts: dict[str, tuple[object, object]] = {
+        "object": (scan.object, made.object),
+        "object patches": (scan.label, made.label),
+        "number of photons": (scan.nphotons, made.nphotons),
+    }
+    if scan.geometry is not None:
+        there = made.geometry
+        parts["pixel in m"] = (scan.geometry, there)
+        for name, text in _GEOMETRY.items():
+            parts[text] = (getattr(scan.geometry, name), None if there is None else getattr(there, name))
+    return [text for text, (before, after) in parts.items() if before is not None and after is None]
 
 
 def complete(scan: RawScan) -> RawScan:

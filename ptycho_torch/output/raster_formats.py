@@ -35,17 +35,20 @@ def write_ptyd(path: Path, scan: RawScan) -> None:
 
 
 def write_emd(path: Path, scan: RawScan) -> None:
-    """Write a scan to path as a data cube of EMD, with the steps in its axes. Raises DataError where its positions are
+    """Write a scan to path as a data cube of EMD, with its places in the axes. Raises DataError where its positions are
     no raster, line by line, or no pixel in m is known."""
     if scan.geometry is None:
         raise DataError(str(scan.path), "has no pixel in m, which EMD needs", "convert it to npz or h5")
     (rows, columns), step = _raster(scan)
     pixel, frame = scan.geometry.pixel_m, scan.frame
+    start = (scan.geometry.origin_m + scan.position_yx[0] * pixel) / _ANGSTROM
     axes = [
-        (length, step_px * size / _ANGSTROM, "A")
-        for length, step_px, size in zip((rows, columns), step, pixel, strict=True)
+        (first + np.arange(length) * step_px * size / _ANGSTROM, "A")
+        for first, length, step_px, size in zip(start, (rows, columns), step, pixel, strict=True)
     ]
-    axes += [(length, _ANGSTROM / (length * size), "A^-1") for length, size in zip(frame, pixel, strict=True)]
+    axes += [
+        (np.arange(length) * _ANGSTROM / (length * size), "A^-1") for length, size in zip(frame, pixel, strict=True)
+    ]
     with create_hdf5(path) as file:
         file.attrs.update({"emd_group_type": "file", "version_major": 1, "version_minor": 0})
         group = file.create_group(_CUBE)
@@ -58,8 +61,8 @@ def write_emd(path: Path, scan: RawScan) -> None:
             for pattern in part:
                 cube[divmod(number, columns)] = pattern
                 number += 1
-        for axis, (length, size, unit) in enumerate(axes):
-            group[f"dim{axis}"] = np.arange(length) * size
+        for axis, (places, unit) in enumerate(axes):
+            group[f"dim{axis}"] = places
             group[f"dim{axis}"].attrs["units"] = unit
         if scan.valid_pixels is not None:
             file["bad_pixels"] = ~scan.valid_pixels

@@ -143,15 +143,19 @@ def checked_far_field(scan: RawScan, kind: str) -> tuple[float, Geometry]:
 def write_training_data(path: Path, scan: RawScan) -> None:
     """Write a scan to path as training data of ptychodus."""
     object_ = _object(scan)
-    offset = scan.position_yx - [array_centre(length, scan.frame[0]) for length in object_.shape]
+    middle = np.array([array_centre(length, scan.frame[0]) for length in object_.shape])
+    offset = scan.position_yx - middle
     with create_hdf5(path) as file:
         file["probe_position_y_px"], file["probe_position_x_px"] = offset.T
         file["object"], file["bad_pixels"] = object_, _bad_pixels(scan)
         if scan.probe is not None:
             file["probe"] = scan.probe
-        write_patterns(file, "patterns", scan)
+        _add_detector(write_patterns(file, "patterns", scan), scan.geometry)
         if scan.geometry is not None:
             file["object_pixel_height_m"], file["object_pixel_width_m"] = scan.geometry.pixel_m
+            # As in a product; its programs do not look for it here.
+            y, x = scan.geometry.origin_m + middle * scan.geometry.pixel_m
+            file["object"].attrs.update({"center_y_m": y, "center_x_m": x})
             file["detector_object_distance_m"] = scan.geometry.distance_m or 0.0
             file["photon_energy_eV"] = scan.geometry.photon_energy_ev or 0.0
 
@@ -166,12 +170,15 @@ def write_pair(product: Path, diffraction: Path, scan: RawScan) -> None:
     geometry = scan.geometry
     with create_hdf5(diffraction) as file:
         file["indexes"], file["bad_pixels"] = np.arange(scan.count), _bad_pixels(scan)
-        patterns = write_patterns(file, "patterns", scan)
-        if geometry is not None and geometry.detector_pixel_m is not None:
-            height, width = geometry.detector_pixel_m
-            patterns.attrs.update({"detector_pixel_height_m": height, "detector_pixel_width_m": width})
+        _add_detector(write_patterns(file, "patterns", scan), geometry)
     with create_hdf5(product) as file:
         write_places(file, scan.path.stem, scan.position_yx, scan.probe, _object(scan), (0, 0), geometry)
+
+
+def _add_detector(patterns: h5py.Dataset, geometry: Geometry | None) -> None:
+    if geometry is not None and geometry.detector_pixel_m is not None:
+        height, width = geometry.detector_pixel_m
+        patterns.attrs.update({"detector_pixel_height_m": height, "detector_pixel_width_m": width})
 
 
 def _object(scan: RawScan) -> NDArray[Any]:

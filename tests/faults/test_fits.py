@@ -131,3 +131,15 @@ def test_an_object_that_explains_nothing_is_wrong(seed: int) -> None:
     verdict = _judge(judged, np.ones_like(true_object(seed=seed, images=IMAGES[seed])))
     assert verdict.level == "wrong"
     assert "a short reconstruction of a part" in verdict.sentences[0]
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.37])
+def test_noise_is_known_where_no_pattern_has_a_single_photon(unit: float) -> None:
+    """As where no pixel is dark: the smallest value is two photons."""
+    scan = good(photons=2e5)
+    counts = np.asarray(scan.intensity[:])
+    scaled = np.where(counts == 1, 2, counts) * np.float32(unit)
+    two = attrs.evolve(scan, intensity=scaled, probe=scan.probe * np.float32(unit**0.5))
+    canvas = Canvas(true_object(), np.ones(true_object().shape, np.float32), (0, 0))
+    noise, wanted = (measure_fit(normalise(one), canvas, CPU).noise for one in (two, scan))
+    assert noise == pytest.approx(wanted, rel=0.05)

@@ -1,5 +1,6 @@
 """`ptycho convert`: the same scan in another format, with its units, or no file at all."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from ptychodus.api.io import load_diffraction_data, load_product
 
 from ptycho_torch.cli.main import main
+from ptycho_torch.data.geometry import ELECTRONVOLT, object_pixel_m
 from ptycho_torch.data.readers import open_scan, read_scan
 from ptycho_torch.errors import DataError
 from ptycho_torch.output.convert import convert_scan
@@ -77,18 +79,34 @@ def test_a_scan_is_the_same_in_every_format(kind: str, name: str, layouts: Any, 
         assert open_scan(made).patterns.dtype == open_scan(source).patterns.dtype
 
 
-def test_metres_of_positions_survive(layouts: Any, tmp_path: Path) -> None:
-    """CXI to NPZ and back: the same places in the laboratory."""
-    source = _sources(layouts, tmp_path)["cxi"]
-    convert_scan(source, tmp_path / "made.npz")
-    convert_scan(tmp_path / "made.npz", tmp_path / "back.cxi")
-    places = []
-    for path in (source, tmp_path / "made.npz", tmp_path / "back.cxi"):
-        read = read_scan(path, "count_intensity")
+@pytest.mark.parametrize("name", ["made.npz", "made.cxi", "made.ptyd", "made.h5", "product.h5", "made.emd"])
+def test_metres_of_positions_survive(name: str, tmp_path: Path) -> None:
+    """The same places in the laboratory in every format, and once more in NPZ, of a raster that starts anywhere."""
+    rows, columns = np.divmod(np.arange(35), 7)
+    scan = good()
+    pixel_m = object_pixel_m(8000 * ELECTRONVOLT, 2.0, 75e-6, scan.probe.shape[-1])
+    raster = {
+        "diff3d": np.asarray(scan.intensity[:35], np.uint16),
+        "xcoords": 41.25 + 3.0 * columns,
+        "ycoords": 36.5 + 5.0 * rows,
+        "probeGuess": scan.probe,
+        "object_pixel_m": np.array([pixel_m, pixel_m]),
+        "object_origin_m": np.array([3e-3, -2e-3]),
+        "photon_energy_eV": 8000.0,
+        "detector_distance_m": 2.0,
+        "detector_pixel_size_m": 75e-6,
+    }
+    np.savez(tmp_path / "scan.npz", **raster)
+    unsaid = pytest.warns(RuntimeWarning, match="EMD does not hold what the scan has: energy, distance, pixel of the")
+    with unsaid if name.endswith("emd") else nullcontext():
+        convert_scan(tmp_path / "scan.npz", tmp_path / "new" / name)
+    convert_scan(tmp_path / "new" / name, tmp_path / "back.npz")
+    wanted = np.array([3e-3, -2e-3]) + pixel_m * np.stack([raster["ycoords"], raster["xcoords"]], axis=1)
+    for path in (tmp_path / "new" / name, tmp_path / "back.npz"):
+        read = open_scan(path)
         assert read.geometry is not None
-        places.append(read.geometry.origin_m + read.position_yx * np.array(read.geometry.pixel_m))
-    np.testing.assert_allclose(places[1], places[0], rtol=1e-9)
-    np.testing.assert_allclose(places[2], places[0], rtol=1e-9)
+        places = read.geometry.origin_m + read.position_yx * np.array(read.geometry.pixel_m)
+        np.testing.assert_allclose(places, wanted, rtol=1e-9)
 
 
 def test_rasters_become_emd(layouts: Any, tmp_path: Path) -> None:

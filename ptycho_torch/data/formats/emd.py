@@ -56,10 +56,12 @@ def _cubes(file: h5py.File) -> list[str]:
 
 @attrs.frozen
 class _Steps:
-    """Steps (slow, fast) of the scan in m and (rows, columns) of a frame in 1/m."""
+    """Steps (slow, fast) of the scan in m and (rows, columns) of a frame in 1/m, and the place of the first frame in
+    m."""
 
     scan_m: tuple[float, float]
     frame_per_m: tuple[float, float]
+    start_m: tuple[float, float] = (0.0, 0.0)
 
 
 def _read(source: Source) -> RawScan:
@@ -75,7 +77,9 @@ def _read(source: Source) -> RawScan:
     side = patterns.shape[1:]
     pixels = [1 / (n * dq) for n, dq in zip(side, steps.frame_per_m, strict=True)]
     position, geometry = on_pixels(
-        raster_positions(cube.shape[0], cube.shape[1], steps.scan_m), (pixels[0], pixels[1]), (side[0], side[1])
+        steps.start_m + raster_positions(cube.shape[0], cube.shape[1], steps.scan_m),
+        (pixels[0], pixels[1]),
+        (side[0], side[1]),
     )
     probe, probe_key, probe_pixel_m, more = source.probe()
     scan = RawScan(
@@ -140,7 +144,7 @@ def _steps(source: Source, place: str, shape: tuple[int, ...], known: dict[str, 
         frame = _step(source, "Q_pixel_size", known["Q_pixel_size"], known.get("Q_pixel_units"), known, inverse=True)
         return _Steps((scan, scan), (frame, frame))
     first = 0 if source.find(f"{place}/dim0") is not None else 1
-    steps = []
+    steps, starts = [], []
     for axis in range(4):
         key = f"{place}/dim{axis + first}"
         values = source.real(key).reshape(-1)
@@ -148,7 +152,8 @@ def _steps(source: Source, place: str, shape: tuple[int, ...], known: dict[str, 
             raise source.error(f"{key} must hold the places of {shape[axis]} pixels, it holds {values.size}")
         step = float(values[1] - values[0]) if values.size > 1 else 0.0
         steps.append(_step(source, key, step, source.dataset(key).attrs.get("units"), known, inverse=axis > 1))
-    return _Steps((steps[0], steps[1]), (steps[2], steps[3]))
+        starts.append(float(values[0]) * steps[-1] / step)
+    return _Steps((steps[0], steps[1]), (steps[2], steps[3]), (starts[0], starts[1]))
 
 
 def _step(source: Source, key: str, value: Any, units: Any, known: dict[str, Any], *, inverse: bool = False) -> float:

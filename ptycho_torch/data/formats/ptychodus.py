@@ -1,5 +1,8 @@
 """ptychodus 1.7 (`api/io.py`: names, units, axes): product with diffraction, and training data; and the
-pair `*_dp.hdf5`, `*_para.hdf5` of pty-chi, whose second file is a product."""
+pair `*_dp.hdf5`, `*_para.hdf5` of pty-chi, whose second file is a product.
+
+Training data state the centre of the object in m, and the pixel of the detector, only where this package wrote them.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -58,6 +61,7 @@ def read_training_data(source: Source) -> RawScan:
     position = _pairs(source, *(offset + m for offset, m in zip(offsets, middle, strict=True)))
     probe, probe_key, probe_pixel_m, remarks = source.probe()
     pixel = [source.known(f"object_pixel_{size}_m") for _, size in _AXES]
+    centre = [_centre(source, axis, 0.0) for axis, _ in _AXES]
     scan = RawScan(
         path=source.path,
         dialect="ptychodus training data",
@@ -67,7 +71,7 @@ def read_training_data(source: Source) -> RawScan:
         probe=probe,
         probe_key=probe_key,
         probe_pixel_m=probe_pixel_m,
-        geometry=_geometry(source, pixel, [0.0, 0.0], middle),
+        geometry=_with_detector(_geometry(source, pixel, centre, middle), source, patterns),
         object=object_,
         remarks=remarks,
     )
@@ -144,13 +148,20 @@ def _place_positions(
         pixel = found.attribute("object", f"pixel_{size}_m")
         if pixel <= 0:
             raise found.error(f"object has pixel_{size}_m {pixel}, it must be above 0")
-        name = f"center_{axis}_m"
-        centre = 0.0 if centred and name not in stored.attrs else found.attribute("object", name)
+        centre = _centre(found, axis, 0.0 if centred else None)
         columns.append((metres - centre) / pixel + middle_px)
         pixels.append(pixel)
         centres.append(centre)
     in_metres: list[float | None] = [None if pixels == [_LENGTHS_ARE_PX] * 2 else pixel for pixel in pixels]
     return _pairs(found, *columns), _geometry(found, in_metres, centres, middle)
+
+
+def _centre(source: Source, axis: str, otherwise: float | None) -> float:
+    """The place in m of the middle of the object along an axis; `otherwise` where the file does not state it, which is
+    an error for None."""
+    stored, name = source.find("object"), f"center_{axis}_m"
+    stated = stored is not None and name in stored.attrs
+    return otherwise if otherwise is not None and not stated else source.attribute("object", name)
 
 
 def _match_positions(
