@@ -54,6 +54,7 @@ from ptycho_torch.reconstruction.patch_statistics import PatchStatistics
 from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, reconstruct_again, run_reconstruction
 from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import instrument_of
+from ptycho_torch.reconstruction.repetition import repetition_evidence
 from ptycho_torch.reconstruction.trained_model import Trained
 from ptycho_torch.records import Canvas, Dataset
 from ptycho_torch.run_folder import claim_folder, write_results
@@ -171,17 +172,18 @@ def _reconstruct(
     solved = run_reconstruction(task, setup, seed, device, patches)
     canvas, dataset = solved.made.canvas, solved.made.dataset
     fit = measure_fit(solved.made.scan, canvas, device)
+    again = partial(reconstruct_again, task, solved.made, setup=setup, seed=seed, device=device)
+    repetition = repetition_evidence(solved.made.scan, canvas, fit, again, seed=seed, device=device)
     if setup.execution.pad_eval:
         canvas = pad_canvas(canvas, dataset.probe.shape[-1] // 2)
     compared, figures = None, None
     if setup.torch.refine.halves:
-        again = partial(reconstruct_again, task, solved.made, setup=setup, seed=seed, device=device)
         compared = find_deviations(solved.made.scan, canvas, again, dataset.geometry, seed=seed)
         figures = compared.figures
     metrics = InferenceRecord(
         R=round(require_finite(fit.R, dataset.name), 6),
         R_flat=round(fit.flat, 6),
-        verdict=judge_fit(fit, judged, dataset),
+        verdict=judge_fit(fit, judged, dataset, repetition),
         patterns=len(task.groups.unique()),
         s1=None if solved.scales is None else solved.scales[0],
         s2=None if solved.scales is None else solved.scales[1],

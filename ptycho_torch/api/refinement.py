@@ -40,6 +40,7 @@ from ptycho_torch.output.run_records import RefinementRecord, RefinementSeconds,
 from ptycho_torch.physics.canvas import canvas_of
 from ptycho_torch.reconstruction.r_factor import require_finite
 from ptycho_torch.reconstruction.refine_dataset import instrument_of, object_alone, refine_dataset
+from ptycho_torch.reconstruction.repetition import repetition_evidence
 from ptycho_torch.reconstruction.unknowns import estimate_unknowns
 from ptycho_torch.records import Canvas, Scan
 from ptycho_torch.run_folder import claim_folder, write_results
@@ -158,28 +159,29 @@ def refine_scan(
         )
         seconds = time.perf_counter() - clock
         fit = measure_fit(made.scan, made.canvas, device)
+        from_patterns = "flat" if start == "flat" else "coarse"
+
+        def again(part: Scan) -> Canvas:
+            return refine_dataset(
+                dataset,
+                part,
+                _starting_object(from_patterns, part),
+                _origin(part),
+                object_alone(known.options, made),
+                seed=seed,
+                device=device,
+                visible=visible,
+            ).canvas
+
+        repetition = repetition_evidence(made.scan, made.canvas, fit, again, seed=seed, device=device)
         compared = None
         if options.halves:
-            from_patterns = "flat" if start == "flat" else "coarse"
-
-            def again(part: Scan) -> Canvas:
-                return refine_dataset(
-                    dataset,
-                    part,
-                    _starting_object(from_patterns, part),
-                    _origin(part),
-                    object_alone(known.options, made),
-                    seed=seed,
-                    device=device,
-                    visible=visible,
-                ).canvas
-
             compared = find_deviations(made.scan, made.canvas, again, dataset.geometry, seed=seed)
         maps = {} if compared is None else compared.arrays
         metrics = RefinementRecord(
             R=round(require_finite(fit.R, dataset.name), 6),
             R_flat=round(fit.flat, 6),
-            verdict=judge_fit(fit, judged, made.dataset),
+            verdict=judge_fit(fit, judged, made.dataset, repetition),
             R_by_pass=tuple(round(value, 6) for value in made.passes),
             position_corrections=made.corrections,
             photons=made.photons,

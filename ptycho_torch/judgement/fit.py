@@ -1,6 +1,6 @@
 """Evidence from a reconstruction: where its misfit lies, and what noise alone would give."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 import numpy as np
@@ -25,7 +25,9 @@ WORST_PIXELS, CARRIED = 0.01, 0.5
 WORST_FRAME = 15.0
 # The smallest value of a pattern is so many photons: a pattern without dark pixels may have none of one.
 SMALLEST_PHOTONS = (1, 2, 3, 4)
-# And they leave so much of the misfit of a flat object.
+# A pixel counts from so many photons a pattern on, in the mean over so many patterns.
+COUNTING, SAMPLE = 0.1, 64
+# Patterns that are worse leave so much of the misfit of a flat object.
 WORST_OF_FLAT = 0.1
 # The misfit of these pixels is at least this share of what noise gives, and of what the object explains.
 OF_NOISE, OF_OBJECT = 0.5, 0.1
@@ -43,7 +45,8 @@ class Fit:
     """Sums of `(sqrt I - sqrt M)^2`: by_pixel `(N, N)`, zero frequency in the middle, less what noise gives, and
     by_frame `(n,)` as shares of the intensity of the pattern, or of the median one where that has more; R, flat, noise:
     in all, of the object, a flat one, and of Poisson noise alone; moved: the misfit of patterns at other places over
-    that at their own."""
+    that at their own; excess `(n,)`: by pattern, less what noise gives, at the pixels that count photons and not only
+    one now and then, as shares of the intensity of all patterns."""
 
     by_pixel: NDArray[np.float64]
     by_frame: NDArray[np.float64]
@@ -51,12 +54,18 @@ class Fit:
     flat: float
     noise: float
     moved: float
+    excess: NDArray[np.float64]
 
     @property
     def explained(self) -> float:
         """The part that the object explains of what an object can explain: not the noise."""
         room = self.flat - self.noise
         return float(np.clip((self.flat - self.R) / room, -1, 1)) if room > 0 else 0.0
+
+    @property
+    def is_near_noise(self) -> bool:
+        """Whether R is near that of noise alone."""
+        return self.noise > 0 and NEAR_NOISE * self.noise > self.R
 
 
 def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
@@ -67,8 +76,8 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
     corner = patch_corners(scan.centre_yx, side, torch.tensor(canvas.origin_yx)).float()
     flat = mode_sum_intensity(far_field(probe))
     mask = torch.ones(side, side, device=device) if valid is None else valid.to(device, torch.float32)
-    by_pixel = torch.zeros(side, side, dtype=torch.float64)
-    by_frame, totals = torch.empty(2, count, dtype=torch.float64)
+    by_pixel, counting = torch.zeros(side, side, dtype=torch.float64), _counting_pixels(scan).to(device)
+    by_frame, totals, excess = torch.empty(3, count, dtype=torch.float64)
     flat_misfit = noise = 0.0
     for rows in torch.arange(count).split(max(1, CHUNK_PIXELS // side**2)):
         amplitude, background = scan.measured(rows)
@@ -82,6 +91,7 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
         expected = torch.from_numpy(unit * noise_misfit(photons)).to(device)
         misfit = (measured - modelled.sqrt()).square()
         by_pixel += (misfit - expected).sum(0, dtype=torch.float64).cpu()
+        excess[rows] = ((misfit - expected) * counting).sum((1, 2), dtype=torch.float64).cpu()
         by_frame[rows] = misfit.sum((1, 2), dtype=torch.float64).cpu()
         flat_misfit += float(((measured - (flat + added).sqrt()).square() * mask).sum(dtype=torch.float64))
         totals[rows] = measured.square().sum((1, 2), dtype=torch.float64).cpu()
@@ -94,7 +104,19 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
         flat_misfit / total,
         noise / total,
         moved_misfit(scan, canvas, device),
+        excess.numpy() / total,
     )
+
+
+def _counting_pixels(scan: Scan) -> torch.Tensor:
+    """The pixels `(N, N)` bool, in FFT order, that have a photon in ten patterns in the mean of some; none where values
+    are no counts. The denoiser leaves out fine structure, of which few photons come to the others."""
+    count = len(scan.centre_yx)
+    amplitude, _ = scan.measured(torch.linspace(0, count - 1, min(SAMPLE, count)).long())
+    intensity = amplitude.square().cpu().numpy()
+    unit = _photons(intensity)[:, None, None]
+    photons = np.divide(intensity, unit, out=np.zeros_like(intensity), where=unit > 0)
+    return torch.from_numpy(photons.mean(axis=0) >= COUNTING)
 
 
 def modelled_frames(
@@ -151,7 +173,7 @@ def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None
     remedy = "look at probe, positions and patterns with `ptycho inspect`"
     if WORSE * fit.flat < fit.R:
         level, share = "doubtful", "the object fits worse than a flat one"
-    elif explained < EXPLAINED and not _is_noise(fit):
+    elif explained < EXPLAINED and not fit.is_near_noise:
         level = "doubtful"
     if trials is not None and seen and explained < AS_SHORT * trials.explained:
         share = f"{share}, a short reconstruction of a part {100 * trials.explained:.0f} %"
@@ -161,16 +183,12 @@ def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None
     yield Evidence(name="fit", level=level, text=f"{text}: {share}", value=explained, remedy=remedy)
 
 
-def _is_noise(fit: Fit) -> bool:
-    return fit.noise > 0 and NEAR_NOISE * fit.noise > fit.R
-
-
-def judge_fit(fit: Fit, judged: Judged, dataset: Dataset) -> Verdict:
+def judge_fit(fit: Fit, judged: Judged, dataset: Dataset, repetition: Iterable[Evidence] = ()) -> Verdict:
     """The verdict from the fit of an object and from the evidence of its scan, judged before; dataset: that scan, with
-    the probe and the positions of the fit."""
+    the probe and the positions of the fit; repetition: the evidence of its simulated repetition."""
     # Also where R is that of noise: the part that noise does not explain may be a jump.
     jumps = jump_evidence(dataset, fit.by_frame) if fit.explained < NEARLY_ALL else ()
-    return judge((*judged.evidence, *fit_evidence(fit, judged.trials, judged.rows), *jumps))
+    return judge((*judged.evidence, *fit_evidence(fit, judged.trials, judged.rows), *repetition, *jumps))
 
 
 def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
@@ -191,7 +209,7 @@ def _pixel_evidence(fit: Fit) -> Iterator[Evidence]:
 def _leaves_much(fit: Fit) -> bool:
     """Whether there is so much left to explain that it says something of the positions: a wedge, which is the same
     everywhere, is explained at any."""
-    return fit.explained < NEARLY_ALL and not _is_noise(fit)
+    return fit.explained < NEARLY_ALL and not fit.is_near_noise
 
 
 def _place_evidence(fit: Fit) -> Iterator[Evidence]:

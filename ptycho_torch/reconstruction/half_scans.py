@@ -26,10 +26,12 @@ class _Rows:
 
 def half_scans(scan: Scan) -> tuple[Scan, Scan]:
     """The patterns 0, 2, 4, ... and 1, 3, 5, ... of a scan, which cover the same object, without its first guess."""
-    return _part(scan, torch.arange(0, len(scan.centre_yx), 2)), _part(scan, torch.arange(1, len(scan.centre_yx), 2))
+    count = len(scan.centre_yx)
+    return part_of(scan, torch.arange(0, count, 2)), part_of(scan, torch.arange(1, count, 2))
 
 
-def _part(scan: Scan, rows: Tensor) -> Scan:
+def part_of(scan: Scan, rows: Tensor) -> Scan:
+    """The patterns of these rows `(k,)` of a scan, without its first guess."""
     return attrs.evolve(
         scan,
         amplitude=_Rows(scan.amplitude, rows),

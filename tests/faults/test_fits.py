@@ -119,7 +119,9 @@ def test_an_object_that_patterns_do_not_agree_on_is_doubtful(made: Callable[[], 
 @pytest.mark.parametrize(("r_factor", "level"), [(0.05, "doubtful"), (0.002, "sound")])
 def test_places_tell_nothing_where_all_is_explained(r_factor: float, level: str) -> None:
     """As of a wedge, which is the same everywhere."""
-    flat_fit = Fit(np.zeros((8, 8)), np.full(9, r_factor), R=r_factor, flat=0.14, noise=1e-4, moved=0.93)
+    flat_fit = Fit(
+        np.zeros((8, 8)), np.full(9, r_factor), R=r_factor, flat=0.14, noise=1e-4, moved=0.93, excess=np.zeros(9)
+    )
     found = {one.name: one.level for one in fit_evidence(flat_fit, None)}
     assert found["places"] == level
 

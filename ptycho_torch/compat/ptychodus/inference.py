@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from ptycho_torch.errors import DataError
 from ptycho_torch.judgement.fit import judge_fit, measure_fit
 from ptycho_torch.judgement.scan import judge_scan, judge_with_probe
 from ptycho_torch.reconstruction.padding import place_on_array
-from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, run_reconstruction
+from ptycho_torch.reconstruction.pipeline import prepare_reconstruction, reconstruct_again, run_reconstruction
+from ptycho_torch.reconstruction.repetition import repetition_evidence
 from ptycho_torch.reconstruction.trained_model import Trained
 
 logger = logging.getLogger(__name__)
@@ -87,7 +89,9 @@ def reconstruct_arrays(trained: Trained, arrays: Arrays, inference: Any) -> NDAr
     with deterministic_kernels(device):
         made = run_reconstruction(task, setup, seed, device).made
         fit = measure_fit(made.scan, made.canvas, device)
-    verdict = judge_fit(fit, judged, made.dataset)
+        again = partial(reconstruct_again, task, made, setup=setup, seed=seed, device=device)
+        repetition = repetition_evidence(made.scan, made.canvas, fit, again, seed=seed, device=device)
+    verdict = judge_fit(fit, judged, made.dataset, repetition)
     logger.info("Reconstructed %d patterns on %s, R = %.4f", scan.count, device, fit.R)
     logger.log(logging.INFO if verdict.level == "sound" else logging.WARNING, "%s", verdict)
     shape = object_shape(arrays.position_yx, trained.bundle.record.object_shapes, scan.frame[0])
