@@ -15,12 +15,13 @@ REPETITION = "repetition"
 
 
 def needs_repetition(fit: Fit) -> bool:
-    """Whether R is near that of noise, and yet leaves a substantial part of what an object can explain."""
+    """Whether the R of a fit is near that of noise, and yet leaves a substantial part of what an object can explain."""
     return fit.is_near_noise and fit.explained < 1 - SUBSTANTIAL
 
 
 def compare_repetition(own: Fit, repeated: Fit) -> Evidence:
-    """The evidence of the fit of some patterns, and of that of the patterns that its object would give."""
+    """The evidence of a simulated repetition; own: the fit of measured patterns; repeated: that of the patterns that
+    its object would give, reconstructed in the same way."""
     difference = torch.from_numpy(own.excess - repeated.excess)
     room = own.flat - own.noise
     share = float(difference.sum()) / room if room > 0 else 0.0
