@@ -174,3 +174,25 @@ def test_a_file_is_closed_after_it_was_read(layouts: Any, tmp_path: Path) -> Non
     with h5py.File(path, "a") as file:
         file.attrs["seen"] = True
     assert scan.patterns[3:4].shape == (1, 64, 64)
+
+
+def test_hdf5_with_the_names_of_npz(layouts: Any, tmp_path: Path) -> None:
+    """Is read as the NPZ of the same arrays; patterns (N, N, n) are refused."""
+    scan = layouts.scan
+    arrays = {
+        "diff3d": scan.counts.astype(np.uint16),
+        "xcoords": scan.position_yx[:, 1],
+        "ycoords": scan.position_yx[:, 0],
+        "probeGuess": scan.probe,
+    }
+    np.savez(tmp_path / "scan.npz", **arrays)
+    for name, patterns in (("scan.h5", arrays["diff3d"]), ("last.h5", np.moveaxis(arrays["diff3d"], 0, 2))):
+        with h5py.File(tmp_path / name, "w") as file:
+            for key, array in (arrays | {"diff3d": patterns}).items():
+                file[key] = array
+    first, second = (readers.read_scan(tmp_path / name, "count_intensity") for name in ("scan.npz", "scan.h5"))
+    np.testing.assert_array_equal(second.intensity[:], first.intensity[:])
+    np.testing.assert_array_equal(second.position_yx, first.position_yx)
+    np.testing.assert_array_equal(second.probe, first.probe)
+    with pytest.raises(DataError, match=r"diff3d must be \(n, N, N\)"):
+        readers.read_scan(tmp_path / "last.h5", "count_intensity")
