@@ -164,8 +164,10 @@ def _facts(parts: ObjectParts, metrics: ObjectRecord) -> dict[str, str]:
     }
     if parts.dataset.pixel_m is not None:
         found["pixel of the object"] = micrometres(*parts.dataset.pixel_m)
-    if metrics.instrument is not None and metrics.instrument.sentence:
-        found["instrument"] = metrics.instrument.sentence.removeprefix("instrument: ")
+    for part in (metrics.instrument, metrics.photons, metrics.sparse):
+        if part is not None and part.sentence:
+            name, text = part.sentence.split(": ", 1)
+            found[name] = text
     return found
 
 

@@ -41,6 +41,11 @@ def _finite(unexplained: Mapping[str, float]) -> dict[str, float]:
     return {name: part for name, part in unexplained.items() if math.isfinite(part)}
 
 
+def _percent(part: float) -> str:
+    """A part for people; fitted noise can leave more unexplained than there was."""
+    return f"{100 * part:.3g} %" if part <= 1 else "> 100 %"
+
+
 @attrs.frozen(kw_only=True)
 class UnknownsRecord:
     """The choice of what is estimated of the instrument.
@@ -55,7 +60,7 @@ class UnknownsRecord:
     @property
     def sentence(self) -> str:
         """The choice, for people."""
-        tried = ", ".join(f"{name} {100 * part:.3g} %" for name, part in self.unexplained.items())
+        tried = ", ".join(f"{name} {_percent(part)}" for name, part in self.unexplained.items())
         trials = f"; unexplained at held-back pixels, by what is estimated: {tried}" if tried else ""
         return f"estimated: {', '.join(self.chosen) or 'nothing but the object'}{trials}"
 
@@ -159,7 +164,7 @@ class NetworkRecord:
         if self.less_likely:
             tried = ", ".join(f"{name} {value:.3g}" for name, value in self.less_likely.items())
             return f"object: {whose}; log-likelihood of held-back counts below that of the best, by start: {tried}"
-        tried = ", ".join(f"{name} {100 * part:.3g} %" for name, part in self.unexplained.items())
+        tried = ", ".join(f"{name} {_percent(part)}" for name, part in self.unexplained.items())
         return f"object: {whose}, and {self.passes} passes; unexplained at held-back pixels, by start: {tried}"
 
 
