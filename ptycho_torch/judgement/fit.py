@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ptycho_torch.judgement.consecutive import ResidualProducts, shared_noise_evidence
 from ptycho_torch.judgement.jumps import jump_evidence
 from ptycho_torch.judgement.noise import noise_misfit
 from ptycho_torch.judgement.orientation import SIGNIFICANT, Trials
@@ -46,7 +47,7 @@ class Fit:
     by_frame `(n,)` as shares of the intensity of the pattern, or of the median one where that has more; R, flat, noise:
     in all, of the object, a flat one, and of Poisson noise alone; moved: the misfit of patterns at other places over
     that at their own; excess `(n,)`: by pattern, less what noise gives, at the pixels that count photons and not only
-    one now and then, as shares of the intensity of all patterns."""
+    one now and then, as shares of the intensity of all patterns; shared `(n - 2,)`: of `ResidualProducts` there."""
 
     by_pixel: NDArray[np.float64]
     by_frame: NDArray[np.float64]
@@ -55,6 +56,7 @@ class Fit:
     noise: float
     moved: float
     excess: NDArray[np.float64]
+    shared: NDArray[np.float64]
 
     @property
     def explained(self) -> float:
@@ -78,7 +80,7 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
     mask = torch.ones(side, side, device=device) if valid is None else valid.to(device, torch.float32)
     by_pixel, counting = torch.zeros(side, side, dtype=torch.float64), _counting_pixels(scan).to(device)
     by_frame, totals, excess = torch.empty(3, count, dtype=torch.float64)
-    flat_misfit = noise = 0.0
+    flat_misfit, noise, products = 0.0, 0.0, ResidualProducts(count)
     for rows in torch.arange(count).split(max(1, CHUNK_PIXELS // side**2)):
         amplitude, background = scan.measured(rows)
         measured = amplitude.to(device) * mask
@@ -89,7 +91,9 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
         unit = _photons(measured.square().cpu().numpy())[:, None, None]
         photons = modelled.cpu().numpy() / np.where(unit > 0, unit, 1)
         expected = torch.from_numpy(unit * noise_misfit(photons)).to(device)
-        misfit = (measured - modelled.sqrt()).square()
+        residual = measured - modelled.sqrt()
+        misfit = residual.square()
+        products.add(residual * counting)
         by_pixel += (misfit - expected).sum(0, dtype=torch.float64).cpu()
         excess[rows] = ((misfit - expected) * counting).sum((1, 2), dtype=torch.float64).cpu()
         by_frame[rows] = misfit.sum((1, 2), dtype=torch.float64).cpu()
@@ -105,6 +109,7 @@ def measure_fit(scan: Scan, canvas: Canvas, device: torch.device) -> Fit:
         noise / total,
         moved_misfit(scan, canvas, device),
         excess.numpy() / total,
+        products.shares(),
     )
 
 
@@ -166,6 +171,8 @@ def fit_evidence(fit: Fit, trials: Trials | None, rows: NDArray[np.int64] | None
     yield from _frame_evidence(fit, rows)
     explained = fit.explained
     yield from _place_evidence(fit)
+    if fit.noise > 0:
+        yield from shared_noise_evidence(fit.shared, fit.R / fit.noise)
     text = f"R = {fit.R:.3g}, of a flat object {fit.flat:.3g}, of noise alone {fit.noise:.3g}"
     share = f"the object explains {100 * max(explained, 0):.0f} % of what an object can explain"
     seen = trials is not None and trials.explains > SIGNIFICANT

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from ptycho_config.schema import RefineOptions
 from ptycho_torch.data.scan import normalise
+from ptycho_torch.judgement.consecutive import ResidualProducts, shared_noise_evidence
 from ptycho_torch.judgement.fit import Fit, fit_evidence, judge_fit, measure_fit
 from ptycho_torch.judgement.scan import Judged, judge_scan
 from ptycho_torch.physics.canvas import canvas_of
@@ -116,11 +117,44 @@ def test_an_object_that_patterns_do_not_agree_on_is_doubtful(made: Callable[[], 
     assert any(words in sentence for sentence in _judge(*made()).sentences)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_patterns_that_hold_a_part_of_the_one_before_share_its_noise(seed: int) -> None:
+    """Where R does not tell."""
+    options = {"seed": seed, "images": IMAGES[seed], "photons": 1e3}
+    scan = good(**options)
+    counts = np.array(scan.intensity[:])
+    judged = judge_scan(attrs.evolve(scan, intensity=0.5 * (counts + np.roll(counts, 1, 0))))
+    found = {one.name: one for one in _judge(judged, true_object(**options)).evidence}
+    assert found["shared noise"].level == "doubtful"
+    assert "each holds a part of the one before" in found["shared noise"].text
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_what_a_model_leaves_in_all_frames_is_no_shared_noise(share: float) -> None:
+    """However frames are added; a part of the noise of the frame before is."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(60, 16, 16))
+    residual = torch.from_numpy(noise[1:] + share * noise[:-1] + rng.normal(size=(16, 16)))
+    products = ResidualProducts(len(residual))
+    for part in residual.split([1, 7, 2, 1, 48]):
+        products.add(part)
+    (found,) = shared_noise_evidence(products.shares(), 1.0)
+    assert found.level == ("doubtful" if share else "sound")
+    assert found.value == pytest.approx(share / (2 + share**2), abs=0.02)
+
+
 @pytest.mark.parametrize(("r_factor", "level"), [(0.05, "doubtful"), (0.002, "sound")])
 def test_places_tell_nothing_where_all_is_explained(r_factor: float, level: str) -> None:
     """As of a wedge, which is the same everywhere."""
     flat_fit = Fit(
-        np.zeros((8, 8)), np.full(9, r_factor), R=r_factor, flat=0.14, noise=1e-4, moved=0.93, excess=np.zeros(9)
+        np.zeros((8, 8)),
+        np.full(9, r_factor),
+        R=r_factor,
+        flat=0.14,
+        noise=1e-4,
+        moved=0.93,
+        excess=np.zeros(9),
+        shared=np.zeros(7),
     )
     found = {one.name: one.level for one in fit_evidence(flat_fit, None)}
     assert found["places"] == level

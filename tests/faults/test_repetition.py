@@ -75,7 +75,10 @@ def _fit(explained: float, excess: float, spread: float, noise: float = 0.1) -> 
     flat, rng = noise + 0.02, np.random.default_rng(0)
     by_pattern = 0.02 * excess / 100 * (1 + spread * np.sign(rng.permutation(np.arange(100) - 49.5)))
     left = noise + 0.02 * (1 - explained)
-    return Fit(np.zeros((8, 8)), np.full(100, left), R=left, flat=flat, noise=noise, moved=2.0, excess=by_pattern)
+    by_frame = np.full(100, left)
+    return Fit(
+        np.zeros((8, 8)), by_frame, R=left, flat=flat, noise=noise, moved=2.0, excess=by_pattern, shared=by_frame
+    )
 
 
 @pytest.mark.parametrize(
