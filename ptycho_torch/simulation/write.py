@@ -35,7 +35,9 @@ def write_simulation(path: Path, scan: Simulated) -> tuple[Path, ...]:
         return targets
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.absolute().parent) as folder:
         whole = Path(folder) / "scan.npz"
-        np.savez(whole, **_scan(scan), objectGuess=scan.truth)
+        # CXI has no place for an object.
+        arrays = _scan(scan) if path.suffix.lower() == ".cxi" else {**_scan(scan), "objectGuess": scan.truth}
+        np.savez(whole, **arrays)
         made = convert_scan(whole, path)
     # Positions of other formats count from another pixel.
     write_arrays(truth, _truth(scan, made.position_yx[0] - scan.position_yx[0]))
