@@ -26,6 +26,8 @@ PASSES: dict[Unknown, int] = {"probe": 12, "background": 12, "flux": 16, "modes"
 # With these alone passes may end early, once they gain next to nothing: positions, flux and background creep.
 SETTLING: frozenset[Unknown] = frozenset({"probe", "modes"})
 FEWEST_PASSES = 8
+# Large errors of positions that are smooth in time take longer: so many passes while they still gain.
+MOST_POSITION_PASSES = 120
 # What is estimated together takes longer.
 MORE_PASSES = 8
 # What is estimated leaves at most so much of the misfit, apart from noise; where much is unexplained, all that remains
@@ -126,10 +128,13 @@ class _Estimation:
         dataset = self.trials.start(chosen)
         names = tuple(one for one in chosen if one != "probe" or (self.probe and self.probe.start))
         least = max((PASSES[name] for name in names), default=0) + MORE_PASSES * max(len(names) - 1, 0)
-        passes = max(self.options.planned, least) if least else self.options.passes
-        change = at(_OPTIONS.unknown).put(names) >> at(_OPTIONS.passes).put(passes)
+        enough = max(self.options.planned, least)
+        passes = enough if least else self.options.passes
         choice = UnknownsRecord(chosen=names, unexplained={k: round(v, 4) for k, v in self.trials.unexplained.items()})
         fewest = max(self.options.planned, FEWEST_PASSES) if names and set(names) <= SETTLING else None
+        if "positions" in names and enough < MOST_POSITION_PASSES:
+            fewest, passes = enough, MOST_POSITION_PASSES
+        change = at(_OPTIONS.unknown).put(names) >> at(_OPTIONS.passes).put(passes)
         return KnownDataset(dataset, change(self.options), self.probe, choice, self.trials.trial, fewest)
 
     def _choose(self, fixed: set[Unknown]) -> tuple[tuple[Unknown, ...], float]:

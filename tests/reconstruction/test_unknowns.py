@@ -71,7 +71,9 @@ def _refined(known: KnownDataset) -> RefinedDataset:
     scan = with_coarse_object(normalise(known.dataset))
     assert scan.initial is not None
     y, x = canvas_of(scan.centre_yx, 64)[0].long().tolist()
-    return refine_dataset(known.dataset, scan, scan.initial, (y, x), known.options, seed=0, device=CPU, visible=False)
+    return refine_dataset(
+        known.dataset, scan, scan.initial, (y, x), known.options, seed=0, device=CPU, visible=False, fewest=known.fewest
+    )
 
 
 def _score(made: RefinedDataset) -> tuple[float, float]:
@@ -109,6 +111,17 @@ def test_errors_of_the_whole_scan_are_corrected() -> None:
         error = dataset.position_yx - _simulated().position_yx
         errors.append(float(np.sqrt(np.square(error - error.mean(0)).sum(1).mean())))
     assert errors[1] < 0.25 * errors[0]
+
+
+def test_large_errors_of_positions_get_more_passes_while_they_gain() -> None:
+    """Smooth ones of 6 px in y and x; not all passes that they may have."""
+    simulated = _simulated()
+    angle = np.linspace(0, 2 * np.pi, len(simulated.position_yx))
+    error = 6 * np.stack([np.sin(angle), np.cos(angle)], 1)
+    moved = attrs.evolve(_dataset(simulated), position_yx=simulated.position_yx + error)
+    known = _known(moved, RefineOptions(unknown=("positions",)))
+    assert known.fewest is not None
+    assert known.fewest < len(_refined(known).passes) < known.options.planned
 
 
 @pytest.mark.parametrize("name", ["background", "flux"])
