@@ -37,6 +37,15 @@ class Layouts:
                     file.create_dataset(name, data=array).attrs.update(attributes)
         return path
 
+    def named_arrays(self) -> dict[str, Any]:
+        """By the names of NPZ."""
+        return {
+            "diff3d": self.scan.counts.astype(np.uint16),
+            "xcoords": self.scan.position_yx[:, 1],
+            "ycoords": self.scan.position_yx[:, 0],
+            "probeGuess": self.scan.probe,
+        }
+
     def translation(self) -> NDArray[np.float64]:
         """Of the sample in m, y up: lifting it shows the beam what lies further down."""
         moved = np.zeros((len(self.scan.position_yx), 3))

@@ -15,8 +15,8 @@ ALONE = 2
 AUTO, AUTO_TOGETHER = 4, 12
 # Photons a pixel of the object whose noise is 1 % of it: `1 / sqrt(2 n)`.
 FEW_PHOTONS = 5000
-# The linear overlap of neighbouring patterns, `1 - step / diameter` of the probe, up to which what is known of objects
-# is tried; the rule for a sound scan is more.
+# The linear overlap of neighbouring patterns, `1 - step / diameter` of the probe, up to which steps with the denoiser
+# are tried; a good scan has more.
 LITTLE_OVERLAP = 0.5
 
 

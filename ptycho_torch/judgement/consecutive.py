@@ -16,7 +16,7 @@ from ptycho_torch.verdict import Evidence
 
 # The correlation of consecutive residuals is at most so much above that of residuals two frames apart, where R is at
 # most so many times that of noise: what a model leaves is correlated by less.
-SHARED, OF_NOISE = 0.2, 3.0
+SHARED, MOST_NOISE = 0.2, 3.0
 _APART = 2
 
 
@@ -49,13 +49,16 @@ class ResidualProducts:
 def shared_noise_evidence(shares: NDArray[np.float64], times_noise: float) -> Iterator[Evidence]:
     """The evidence of `ResidualProducts.shares`; times_noise: R over that of noise alone. None where noise is a small
     part of the residuals."""
-    if len(shares) <= _APART or times_noise > OF_NOISE:
+    if len(shares) <= _APART or times_noise > MOST_NOISE:
         return
     correlation, errors = float(shares.mean()), standard_errors(torch.from_numpy(shares))
-    text = f"the noise of consecutive patterns is correlated by {correlation:.2g} ({errors:.0f} standard errors)"
+    text = (
+        f"residuals of consecutive patterns are correlated by {correlation:.2g} more than those of patterns two apart "
+        f"({errors:.0f} standard errors)"
+    )
     if correlation <= SHARED or errors <= SIGNIFICANT:
         yield Evidence(name="shared noise", level="sound", text=text, value=correlation)
         return
-    text = f"{text}: each holds a part of the one before"
-    remedy = "read out the detector fully between frames, or leave every other pattern out"
+    text = f"{text}: they share noise, each holds a part of the one before"
+    remedy = "read out the detector fully between frames, or subtract from each pattern its part of the one before"
     yield Evidence(name="shared noise", level="doubtful", text=text, value=correlation, remedy=remedy)

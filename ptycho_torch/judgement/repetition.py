@@ -27,11 +27,11 @@ def compare_repetition(own: Fit, repeated: Fit) -> Evidence:
     share = float(difference.sum()) / room if room > 0 else 0.0
     errors = standard_errors(difference)
     text = (
-        f"{100 * share:.0f} % of what an object can explain are left over more than in a simulated scan of this "
-        f"object and as many photons ({errors:.0f} standard errors)"
+        f"the patterns are explained worse than those of a simulated scan of this object with as many photons: "
+        f"{100 * share:.0f} % of what an object can explain ({errors:.0f} standard errors)"
     )
     if share <= SUBSTANTIAL or errors <= SIGNIFICANT:
         return Evidence(name=REPETITION, level="sound", text=text, value=share)
-    text = f"{text}: positions, probe or background are others than those assumed, which noise hides"
+    text = f"{text}. Noise may hide that positions, probe or background are wrong"
     remedy = "check positions, probe and background, or count more photons"
     return Evidence(name=REPETITION, level="doubtful", text=text, value=share, remedy=remedy)

@@ -19,11 +19,12 @@ RISE = 1.5
 class ProbeSteps:
     """A probe `(P, N, N)` of a scan that keeps its power and its mean phase slope while it moves.
 
-    Where R rises clearly the probe goes back to the pass in which the counts were likeliest, and stays.
+    It stays where the scan has components of a probe that varies, which belong to it as it is. Where R rises clearly it
+    goes back to the pass in which the counts were likeliest, and stays.
     """
 
     def __init__(self, scan: Scan, probe: Tensor, *, moving: bool) -> None:
-        self.scan, self.probe, self.moving = scan, probe, moving
+        self.scan, self.probe, self.moving = scan, probe, moving and scan.components is None
         self.norm, self.slope = torch.linalg.vector_norm(probe), mean_slope(probe)
         self.before = self.ahead = self.compared = probe
         self.least, self.misfit, self.best = math.inf, math.inf, (probe, probe)

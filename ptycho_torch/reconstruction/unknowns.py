@@ -23,7 +23,7 @@ from ptycho_torch.records import Dataset
 _OPTIONS = fields(RefineOptions)
 # What is found is right in its outline; its details come with the object in at least so many passes.
 PASSES: dict[Unknown, int] = {"probe": 12, "background": 12, "flux": 16, "modes": 16, "positions": 40}
-# With these alone passes may end early, once they gain next to nothing: positions, flux and background creep.
+# With these alone passes may end early, once they gain next to nothing: the others creep.
 SETTLING: frozenset[Unknown] = frozenset({"probe", "modes"})
 FEWEST_PASSES = 8
 # Large errors of positions that are smooth in time take longer: so many passes while they still gain.

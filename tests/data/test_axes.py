@@ -14,14 +14,7 @@ from ptycho_torch.errors import DataError
 
 
 def _arrays(layouts: Any, **changes: Any) -> dict[str, Any]:
-    scan = layouts.scan
-    made = {
-        "diff3d": scan.counts.astype(np.uint16),
-        "xcoords": scan.position_yx[:, 1],
-        "ycoords": scan.position_yx[:, 0],
-        "probeGuess": scan.probe,
-    }
-    return {name: value for name, value in (made | changes).items() if value is not None}
+    return {name: value for name, value in (layouts.named_arrays() | changes).items() if value is not None}
 
 
 def _write(folder: Path, arrays: dict[str, Any], kind: str = "npz") -> Path:

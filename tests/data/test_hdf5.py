@@ -178,13 +178,7 @@ def test_a_file_is_closed_after_it_was_read(layouts: Any, tmp_path: Path) -> Non
 
 def test_hdf5_with_the_names_of_npz(layouts: Any, tmp_path: Path) -> None:
     """Is read as the NPZ of the same arrays; patterns (N, N, n) are refused."""
-    scan = layouts.scan
-    arrays = {
-        "diff3d": scan.counts.astype(np.uint16),
-        "xcoords": scan.position_yx[:, 1],
-        "ycoords": scan.position_yx[:, 0],
-        "probeGuess": scan.probe,
-    }
+    arrays = layouts.named_arrays()
     np.savez(tmp_path / "scan.npz", **arrays)
     for name, patterns in (("scan.h5", arrays["diff3d"]), ("last.h5", np.moveaxis(arrays["diff3d"], 0, 2))):
         with h5py.File(tmp_path / name, "w") as file:

@@ -94,6 +94,15 @@ def test_a_probe_that_runs_away_goes_back_to_the_likeliest_pass() -> None:
     assert not steps.moving
 
 
+def test_a_probe_with_components_stays() -> None:
+    """They belong to it as it is."""
+    scan = _scan(6e2)
+    count = len(scan.centre_yx)
+    varying = attrs.evolve(scan, components=0.1 * scan.probe, weights=torch.linspace(-1, 1, count)[:, None])
+    found, _ = refine_few_photons(_start(varying), 2, seed=0, device=CPU, probe_too=True)
+    torch.testing.assert_close(found.scan.probe, scan.probe, rtol=0, atol=0)
+
+
 def test_masked_pixels_mean_nothing() -> None:
     """Whatever they hold."""
     scan = _scan(6e2)
